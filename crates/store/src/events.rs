@@ -1,0 +1,189 @@
+//! Events, and the outbox of those that are not yet dispatched.
+
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ids::{BusinessId, EventId, KeyId, RequestId};
+use trousseau_domain::time::Timestamp;
+
+use crate::error::{BadColumn, StoreError};
+use crate::exec::{Reader, Tx};
+use crate::row::Row;
+use crate::stmt::Stmt;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its id, by which consumers know a repeated one.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// Of which business.
+    pub business: BusinessId,
+    /// In which environment; none where the whole business is meant.
+    pub environment: Option<Environment>,
+    /// What, such as `key.created`.
+    pub kind: String,
+    /// The key it is about.
+    pub key_id: Option<KeyId>,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The particulars.
+    pub data: serde_json::Value,
+    /// The request that caused it.
+    pub request_id: Option<RequestId>,
+}
+
+/// Which events of a tenant a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this type only.
+    pub kind: Option<String>,
+    /// About this key only.
+    pub key_id: Option<KeyId>,
+}
+
+/// A leased event to dispatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The event.
+    pub event: EventRow,
+    /// Which attempt this is, from 1; it also proves the lease.
+    pub attempt: u32,
+}
+
+macro_rules! select_event {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.at, e.business_id, e.environment, e.type, e.key_id, e.actor, e.data, e.request_id \
+             FROM events e ",
+            $rest
+        )
+    };
+}
+
+impl EventRow {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.read("events", "id", Self::from_columns)
+    }
+
+    fn from_columns(row: &Row) -> Result<Self, BadColumn> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            at: row.time("at")?,
+            business: row.parsed("business_id")?,
+            environment: row.opt_parsed("environment")?,
+            kind: row.text("type")?,
+            key_id: row.opt_parsed("key_id")?,
+            actor: row.json("actor")?,
+            data: row.json("data")?,
+            request_id: row.opt_parsed("request_id")?,
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// The tenant's events that match, with those of the whole business, newest first, those after `after` in
+    /// this order; at most `limit`. An `after` that the tenant cannot see gives an empty list.
+    pub async fn list_events(
+        &mut self,
+        tenant: &Tenant,
+        filter: &EventFilter,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        const SQL: &str = select_event!(
+            "WHERE e.business_id = $1 AND (e.environment = $2 OR e.environment IS NULL) \
+             AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) AND (CAST($4 AS TEXT) IS NULL OR e.key_id = $4) \
+             AND (CAST($5 AS TEXT) IS NULL OR e.seq < (SELECT a.seq FROM events a WHERE a.id = $5 \
+             AND a.business_id = $1 AND (a.environment = $2 OR a.environment IS NULL))) \
+             ORDER BY e.seq DESC LIMIT $6"
+        );
+        let stmt = Stmt::new(SQL)
+            .text(&tenant.business)
+            .text(tenant.environment)
+            .opt_text(filter.kind.as_ref())
+            .opt_text(filter.key_id)
+            .opt_text(after)
+            .int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(EventRow::from_row).collect()
+    }
+
+    /// The tenant's event of this id, or the whole business's.
+    pub async fn find_event(&mut self, tenant: &Tenant, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        const SQL: &str = select_event!(
+            "WHERE e.business_id = $1 AND (e.environment = $2 OR e.environment IS NULL) AND e.id = $3"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id);
+        self.fetch_optional(stmt).await?.as_ref().map(EventRow::from_row).transpose()
+    }
+
+    /// How many events wait to be dispatched.
+    pub async fn count_outbox(&mut self) -> Result<u64, StoreError> {
+        let row = self.fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM outbox")).await?;
+        row.read("outbox", "total", |row| row.number("total"))
+    }
+}
+
+impl Tx {
+    /// Adds an event, and puts it into the outbox.
+    pub async fn append_event(&mut self, event: &EventRow) -> Result<(), StoreError> {
+        const EVENT: &str = "INSERT INTO events (id, at, business_id, environment, type, key_id, actor, data, \
+                             request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        const OUTBOX: &str =
+            "INSERT INTO outbox (event_id, locked_until, attempt, created_at) VALUES ($1, NULL, 0, $2)";
+        self.execute(
+            Stmt::new(EVENT)
+                .text(event.id)
+                .time(event.at)
+                .text(&event.business)
+                .opt_text(event.environment)
+                .text(&event.kind)
+                .opt_text(event.key_id)
+                .json(&event.actor)
+                .json(&event.data)
+                .opt_text(event.request_id),
+        )
+        .await?;
+        self.execute(Stmt::new(OUTBOX).text(event.id).time(event.at)).await?;
+        Ok(())
+    }
+
+    /// Leases up to `limit` waiting events until `lease_until`, the oldest first. A lease that ran out is taken over.
+    pub async fn claim_outbox(
+        &mut self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        const EVENT: &str = select_event!("WHERE e.id = $1");
+        let claim = Stmt::new(self.claim_outbox_sql()).time(lease_until).time(now).int(i64::from(limit));
+        let mut claimed = Vec::new();
+        for lease in self.fetch_all(claim).await? {
+            let (id, attempt) = lease.read("outbox", "event_id", |row| {
+                Ok((row.parsed::<EventId>("event_id")?, row.number("attempt")?))
+            })?;
+            let event = EventRow::from_row(&self.fetch_one(Stmt::new(EVENT).text(id)).await?)?;
+            claimed.push(OutboxRow { event, attempt });
+        }
+        // The engines give the rows back in any order.
+        claimed.sort_by_key(|row| (row.event.at, row.event.id));
+        Ok(claimed)
+    }
+
+    /// Takes a dispatched event out of the outbox, if the lease of this attempt is still the latest.
+    pub async fn finish_outbox(&mut self, event: EventId, attempt: u32) -> Result<bool, StoreError> {
+        const SQL: &str = "DELETE FROM outbox WHERE event_id = $1 AND attempt = $2";
+        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt))).await
+    }
+
+    /// Puts an event back until `retry_at`, if the lease of this attempt is still the latest.
+    pub async fn fail_outbox(
+        &mut self,
+        event: EventId,
+        attempt: u32,
+        retry_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE outbox SET locked_until = $3 WHERE event_id = $1 AND attempt = $2";
+        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt)).time(retry_at)).await
+    }
+}

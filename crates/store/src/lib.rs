@@ -1,0 +1,44 @@
+//! What is remembered: SQLite and PostgreSQL behind one SQL text.
+//!
+//! Reads go through [`Store::read`] or, inside a transaction, [`Tx::read`]; changes through [`Store::begin`].
+//! No rule relies on the isolation of transactions: a change names the state that it expects and tells
+//! whether it found it.
+
+#![warn(missing_docs)]
+
+mod audit;
+mod businesses;
+mod changes;
+mod dialect;
+mod error;
+mod events;
+mod exec;
+mod idempotency;
+mod keys;
+mod keys_list;
+mod platform_keys;
+mod refusals;
+mod row;
+mod schema;
+mod secret_versions;
+mod stmt;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod versions;
+mod watch;
+
+pub use audit::AuditRow;
+pub use businesses::BusinessRow;
+pub use changes::{ChangeKind, ChangeRow};
+pub use error::{BadColumn, SchemaError, StoreError, Unavailability, UniqueRule};
+pub use events::{EventFilter, EventRow, OutboxRow};
+pub use exec::{Reader, Store, Tx};
+pub use idempotency::IdempotencyRow;
+pub use keys::KeyRow;
+pub use keys_list::{KeyFilter, KeyOrder};
+pub use platform_keys::PlatformKeyRow;
+pub use refusals::RefusalRow;
+pub use schema::{Engine, StoreOptions};
+pub use secret_versions::{SecretKind, SecretVersionRow};
+pub use versions::{FoundVersion, Sealed, SealedRow, VersionCount, VersionOrigin, VersionRow};
+pub use watch::Watcher;

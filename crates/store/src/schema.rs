@@ -1,0 +1,261 @@
+//! Opening a database and bringing its schema up to date.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
+
+use crate::dialect::{POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
+use crate::error::{SchemaError, StoreError, Unavailability};
+use crate::exec::{Pools, Store};
+
+/// Where applied migrations are noted.
+const TABLE: &str = "_sqlx_migrations";
+/// How long a writer of another process is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One migration in both dialects: number, name, SQLite, PostgreSQL.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "create foundation",
+    include_str!("../migrations/sqlite/0001_create_foundation.sql"),
+    include_str!("../migrations/postgres/0001_create_foundation.sql"),
+)];
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Bring an older schema up to date; otherwise it is refused.
+    pub migrate: bool,
+    /// The most connections that read (SQLite) or that do anything (PostgreSQL).
+    pub connections: u32,
+    /// How long a request waits for a free connection.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { migrate: true, connections: 8, acquire_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// Which database is behind a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// An embedded file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` or `postgres://...` and checks or migrates its schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for another kind of address, [`StoreError::Schema`] for a schema that is newer than
+    /// this program, unknown, or older while [`StoreOptions::migrate`] is off.
+    pub async fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Self::open_postgres(url, options).await;
+        }
+        match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+            Some(path) if !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?') => {
+                Self::open_sqlite(Path::new(path), options).await
+            }
+            Some(_) => Err(StoreError::Address("an SQLite address is sqlite:PATH, with the path of a file")),
+            None => Err(StoreError::Address("it begins with sqlite: or postgres://")),
+        }
+    }
+
+    /// Opens an SQLite file, which is created where there is none.
+    pub async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        // FULL, because in WAL mode NORMAL may lose the last commits when the power fails.
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(options.migrate)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let pool = || {
+            SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).idle_timeout(None).max_lifetime(None)
+        };
+        let mut attempts_left = 20;
+        let writer = loop {
+            match pool().max_connections(1).connect_with(connect.clone()).await.map_err(StoreError::from) {
+                Ok(writer) => break writer,
+                // The first switch to WAL does not wait for another process that is doing the same.
+                Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) if attempts_left > 0 => {
+                    attempts_left -= 1;
+                    tokio::time::sleep(BUSY_TIMEOUT / 20).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        migrate_sqlite(&writer, options.migrate).await?;
+        let readers = pool().max_connections(options.connections).connect_with(connect.read_only(true)).await?;
+        Ok(Self { pools: Pools::Sqlite { readers, writer } })
+    }
+
+    /// Opens a database of a PostgreSQL server.
+    pub async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(|_| StoreError::Address("it is no PostgreSQL address: postgres://user@host:port/database"))?
+            .application_name("trousseau")
+            .disable_statement_logging();
+        migrate_postgres(&connect, options).await?;
+        let connect = connect.options([
+            ("statement_timeout", "8s"),
+            ("lock_timeout", "5s"),
+            // A node that froze inside a transaction must not hold the locks of a business for ever.
+            ("idle_in_transaction_session_timeout", "10s"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(connect)
+            .await?;
+        Ok(Self { pools: Pools::Postgres(pool) })
+    }
+
+    /// Which database is behind this store.
+    pub const fn engine(&self) -> Engine {
+        match self.pools {
+            Pools::Sqlite { .. } => Engine::Sqlite,
+            Pools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Closes all connections, after the work under way.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+fn migrator(engine: Engine) -> Migrator {
+    Migrator::with_migrations(
+        MIGRATIONS
+            .iter()
+            .map(|(version, name, sqlite, postgres)| {
+                let sql = match engine {
+                    Engine::Sqlite => *sqlite,
+                    Engine::Postgres => *postgres,
+                };
+                Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+            })
+            .collect(),
+    )
+}
+
+/// Whether migrations are missing; refuses a schema that is not ours.
+fn compare(migrator: &Migrator, applied: &[AppliedMigration]) -> Result<Standing, SchemaError> {
+    let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > known {
+        return Err(SchemaError::Newer { found, known });
+    }
+    for migration in applied {
+        let ours = migrator
+            .iter()
+            .find(|ours| ours.version == migration.version)
+            .ok_or(SchemaError::Unknown(migration.version))?;
+        if ours.checksum != migration.checksum {
+            return Err(SchemaError::Modified(migration.version));
+        }
+    }
+    Ok(Standing { found, known })
+}
+
+struct Standing {
+    found: i64,
+    known: i64,
+}
+
+impl Standing {
+    /// Whether to migrate.
+    const fn must_migrate(&self, may: bool) -> Result<bool, SchemaError> {
+        match (self.found < self.known, may) {
+            (true, false) => Err(SchemaError::Older { found: self.found, known: self.known }),
+            (behind, _) => Ok(behind),
+        }
+    }
+}
+
+async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bool) -> Result<Standing, StoreError> {
+    if !noted {
+        return Ok(compare(migrator, &[])?);
+    }
+    if let Some(version) = connection.dirty_version(TABLE).await.map_err(failed)? {
+        return Err(SchemaError::Dirty(version).into());
+    }
+    let applied = connection.list_applied_migrations(TABLE).await.map_err(failed)?;
+    Ok(compare(migrator, &applied)?)
+}
+
+async fn migrate_sqlite(writer: &sqlx::SqlitePool, may: bool) -> Result<(), StoreError> {
+    let migrator = migrator(Engine::Sqlite);
+    let mut connection = writer.acquire().await?;
+    let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
+    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(may)? {
+        return Ok(());
+    }
+    // The driver takes no lock on SQLite: two processes at their first start would both create the tables.
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    migrator.run_direct(None, &mut *tx, false).await.map_err(failed)?;
+    Ok(tx.commit().await?)
+}
+
+async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
+    let migrator = migrator(Engine::Postgres);
+    // A connection of its own, because a migration may take longer than a request, and its advisory lock must
+    // not outlive it. Another node that migrates is waited for.
+    let connect = connect.clone().options([("lock_timeout", "60s")]);
+    let mut connection = tokio::time::timeout(options.acquire_timeout, connect.connect())
+        .await
+        .map_err(|_| StoreError::timeout())??;
+    let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS).fetch_one(&mut connection).await?;
+    if standing(&mut connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+        migrator.run_direct(None, &mut connection, false).await.map_err(failed)?;
+    }
+    Ok(connection.close().await?)
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(inner) => inner.into(),
+        other => SchemaError::Failed(Box::new(other)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_files_and_migrations_agree() {
+        for folder in ["sqlite", "postgres"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let mut files: Vec<String> = std::fs::read_dir(path)
+                .expect("the folder is there")
+                .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
+                .collect();
+            files.sort();
+            let known: Vec<String> = MIGRATIONS
+                .iter()
+                .map(|(version, name, ..)| format!("{version:04}_{}.sql", name.replace(' ', "_")))
+                .collect();
+            assert_eq!(files, known, "{folder}");
+        }
+    }
+}

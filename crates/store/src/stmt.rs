@@ -1,0 +1,91 @@
+//! A statement with owned arguments, the same for both engines.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+use sqlx::encode::Encode;
+use sqlx::{Database, Type};
+use trousseau_domain::time::Timestamp;
+
+/// A statement and its arguments, `$1` first.
+#[derive(Debug)]
+pub(crate) struct Stmt {
+    sql: &'static str,
+    values: Vec<Value>,
+}
+
+#[derive(Debug)]
+enum Value {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Bytes(Option<Vec<u8>>),
+}
+
+impl Stmt {
+    pub(crate) const fn new(sql: &'static str) -> Self {
+        Self { sql, values: Vec::new() }
+    }
+
+    fn with(mut self, value: Value) -> Self {
+        self.values.push(value);
+        self
+    }
+
+    pub(crate) fn text(self, value: impl Display) -> Self {
+        self.with(Value::Text(Some(value.to_string())))
+    }
+
+    pub(crate) fn opt_text(self, value: Option<impl Display>) -> Self {
+        self.with(Value::Text(value.map(|value| value.to_string())))
+    }
+
+    pub(crate) fn int(self, value: i64) -> Self {
+        self.with(Value::Int(Some(value)))
+    }
+
+    pub(crate) fn opt_int(self, value: Option<i64>) -> Self {
+        self.with(Value::Int(value))
+    }
+
+    pub(crate) fn time(self, value: Timestamp) -> Self {
+        self.int(value.as_micros())
+    }
+
+    pub(crate) fn opt_time(self, value: Option<Timestamp>) -> Self {
+        self.opt_int(value.map(Timestamp::as_micros))
+    }
+
+    pub(crate) fn bytes(self, value: impl Into<Vec<u8>>) -> Self {
+        self.with(Value::Bytes(Some(value.into())))
+    }
+
+    pub(crate) fn opt_bytes(self, value: Option<impl Into<Vec<u8>>>) -> Self {
+        self.with(Value::Bytes(value.map(Into::into)))
+    }
+
+    pub(crate) fn json(self, value: &impl Serialize) -> Self {
+        self.text(serde_json::to_string(value).expect("our documents have text keys and cannot fail"))
+    }
+
+    pub(crate) fn opt_json(self, value: Option<&impl Serialize>) -> Self {
+        match value {
+            Some(value) => self.json(value),
+            None => self.with(Value::Text(None)),
+        }
+    }
+
+    /// The statement for one engine's driver.
+    pub(crate) fn bind<DB>(self) -> sqlx::query::Query<'static, DB, DB::Arguments>
+    where
+        DB: Database,
+        Option<String>: for<'q> Encode<'q, DB> + Type<DB>,
+        Option<i64>: for<'q> Encode<'q, DB> + Type<DB>,
+        Option<Vec<u8>>: for<'q> Encode<'q, DB> + Type<DB>,
+    {
+        self.values.into_iter().fold(sqlx::query::<DB>(self.sql), |query, value| match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        })
+    }
+}
