@@ -1,0 +1,224 @@
+//! The connection a request came by: its address, and whether it was private on the way.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::request::Parts;
+use trousseau_domain::ip_range::IpRange;
+
+/// The other end of the connection. The server puts it into the extensions of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether TLS ends in this server.
+    pub tls: bool,
+}
+
+/// In the extensions of a response: close the connection, send nothing.
+///
+/// A slow body gets this rather than a 408, which clients would repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloseWithoutAnswer;
+
+/// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. None unless configured.
+#[derive(Debug, Clone, Default)]
+pub struct ProxyTrust {
+    proxies: Vec<IpRange>,
+}
+
+impl ProxyTrust {
+    /// Trust in the proxies at these addresses.
+    pub fn new(proxies: Vec<IpRange>) -> Self {
+        Self { proxies }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|range| range.contains(address))
+    }
+
+    /// Who called, and whether by HTTPS, as far as the trusted proxies tell.
+    pub fn caller(&self, peer: Peer, headers: &HeaderMap) -> CallerAddress {
+        let direct = peer.address.ip().to_canonical();
+        if !self.trusts(direct) {
+            return CallerAddress {
+                ip: direct,
+                secure: peer.tls,
+            };
+        }
+        CallerAddress {
+            ip: self.forwarded_for(direct, headers),
+            secure: forwarded_https(headers).unwrap_or(peer.tls),
+        }
+    }
+
+    /// The rightmost address that is no trusted proxy; what stands left of it is the caller's own claim.
+    fn forwarded_for(&self, direct: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut nearest = direct;
+        for value in headers.get_all("x-forwarded-for").iter().rev() {
+            let Ok(text) = value.to_str() else {
+                return nearest;
+            };
+            for entry in text.rsplit(',') {
+                let Some(address) = parse_forwarded(entry.trim()) else {
+                    return nearest;
+                };
+                nearest = address;
+                if !self.trusts(address) {
+                    return nearest;
+                }
+            }
+        }
+        nearest
+    }
+}
+
+/// An address with or without a port, IPv6 with or without brackets.
+fn parse_forwarded(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let address: IpAddr = bare
+        .parse()
+        .or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()))
+        .ok()?;
+    Some(address.to_canonical())
+}
+
+/// Whether every hop that says anything says `https`; nothing where none does.
+fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
+    let mut all = None;
+    for value in headers.get_all("x-forwarded-proto") {
+        let https = value.to_str().is_ok_and(|text| {
+            text.split(',')
+                .all(|hop| hop.trim().eq_ignore_ascii_case("https"))
+        });
+        all = Some(all.unwrap_or(true) && https);
+    }
+    all
+}
+
+/// Who called. In the extensions of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerAddress {
+    /// The address, IPv4 in its own form even where it came as IPv6.
+    pub ip: IpAddr,
+    /// Whether the caller used HTTPS.
+    pub secure: bool,
+}
+
+impl CallerAddress {
+    /// What is assumed where the server did not say: nobody near, and nothing private.
+    pub const UNKNOWN: Self = Self {
+        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        secure: false,
+    };
+}
+
+impl<S: Sync> FromRequestParts<S> for CallerAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self::UNKNOWN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(proxies: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> CallerAddress {
+        let trust = ProxyTrust::new(
+            proxies
+                .iter()
+                .map(|range| range.parse().expect("a range"))
+                .collect(),
+        );
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a value"));
+        }
+        trust.caller(
+            Peer {
+                address: peer.parse().expect("an address"),
+                tls: false,
+            },
+            &map,
+        )
+    }
+
+    #[test]
+    fn headers_of_strangers_are_not_believed() {
+        let forged = [
+            ("x-forwarded-for", "10.1.1.1"),
+            ("x-forwarded-proto", "https"),
+        ];
+        let seen = caller(&["10.0.0.0/8"], "203.0.113.9:4000", &forged);
+        assert_eq!(
+            seen,
+            CallerAddress {
+                ip: "203.0.113.9".parse().expect("good"),
+                secure: false
+            }
+        );
+    }
+
+    #[test]
+    fn the_rightmost_stranger_is_the_caller() {
+        for (header, expected) in [
+            ("1.1.1.1, 198.51.100.7, 10.0.0.3", "198.51.100.7"),
+            ("198.51.100.7", "198.51.100.7"),
+            ("198.51.100.7:5123", "198.51.100.7"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("10.0.0.4", "10.0.0.4"),
+            ("198.51.100.7, nonsense", "10.0.0.2"),
+            ("198.51.100.7, nonsense, 10.0.0.9", "10.0.0.9"),
+            ("", "10.0.0.2"),
+        ] {
+            let seen = caller(
+                &["10.0.0.0/8"],
+                "10.0.0.2:80",
+                &[("x-forwarded-for", header)],
+            );
+            assert_eq!(
+                seen.ip,
+                expected.parse::<IpAddr>().expect("an address"),
+                "{header}"
+            );
+        }
+        let two = [
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x-forwarded-for", "198.51.100.7, 10.0.0.3"),
+        ];
+        assert_eq!(
+            caller(&["10.0.0.0/8"], "10.0.0.2:80", &two).ip.to_string(),
+            "198.51.100.7"
+        );
+    }
+
+    #[test]
+    fn https_is_believed_only_if_every_hop_says_so() {
+        for (values, secure) in [
+            (&["https"][..], true),
+            (&["HTTPS"], true),
+            (&["http"], false),
+            (&["http, https"], false),
+            (&["https", "http"], false),
+            (&[], false),
+        ] {
+            let headers: Vec<_> = values
+                .iter()
+                .map(|value| ("x-forwarded-proto", *value))
+                .collect();
+            assert_eq!(
+                caller(&["127.0.0.1"], "127.0.0.1:80", &headers).secure,
+                secure,
+                "{values:?}"
+            );
+        }
+    }
+}

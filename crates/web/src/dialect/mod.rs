@@ -1,0 +1,145 @@
+//! The shapes that failures take: each group of routes answers as its clients expect.
+
+mod codat;
+mod payline;
+mod v1;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use trousseau_domain::ids::RequestId;
+
+use crate::language::Language;
+use crate::problem::{Failure, Kind};
+
+/// Whose words a route speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ours: RFC 9457 problems.
+    V1,
+    /// Codat's error message.
+    Codat,
+    /// Payline's result object.
+    Payline,
+}
+
+/// Whether `path` is `prefix` or lies below it.
+fn lies_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Dialect {
+    /// The dialect of a path, whether or not there is a route.
+    pub fn of_path(path: &str) -> Self {
+        if lies_under(path, "/apiKeys") {
+            Self::Codat
+        } else if lies_under(path, "/v1/merchants") || lies_under(path, "/v1/checkout/alive") {
+            Self::Payline
+        } else {
+            Self::V1
+        }
+    }
+
+    /// The status of a kind of failure here. Neither Codat's nor Payline's clients know a 422 for a bad value.
+    pub fn status(self, kind: Kind) -> StatusCode {
+        match (self, kind) {
+            (Self::Codat | Self::Payline, Kind::InvalidValue) => StatusCode::BAD_REQUEST,
+            _ => kind.status(),
+        }
+    }
+
+    /// Writes the failure in this dialect.
+    pub fn render(
+        self,
+        failure: &Failure,
+        path: &str,
+        language: Language,
+        request: RequestId,
+    ) -> Response {
+        let status = self.status(failure.kind());
+        let (media_type, body) = match self {
+            Self::V1 => (
+                "application/problem+json",
+                v1::body(failure, status, language, request),
+            ),
+            Self::Codat => (
+                "application/json",
+                codat::body(failure, status, language, request),
+            ),
+            Self::Payline => (
+                "application/json",
+                payline::body(failure, language, request),
+            ),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+        if status == StatusCode::UNAUTHORIZED {
+            // Browsers ask for a password where Basic is offered, so a page's routes offer Bearer alone.
+            let for_pages =
+                lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive");
+            if !for_pages {
+                let basic =
+                    HeaderValue::from_static("Basic realm=\"trousseau\", charset=\"UTF-8\"");
+                headers.append(WWW_AUTHENTICATE, basic);
+            }
+            headers.append(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"trousseau\""),
+            );
+        }
+        if let Some(seconds) = failure.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The JSON text of a body made of our own types.
+fn json(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("error bodies hold texts and numbers only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_the_dialect_of_their_prefix() {
+        for (path, dialect) in [
+            ("/v1/whoami", Dialect::V1),
+            ("/apiKeys", Dialect::Codat),
+            ("/apiKeys/x/y", Dialect::Codat),
+            ("/apiKeysAndMore", Dialect::V1),
+            ("/v1/merchants/1/keys", Dialect::Payline),
+            ("/v1/checkout/alive", Dialect::Payline),
+            ("/v1/checkout/other", Dialect::V1),
+            ("/", Dialect::V1),
+        ] {
+            assert_eq!(Dialect::of_path(path), dialect, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_pages_are_spared_the_password_prompt() {
+        let request = RequestId::from_random([7; 16]);
+        for (path, challenges) in [
+            ("/v1/whoami", 2),
+            ("/v1/checkout/alive", 2),
+            ("/v1/checkout/start", 1),
+            ("/apiKeys", 2),
+        ] {
+            let failure = Failure::new(Kind::Unauthorized);
+            let answer = Dialect::of_path(path).render(&failure, path, Language::English, request);
+            assert_eq!(
+                answer.headers().get_all(WWW_AUTHENTICATE).iter().count(),
+                challenges,
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! What happens to every request before and after its handler: its id, its limits, its trace, its headers.
+
+use std::any::Any;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+use trousseau_domain::brand::Brand;
+use trousseau_domain::ids::RequestId;
+use trousseau_domain::key_text;
+
+use crate::connection::{CallerAddress, Peer, ProxyTrust};
+use crate::dialect::Dialect;
+use crate::language::Language;
+use crate::problem::{Failure, Kind};
+
+/// The header with our id of the request.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most bytes of one header, name and value.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// The most bytes of all headers.
+pub const MAX_HEADERS_BYTES: usize = 64 * 1024;
+/// Parameters that people put keys into.
+const KEY_PARAMETERS: [&str; 5] = ["key", "apikey", "api_key", "x-api-key", "access_token"];
+
+/// What the outermost layer has to know.
+#[derive(Clone)]
+pub struct Edge {
+    proxies: Arc<ProxyTrust>,
+    brand: Brand,
+    https: bool,
+    request_ids: Arc<dyn Fn() -> RequestId + Send + Sync>,
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Edge")
+            .field("proxies", &self.proxies)
+            .field("https", &self.https)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// `https` says whether the public URL is HTTPS; `request_ids` draws a fresh id for each request.
+    pub fn new(
+        proxies: ProxyTrust,
+        brand: Brand,
+        https: bool,
+        request_ids: impl Fn() -> RequestId + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            proxies: Arc::new(proxies),
+            brand,
+            https,
+            request_ids: Arc::new(request_ids),
+        }
+    }
+}
+
+/// The outermost layer.
+pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = (edge.request_ids)();
+    let caller = request
+        .extensions()
+        .get::<Peer>()
+        .map_or(CallerAddress::UNKNOWN, |peer| {
+            edge.proxies.caller(*peer, request.headers())
+        });
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(caller);
+    let language = Language::of(request.headers());
+    let path = request.uri().path().to_owned();
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or_else(
+        || "unmatched".to_owned(),
+        |matched| matched.as_str().to_owned(),
+    );
+    let span = tracing::info_span!(
+        "request",
+        "request.id" = %id,
+        "http.method" = method,
+        "http.route" = route,
+        "http.status" = tracing::field::Empty,
+        "duration_ms" = tracing::field::Empty,
+        "business.id" = tracing::field::Empty,
+        "key.id" = tracing::field::Empty,
+    );
+    let answered = async {
+        let mut response = match check(&edge, request.headers(), request.uri()) {
+            Ok(()) => next.run(request).await,
+            Err(failure) => failure.into_response(),
+        };
+        if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+            if failure.kind().status().is_server_error() {
+                let cause = failure.cause_chain().unwrap_or_default();
+                tracing::error!(code = failure.kind().code(), cause, "request failed");
+            }
+            response = rendered(&failure, &response, &path, language, id);
+        }
+        adorn(response.headers_mut(), id, edge.https);
+        response
+    };
+    let response = answered.instrument(span.clone()).await;
+    let elapsed = started.elapsed();
+    let status = response.status().as_u16();
+    span.record("http.status", status);
+    span.record(
+        "duration_ms",
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+    );
+    span.in_scope(|| tracing::info!("request answered"));
+    metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    metrics::histogram!("trousseau_http_request_duration_seconds", "method" => method, "route" => route)
+        .record(elapsed.as_secs_f64());
+    response
+}
+
+/// The failure in the dialect of the path, with what the router knew of the answer.
+fn rendered(
+    failure: &Failure,
+    bare: &Response,
+    path: &str,
+    language: Language,
+    id: RequestId,
+) -> Response {
+    let mut response = Dialect::of_path(path).render(failure, path, language, id);
+    if let Some(allow) = bare.headers().get(ALLOW) {
+        response.headers_mut().insert(ALLOW, allow.clone());
+    }
+    *response.extensions_mut() = bare.extensions().clone();
+    response
+}
+
+/// A method as a label; whatever else a client makes up is one label, so that their number stays bounded.
+fn method_label(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// What is refused whatever the route.
+fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
+    let mut total = 0;
+    for (name, value) in headers {
+        let size = name.as_str().len() + value.len();
+        total += size;
+        if size > MAX_HEADER_BYTES || total > MAX_HEADERS_BYTES {
+            return Err(Failure::new(Kind::HeadersTooLarge));
+        }
+    }
+    if holds_key(uri, &edge.brand) {
+        return Err(Failure::new(Kind::KeyInUrl));
+    }
+    let compressed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().any(compressed) {
+        return Err(Failure::new(Kind::UnsupportedMediaType)
+            .with_detail("Compressed bodies are not accepted."));
+    }
+    Ok(())
+}
+
+/// Whether a key, or a parameter made for one, stands in the URL, percent-encoded or not.
+fn holds_key(uri: &Uri, brand: &Brand) -> bool {
+    let query = uri.query().unwrap_or_default();
+    let named = query.split('&').any(|pair| {
+        let name = decoded(pair.split('=').next().unwrap_or_default());
+        KEY_PARAMETERS
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    });
+    let shown = |text: &str| {
+        key_text::contains_key(text, brand)
+            || (text.contains('%') && key_text::contains_key(&decoded(text), brand))
+    };
+    named || shown(uri.path()) || shown(query)
+}
+
+/// The text without percent-encoding (RFC 3986 section 2.1); what is no encoding stays.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let digit = |offset: usize| {
+            bytes
+                .get(index + offset)
+                .and_then(|byte| char::from(*byte).to_digit(16))
+        };
+        match (bytes[index], digit(1), digit(2)) {
+            (b'%', Some(high), Some(low)) => {
+                plain.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
+                index += 3;
+            }
+            (byte, ..) => {
+                plain.push(byte);
+                index += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// The headers of every answer. A route that chose its own keeps it.
+fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
+    let id = HeaderValue::from_str(&id.to_string()).expect("hexadecimal digits");
+    headers.insert(X_REQUEST_ID, id);
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    if https {
+        headers.insert(
+            STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+}
+
+/// No route has this path.
+pub fn not_found() -> Ready<Failure> {
+    ready(Failure::new(Kind::NotFound))
+}
+
+/// A route has this path, with other methods.
+pub fn method_not_allowed() -> Ready<Failure> {
+    ready(Failure::new(Kind::MethodNotAllowed))
+}
+
+/// A handler panicked. What it said stays out of the answer and of this log line.
+pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Failure::new(Kind::Internal).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::StatusCode;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+    use trousseau_domain::environment::Environment;
+    use trousseau_domain::key_text::{KeyForm, generate};
+    use trousseau_domain::keys::KeyKind;
+
+    use super::*;
+
+    #[expect(clippy::panic, reason = "the handler under test panics")]
+    async fn explode() {
+        panic!("canary")
+    }
+
+    async fn answer(request: http::request::Builder) -> (StatusCode, HeaderMap, String) {
+        let edge = Edge::new(ProxyTrust::default(), Brand::default(), true, || {
+            RequestId::from_random([0xab; 16])
+        });
+        let router: Router = Router::new()
+            .route("/v1/fine", get(|| async { "fine" }))
+            .route("/v1/explode", get(explode))
+            .route("/apiKeys", get(|| async { "fine" }))
+            .fallback(not_found)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(axum::middleware::from_fn_with_state(edge, outermost));
+        let response = router
+            .oneshot(request.body(Body::empty()).expect("a request"))
+            .await
+            .expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = http_body_util::BodyExt::collect(body)
+            .await
+            .expect("a body")
+            .to_bytes();
+        (
+            parts.status,
+            parts.headers,
+            String::from_utf8_lossy(&bytes).into_owned(),
+        )
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_its_id_and_its_headers() {
+        for path in ["/v1/fine", "/v1/nothing", "/v1/explode"] {
+            let (_, headers, body) = answer(http::Request::get(path)).await;
+            assert_eq!(headers[X_REQUEST_ID], "ab".repeat(16));
+            assert_eq!(headers[CACHE_CONTROL], "no-store");
+            assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert!(headers.contains_key(STRICT_TRANSPORT_SECURITY));
+            assert!(!body.contains("canary"));
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_speak_the_dialect_and_the_language() {
+        let (status, headers, body) = answer(http::Request::delete("/apiKeys")).await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(headers[ALLOW], "GET,HEAD");
+        assert!(
+            body.contains("\"statusCode\":405") && body.contains(&"ab".repeat(16)),
+            "{body}"
+        );
+        let (status, _, body) = answer(http::Request::get("/v1/merchants/1/none")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(
+            body.starts_with("{\"result\":{\"title\":\"ERROR\",\"code\":\"not_found\""),
+            "{body}"
+        );
+        let (_, headers, body) =
+            answer(http::Request::get("/v1/none").header("accept-language", "fr")).await;
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert!(body.contains("Il n'y a rien ici"), "{body}");
+        let (status, _, body) = answer(http::Request::get("/v1/explode")).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("\"code\":\"internal_error\""), "{body}");
+    }
+
+    #[tokio::test]
+    async fn oversized_compressed_and_leaky_requests_are_refused() {
+        let key = generate(
+            KeyForm::Branded,
+            &Brand::default(),
+            Environment::Test,
+            KeyKind::Secret,
+            &[61; 256],
+        );
+        let text = key.expose();
+        let encoded = text.replace('_', "%5F");
+        for (request, status) in [
+            (
+                http::Request::get("/v1/fine").header("x-a", "a".repeat(MAX_HEADER_BYTES)),
+                431,
+            ),
+            (
+                http::Request::get("/v1/fine").header("content-encoding", "gzip"),
+                415,
+            ),
+            (
+                http::Request::get("/v1/fine").header("content-encoding", "identity"),
+                200,
+            ),
+            (http::Request::get(format!("/v1/fine/{text}")), 400),
+            (http::Request::get(format!("/v1/fine?x={encoded}")), 400),
+            (http::Request::get("/v1/fine?API_KEY=1"), 400),
+            (http::Request::get("/v1/fine?a=1&x%2Dapi-key=1"), 400),
+            (http::Request::get("/v1/fine?keys=1"), 200),
+        ] {
+            let (seen, _, body) = answer(request).await;
+            assert_eq!(seen.as_u16(), status, "{body}");
+            assert!(!body.contains(text));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What is said: the HTTP API in its dialects. The only crate that names axum.
+
+pub mod body;
+pub mod connection;
+pub mod dialect;
+pub mod edge;
+pub mod idempotency;
+pub mod language;
+pub mod problem;
+pub mod query;
+pub mod telemetry;

@@ -1,0 +1,544 @@
+//! Everything that can go wrong, as one list; the only place where an error becomes HTTP.
+//!
+//! A [`Failure`] speaks no dialect. It travels in the extensions of a response, and the outermost layer writes it in
+//! the shape that the route's clients expect (see [`crate::dialect`]).
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::language::Language;
+
+/// One kind of failure: what it is called, what status it has, what it says.
+macro_rules! kinds {
+    ($($(#[$meta:meta])* $variant:ident = $status:ident $code:literal {
+        en: $title_en:literal, $detail_en:literal;
+        fr: $title_fr:literal, $detail_fr:literal;
+    })+) => {
+        /// A kind of failure. Its code and its page are stable: clients depend on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind { $($(#[$meta])* $variant),+ }
+
+        impl Kind {
+            /// Every kind there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The status in our own dialect.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            /// The stable code, in `snake_case`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// What went wrong, in a few words.
+            pub const fn title(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Self::$variant, Language::English) => $title_en,
+                      (Self::$variant, Language::French) => $title_fr,)+
+                }
+            }
+
+            /// What to do about it, where the case itself says nothing finer.
+            pub const fn advice(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Self::$variant, Language::English) => $detail_en,
+                      (Self::$variant, Language::French) => $detail_fr,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    // 400: the request cannot be read
+    /// The body is no JSON text.
+    InvalidJson = BAD_REQUEST "invalid_json" {
+        en: "The body is not valid JSON", "Send one JSON text in UTF-8, without duplicate members, nested at most 64 deep.";
+        fr: "Le corps n'est pas du JSON valide", "Envoyez un texte JSON en UTF-8, sans membre en double, avec 64 niveaux d'imbrication au plus.";
+    }
+    /// The body is JSON of another shape than asked for.
+    InvalidBody = BAD_REQUEST "invalid_body" {
+        en: "The body does not have the expected members", "See `errors` for the members concerned.";
+        fr: "Le corps n'a pas les membres attendus", "Voir `errors` pour les membres concernés.";
+    }
+    /// A parameter of the query is unknown, repeated or unreadable.
+    InvalidQuery = BAD_REQUEST "invalid_query" {
+        en: "The query cannot be read", "See `errors` for the parameters concerned.";
+        fr: "Les paramètres de l'URL sont illisibles", "Voir `errors` pour les paramètres concernés.";
+    }
+    /// The `Idempotency-Key` header has no usable value.
+    InvalidIdempotencyKey = BAD_REQUEST "invalid_idempotency_key" {
+        en: "The Idempotency-Key header cannot be used", "Send it once, with 1 to 255 printable ASCII characters.";
+        fr: "L'en-tête Idempotency-Key est inutilisable", "Envoyez-le une seule fois, avec 1 à 255 caractères ASCII imprimables.";
+    }
+    /// More than one credential, even the same one twice.
+    AmbiguousCredentials = BAD_REQUEST "ambiguous_credentials" {
+        en: "More than one credential was sent", "Send exactly one credential, in one header.";
+        fr: "Plusieurs identifiants ont été envoyés", "Envoyez un seul identifiant, dans un seul en-tête.";
+    }
+    /// A key in the path or in the query, where proxies and logs keep it.
+    KeyInUrl = BAD_REQUEST "key_in_url" {
+        en: "A key was sent in the URL", "URLs end up in logs and histories. If this was a real key, rotate it now, and send keys in a header only.";
+        fr: "Une clé a été envoyée dans l'URL", "Les URL finissent dans les journaux et les historiques. S'il s'agissait d'une vraie clé, renouvelez-la maintenant et n'envoyez les clés que dans un en-tête.";
+    }
+
+    // 401: who calls is not proven
+    /// No credential at all.
+    CredentialMissing = UNAUTHORIZED "credential_missing" {
+        en: "No key was sent", "Send an API key in one of the documented headers.";
+        fr: "Aucune clé n'a été envoyée", "Envoyez une clé d'API dans l'un des en-têtes documentés.";
+    }
+    /// A credential that cannot be read, whoever would own it.
+    CredentialMalformed = UNAUTHORIZED "credential_malformed" {
+        en: "The credential cannot be read", "Check that the whole key was copied, and that the header has one of the documented forms.";
+        fr: "L'identifiant est illisible", "Vérifiez que la clé a été copiée en entier et que l'en-tête a l'une des formes documentées.";
+    }
+    /// An `Authorization` scheme that is not taken here.
+    SchemeUnsupported = UNAUTHORIZED "scheme_unsupported" {
+        en: "This authorization scheme is not accepted here", "See the `WWW-Authenticate` header for the schemes that are.";
+        fr: "Ce mode d'autorisation n'est pas accepté ici", "L'en-tête `WWW-Authenticate` indique ceux qui le sont.";
+    }
+    /// The key's profile asks for the business id beside the key.
+    BusinessIdMissing = UNAUTHORIZED "business_id_missing" {
+        en: "The business id is missing", "Send the id of the business beside the key: in the `businessid` header, or as the user of Basic.";
+        fr: "L'identifiant de l'entreprise manque", "Envoyez l'identifiant de l'entreprise avec la clé : dans l'en-tête `businessid` ou comme utilisateur de Basic.";
+    }
+    /// Any other reason, which only the key's owner may learn.
+    Unauthorized = UNAUTHORIZED "unauthorized" {
+        en: "The key was not accepted", "The reason is kept for the key's owner under the request id.";
+        fr: "La clé n'a pas été acceptée", "La raison est conservée pour le titulaire de la clé sous le numéro de requête.";
+    }
+
+    // 403: who calls is proven, and may not
+    /// A LIVE key over plain HTTP.
+    HttpsRequired = FORBIDDEN "https_required" {
+        en: "LIVE keys need HTTPS", "The key travelled unprotected. Call by HTTPS, and rotate the key if the network is not yours.";
+        fr: "Les clés LIVE exigent HTTPS", "La clé a voyagé sans protection. Appelez en HTTPS et renouvelez la clé si le réseau n'est pas le vôtre.";
+    }
+    /// A secret key from a browser.
+    BrowserNotAllowed = FORBIDDEN "browser_not_allowed" {
+        en: "Secret keys must not be used in a browser", "Whoever opens the page can read this key. Rotate it, and use a checkout key in pages.";
+        fr: "Une clé secrète ne s'utilise pas dans un navigateur", "Quiconque ouvre la page peut lire cette clé. Renouvelez-la et utilisez une clé de paiement dans les pages.";
+    }
+    /// The kind of key is not made for this call.
+    KindNotAllowed = FORBIDDEN "kind_not_allowed" {
+        en: "This kind of key may not do this", "Use a key of the kind that this call is made for.";
+        fr: "Ce type de clé ne permet pas cette opération", "Utilisez une clé du type prévu pour cet appel.";
+    }
+    /// The caller's address is in none of the key's ranges.
+    IpNotAllowed = FORBIDDEN "ip_not_allowed" {
+        en: "The key is not allowed from this address", "The key is bound to other IP ranges.";
+        fr: "La clé n'est pas autorisée depuis cette adresse", "La clé est limitée à d'autres plages d'adresses IP.";
+    }
+    /// The page's origin is not among those of the key.
+    OriginNotAllowed = FORBIDDEN "origin_not_allowed" {
+        en: "The key is not allowed from this origin", "Add the origin of the page to the key's allowed origins.";
+        fr: "La clé n'est pas autorisée depuis cette origine", "Ajoutez l'origine de la page aux origines autorisées de la clé.";
+    }
+    /// The key lacks a scope.
+    ScopeMissing = FORBIDDEN "scope_missing" {
+        en: "The key lacks a scope", "Use a key with the scope named in `scope`.";
+        fr: "Il manque une portée à la clé", "Utilisez une clé qui a la portée indiquée dans `scope`.";
+    }
+    /// A key would make or widen a key beyond itself.
+    BeyondOwnRights = FORBIDDEN "beyond_own_rights" {
+        en: "A key cannot give more than it has", "Ask for scopes and an end within those of the key that calls.";
+        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des portées et une fin comprises dans celles de la clé appelante.";
+    }
+    /// What the business's profile rules out.
+    NotAllowedByProfile = FORBIDDEN "not_allowed_by_profile" {
+        en: "The profile of this business does not allow this", "The rules of the business's keys are fixed by its profile.";
+        fr: "Le profil de cette entreprise ne le permet pas", "Les règles des clés de l'entreprise sont fixées par son profil.";
+    }
+    /// The value of this key is never shown again.
+    ValueNotReadable = FORBIDDEN "value_not_readable" {
+        en: "The value of this key cannot be read again", "It was shown once, when it was made. Rotate the key to get a new value.";
+        fr: "La valeur de cette clé ne peut plus être lue", "Elle a été montrée une fois, à sa création. Renouvelez la clé pour obtenir une nouvelle valeur.";
+    }
+
+    // 404, 405
+    /// Not there, or not for this caller to see.
+    NotFound = NOT_FOUND "not_found" {
+        en: "There is nothing here", "Nothing with this address is visible to the caller.";
+        fr: "Il n'y a rien ici", "Rien n'est visible pour l'appelant à cette adresse.";
+    }
+    /// The address exists, the method does not.
+    MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed" {
+        en: "This method is not offered here", "The `Allow` header lists the methods that are.";
+        fr: "Cette méthode n'est pas proposée ici", "L'en-tête `Allow` indique celles qui le sont.";
+    }
+
+    // 409: a rule that the current state breaks
+    /// As many keys as there may be.
+    KeyLimitReached = CONFLICT "key_limit_reached" {
+        en: "The business has as many keys as it may have", "Revoke a key first.";
+        fr: "L'entreprise a autant de clés qu'elle peut en avoir", "Révoquez d'abord une clé.";
+    }
+    /// The last key in force of its kind and environment.
+    LastKey = CONFLICT "last_key" {
+        en: "This is the last key in force", "Make another key first, then end this one.";
+        fr: "C'est la dernière clé en vigueur", "Créez d'abord une autre clé, puis mettez fin à celle-ci.";
+    }
+    /// The key is revoked, which is final.
+    KeyRevoked = CONFLICT "key_revoked" {
+        en: "The key is revoked", "Revoking is final. Make another key.";
+        fr: "La clé est révoquée", "La révocation est définitive. Créez une autre clé.";
+    }
+    /// A rotation's overlap is still running.
+    OverlapInProgress = CONFLICT "overlap_in_progress" {
+        en: "An earlier value of this key is still accepted", "Wait for the end of the overlap, or rotate without one, which ends both earlier values.";
+        fr: "Une valeur antérieure de cette clé est encore acceptée", "Attendez la fin du recouvrement, ou renouvelez sans recouvrement, ce qui met fin aux deux valeurs.";
+    }
+    /// Nothing changes while the business is suspended.
+    BusinessSuspended = CONFLICT "business_suspended" {
+        en: "The business is suspended", "Its keys can be read and not changed until it is resumed.";
+        fr: "L'entreprise est suspendue", "Ses clés peuvent être lues mais pas modifiées jusqu'à sa reprise.";
+    }
+    /// The id that was asked for is taken.
+    BusinessExists = CONFLICT "business_exists" {
+        en: "There is a business with this id already", "Choose another id, or leave it out.";
+        fr: "Une entreprise porte déjà cet identifiant", "Choisissez un autre identifiant, ou n'en donnez pas.";
+    }
+    /// The profile is fixed once there are keys.
+    ProfileFixed = CONFLICT "profile_fixed" {
+        en: "The profile of a business with keys cannot change", "Create another business with the profile you need.";
+        fr: "Le profil d'une entreprise qui a des clés ne change pas", "Créez une autre entreprise avec le profil voulu.";
+    }
+    /// The first request with this `Idempotency-Key` is still running.
+    IdempotencyInProgress = CONFLICT "idempotency_in_progress" {
+        en: "The first request with this Idempotency-Key is still running", "Repeat the request in a moment.";
+        fr: "La première requête avec cette Idempotency-Key est encore en cours", "Répétez la requête dans un instant.";
+    }
+
+    // 413, 415, 431: limits
+    /// More than 1 MiB.
+    BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" {
+        en: "The body is too large", "A body has at most 1 MiB.";
+        fr: "Le corps est trop grand", "Un corps a 1 Mio au plus.";
+    }
+    /// Not JSON by its `Content-Type`, or compressed.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" {
+        en: "The body's media type is not accepted", "Send `application/json`, uncompressed.";
+        fr: "Le type du corps n'est pas accepté", "Envoyez `application/json`, sans compression.";
+    }
+    /// One header over 16 KiB, or all over 64 KiB.
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers_too_large" {
+        en: "The headers are too large", "One header has at most 16 KiB, all together at most 64 KiB.";
+        fr: "Les en-têtes sont trop grands", "Un en-tête a 16 Kio au plus, tous ensemble 64 Kio au plus.";
+    }
+
+    // 422: well-formed, and makes no sense
+    /// Values that cannot be meant.
+    InvalidValue = UNPROCESSABLE_ENTITY "invalid_value" {
+        en: "A value makes no sense", "See `errors` for the members concerned.";
+        fr: "Une valeur n'a pas de sens", "Voir `errors` pour les membres concernés.";
+    }
+    /// The same `Idempotency-Key` with another request.
+    IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused" {
+        en: "This Idempotency-Key was used for another request", "Use a new Idempotency-Key for a new request.";
+        fr: "Cette Idempotency-Key a servi à une autre requête", "Utilisez une nouvelle Idempotency-Key pour une nouvelle requête.";
+    }
+
+    // 429: rates only
+    /// Too many requests for now.
+    RateLimited = TOO_MANY_REQUESTS "rate_limited" {
+        en: "Too many requests", "Repeat the request after the time in `Retry-After`.";
+        fr: "Trop de requêtes", "Répétez la requête après le délai indiqué dans `Retry-After`.";
+    }
+    /// The allowance of the period is used up.
+    QuotaExhausted = TOO_MANY_REQUESTS "quota_exhausted" {
+        en: "The quota is used up", "Repeat the request after the time in `Retry-After`.";
+        fr: "Le quota est épuisé", "Répétez la requête après le délai indiqué dans `Retry-After`.";
+    }
+
+    // 5xx: our side
+    /// Our fault; the log has the cause under the request id.
+    Internal = INTERNAL_SERVER_ERROR "internal_error" {
+        en: "Something went wrong on our side", "Quote the request id to the operator.";
+        fr: "Une erreur s'est produite de notre côté", "Communiquez le numéro de requête à l'exploitant.";
+    }
+    /// Overload, or a fact that cannot be proven right now.
+    Unavailable = SERVICE_UNAVAILABLE "unavailable" {
+        en: "The service is not available right now", "Repeat the request after the time in `Retry-After`.";
+        fr: "Le service n'est pas disponible pour le moment", "Répétez la requête après le délai indiqué dans `Retry-After`.";
+    }
+}
+
+impl Kind {
+    /// The name of the page that explains it: the code with dashes.
+    pub fn slug(self) -> String {
+        self.code().replace('_', "-")
+    }
+
+    /// The stable `type` of RFC 9457, a reference relative to this installation.
+    pub fn type_reference(self) -> String {
+        format!("/problems/{}", self.slug())
+    }
+
+    /// The kind whose page has this name.
+    pub fn find(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.slug() == slug)
+    }
+}
+
+/// Where in the request something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A member of the body, as a JSON pointer (RFC 6901); the whole body is the empty one.
+    Body(String),
+    /// A parameter of the query.
+    Parameter(String),
+}
+
+/// One thing that is wrong with the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where.
+    pub place: Place,
+    /// What, without the value that was sent.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// Something about a member of the body.
+    pub fn body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            place: Place::Body(pointer.into()),
+            detail: detail.into(),
+        }
+    }
+
+    /// Something about a parameter of the query.
+    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            place: Place::Parameter(name.into()),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A failure that no dialect has shaped yet.
+#[derive(Debug, Clone)]
+pub struct Failure(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: Kind,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+    scope: Option<String>,
+    retry_after: Option<Duration>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What `Retry-After` says where nothing finer is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Failure {
+    /// A failure of this kind.
+    pub fn new(kind: Kind) -> Self {
+        let retry_after = matches!(
+            kind.status(),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        )
+        .then_some(RETRY_AFTER);
+        Self(Box::new(Inner {
+            kind,
+            detail: None,
+            errors: Vec::new(),
+            scope: None,
+            retry_after,
+            cause: None,
+        }))
+    }
+
+    /// Says more than the kind does. Never holds what was sent.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Lists what is wrong, place by place.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
+    }
+
+    /// Names the scope that is missing.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.0.scope = Some(scope.into());
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
+        self
+    }
+
+    /// Keeps the cause for the log. It is never shown.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What it says of this case.
+    pub fn detail(&self, language: Language) -> &str {
+        self.0
+            .detail
+            .as_deref()
+            .unwrap_or_else(|| self.0.kind.advice(language))
+    }
+
+    /// What is wrong, place by place.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// The scope that is missing.
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// When to come back, in whole seconds, at least one.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.0.retry_after.map(|after| {
+            after
+                .as_millis()
+                .div_ceil(1_000)
+                .max(1)
+                .try_into()
+                .unwrap_or(u64::MAX)
+        })
+    }
+
+    /// The cause and the causes behind it, for the log.
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut text = String::new();
+        let mut next: Option<&(dyn Error + 'static)> =
+            self.0.cause.as_deref().map(|cause| cause as _);
+        while let Some(cause) = next {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+impl From<Kind> for Failure {
+    fn from(kind: Kind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = self.kind().status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gathers what is wrong with a body's values, so that one answer names all of it.
+#[derive(Debug, Default)]
+pub struct Faults {
+    unreadable: bool,
+    errors: Vec<FieldError>,
+}
+
+impl Faults {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value that cannot be read at all: a 400.
+    pub fn unreadable(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.unreadable = true;
+        self.errors.push(FieldError::body(pointer, detail));
+    }
+
+    /// A value that is well formed and makes no sense: a 422.
+    pub fn senseless(&mut self, pointer: &str, detail: impl Into<String>) {
+        self.errors.push(FieldError::body(pointer, detail));
+    }
+
+    /// The value, or a note that it cannot be read.
+    pub fn read<T, E: ToString>(&mut self, pointer: &str, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|error| self.unreadable(pointer, error.to_string()))
+            .ok()
+    }
+
+    /// The value, or a note that it makes no sense.
+    pub fn accept<T, E: ToString>(&mut self, pointer: &str, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|error| self.senseless(pointer, error.to_string()))
+            .ok()
+    }
+
+    /// The failure, if anything was wrong.
+    pub fn finish(self) -> Result<(), Failure> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        let kind = if self.unreadable {
+            Kind::InvalidBody
+        } else {
+            Kind::InvalidValue
+        };
+        Err(Failure::new(kind).with_errors(self.errors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_plain() {
+        let codes: HashSet<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            assert!(
+                kind.code()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                "{kind:?}"
+            );
+            assert_eq!(Kind::find(&kind.slug()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn refusals_never_have_a_status_that_clients_repeat() {
+        for kind in Kind::ALL {
+            let status = kind.status();
+            assert_ne!(status, StatusCode::REQUEST_TIMEOUT);
+            if status.is_server_error() {
+                assert!(matches!(kind, Kind::Internal | Kind::Unavailable));
+            }
+        }
+    }
+}
