@@ -100,7 +100,9 @@ impl KeyOrder {
                 list!(down "COALESCE(k.valid_until, 9223372036854775807)", "COALESCE(a.valid_until, 9223372036854775807)")
             }
             Self::NameAsc => list!(up "LOWER(COALESCE(k.name, ''))", "LOWER(COALESCE(a.name, ''))"),
-            Self::NameDesc => list!(down "LOWER(COALESCE(k.name, ''))", "LOWER(COALESCE(a.name, ''))"),
+            Self::NameDesc => {
+                list!(down "LOWER(COALESCE(k.name, ''))", "LOWER(COALESCE(a.name, ''))")
+            }
             Self::LastUsedAsc => {
                 list!(up "COALESCE(u.last_used_at, -9223372036854775807)", "COALESCE(v.last_used_at, -9223372036854775807)")
             }
@@ -150,8 +152,15 @@ impl Reader<'_> {
         after: Option<KeyId>,
         limit: u32,
     ) -> Result<Vec<KeyRow>, StoreError> {
-        let stmt = filtered(order.sql(), tenant, filter, now).opt_text(after).int(i64::from(limit)).int(0);
-        self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect()
+        let stmt = filtered(order.sql(), tenant, filter, now)
+            .opt_text(after)
+            .int(i64::from(limit))
+            .int(0);
+        self.fetch_all(stmt)
+            .await?
+            .iter()
+            .map(KeyRow::from_row)
+            .collect()
     }
 
     /// One numbered page of the tenant's keys that match, and how many match in all.
@@ -169,10 +178,19 @@ impl Reader<'_> {
             .fetch_one(filtered(TOTAL, tenant, filter, now))
             .await?
             .read("keys", "total", |row| row.number::<u64>("total"))?;
-        let Ok(offset) = i64::try_from(offset) else { return Ok((Vec::new(), total)) };
-        let stmt =
-            filtered(order.sql(), tenant, filter, now).opt_text(None::<KeyId>).int(i64::from(limit)).int(offset);
-        let keys = self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect::<Result<_, _>>()?;
+        let Ok(offset) = i64::try_from(offset) else {
+            return Ok((Vec::new(), total));
+        };
+        let stmt = filtered(order.sql(), tenant, filter, now)
+            .opt_text(None::<KeyId>)
+            .int(i64::from(limit))
+            .int(offset);
+        let keys = self
+            .fetch_all(stmt)
+            .await?
+            .iter()
+            .map(KeyRow::from_row)
+            .collect::<Result<_, _>>()?;
         Ok((keys, total))
     }
 }

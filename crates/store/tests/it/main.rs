@@ -1,0 +1,13 @@
+//! Every function of the store, on both engines.
+
+mod businesses;
+mod events;
+mod keys;
+mod keys_list;
+mod opening;
+mod parity;
+mod platform_keys;
+mod records;
+mod samples;
+mod versions;
+mod watching;

@@ -1,0 +1,138 @@
+use trousseau_store::testing::TestDatabase;
+use trousseau_store::{
+    Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines,
+};
+
+fn only_check() -> StoreOptions {
+    StoreOptions {
+        migrate: false,
+        ..StoreOptions::default()
+    }
+}
+
+async fn schema_error(database: &TestDatabase) -> SchemaError {
+    match Store::open(database.url(), &StoreOptions::default()).await {
+        Err(StoreError::Schema(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+both_engines! {
+    async fn a_migrated_database_opens_again(database) {
+        for options in [StoreOptions::default(), only_check()] {
+            let store = Store::open(database.url(), &options).await.expect("opens");
+            assert_eq!(store.engine() == Engine::Sqlite, database.folder().is_some());
+            assert_eq!(store.read().current_seq().await.expect("reads"), 0);
+            store.close().await;
+            let error = store.read().current_seq().await.expect_err("closed");
+            assert!(error.is_unavailable(), "{error:?}");
+        }
+    }
+
+    async fn a_newer_schema_is_refused(database) {
+        database.run(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             SELECT 9999, 'later', success, checksum, 0 FROM _sqlx_migrations"
+        ).await.expect("runs");
+        let error = schema_error(&database).await;
+        assert!(matches!(error, SchemaError::Newer { found: 9999, .. }), "{error:?}");
+    }
+
+    async fn a_modified_migration_is_refused(database) {
+        database.run(match database.store().engine() {
+            Engine::Sqlite => "UPDATE _sqlx_migrations SET checksum = CAST('x' AS BLOB)",
+            Engine::Postgres => "UPDATE _sqlx_migrations SET checksum = CAST('x' AS BYTEA)",
+        }).await.expect("runs");
+        let error = schema_error(&database).await;
+        assert!(matches!(error, SchemaError::Modified(1)), "{error:?}");
+    }
+
+    async fn a_foreign_migration_is_refused(database) {
+        database.run("UPDATE _sqlx_migrations SET version = 0").await.expect("runs");
+        let error = schema_error(&database).await;
+        assert!(matches!(error, SchemaError::Unknown(0)), "{error:?}");
+    }
+
+    async fn a_half_done_migration_is_refused(database) {
+        database.run("UPDATE _sqlx_migrations SET success = false").await.expect("runs");
+        let error = schema_error(&database).await;
+        assert!(matches!(error, SchemaError::Dirty(1)), "{error:?}");
+    }
+
+    async fn a_command_that_only_checks_does_not_migrate(database) {
+        database.run("DELETE FROM _sqlx_migrations").await.expect("runs");
+        match Store::open(database.url(), &only_check()).await {
+            Err(StoreError::Schema(SchemaError::Older { found: 0, .. })) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn many_openers_migrate_once(database) {
+        let url = if let Some(folder) = database.folder() {
+            format!("sqlite:{}", folder.join("fresh.db").display())
+        } else {
+            database.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.expect("runs");
+            database.url().to_owned()
+        };
+        let tasks: Vec<_> = (0..8).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { Store::open(&url, &StoreOptions::default()).await })
+        }).collect();
+        for task in tasks {
+            let store = task.await.expect("no panic").expect("opens");
+            assert_eq!(store.read().current_seq().await.expect("reads"), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_read_strictly() {
+    for bad in [
+        "",
+        "mysql://x",
+        "sqlite:",
+        "sqlite::memory:",
+        "/var/lib/x.db",
+        "sqlite:x?mode=rwc",
+    ] {
+        match Store::open(bad, &StoreOptions::default()).await {
+            Err(StoreError::Address(_)) => {}
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
+    let nobody = Store::open(
+        "postgres://nobody@127.0.0.1:1/none",
+        &StoreOptions::default(),
+    )
+    .await;
+    match nobody {
+        Err(StoreError::Unavailable {
+            reason: Unavailability::Connection,
+            source: Some(_),
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn sqlite_commits_are_synced() {
+    let database = TestDatabase::sqlite().await;
+    assert_eq!(
+        database
+            .texts("SELECT journal_mode FROM pragma_journal_mode")
+            .await,
+        ["wal"]
+    );
+    assert_eq!(
+        database
+            .texts("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous")
+            .await,
+        ["2"]
+    );
+    assert_eq!(
+        database
+            .texts("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys")
+            .await,
+        ["1"]
+    );
+}
