@@ -26,6 +26,9 @@ enum Place {
 
 impl TestDatabase {
     /// An SQLite file in a folder of its own.
+    ///
+    /// # Panics
+    /// When it cannot be made: the test cannot go on.
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = format!("sqlite:{}", folder.path().join("trousseau.db").display());
@@ -40,6 +43,9 @@ impl TestDatabase {
     }
 
     /// A database of its own on the server at `server`.
+    ///
+    /// # Panics
+    /// When it cannot be made: the test cannot go on.
     pub async fn postgres(server: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
@@ -101,6 +107,9 @@ impl TestDatabase {
     }
 
     /// The first column of every row, as text.
+    ///
+    /// # Panics
+    /// When the statement is wrong.
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         match &self.store.pools {
             Pools::Sqlite { writer, .. } => sqlx::query_scalar(sql).fetch_all(writer).await,

@@ -100,7 +100,7 @@ impl Watcher {
     }
 }
 
-/// `PRAGMA data_version` moves when any other connection commits (sqlite.org/pragma.html#pragma_data_version).
+/// `PRAGMA data_version` moves when any other connection commits (`sqlite.org/pragma.html#pragma_data_version`).
 async fn data_version_changed(
     pool: &SqlitePool,
     slot: &mut Option<SqliteConnection>,

@@ -47,7 +47,7 @@ both_engines! {
         commit!(store, |tx| {
             let mut locked = tx.lock_business(&id).await.expect("locks").expect("is there");
             assert_eq!(locked.revision, 2);
-            locked.language = "en".to_owned();
+            "en".clone_into(&mut locked.language);
             assert!(tx.update_business(&locked).await.expect("updates"));
             locked.revision = 1;
             assert!(!tx.update_business(&locked).await.expect("an old revision changes nothing"));
