@@ -317,27 +317,19 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// For `PATCH`: a member that is there, `null` included. With `#[serde(default)]`, absent is `None`.
-pub fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    T: serde::Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::wire::Change;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Sample {
         name: String,
-        #[serde(default, deserialize_with = "present")]
-        until: Option<Option<String>>,
+        #[serde(default)]
+        until: Change<String>,
         #[serde(default)]
         list: Vec<Inner>,
     }
@@ -406,7 +398,7 @@ mod tests {
         let given: Sample = parse(br#"{"name":"a","until":"x"}"#).expect("good");
         assert_eq!(
             (absent.until, null.until, given.until),
-            (None, Some(None), Some(Some("x".to_owned())))
+            (Change::Absent, Change::Null, Change::To("x".to_owned()))
         );
         assert!(absent.list.is_empty() && absent.name == "a");
         let listed: Sample = parse(br#"{"name":"a","list":[{"flag":true}]}"#).expect("good");

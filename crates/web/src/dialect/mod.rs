@@ -10,6 +10,10 @@ use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE
 use http::{HeaderValue, StatusCode};
 use trousseau_domain::ids::RequestId;
 
+pub(crate) use codat::ErrorMessage as CodatErrorBody;
+pub(crate) use payline::ErrorBody as PaylineErrorBody;
+pub(crate) use v1::ProblemBody;
+
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
 
