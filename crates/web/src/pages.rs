@@ -22,6 +22,7 @@ use crate::problem::{Failure, Kind};
         (status = 404, description = "There is no such problem"),
     )
 )]
+#[expect(clippy::needless_pass_by_value, reason = "extractors give values")]
 pub(crate) fn problem(
     Path(slug): Path<String>,
     headers: HeaderMap,

@@ -532,6 +532,22 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_has_its_page_and_every_page_its_kind() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems");
+        let mut pages: HashSet<String> = HashSet::new();
+        for entry in std::fs::read_dir(&folder).expect("the pages of the documentation") {
+            let name = entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a plain name");
+            pages.insert(name.trim_end_matches(".md").to_owned());
+        }
+        let kinds: HashSet<String> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        assert_eq!(pages, kinds);
+    }
+
+    #[test]
     fn refusals_never_have_a_status_that_clients_repeat() {
         for kind in Kind::ALL {
             let status = kind.status();
