@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use trousseau_domain::business;
 use trousseau_domain::ids::BusinessId;
 use trousseau_domain::metadata::Metadata;
+use trousseau_domain::profile::ProfileName;
 use trousseau_domain::text::BusinessName;
 use trousseau_domain::time::TimeZone;
 use utoipa::ToSchema;
@@ -21,6 +23,15 @@ pub enum Language {
     En,
     /// French.
     Fr,
+}
+
+impl From<Language> for business::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::En => Self::English,
+            Language::Fr => Self::French,
+        }
+    }
 }
 
 /// A business: a tenant of the platform.
@@ -91,13 +102,13 @@ pub struct NewBusinessParts {
     /// The name.
     pub name: BusinessName,
     /// The profile's name.
-    pub profile: Option<String>,
-    /// The id asked for.
-    pub id: Option<BusinessId>,
+    pub profile: Option<ProfileName>,
+    /// The id asked for, in whichever form the profile gives.
+    pub id: Option<String>,
     /// The zone.
     pub time_zone: Option<TimeZone>,
     /// The language.
-    pub language: Option<Language>,
+    pub language: Option<business::Language>,
     /// The notes.
     pub metadata: Metadata,
 }
@@ -120,10 +131,10 @@ impl TryFrom<NewBusinessBody> for NewBusinessParts {
         faults.finish()?;
         Ok(Self {
             name: name.expect("a refused name is a fault above"),
-            profile: body.profile,
-            id,
+            profile,
+            id: body.id,
             time_zone,
-            language: body.language,
+            language: body.language.map(business::Language::from),
             metadata: metadata.unwrap_or_default(),
         })
     }
@@ -162,11 +173,11 @@ pub struct BusinessChangeParts {
     /// The name.
     pub name: Option<BusinessName>,
     /// The profile's name.
-    pub profile: Option<String>,
+    pub profile: Option<ProfileName>,
     /// The zone.
     pub time_zone: Option<TimeZone>,
     /// The language.
-    pub language: Option<Language>,
+    pub language: Option<business::Language>,
     /// All notes.
     pub metadata: Option<Metadata>,
 }
@@ -178,13 +189,18 @@ impl TryFrom<BusinessChangeBody> for BusinessChangeParts {
         let mut faults = Faults::new();
         let name = body.name.required("/name", &mut faults);
         let time_zone = body.time_zone.required("/time_zone", &mut faults);
+        let profile = body.profile.required("/profile", &mut faults);
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name: name.and_then(|text| faults.accept("/name", text.parse::<BusinessName>())),
-            profile: body.profile.required("/profile", &mut faults),
+            profile: profile
+                .and_then(|text| faults.accept("/profile", text.parse::<ProfileName>())),
             time_zone: time_zone
                 .and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>())),
-            language: body.language.required("/language", &mut faults),
+            language: body
+                .language
+                .required("/language", &mut faults)
+                .map(business::Language::from),
             metadata: metadata.and_then(|entries| read_metadata(entries, &mut faults)),
         };
         faults.finish()?;

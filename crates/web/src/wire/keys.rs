@@ -1,9 +1,11 @@
 //! Keys on the wire.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use trousseau_domain::ip_range::IpRange;
+use trousseau_domain::keys::{KeyKind, KeyState, Overlap};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::ScopeSet;
@@ -29,6 +31,15 @@ pub enum Kind {
     Checkout,
 }
 
+impl From<Kind> for KeyKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Secret => Self::Secret,
+            Kind::Checkout => Self::Checkout,
+        }
+    }
+}
+
 /// The switch of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -37,6 +48,15 @@ pub enum State {
     Active,
     /// Switched off.
     Inactive,
+}
+
+impl From<State> for KeyState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Inactive => Self::Inactive,
+        }
+    }
 }
 
 /// A key. Its value is not part of it.
@@ -160,11 +180,11 @@ pub struct NewKeyBody {
 #[derive(Debug, Default)]
 pub struct NewKeyParts {
     /// Absent: secret.
-    pub kind: Option<Kind>,
+    pub kind: Option<KeyKind>,
     /// No name where absent or blank.
     pub name: Option<KeyName>,
     /// Absent: active.
-    pub state: Option<State>,
+    pub state: Option<KeyState>,
     /// Absent: now.
     pub valid_from: Option<Timestamp>,
     /// Absent: no end.
@@ -185,9 +205,9 @@ impl TryFrom<NewKeyBody> for NewKeyParts {
     fn try_from(body: NewKeyBody) -> Result<Self, Failure> {
         let mut faults = Faults::new();
         let parts = Self {
-            kind: body.kind,
+            kind: body.kind.map(KeyKind::from),
             name: body.name.and_then(|name| read_name(&name, &mut faults)),
-            state: body.state,
+            state: body.state.map(KeyState::from),
             valid_from: body
                 .valid_from
                 .and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
@@ -254,7 +274,7 @@ pub struct KeyChangeParts {
     /// The name, or none.
     pub name: Option<Option<KeyName>>,
     /// The switch.
-    pub state: Option<State>,
+    pub state: Option<KeyState>,
     /// The begin.
     pub valid_from: Option<Timestamp>,
     /// The end, or none.
@@ -288,7 +308,10 @@ impl TryFrom<KeyChangeBody> for KeyChangeParts {
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name,
-            state: body.state.required("/state", &mut faults),
+            state: body
+                .state
+                .required("/state", &mut faults)
+                .map(KeyState::from),
             valid_from: valid_from
                 .and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
             valid_until: body
@@ -317,16 +340,7 @@ pub struct RotationBody {
     pub overlap_until: Option<String>,
 }
 
-/// How long the value before a rotation is still accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OverlapParts {
-    /// For so many seconds from now.
-    Seconds(u64),
-    /// Until then.
-    Until(Timestamp),
-}
-
-impl TryFrom<RotationBody> for OverlapParts {
+impl TryFrom<RotationBody> for Overlap {
     type Error = Failure;
 
     fn try_from(body: RotationBody) -> Result<Self, Failure> {
@@ -336,7 +350,9 @@ impl TryFrom<RotationBody> for OverlapParts {
                 faults.senseless("/overlap_until", "cannot stand beside overlap_seconds");
                 None
             }
-            (seconds, None) => Some(Self::Seconds(seconds.unwrap_or(0))),
+            (seconds, None) => Some(seconds.map_or(Self::None, |seconds| {
+                Self::For(Duration::from_secs(seconds))
+            })),
             (None, Some(text)) => faults.read("/overlap_until", text.parse()).map(Self::Until),
         };
         faults.finish()?;
@@ -413,7 +429,7 @@ mod tests {
         assert_eq!(set.name.flatten().expect("a name").as_str(), "A");
         assert_eq!(
             (set.state, set.scopes),
-            (Some(State::Inactive), Some(ScopeSet::default()))
+            (Some(KeyState::Inactive), Some(ScopeSet::default()))
         );
         for bad in [
             r#"{"state":null}"#,
@@ -432,15 +448,15 @@ mod tests {
     #[test]
     fn an_overlap_is_given_once() {
         let overlap =
-            |text: &str| parse::<RotationBody>(text.as_bytes()).and_then(OverlapParts::try_from);
-        assert_eq!(overlap("{}").expect("good"), OverlapParts::Seconds(0));
+            |text: &str| parse::<RotationBody>(text.as_bytes()).and_then(Overlap::try_from);
+        assert_eq!(overlap("{}").expect("good"), Overlap::None);
         assert_eq!(
             overlap(r#"{"overlap_seconds":60}"#).expect("good"),
-            OverlapParts::Seconds(60)
+            Overlap::For(Duration::from_secs(60))
         );
         assert!(matches!(
             overlap(r#"{"overlap_until":"2026-01-31T09:30:00Z"}"#),
-            Ok(OverlapParts::Until(_))
+            Ok(Overlap::Until(_))
         ));
         assert!(overlap(r#"{"overlap_seconds":-1}"#).is_err());
         assert!(

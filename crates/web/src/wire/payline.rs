@@ -1,6 +1,7 @@
 //! Payline's keys on the wire: whole days in the merchant's time zone.
 
 use serde::{Deserialize, Serialize};
+use trousseau_domain::keys::KeyState;
 use trousseau_domain::time::Day;
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,6 +18,24 @@ pub enum State {
     Active,
     /// Switched off.
     Inactive,
+}
+
+impl From<State> for KeyState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Inactive => Self::Inactive,
+        }
+    }
+}
+
+impl From<KeyState> for State {
+    fn from(state: KeyState) -> Self {
+        match state {
+            KeyState::Active => Self::Active,
+            KeyState::Inactive => Self::Inactive,
+        }
+    }
 }
 
 /// A key.
