@@ -119,9 +119,12 @@ impl TryFrom<NewBusinessBody> for NewBusinessParts {
     fn try_from(body: NewBusinessBody) -> Result<Self, Failure> {
         let mut faults = Faults::new();
         let name = faults.accept("/name", body.name.parse::<BusinessName>());
-        let id = body
-            .id
-            .and_then(|text| faults.accept("/id", text.parse::<BusinessId>()));
+        if let Some(id) = &body.id {
+            faults.accept("/id", id.parse::<BusinessId>());
+        }
+        let profile = body
+            .profile
+            .and_then(|text| faults.accept("/profile", text.parse::<ProfileName>()));
         let time_zone = body
             .time_zone
             .and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>()));
