@@ -1,0 +1,95 @@
+//! The digest by which a key is found.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::key_text::ApiKeySecret;
+
+/// The SHA-256 of a key's text: what another system may have stored, and the input of the look-up digest.
+///
+/// Held for as long as a request needs it, never stored.
+pub struct KeyFingerprint(Zeroizing<[u8; 32]>);
+
+impl KeyFingerprint {
+    /// The fingerprint of a presented key.
+    pub fn of(secret: &ApiKeySecret) -> Self {
+        Self(Zeroizing::new(
+            Sha256::digest(secret.expose().as_bytes()).into(),
+        ))
+    }
+
+    /// A fingerprint that another system kept (an import).
+    pub fn from_sha256(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl fmt::Debug for KeyFingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyFingerprint")
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104), under the pepper, of the SHA-256 of the key's text.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of a key under a pepper.
+    pub fn of(fingerprint: &KeyFingerprint, pepper: &[u8; 32]) -> Self {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
+        mac.update(fingerprint.0.as_ref());
+        Self(mac.finalize().into_bytes().into())
+    }
+
+    /// A digest from our own data; `None` unless it has 32 bytes.
+    pub fn from_stored(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The bytes to store and to look up by.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether both are the same, in a time that does not depend on where they differ.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyDigest")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_depends_on_the_text_and_on_the_pepper() {
+        let secret = |text| ApiKeySecret::from_presented(text).expect("printable");
+        let digest =
+            |text, pepper: u8| KeyDigest::of(&KeyFingerprint::of(&secret(text)), &[pepper; 32]);
+        assert!(digest("one", 1).matches(&digest("one", 1)));
+        assert!(!digest("one", 1).matches(&digest("two", 1)));
+        assert!(!digest("one", 1).matches(&digest("one", 2)));
+    }
+
+    #[test]
+    fn an_imported_fingerprint_gives_the_same_digest_as_the_key() {
+        let secret = ApiKeySecret::from_presented("from-elsewhere").expect("printable");
+        let imported = KeyFingerprint::from_sha256(Sha256::digest(b"from-elsewhere").into());
+        assert!(
+            KeyDigest::of(&imported, &[9; 32])
+                .matches(&KeyDigest::of(&KeyFingerprint::of(&secret), &[9; 32]))
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! What is true in Trousseau: identifiers, keys, profiles, permissions and the one decision whether a key is good.
+//!
+//! Pure types and rules. Nothing here waits, reads a clock, draws randomness or touches the outside.
+
+#![warn(missing_docs)]
+
+pub mod actor;
+pub mod brand;
+pub mod business;
+pub mod credential;
+pub mod decision;
+pub mod digest;
+pub mod environment;
+pub mod events;
+pub mod ids;
+pub mod ip_range;
+pub mod key_text;
+pub mod keys;
+pub mod metadata;
+pub mod origin;
+pub mod platform_keys;
+pub mod profile;
+pub mod scope;
+pub mod text;
+pub mod time;
