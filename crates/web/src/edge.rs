@@ -16,8 +16,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use trousseau_domain::brand::Brand;
+use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
-use trousseau_domain::key_text;
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dialect::Dialect;
@@ -30,8 +30,6 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
 pub const MAX_HEADERS_BYTES: usize = 64 * 1024;
-/// Parameters that people put keys into.
-const KEY_PARAMETERS: [&str; 5] = ["key", "apikey", "api_key", "x-api-key", "access_token"];
 
 /// What the outermost layer has to know.
 #[derive(Clone)]
@@ -169,7 +167,7 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
             return Err(Failure::new(Kind::HeadersTooLarge));
         }
     }
-    if holds_key(uri, &edge.brand) {
+    if url_holds_key(uri.path(), uri.query(), &edge.brand) {
         return Err(Failure::new(Kind::KeyInUrl));
     }
     let compressed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
@@ -178,47 +176,6 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
             .with_detail("Compressed bodies are not accepted."));
     }
     Ok(())
-}
-
-/// Whether a key, or a parameter made for one, stands in the URL, percent-encoded or not.
-fn holds_key(uri: &Uri, brand: &Brand) -> bool {
-    let query = uri.query().unwrap_or_default();
-    let named = query.split('&').any(|pair| {
-        let name = decoded(pair.split('=').next().unwrap_or_default());
-        KEY_PARAMETERS
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known))
-    });
-    let shown = |text: &str| {
-        key_text::contains_key(text, brand)
-            || (text.contains('%') && key_text::contains_key(&decoded(text), brand))
-    };
-    named || shown(uri.path()) || shown(query)
-}
-
-/// The text without percent-encoding (RFC 3986 section 2.1); what is no encoding stays.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while index < bytes.len() {
-        let digit = |offset: usize| {
-            bytes
-                .get(index + offset)
-                .and_then(|byte| char::from(*byte).to_digit(16))
-        };
-        match (bytes[index], digit(1), digit(2)) {
-            (b'%', Some(high), Some(low)) => {
-                plain.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                index += 3;
-            }
-            (byte, ..) => {
-                plain.push(byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 /// The headers of every answer. A route that chose its own keeps it.

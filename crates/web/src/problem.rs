@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use trousseau_domain::decision::Reason;
 
 use crate::language::Language;
 
@@ -98,6 +99,11 @@ kinds! {
     CredentialMalformed = UNAUTHORIZED "credential_malformed" {
         en: "The credential cannot be read", "Check that the whole key was copied, and that the header has one of the documented forms.";
         fr: "L'identifiant est illisible", "Vérifiez que la clé a été copiée en entier et que l'en-tête a l'une des formes documentées.";
+    }
+    /// A text that begins like a key of this platform, with another form or a wrong checksum.
+    KeyMalformed = UNAUTHORIZED "key_malformed" {
+        en: "The key is not written as it was given out", "A character is missing or wrong. Copy the whole key again.";
+        fr: "La clé n'est pas écrite comme elle a été remise", "Un caractère manque ou est faux. Copiez de nouveau la clé en entier.";
     }
     /// An `Authorization` scheme that is not taken here.
     SchemeUnsupported = UNAUTHORIZED "scheme_unsupported" {
@@ -444,6 +450,38 @@ impl Failure {
     }
 }
 
+impl From<Reason> for Kind {
+    /// What a refusal becomes on the wire: what only the key's owner may learn is one kind.
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::AmbiguousCredentials => Self::AmbiguousCredentials,
+            Reason::KeyInUrl => Self::KeyInUrl,
+            Reason::CredentialMissing => Self::CredentialMissing,
+            Reason::SchemeUnsupported => Self::SchemeUnsupported,
+            Reason::CredentialMalformed => Self::CredentialMalformed,
+            Reason::KeyMalformed => Self::KeyMalformed,
+            Reason::BusinessIdMissing => Self::BusinessIdMissing,
+            Reason::KeyUnknown
+            | Reason::BusinessMismatch
+            | Reason::EnvironmentMismatch
+            | Reason::KeyRevoked
+            | Reason::KeyRotated
+            | Reason::KeyInactive
+            | Reason::KeyNotYetValid
+            | Reason::KeyExpired
+            | Reason::BusinessSuspended => Self::Unauthorized,
+            Reason::HttpsRequired => Self::HttpsRequired,
+            Reason::BrowserNotAllowed => Self::BrowserNotAllowed,
+            Reason::KindNotAllowed => Self::KindNotAllowed,
+            Reason::IpNotAllowed => Self::IpNotAllowed,
+            Reason::OriginNotAllowed => Self::OriginNotAllowed,
+            Reason::ScopeMissing => Self::ScopeMissing,
+            Reason::RateLimited => Self::RateLimited,
+            Reason::QuotaExhausted => Self::QuotaExhausted,
+        }
+    }
+}
+
 impl From<Kind> for Failure {
     fn from(kind: Kind) -> Self {
         Self::new(kind)
@@ -545,6 +583,40 @@ mod tests {
         }
         let kinds: HashSet<String> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
         assert_eq!(pages, kinds);
+    }
+
+    #[test]
+    fn a_refusal_answers_with_the_status_that_its_disclosure_asks_for() {
+        use trousseau_domain::decision::Disclosure;
+
+        for code in [
+            "ambiguous_credentials",
+            "key_in_url",
+            "credential_missing",
+            "key_malformed",
+            "business_id_missing",
+            "key_unknown",
+            "key_revoked",
+            "business_suspended",
+            "https_required",
+            "scope_missing",
+            "rate_limited",
+        ] {
+            let reason: Reason = code.parse().expect("a reason");
+            let kind = Kind::from(reason);
+            let expected = match reason.disclosure() {
+                Disclosure::BadRequest => 400,
+                Disclosure::Spoken | Disclosure::Generic => 401,
+                Disclosure::Forbidden => 403,
+                Disclosure::Limited => 429,
+            };
+            assert_eq!(kind.status().as_u16(), expected, "{code}");
+            assert_eq!(
+                kind == Kind::Unauthorized,
+                reason.disclosure() == Disclosure::Generic,
+                "{code}"
+            );
+        }
     }
 
     #[test]

@@ -452,7 +452,7 @@ mod tests {
         assert_eq!(overlap("{}").expect("good"), Overlap::None);
         assert_eq!(
             overlap(r#"{"overlap_seconds":60}"#).expect("good"),
-            Overlap::For(Duration::from_secs(60))
+            Overlap::For(Duration::from_mins(1))
         );
         assert!(matches!(
             overlap(r#"{"overlap_until":"2026-01-31T09:30:00Z"}"#),
