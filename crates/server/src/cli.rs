@@ -1,0 +1,518 @@
+//! The command line: every command, flag and example.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::Flags;
+
+/// API keys, end to end.
+#[derive(Debug, Parser)]
+#[command(
+    name = "trousseau",
+    version,
+    about = "Businesses, API keys and the decision whether a key is good",
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 failed (database, disk, network).\n\n\
+                  Settings come from trousseau.toml, TROUSSEAU_* variables and flags, in rising precedence;\n\
+                  `trousseau config check` explains the result.\n\n\
+                  Example:\n  trousseau serve --welcome \"Atelier Lumière\"",
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the embedded database and the key file
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Database: sqlite:PATH or postgres://... (an address with a password belongs into a file: `database_file`)
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// Configuration file [default: trousseau.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Who asked for this, for the audit trail, beside the system user
+    #[arg(long, global = true, value_name = "WHO", value_parser = actor)]
+    pub(crate) actor: Option<String>,
+}
+
+/// A line of visible text, so that it cannot forge another entry.
+fn actor(text: &str) -> Result<String, &'static str> {
+    let good = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 100 characters, none of them a control character")
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    #[command(
+        after_help = "Example:\n  trousseau serve --listen 127.0.0.1:8080 --public-url https://keys.example.com"
+    )]
+    Serve(Serve),
+    /// Businesses: the tenants
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau business list"
+    )]
+    Business(Business),
+    /// Keys of a business
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau key list --business ID --environment test"
+    )]
+    Key(Key),
+    /// The operator's own keys
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau platform-key create gateway --scope verify"
+    )]
+    PlatformKey(PlatformKey),
+    /// Pepper and key-encryption key
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau secrets status"
+    )]
+    Secrets(Secrets),
+    /// The configuration
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau config check"
+    )]
+    Config(Config),
+    /// Print the OpenAPI document
+    #[command(after_help = "Example:\n  trousseau openapi > openapi.json")]
+    Openapi,
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  trousseau completions bash > /etc/bash_completion.d/trousseau"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where the world reaches this server: https://host
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Certificate chain in PEM: end TLS in this server
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<String>,
+    /// Private key of the certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
+    /// Create a first business called NAME when there is none, and print a call that works
+    #[arg(long, value_name = "NAME")]
+    pub(crate) welcome: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Business {
+    /// Create a business and print it with its first keys, once
+    #[command(
+        after_help = "Example:\n  trousseau business create \"Atelier Lumière\" --profile mileston --json"
+    )]
+    Create {
+        /// Its name
+        name: String,
+        /// Which rules its keys follow [default: the configured profile]
+        #[arg(long)]
+        profile: Option<String>,
+        /// Its id, in the form of the profile [default: a new one]
+        #[arg(long)]
+        id: Option<String>,
+        /// Time zone in which its days begin [default: the configured one]
+        #[arg(long, value_name = "ZONE")]
+        time_zone: Option<String>,
+        /// Language of its pages
+        #[arg(long, value_enum)]
+        language: Option<Language>,
+        /// What else is known about it, repeatable
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+    },
+    /// List the businesses
+    #[command(after_help = "Example:\n  trousseau business list --json")]
+    List,
+    /// Show one business
+    #[command(
+        after_help = "Example:\n  trousseau business show 5f0c8a52-5b8e-4a3e-9d0f-2f8f6f1c3b7a"
+    )]
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Refuse all keys of a business from now on
+    #[command(after_help = "Example:\n  trousseau business suspend 17616983000123 --yes")]
+    Suspend {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Accept the keys of a suspended business again
+    #[command(after_help = "Example:\n  trousseau business resume 17616983000123")]
+    Resume {
+        /// Its id
+        id: String,
+    },
+}
+
+/// The answer to *are you sure*, given in advance.
+#[derive(Debug, Args)]
+pub(crate) struct Sure {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    En,
+    Fr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Environment {
+    Test,
+    Live,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Secret,
+    Checkout,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    Active,
+    Inactive,
+}
+
+/// Whose keys, and in which environment.
+#[derive(Debug, Args)]
+pub(crate) struct Tenant {
+    /// The business's id
+    #[arg(long, value_name = "ID")]
+    pub(crate) business: String,
+    /// The environment
+    #[arg(long, value_enum)]
+    pub(crate) environment: Environment,
+}
+
+/// One key; the business and the environment are checked where they are given.
+#[derive(Debug, Args)]
+pub(crate) struct OneKey {
+    /// The key's id
+    #[arg(value_name = "KEY_ID")]
+    pub(crate) id: String,
+    /// The business it must belong to
+    #[arg(long, value_name = "ID")]
+    pub(crate) business: Option<String>,
+    /// The environment it must belong to
+    #[arg(long, value_enum)]
+    pub(crate) environment: Option<Environment>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Create a key and print its value
+    #[command(
+        after_help = "Example:\n  trousseau key create --business ID --environment test --name Backend --scope payments:read"
+    )]
+    Create {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// What it is for: a backend or a web page
+        #[arg(long, value_enum, default_value = "secret")]
+        kind: Kind,
+        /// Its name
+        #[arg(long)]
+        name: Option<String>,
+        /// When it begins: an instant, or a day in the business's time zone [default: now]
+        #[arg(long, value_name = "WHEN")]
+        valid_from: Option<String>,
+        /// When it ends: an instant, or the last day in the business's time zone [default: never]
+        #[arg(long, value_name = "WHEN")]
+        valid_until: Option<String>,
+        /// What it may do, repeatable [default: what the kind gives]
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Where its calls may come from, repeatable (checkout keys)
+        #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+        allowed_origins: Vec<String>,
+        /// Addresses its calls may come from, repeatable (secret keys)
+        #[arg(long = "allowed-ip", value_name = "RANGE")]
+        allowed_ips: Vec<String>,
+        /// What else is known about it, repeatable
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+    },
+    /// List the keys of a business in one environment
+    #[command(
+        after_help = "Example:\n  trousseau key list --business ID --environment live --revoked"
+    )]
+    List {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// Only keys of this kind
+        #[arg(long, value_enum)]
+        kind: Option<Kind>,
+        /// Revoked keys too
+        #[arg(long)]
+        revoked: bool,
+    },
+    /// Take over keys of another system, from JSON lines or CSV
+    #[command(
+        long_about = "Take over keys of another system, from JSON lines or CSV.\n\n\
+                      Each line has `value` or `sha256` (hexadecimal, of the key's text) and may have `kind`, `name`,\n\
+                      `external_reference`, `valid_from`, `valid_until`, `scopes` and `metadata`. A CSV file begins with\n\
+                      the names of its columns; scopes are parted by spaces. A line that is already there changes nothing.",
+        after_help = "Example:\n  trousseau key import --business ID --environment live keys.jsonl"
+    )]
+    Import {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// The file [default: standard input]
+        file: Option<PathBuf>,
+        /// How it is written [default: by the file's ending, else JSON lines]
+        #[arg(long, value_enum)]
+        format: Option<ImportFormat>,
+    },
+    /// Show a key without its value
+    #[command(after_help = "Example:\n  trousseau key show key_01j9z6m4q8s2d5f7g9h1k3n5p7")]
+    Show(OneKey),
+    /// Change a key; what is not named stays
+    #[command(
+        after_help = "Example:\n  trousseau key update KEY_ID --name Billing --valid-until 2027-12-31"
+    )]
+    Update {
+        #[command(flatten)]
+        key: OneKey,
+        /// Its name; an empty text takes it away
+        #[arg(long)]
+        name: Option<String>,
+        /// Switch it on or off
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// When it begins
+        #[arg(long, value_name = "WHEN")]
+        valid_from: Option<String>,
+        /// When it ends, or `never`
+        #[arg(long, value_name = "WHEN")]
+        valid_until: Option<String>,
+        /// What it may do from now on, repeatable
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Option<Vec<String>>,
+        /// Where its calls may come from, repeatable; one empty text allows all
+        #[arg(long = "allowed-origin", value_name = "ORIGIN")]
+        allowed_origins: Option<Vec<String>>,
+        /// Addresses its calls may come from, repeatable; one empty text allows all
+        #[arg(long = "allowed-ip", value_name = "RANGE")]
+        allowed_ips: Option<Vec<String>>,
+        /// What else is known about it, repeatable; replaces what was there
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Option<Vec<(String, String)>>,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Give a key a new value
+    #[command(after_help = "Example:\n  trousseau key rotate KEY_ID --overlap 1d")]
+    Rotate {
+        #[command(flatten)]
+        key: OneKey,
+        /// How long the old value stays good: none, 1h, 1d, another number of s, m, h or d, or an instant
+        #[arg(long, default_value = "none")]
+        overlap: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// End a key, finally and at once
+    #[command(after_help = "Example:\n  trousseau key revoke KEY_ID --yes")]
+    Revoke {
+        #[command(flatten)]
+        key: OneKey,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Show a key's value again, where its profile allows that
+    #[command(after_help = "Example:\n  trousseau key reveal KEY_ID")]
+    Reveal(OneKey),
+    /// Tell whether the key on standard input (or in TROUSSEAU_KEY) is good
+    #[command(
+        after_help = "Exit code 1 if the key is refused.\n\nExample:\n  trousseau key verify --business ID < key.txt"
+    )]
+    Verify {
+        /// The business id sent with it
+        #[arg(long, value_name = "ID")]
+        business: Option<String>,
+        /// What it must be allowed to do
+        #[arg(long)]
+        scope: Option<String>,
+        /// The origin of the call
+        #[arg(long)]
+        origin: Option<String>,
+        /// The address of the caller
+        #[arg(long)]
+        ip: Option<std::net::IpAddr>,
+    },
+    /// Tell whose key is on standard input (or in TROUSSEAU_KEY)
+    #[command(after_help = "Example:\n  trousseau key find < key.txt")]
+    Find,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    Jsonl,
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlatformKey {
+    /// Create a platform key and print its value, once
+    #[command(after_help = "Example:\n  trousseau platform-key create gateway --scope verify")]
+    Create {
+        /// Its name
+        name: String,
+        /// What it may do, repeatable [default: both]
+        #[arg(long = "scope", value_enum)]
+        scopes: Vec<PlatformScope>,
+    },
+    /// List the platform keys
+    #[command(after_help = "Example:\n  trousseau platform-key list")]
+    List,
+    /// End a platform key, finally and at once
+    #[command(
+        after_help = "Example:\n  trousseau platform-key revoke pk_01j9z6m4q8s2d5f7g9h1k3n5p7 --yes"
+    )]
+    Revoke {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlatformScope {
+    Verify,
+    Manage,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Make a new version of the pepper and of the key-encryption key
+    #[command(
+        after_help = "Copy the key file to a safe place afterwards.\n\nExample:\n  trousseau secrets rotate"
+    )]
+    Rotate {
+        /// Only this one
+        #[arg(long, value_enum)]
+        only: Option<SecretKind>,
+    },
+    /// Tell which versions there are and how many rows are still on each
+    #[command(after_help = "Example:\n  trousseau secrets status --json")]
+    Status,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SecretKind {
+    Pepper,
+    KeyEncryptionKey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check the configuration and tell where each value came from, secrets left out
+    #[command(after_help = "Example:\n  trousseau config check --config /etc/trousseau.toml")]
+    Check,
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("is written NAME=VALUE"),
+    }
+}
+
+impl Cli {
+    /// What the flags say about the settings.
+    pub(crate) fn flags(&self) -> Flags {
+        let mut flags = Flags::default();
+        flags.config.clone_from(&self.global.config);
+        let mut set = |path, flag, value: &Option<String>| {
+            if let Some(value) = value {
+                flags.set(path, flag, value);
+            }
+        };
+        set("data_dir", "--data-dir", &self.global.data_dir);
+        set("database", "--database", &self.global.database);
+        if let Command::Serve(serve) = &self.command {
+            set(
+                "listen",
+                "--listen",
+                &serve.listen.map(|address| address.to_string()),
+            );
+            set("public_url", "--public-url", &serve.public_url);
+            set("tls.cert", "--tls-cert", &serve.tls_cert);
+            set("tls.key", "--tls-key", &serve.tls_key);
+        }
+        flags
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn walk(command: &clap::Command, path: &str, visit: &mut dyn FnMut(&clap::Command, &str)) {
+        visit(command, path);
+        for inner in command.get_subcommands() {
+            walk(inner, &format!("{path} {}", inner.get_name()), visit);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_an_example() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        walk(&command, "trousseau", &mut |command, path| {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains("Example:\n  trousseau"),
+                "{path} has no example"
+            );
+        });
+    }
+}

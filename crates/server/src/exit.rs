@@ -1,0 +1,44 @@
+//! How a command ends.
+
+use std::process::ExitCode;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A rule said no.
+    Refused(anyhow::Error),
+    /// The command was not understood.
+    Usage(anyhow::Error),
+    /// The database, the disk or the network did not play along.
+    Failed(anyhow::Error),
+}
+
+impl Failure {
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::Refused(anyhow::Error::msg(message.into()))
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(anyhow::Error::msg(message.into()))
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 3,
+        })
+    }
+
+    pub(crate) fn error(&self) -> &anyhow::Error {
+        match self {
+            Self::Refused(error) | Self::Usage(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}

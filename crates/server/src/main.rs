@@ -1,0 +1,103 @@
+//! The `trousseau` executable: command line, configuration, wiring.
+
+mod app;
+mod cli;
+mod connections;
+mod exit;
+mod hardening;
+mod output;
+mod serve;
+mod settings;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::app::Opened;
+use crate::cli::{Cli, Command};
+use crate::exit::Failure;
+use crate::settings::{Layers, Settings, SettingsError};
+
+fn main() -> ExitCode {
+    hardening::harden();
+    telemetry::quiet_panics();
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("trousseau: {:#}", failure.error());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Openapi => {
+            output::print(
+                trousseau_web::router::document_text(&trousseau_web::router::openapi()).trim_end(),
+            );
+            return Ok(());
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "trousseau",
+                &mut std::io::stdout(),
+            );
+            return Ok(());
+        }
+        _ => {}
+    }
+    let (settings, layers) = Settings::load(&cli.flags()).map_err(|error| match error {
+        SettingsError::Unreadable { .. } => Failure::Failed(error.into()),
+        other => Failure::Usage(other.into()),
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let result = match &cli.command {
+        Command::Openapi | Command::Completions { .. } => Ok(()),
+        Command::Config(cli::Config::Check) => explain(&settings, &layers, cli.global.json),
+        Command::Serve(serve) => {
+            telemetry::start(settings.log_format, settings.log_level);
+            runtime.block_on(async {
+                let app = Opened::open(&settings, cli.global.actor.clone()).await?;
+                serve::serve(&settings, app, serve.welcome.as_deref()).await
+            })
+        }
+        _ => Ok(()),
+    };
+    // What still runs has had its time.
+    runtime.shutdown_background();
+    result
+}
+
+/// `trousseau config check`: it is good, and this is what it says.
+fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failure> {
+    let rows = settings.explain(layers);
+    if json {
+        let settings: serde_json::Map<_, _> = rows
+            .into_iter()
+            .map(|(name, value, source)| {
+                (
+                    name,
+                    serde_json::json!({ "value": value, "source": source.to_string() }),
+                )
+            })
+            .collect();
+        return output::print_json(&settings);
+    }
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, value, source)| vec![name, value, source.to_string()])
+        .collect();
+    output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "");
+    if let Some(file) = layers.file() {
+        output::print(&format!("\nRead {}", file.display()));
+    }
+    Ok(())
+}

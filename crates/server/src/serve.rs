@@ -1,0 +1,150 @@
+//! `trousseau serve`: wires everything, waits for a signal, ends in order.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use trousseau_web::connection::ProxyTrust;
+use trousseau_web::edge::Edge;
+
+use crate::app::Opened;
+use crate::connections::{self, Listening};
+use crate::exit::Failure;
+use crate::settings::Settings;
+
+/// Few scrapers are ever there, and they must not take the API's place.
+const METRICS_CONNECTIONS: usize = 16;
+
+pub(crate) async fn serve(
+    settings: &Settings,
+    app: Opened,
+    welcome: Option<&str>,
+) -> Result<(), Failure> {
+    // Before anything is bound, so that a signal during the start is not lost.
+    let mut signals = Signals::new()?;
+    let tls = settings.tls.as_ref().map(connections::tls).transpose()?;
+    trousseau_web::telemetry::recorder();
+    let (listener, address) = bind(settings.listen).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    let https = settings
+        .public_url
+        .as_ref()
+        .is_some_and(crate::settings::PublicUrl::is_https);
+    let edge = Edge::new(
+        ProxyTrust::new(settings.trusted_proxies.clone()),
+        settings.brand.clone(),
+        https,
+        app.request_ids(),
+    );
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let main = Listening {
+        listener,
+        router: app.router(edge),
+        tls,
+        connections: settings.connections,
+    };
+    servers.spawn(main.serve(stopped.clone()));
+    if let Some(wanted) = settings.metrics_listen {
+        let (listener, address) = bind(wanted).await?;
+        tracing::info!(server.address = %address, "serving metrics");
+        let router = trousseau_web::system::metrics_router();
+        servers.spawn(
+            Listening {
+                listener,
+                router,
+                tls: None,
+                connections: METRICS_CONNECTIONS,
+            }
+            .serve(stopped),
+        );
+    }
+    tracing::info!(server.address = %address, server.scheme = scheme, "listening");
+    if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
+        tracing::warn!(
+            url = url.as_str(),
+            "the public URL is not HTTPS: keys would be sent in the clear"
+        );
+    }
+    if let Some(name) = welcome {
+        let url = settings
+            .public_url
+            .as_ref()
+            .map_or_else(|| local_url(scheme, address), |url| url.as_str().to_owned());
+        app.welcome(name, &url).await?;
+    }
+
+    signals.wait().await;
+    tracing::info!("stopping: running requests may end, new ones are not accepted");
+    let _ = stop.send(true);
+    let drained = async { while servers.join_next().await.is_some() {} };
+    tokio::select! {
+        () = drained => {}
+        () = signals.wait() => tracing::warn!("asked twice: not waiting any longer"),
+    }
+    app.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("cannot listen on {wanted}"))?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    Ok((listener, address))
+}
+
+/// How a browser on this machine reaches `address`.
+fn local_url(scheme: &str, address: SocketAddr) -> String {
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("{scheme}://localhost:{}", address.port())
+    } else {
+        format!("{scheme}://{address}")
+    }
+}
+
+/// The two ways in which a process is asked to end.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_address_can_be_opened() {
+        for (address, url) in [
+            ("127.0.0.1:8080", "http://localhost:8080"),
+            ("0.0.0.0:80", "http://localhost:80"),
+            ("[::1]:8080", "http://localhost:8080"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            assert_eq!(local_url("http", address.parse().expect("an address")), url);
+        }
+    }
+}

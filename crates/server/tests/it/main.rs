@@ -1,0 +1,5 @@
+//! The real executable, from outside.
+
+mod configuration;
+mod connections;
+mod process;
