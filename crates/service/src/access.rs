@@ -1,0 +1,402 @@
+//! The one authenticator: who is calling, and whether a key is good. Every door goes through here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
+use trousseau_domain::decision::{
+    Circumstances, Decision, Demand, KeySnapshot, Meter, Reason, Transport, decide,
+};
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ids::{BusinessId, RequestId};
+use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
+use trousseau_domain::keys::VersionLife;
+use trousseau_domain::platform_keys::PlatformScope;
+use trousseau_domain::scope::Scope;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow};
+
+use crate::app::Core;
+use crate::context::{KeyCaller, PlatformCaller};
+use crate::error::ServiceError;
+use crate::keys::{life_of, profile_of};
+use crate::platform_keys::scopes_of;
+
+/// The parts of a request that the authenticator looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts<'a> {
+    /// The headers that can carry a credential.
+    pub headers: CredentialHeaders<'a>,
+    /// Which forms the route takes.
+    pub accepted: AcceptedForms,
+    /// The method.
+    pub method: &'a str,
+    /// The path, as sent.
+    pub path: &'a str,
+    /// The route that the path belongs to, without its variable parts; this is what is kept of a refusal.
+    pub route: &'a str,
+    /// The query, as sent.
+    pub query: Option<&'a str>,
+    /// The `Origin` header.
+    pub origin: Option<&'a str>,
+    /// Whether a browser sent the request.
+    pub from_browser: bool,
+    /// The caller's address.
+    pub address: IpAddr,
+    /// How the request travelled.
+    pub transport: Transport,
+    /// The request's id, which becomes the reference of a refusal.
+    pub request_id: RequestId,
+}
+
+/// A refusal, as the caller's door needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why. What of it may be said is the reason's own affair.
+    pub reason: Reason,
+    /// The scope that is missing, where that is the reason.
+    pub missing_scope: Option<Scope>,
+}
+
+impl Refusal {
+    const fn because(reason: Reason) -> Self {
+        Self { reason, missing_scope: None }
+    }
+}
+
+/// No caller.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The key is not good for this.
+    #[error("refused: {}", .0.reason)]
+    Refused(Refusal),
+    /// It could not be told; never an allowance.
+    #[error("the key could not be checked")]
+    Failed(#[from] ServiceError),
+}
+
+impl From<trousseau_store::StoreError> for AccessError {
+    fn from(error: trousseau_store::StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// One question of the verify call.
+#[derive(Debug)]
+pub struct VerifyRequest {
+    /// The key's text, as its bearer presented it.
+    pub key: zeroize::Zeroizing<String>,
+    /// The business id that stood beside it.
+    pub business_id: Option<String>,
+    /// What is demanded of it.
+    pub demand: Demand,
+    /// The `Origin` of the request that is asked about.
+    pub origin: Option<String>,
+    /// The address of its caller.
+    pub address: Option<IpAddr>,
+}
+
+/// The answer to one question.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Whether the key is good.
+    pub decision: Decision,
+    /// The key, if it is good.
+    pub key: Option<Box<KeyCaller>>,
+}
+
+/// Whose a key is, whatever its state: for the operator.
+#[derive(Debug)]
+pub struct FoundKey {
+    /// The key and its business.
+    pub found: FoundVersion,
+}
+
+/// Use cases of access.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    core: &'a Core,
+}
+
+/// What a text was found to be.
+enum Identified {
+    Key(Option<Box<FoundVersion>>),
+    Platform(Option<Box<PlatformKeyRow>>),
+}
+
+impl<'a> Access<'a> {
+    pub(crate) const fn new(core: &'a Core) -> Self {
+        Self { core }
+    }
+
+    /// The key of a business behind a request, good for `demand`.
+    pub async fn authenticate(&self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
+        let presented = self.read(facts)?;
+        match self.identify(&presented.secret, presented.claim).await? {
+            Identified::Key(found) => self.judge(facts, demand, &presented, found).await,
+            Identified::Platform(found) => {
+                // Proven or not, this is no route for it; only a proven caller learns that.
+                let _ = self.judge_platform(facts, found.as_deref(), &presented.secret)?;
+                Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
+            }
+        }
+    }
+
+    /// The operator's key behind a request, with this scope; any scope if none is named.
+    pub async fn authenticate_platform(
+        &self,
+        facts: &RequestFacts<'_>,
+        scope: Option<PlatformScope>,
+    ) -> Result<PlatformCaller, AccessError> {
+        let presented = self.read(facts)?;
+        match self.identify(&presented.secret, presented.claim).await? {
+            Identified::Platform(found) => {
+                let caller = self.judge_platform(facts, found.as_deref(), &presented.secret)?;
+                match scope {
+                    Some(wanted) if !caller.scopes.allows(wanted) => Err(AccessError::Refused(Refusal {
+                        reason: Reason::ScopeMissing,
+                        missing_scope: format!("platform:{wanted}").parse().ok(),
+                    })),
+                    _ => {
+                        self.core.recorder.record_platform_use(caller.id, self.core.clock.now());
+                        Ok(caller)
+                    }
+                }
+            }
+            Identified::Key(found) => {
+                self.judge(facts, &Demand::default(), &presented, found).await?;
+                Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
+            }
+        }
+    }
+
+    /// Whether a key that was presented elsewhere is good.
+    ///
+    /// # Errors
+    /// Only where it could not be told.
+    pub async fn verify(&self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
+        let deny = |reason| Verdict { decision: Decision::Deny { reason, missing_scope: None }, key: None };
+        let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
+            Ok(parsed) => parsed,
+            Err(InvalidKeyText::Characters) => return Ok(deny(Reason::CredentialMalformed)),
+            Err(InvalidKeyText::Form | InvalidKeyText::Checksum) => return Ok(deny(Reason::KeyMalformed)),
+        };
+        let business_ids: Vec<String> = request.business_id.iter().filter(|id| !id.is_empty()).cloned().collect();
+        if business_ids.is_empty() && self.core.settings.text_needs_business_id(claim, secret.expose().len()) {
+            return Ok(deny(Reason::BusinessIdMissing));
+        }
+        let Identified::Key(found) = self.identify(&secret, claim).await? else {
+            return Ok(deny(Reason::KeyUnknown));
+        };
+        let now = self.core.clock.now();
+        let snapshot = found.as_deref().map(|found| self.snapshot(found)).transpose()?;
+        let decision = decide(
+            snapshot.as_ref(),
+            &request.demand,
+            &Circumstances {
+                business_ids: &business_ids,
+                origin: request.origin.as_deref(),
+                from_browser: request.origin.is_some(),
+                address: request.address,
+                transport: Transport::Elsewhere,
+                meter: Meter::Within,
+                now,
+            },
+        );
+        let key = match (&decision, found) {
+            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now).await?)),
+            _ => None,
+        };
+        Ok(Verdict { decision, key })
+    }
+
+    /// Whose key this is, whatever its state. The text is neither kept nor shown.
+    pub async fn find(&self, text: &str) -> Result<Option<FoundKey>, ServiceError> {
+        let Ok((secret, claim)) = key_text::parse(text, self.core.settings.brand()) else {
+            return Ok(None);
+        };
+        match self.identify(&secret, claim).await? {
+            Identified::Key(found) => Ok(found.map(|found| FoundKey { found: *found })),
+            Identified::Platform(_) => Ok(None),
+        }
+    }
+
+    /// Reads the credential and refuses what follows from the request alone.
+    fn read(&self, facts: &RequestFacts<'_>) -> Result<Presented, AccessError> {
+        let settings = &self.core.settings;
+        let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
+        let presented = credential::parse(facts.headers, facts.accepted, settings.brand());
+        // Two credentials are named first, then a key in the URL, then what is wrong with the one credential.
+        if matches!(presented, Err(Reason::AmbiguousCredentials)) {
+            return refuse(Reason::AmbiguousCredentials);
+        }
+        if credential::url_holds_key(facts.path, facts.query, settings.brand()) {
+            return refuse(Reason::KeyInUrl);
+        }
+        let presented = match presented {
+            Ok(presented) => presented,
+            Err(reason) => return refuse(reason),
+        };
+        if presented.business_ids.is_empty()
+            && settings.text_needs_business_id(presented.claim, presented.secret.expose().len())
+        {
+            return refuse(Reason::BusinessIdMissing);
+        }
+        Ok(presented)
+    }
+
+    /// Digest and look-up: the same steps for every well-formed text.
+    async fn identify(&self, secret: &ApiKeySecret, claim: TextClaim) -> Result<Identified, ServiceError> {
+        let fingerprint = KeyFingerprint::of(secret);
+        let digests: Vec<KeyDigest> =
+            self.core.secrets.ring().get().digests(&fingerprint).into_iter().map(|(_, digest)| digest).collect();
+        let mut reader = self.core.store.read();
+        if claim == TextClaim::Platform {
+            let rows = reader.find_platform_keys_by_digests(&digests).await?;
+            let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest)));
+            return Ok(Identified::Platform(found.map(Box::new)));
+        }
+        let rows = reader.find_by_digests(&digests).await?;
+        let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.version.digest.matches(digest)));
+        Ok(Identified::Key(found.map(Box::new)))
+    }
+
+    fn snapshot(&self, found: &FoundVersion) -> Result<KeySnapshot, ServiceError> {
+        let profile = profile_of(self.core, &found.business)?;
+        Ok(KeySnapshot {
+            business: found.business.id.clone(),
+            suspended: found.business.suspended_at.is_some(),
+            business_id_required: profile.business_id_required,
+            environment: found.key.tenant.environment,
+            kind: found.key.kind,
+            life: life_of(&found.key),
+            version: VersionLife { starts_at: found.version.starts_at, ends_at: found.version.ends_at },
+            scopes: found.key.scopes.clone(),
+            allowed_origins: found.key.allowed_origins.clone(),
+            allowed_ips: found.key.allowed_ips.clone(),
+        })
+    }
+
+    async fn judge(
+        &self,
+        facts: &RequestFacts<'_>,
+        demand: &Demand,
+        presented: &Presented,
+        found: Option<Box<FoundVersion>>,
+    ) -> Result<KeyCaller, AccessError> {
+        let now = self.core.clock.now();
+        let snapshot = found.as_deref().map(|found| self.snapshot(found)).transpose()?;
+        let decision = decide(
+            snapshot.as_ref(),
+            demand,
+            &Circumstances {
+                business_ids: &presented.business_ids,
+                origin: facts.origin,
+                from_browser: facts.from_browser,
+                address: Some(facts.address),
+                transport: facts.transport,
+                meter: Meter::Within,
+                now,
+            },
+        );
+        match (decision, found) {
+            (Decision::Allow, Some(found)) => Ok(self.accept(&presented.secret, *found, now).await?),
+            (Decision::Deny { reason, missing_scope }, found) => {
+                self.keep_reason(facts, presented, found.as_deref(), reason, now);
+                Err(AccessError::Refused(Refusal { reason, missing_scope }))
+            }
+            (Decision::Allow, None) => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
+        }
+    }
+
+    /// A platform key: it has no dates and no business, and is protected like a LIVE key.
+    fn judge_platform(
+        &self,
+        facts: &RequestFacts<'_>,
+        found: Option<&PlatformKeyRow>,
+        _secret: &ApiKeySecret,
+    ) -> Result<PlatformCaller, AccessError> {
+        let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
+        match found {
+            None => refuse(Reason::KeyUnknown),
+            Some(key) if key.revoked_at.is_some() => refuse(Reason::KeyRevoked),
+            Some(_) if facts.transport == Transport::Plain => refuse(Reason::HttpsRequired),
+            Some(_) if facts.from_browser => refuse(Reason::BrowserNotAllowed),
+            Some(key) => Ok(PlatformCaller { id: key.id, scopes: scopes_of(key) }),
+        }
+    }
+
+    /// An accepted key: its use is noted, and its digest brought under the current pepper.
+    async fn accept(
+        &self,
+        secret: &ApiKeySecret,
+        found: FoundVersion,
+        now: Timestamp,
+    ) -> Result<KeyCaller, ServiceError> {
+        self.core.recorder.record_use(found.key.id, now);
+        let profile = Arc::clone(profile_of(self.core, &found.business)?);
+        self.renew_digest(secret, &found).await;
+        Ok(KeyCaller {
+            tenant: found.key.tenant.clone(),
+            version: found.version.version,
+            key: found.key,
+            business: found.business,
+            profile,
+        })
+    }
+
+    /// After a rotation of the pepper, a key's row moves to the new one when the key is next used.
+    async fn renew_digest(&self, secret: &ApiKeySecret, found: &FoundVersion) {
+        let ring = self.core.secrets.ring().get();
+        if found.version.pepper_version == ring.current_pepper() {
+            return;
+        }
+        let (digest, pepper) = ring.digest(&KeyFingerprint::of(secret));
+        let version = &found.version;
+        let renewed = async {
+            let mut tx = self.core.store.begin().await?;
+            tx.redigest_version(&version.tenant, version.key_id, version.version, &version.digest, &digest, pepper)
+                .await?;
+            tx.commit().await
+        };
+        if let Err(error) = renewed.await {
+            // The key works under the old pepper all the same; the next use tries again.
+            tracing::warn!(key.id = %version.key_id, error = &error as &dyn std::error::Error, "the digest of a key was not renewed");
+        }
+    }
+
+    /// Keeps the exact reason for the key's business; if the key is unknown, for the business that was named.
+    fn keep_reason(
+        &self,
+        facts: &RequestFacts<'_>,
+        presented: &Presented,
+        found: Option<&FoundVersion>,
+        reason: Reason,
+        now: Timestamp,
+    ) {
+        let business: Option<BusinessId> = match found {
+            Some(found) => Some(found.business.id.clone()),
+            None => presented.business_ids.iter().find_map(|id| id.parse().ok()),
+        };
+        let Some(business) = business else { return };
+        let environment = match (found, presented.claim) {
+            (Some(found), _) => Some(found.key.tenant.environment),
+            (None, TextClaim::Branded { environment, .. }) => Some(environment),
+            (None, TextClaim::Plain | TextClaim::Platform) => None::<Environment>,
+        };
+        self.core.recorder.record_refusal(RefusalRow {
+            reference: facts.request_id,
+            at: now,
+            business,
+            environment,
+            key_id: found.map(|found| found.key.id),
+            code: reason.as_str().to_owned(),
+            method: facts.method.to_owned(),
+            path: facts.route.to_owned(),
+            address: Some(facts.address.to_string()),
+            last_three: Some(presented.secret.last_three().as_str().to_owned()),
+            origin: facts.origin.map(|origin| origin.chars().take(255).collect()),
+        });
+    }
+}

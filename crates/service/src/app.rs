@@ -1,0 +1,187 @@
+//! The application: what every use case works with.
+
+use std::sync::Arc;
+
+use trousseau_domain::environment::Environment;
+use trousseau_domain::events::EventType;
+use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{AuditRow, ChangeKind, EventRow, Store, StoreError, Tx};
+
+use crate::access::Access;
+use crate::businesses::Businesses;
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::entropy::{Entropy, EntropyExt as _};
+use crate::error::ServiceError;
+use crate::events::Events;
+use crate::idempotency::InFlight;
+use crate::jobs::{Jobs, Recorder};
+use crate::keys::Keys;
+use crate::platform_keys::PlatformKeys;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// The application. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct App {
+    core: Arc<Core>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) secrets: Secrets,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) in_flight: InFlight,
+    pub(crate) jobs: Jobs,
+    pub(crate) recorder: Recorder,
+}
+
+impl App {
+    /// Puts the parts together. Nothing runs in the background until somebody runs [`App::jobs`].
+    pub fn new(
+        store: Store,
+        secrets: Secrets,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock));
+        let recorder = jobs.recorder();
+        let core =
+            Core { store, secrets, settings, clock, entropy, in_flight: InFlight::default(), jobs, recorder };
+        Self { core: Arc::new(core) }
+    }
+
+    /// Who is calling, and whether a key is good.
+    pub fn access(&self) -> Access<'_> {
+        Access::new(&self.core)
+    }
+
+    /// Businesses.
+    pub fn businesses(&self) -> Businesses<'_> {
+        Businesses::new(&self.core)
+    }
+
+    /// Keys of businesses.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::new(&self.core)
+    }
+
+    /// The operator's keys.
+    pub fn platform_keys(&self) -> PlatformKeys<'_> {
+        PlatformKeys::new(&self.core)
+    }
+
+    /// What happened.
+    pub fn events(&self) -> Events<'_> {
+        Events::new(&self.core)
+    }
+
+    /// Pepper and key-encryption key.
+    pub fn secrets(&self) -> &Secrets {
+        &self.core.secrets
+    }
+
+    /// The background jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.core.jobs
+    }
+
+    /// The rules of the installation.
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    /// Randomness, for ids that the border makes.
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.core.entropy.as_ref()
+    }
+
+    /// Whether the database answers.
+    pub async fn check_ready(&self) -> Result<(), StoreError> {
+        self.core.store.read().current_seq().await.map(|_| ())
+    }
+
+    /// The store, for the executable to close.
+    pub fn store(&self) -> &Store {
+        &self.core.store
+    }
+}
+
+/// One change of the world: a transaction whose audit entry and event cannot be forgotten.
+pub(crate) struct Unit<'a> {
+    core: &'a Core,
+    context: &'a Context,
+    pub(crate) tx: Tx,
+    pub(crate) now: Timestamp,
+}
+
+/// What happened, as a unit of work tells it.
+pub(crate) struct Happened<'a> {
+    pub(crate) event: EventType,
+    pub(crate) business: &'a BusinessId,
+    pub(crate) environment: Option<Environment>,
+    pub(crate) key: Option<KeyId>,
+    pub(crate) data: serde_json::Value,
+}
+
+impl<'a> Unit<'a> {
+    pub(crate) async fn begin(core: &'a Core, context: &'a Context) -> Result<Self, ServiceError> {
+        let tx = core.store.begin().await?;
+        // Read after the transaction has begun: whoever waited for the writer decides at its own turn.
+        Ok(Self { core, context, tx, now: core.clock.now() })
+    }
+
+    /// Writes the audit entry and the event of what happened.
+    pub(crate) async fn record(&mut self, happened: Happened<'_>) -> Result<(), ServiceError> {
+        let target = happened.key.map_or_else(|| happened.business.to_string(), |key| key.to_string());
+        self.tx
+            .append_audit(&AuditRow {
+                id: AuditId::new(self.now, self.core.entropy.bytes()),
+                at: self.now,
+                actor: self.context.actor.clone(),
+                action: happened.event.as_str().to_owned(),
+                business: Some(happened.business.clone()),
+                environment: happened.environment,
+                target: Some(target),
+                details: happened.data.clone(),
+                request_id: self.context.request_id,
+            })
+            .await?;
+        self.tx
+            .append_event(&EventRow {
+                id: EventId::new(self.now, self.core.entropy.bytes()),
+                at: self.now,
+                business: happened.business.clone(),
+                environment: happened.environment,
+                kind: happened.event.as_str().to_owned(),
+                key_id: happened.key,
+                actor: self.context.actor.clone(),
+                data: happened.data,
+                request_id: self.context.request_id,
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Announces the change to every node and commits.
+    pub(crate) async fn commit(
+        mut self,
+        kind: ChangeKind,
+        business: Option<&BusinessId>,
+        target: Option<&str>,
+    ) -> Result<(), ServiceError> {
+        self.tx.append_change(kind, business, target, self.now).await?;
+        self.tx.commit().await?;
+        Ok(())
+    }
+}

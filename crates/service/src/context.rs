@@ -1,0 +1,121 @@
+//! On whose behalf a use case runs.
+
+use std::sync::Arc;
+
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::{KeyId, PlatformKeyId, RequestId};
+use trousseau_domain::keys::KeyKind;
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::platform_keys::PlatformScopes;
+use trousseau_domain::profile::Profile;
+use trousseau_domain::scope::ScopeSet;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{BusinessRow, KeyRow};
+
+/// A key that was accepted, and all that a request may want to know of it.
+#[derive(Debug, Clone)]
+pub struct KeyCaller {
+    /// Whose rows it may see.
+    pub tenant: Tenant,
+    /// The key's row.
+    pub key: KeyRow,
+    /// Which secret version was presented.
+    pub version: u32,
+    /// The business's row.
+    pub business: BusinessRow,
+    /// The rules of the business.
+    pub profile: Arc<Profile>,
+}
+
+impl KeyCaller {
+    /// The key's id.
+    pub const fn key_id(&self) -> KeyId {
+        self.key.id
+    }
+
+    /// The key's kind.
+    pub const fn kind(&self) -> KeyKind {
+        self.key.kind
+    }
+
+    /// What it may do.
+    pub const fn scopes(&self) -> &ScopeSet {
+        &self.key.scopes
+    }
+
+    /// What the operator keeps beside it.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.key.metadata
+    }
+}
+
+/// One of the operator's keys that was accepted.
+#[derive(Debug, Clone)]
+pub struct PlatformCaller {
+    /// Its id.
+    pub id: PlatformKeyId,
+    /// What it may do.
+    pub scopes: PlatformScopes,
+}
+
+/// How much the caller may give away.
+#[derive(Debug, Clone)]
+pub(crate) enum Authority {
+    /// Everything: the operator.
+    Operator,
+    /// What the key itself has.
+    Key {
+        /// Its scopes.
+        scopes: ScopeSet,
+        /// Its end.
+        valid_until: Option<Timestamp>,
+    },
+}
+
+/// Who asks, with what authority, in which request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub(crate) actor: Actor,
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) authority: Authority,
+}
+
+impl Context {
+    /// A request of a business's key.
+    pub fn key(caller: &KeyCaller, request_id: RequestId) -> Self {
+        Self {
+            actor: Actor::Key { id: caller.key.id, version: caller.version },
+            request_id: Some(request_id),
+            authority: Authority::Key { scopes: caller.key.scopes.clone(), valid_until: caller.key.valid_until },
+        }
+    }
+
+    /// A request of the operator's key.
+    pub const fn platform(caller: &PlatformCaller, request_id: RequestId) -> Self {
+        Self {
+            actor: Actor::PlatformKey { id: caller.id },
+            request_id: Some(request_id),
+            authority: Authority::Operator,
+        }
+    }
+
+    /// A command of a person at the machine.
+    pub const fn operator(user: String, actor: Option<String>) -> Self {
+        Self { actor: Actor::Operator { user, actor }, request_id: None, authority: Authority::Operator }
+    }
+
+    /// The program itself.
+    pub const fn system() -> Self {
+        Self { actor: Actor::System, request_id: None, authority: Authority::Operator }
+    }
+
+    /// Who asks.
+    pub const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub(crate) const fn is_operator(&self) -> bool {
+        matches!(self.authority, Authority::Operator)
+    }
+}

@@ -1,0 +1,118 @@
+//! What a use case can answer instead of doing it.
+
+use trousseau_domain::scope::Scope;
+use trousseau_store::StoreError;
+
+use crate::key_ring::SealError;
+use crate::secrets::SecretsError;
+
+/// A value that makes no sense, named by the member it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The member's name in our vocabulary (`valid_until`, `scopes`).
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// A problem with one member.
+    pub fn new(field: &'static str, message: impl ToString) -> Self {
+        Self { field, message: message.to_string() }
+    }
+}
+
+/// Why a use case did nothing. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Not there, or not the caller's.
+    #[error("there is nothing of this name")]
+    NotFound,
+    /// Well-formed values that make no sense.
+    #[error("{}", .0.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldProblem>),
+    /// A key would make, widen or obtain a key beyond itself.
+    #[error("a key cannot give more than it has: {0}")]
+    BeyondOwnRights(BeyondOwnRights),
+    /// The profile of the business rules it out.
+    #[error("the profile {0} does not allow this")]
+    NotAllowedByProfile(String),
+    /// The value was shown once and is not kept.
+    #[error("the value of this key cannot be read again")]
+    ValueNotReadable,
+    /// As many keys as there may be.
+    #[error("there are {0} keys already, as many as the profile allows")]
+    KeyLimitReached(u32),
+    /// The last key in force of its kind and environment.
+    #[error("this is the last key in force: make another one first")]
+    LastKey,
+    /// The key is revoked.
+    #[error("the key is revoked")]
+    KeyRevoked,
+    /// An earlier overlap is still running.
+    #[error("an earlier value of this key is still accepted")]
+    OverlapInProgress,
+    /// The business is suspended.
+    #[error("the business is suspended")]
+    BusinessSuspended,
+    /// A business has the id already.
+    #[error("a business has this id already")]
+    BusinessExists,
+    /// The profile cannot change any more.
+    #[error("the profile of a business that has keys cannot change")]
+    ProfileFixed,
+    /// The first request with the same idempotency key is still running.
+    #[error("the first request with this idempotency key is still running")]
+    IdempotencyInProgress,
+    /// The idempotency key was used for another request.
+    #[error("this idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// Another writer changed the row in between; to be repeated.
+    #[error("the row was changed by someone else at the same time")]
+    Conflict,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] StoreError),
+    /// Pepper or key-encryption key failed.
+    #[error("the key ring failed")]
+    Secrets(#[source] SecretsError),
+    /// A stored value does not open: the row or the key file was tampered with.
+    #[error("the stored value of a key does not open")]
+    Sealed(#[source] SealError),
+}
+
+/// What a key lacks to give it to another one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BeyondOwnRights {
+    /// A scope.
+    #[error("it lacks the scope {0}")]
+    Scope(Scope),
+    /// A longer life.
+    #[error("it ends earlier")]
+    Life,
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SecretsError> for ServiceError {
+    fn from(error: SecretsError) -> Self {
+        Self::Secrets(error)
+    }
+}
+
+impl From<SealError> for ServiceError {
+    fn from(error: SealError) -> Self {
+        Self::Sealed(error)
+    }
+}
+
+impl ServiceError {
+    /// One member that makes no sense.
+    pub(crate) fn invalid(field: &'static str, message: impl ToString) -> Self {
+        Self::Invalid(vec![FieldProblem::new(field, message)])
+    }
+}

@@ -1,0 +1,158 @@
+//! Idempotent requests: the same request again gives the same answer, kept for 24 hours.
+//!
+//! The answer is stored in the transaction of the change, so there is no answer without the change and no change
+//! without the answer. Answers of refused requests are not kept: nothing was done, and trying again is safe.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::KeyId;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{IdempotencyRow, Tx};
+
+use crate::error::ServiceError;
+
+/// How long an answer is kept.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where a key's value stood in an answer, so that it can be filled in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refill {
+    /// The business.
+    pub business: trousseau_domain::ids::BusinessId,
+    /// Its environment.
+    pub environment: trousseau_domain::environment::Environment,
+    /// The key.
+    pub key: KeyId,
+    /// The secret version whose value it was.
+    pub version: u32,
+}
+
+impl Refill {
+    /// The tenant of the key.
+    pub fn tenant(&self) -> Tenant {
+        Tenant::new(self.business.clone(), self.environment)
+    }
+}
+
+/// An answer as it is kept: without any key's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, with `null` for each value.
+    pub body: String,
+    /// Whose values they were, in the order in which they stand in the body.
+    pub refills: Vec<Refill>,
+}
+
+/// What a request wants kept under which name.
+pub struct Idempotent<'a, T> {
+    /// Whose names these are, and for what: business, environment and operation, or the platform's.
+    pub scope: String,
+    /// The name that the caller chose.
+    pub key: String,
+    /// A digest of the whole request.
+    pub fingerprint: String,
+    /// Makes the answer to keep of what was done.
+    pub render: &'a (dyn Fn(&T) -> StoredAnswer + Send + Sync),
+}
+
+impl<T> fmt::Debug for Idempotent<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Idempotent").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Done now, or done before.
+#[derive(Debug)]
+pub enum Answered<T> {
+    /// Done by this request.
+    Done(T),
+    /// Done by an earlier request; its answer.
+    Replayed(StoredAnswer),
+}
+
+/// The names whose first request is still running in this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InFlight(Arc<Mutex<HashSet<(String, String)>>>);
+
+/// Holds a name until the request is done, however it ends.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    names: InFlight,
+    name: (String, String),
+}
+
+impl InFlight {
+    /// Takes the name of a request.
+    ///
+    /// # Errors
+    /// [`ServiceError::IdempotencyInProgress`] if another request holds it.
+    pub(crate) fn claim<T>(&self, wanted: Option<&Idempotent<'_, T>>) -> Result<Option<Claim>, ServiceError> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        let name = (wanted.scope.clone(), wanted.key.clone());
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.insert(name.clone()) {
+            return Err(ServiceError::IdempotencyInProgress);
+        }
+        drop(held);
+        Ok(Some(Claim { names: self.clone(), name }))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.names.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+}
+
+/// Looks for the answer of an earlier request inside the transaction that would otherwise do it.
+pub(crate) async fn earlier<T>(
+    tx: &mut Tx,
+    wanted: Option<&Idempotent<'_, T>>,
+    now: Timestamp,
+) -> Result<Option<StoredAnswer>, ServiceError> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    if !tx.try_lock_idempotency(&wanted.scope, &wanted.key).await? {
+        return Err(ServiceError::IdempotencyInProgress);
+    }
+    let Some(row) = tx.read().find_idempotency(&wanted.scope, &wanted.key, now).await? else {
+        return Ok(None);
+    };
+    if row.fingerprint != wanted.fingerprint {
+        return Err(ServiceError::IdempotencyKeyReused);
+    }
+    let refills = row.refill.and_then(|refills| serde_json::from_value(refills).ok()).unwrap_or_default();
+    Ok(Some(StoredAnswer { status: row.status, body: row.body, refills }))
+}
+
+/// Keeps the answer in the transaction of what was done.
+pub(crate) async fn keep<T>(
+    tx: &mut Tx,
+    wanted: Option<&Idempotent<'_, T>>,
+    done: &T,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let answer = (wanted.render)(done);
+    let refill = (!answer.refills.is_empty())
+        .then(|| serde_json::to_value(&answer.refills).expect("ids and numbers are always JSON"));
+    let saved = tx
+        .save_idempotency(&IdempotencyRow {
+            scope: wanted.scope.clone(),
+            key: wanted.key.clone(),
+            fingerprint: wanted.fingerprint.clone(),
+            status: answer.status,
+            body: answer.body,
+            refill,
+            created_at: now,
+            expires_at: now.saturating_add(KEPT_FOR),
+        })
+        .await?;
+    if saved { Ok(()) } else { Err(ServiceError::IdempotencyInProgress) }
+}

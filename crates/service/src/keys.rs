@@ -1,0 +1,871 @@
+//! Keys of a business: create, read, change, rotate, reveal, revoke.
+
+use serde_json::json;
+use trousseau_domain::credential::ready_header;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::events::EventType;
+use trousseau_domain::ids::{BusinessId, KeyId};
+use trousseau_domain::ip_range::IpRange;
+use trousseau_domain::key_text::{self, ApiKeySecret};
+use trousseau_domain::keys::{ExternalReference, KeyKind, KeyState, KeyStatus, Life, Overlap, Validity};
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::origin::Origin;
+use trousseau_domain::profile::{Changing, LimitPer, Profile, Revoking};
+use trousseau_domain::scope::ScopeSet;
+use trousseau_domain::text::KeyName;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{
+    BusinessRow, ChangeKind, KeyFilter, KeyOrder, KeyRow, StoreError, UniqueRule, VersionOrigin, VersionRow,
+};
+use zeroize::Zeroizing;
+
+use crate::app::{Core, Happened, Unit};
+use crate::context::{Authority, Context};
+use crate::entropy::EntropyExt as _;
+use crate::error::{BeyondOwnRights, FieldProblem, ServiceError};
+use crate::idempotency::{self, Answered, Idempotent, Refill};
+use crate::key_ring::Binding;
+
+/// The most entries in a list of origins or of address ranges.
+const MAX_LIST: usize = 100;
+
+/// What is asked for when a key is made. What is absent gets its default.
+#[derive(Debug, Clone)]
+pub struct KeyDraft {
+    /// For what.
+    pub kind: KeyKind,
+    /// Its name.
+    pub name: Option<KeyName>,
+    /// On or off.
+    pub state: KeyState,
+    /// Its first instant; now unless given.
+    pub valid_from: Option<Timestamp>,
+    /// The first instant after it; none unless given (or the end of the key that makes it).
+    pub valid_until: Option<Timestamp>,
+    /// What it may do.
+    pub scopes: Option<ScopeSet>,
+    /// Where its calls may come from (checkout keys).
+    pub allowed_origins: Vec<Origin>,
+    /// Addresses it may be used from (secret keys).
+    pub allowed_ips: Vec<IpRange>,
+    /// The operator's own data.
+    pub metadata: Metadata,
+}
+
+impl KeyDraft {
+    /// A key of this kind with nothing chosen.
+    pub fn new(kind: KeyKind) -> Self {
+        Self {
+            kind,
+            name: None,
+            state: KeyState::Active,
+            valid_from: None,
+            valid_until: None,
+            scopes: None,
+            allowed_origins: Vec::new(),
+            allowed_ips: Vec::new(),
+            metadata: Metadata::default(),
+        }
+    }
+}
+
+/// What is to be different; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct KeyChange {
+    /// The name; `Some(None)` takes it away.
+    pub name: Option<Option<KeyName>>,
+    /// On or off.
+    pub state: Option<KeyState>,
+    /// The first instant.
+    pub valid_from: Option<Timestamp>,
+    /// The first instant after it; `Some(None)` takes the end away.
+    pub valid_until: Option<Option<Timestamp>>,
+    /// What it may do.
+    pub scopes: Option<ScopeSet>,
+    /// Where its calls may come from.
+    pub allowed_origins: Option<Vec<Origin>>,
+    /// Addresses it may be used from.
+    pub allowed_ips: Option<Vec<IpRange>>,
+    /// The operator's own data.
+    pub metadata: Option<Metadata>,
+}
+
+/// A key as it is shown: without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// The row.
+    pub key: KeyRow,
+    /// Its status at the time of the answer.
+    pub status: KeyStatus,
+}
+
+impl KeyView {
+    pub(crate) fn new(key: KeyRow, now: Timestamp) -> Self {
+        let status = life_of(&key).status_at(now);
+        Self { key, status }
+    }
+
+    /// The prefix, five asterisks, the last three characters.
+    pub fn masked_value(&self) -> String {
+        Profile::mask(&self.key.mask_prefix, &self.key.last_three)
+    }
+}
+
+/// A key together with its value: the answer of creation, rotation and reveal.
+#[derive(Debug)]
+pub struct IssuedKey {
+    /// The key.
+    pub view: KeyView,
+    /// Which secret version the value is.
+    pub version: u32,
+    /// The value.
+    pub value: ApiKeySecret,
+    /// The ready-made `Authorization` value.
+    pub authorization: Zeroizing<String>,
+}
+
+impl IssuedKey {
+    /// Where this value stood in an answer.
+    pub fn refill(&self) -> Refill {
+        Refill {
+            business: self.view.key.tenant.business.clone(),
+            environment: self.view.key.tenant.environment,
+            key: self.view.key.id,
+            version: self.version,
+        }
+    }
+}
+
+/// A value that could be filled in again.
+#[derive(Debug)]
+pub struct ReopenedValue {
+    /// The value.
+    pub value: ApiKeySecret,
+    /// The ready-made `Authorization` value.
+    pub authorization: Zeroizing<String>,
+}
+
+/// Which page of keys, in which order.
+#[derive(Debug, Clone)]
+pub struct KeyQuery {
+    /// Which keys.
+    pub filter: KeyFilter,
+    /// In which order.
+    pub order: KeyOrder,
+    /// Those after this one; it must be the tenant's own.
+    pub after: Option<KeyId>,
+    /// How many at most, 1 to 100.
+    pub limit: u32,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries.
+    pub data: Vec<T>,
+    /// Whether there are more behind them.
+    pub has_more: bool,
+}
+
+/// One page of a list that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedPage<T> {
+    /// The entries.
+    pub data: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// How a key is named by its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHandle {
+    /// By id.
+    Id(KeyId),
+    /// By number (Payline's dialect).
+    Number(u32),
+}
+
+pub(crate) fn life_of(key: &KeyRow) -> Life {
+    let validity = Validity::new(key.valid_from, key.valid_until)
+        .or_else(|_| Validity::new(key.valid_from, None))
+        .expect("a window without an end is always in order");
+    Life { state: key.state, validity, revoked_at: key.revoked_at }
+}
+
+/// The rules of a business.
+pub(crate) fn profile_of<'a>(core: &'a Core, business: &BusinessRow) -> Result<&'a std::sync::Arc<Profile>, ServiceError> {
+    core.settings
+        .profile(&business.profile)
+        .ok_or_else(|| ServiceError::NotAllowedByProfile(format!("{} (not configured any more)", business.profile)))
+}
+
+/// Use cases of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'a> {
+    core: &'a Core,
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) const fn new(core: &'a Core) -> Self {
+        Self { core }
+    }
+
+    /// One page of a tenant's keys.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if `after` is no key of the tenant.
+    pub async fn list(&self, tenant: &Tenant, query: &KeyQuery) -> Result<Page<KeyView>, ServiceError> {
+        let now = self.core.clock.now();
+        let mut reader = self.core.store.read();
+        if let Some(after) = query.after
+            && reader.find_key(tenant, after).await?.is_none()
+        {
+            return Err(ServiceError::invalid("starting_after", "there is no key with this id"));
+        }
+        let mut rows =
+            reader.list_keys(tenant, &query.filter, query.order, now, query.after, query.limit + 1).await?;
+        let has_more = rows.len() > query.limit as usize;
+        rows.truncate(query.limit as usize);
+        Ok(Page { data: rows.into_iter().map(|row| KeyView::new(row, now)).collect(), has_more })
+    }
+
+    /// One numbered page of a tenant's keys, with the total.
+    pub async fn list_counted(
+        &self,
+        tenant: &Tenant,
+        filter: &KeyFilter,
+        order: KeyOrder,
+        offset: u64,
+        limit: u32,
+    ) -> Result<CountedPage<KeyView>, ServiceError> {
+        let now = self.core.clock.now();
+        let (rows, total) = self.core.store.read().list_keys_page(tenant, filter, order, now, offset, limit).await?;
+        Ok(CountedPage { data: rows.into_iter().map(|row| KeyView::new(row, now)).collect(), total })
+    }
+
+    /// Every key of a tenant that is not revoked, oldest first, each with its value (Codat's list).
+    ///
+    /// # Errors
+    /// [`ServiceError::ValueNotReadable`] if the profile does not let values be read again.
+    pub async fn list_with_values(&self, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
+        let business = self.business(&tenant.business).await?;
+        let profile = profile_of(self.core, &business)?;
+        let now = self.core.clock.now();
+        let most = profile.limit.most.max(1_000);
+        let rows = self
+            .core
+            .store
+            .read()
+            .list_keys(tenant, &KeyFilter::default(), KeyOrder::NumberAsc, now, None, most)
+            .await?;
+        let mut issued = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (version, value) = self.open_current(&row).await?;
+            issued.push(issue(profile, row, version, value, now));
+        }
+        Ok(issued)
+    }
+
+    /// One key of a tenant.
+    pub async fn get(&self, tenant: &Tenant, name: KeyHandle) -> Result<KeyView, ServiceError> {
+        let row = match name {
+            KeyHandle::Id(id) => self.core.store.read().find_key(tenant, id).await?,
+            KeyHandle::Number(number) => self.core.store.read().find_key_by_number(tenant, number).await?,
+        };
+        row.map(|row| KeyView::new(row, self.core.clock.now())).ok_or(ServiceError::NotFound)
+    }
+
+    /// One key, whoever owns it: for the operator at the machine.
+    pub async fn find_anywhere(&self, id: KeyId) -> Result<KeyView, ServiceError> {
+        let row = self.core.store.read().find_key_any_tenant(id).await?;
+        row.map(|row| KeyView::new(row, self.core.clock.now())).ok_or(ServiceError::NotFound)
+    }
+
+    /// The value of a key without any record of it, where the profile lets it be read: for pages that show it
+    /// beside the key, and for answers that are given again.
+    pub async fn readable_value(&self, tenant: &Tenant, id: KeyId) -> Result<Option<ReopenedValue>, ServiceError> {
+        let Some(row) = self.core.store.read().find_key(tenant, id).await? else {
+            return Err(ServiceError::NotFound);
+        };
+        self.reopen(&Refill {
+            business: tenant.business.clone(),
+            environment: tenant.environment,
+            key: id,
+            version: row.current_version,
+        })
+        .await
+    }
+
+    /// Fills a value into a stored answer again; none where it cannot be read.
+    pub async fn reopen(&self, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
+        let tenant = refill.tenant();
+        let business = self.business(&tenant.business).await?;
+        let profile = profile_of(self.core, &business)?;
+        let Some(version) = self.core.store.read().find_version(&tenant, refill.key, refill.version).await? else {
+            return Ok(None);
+        };
+        if !profile.value_readable(tenant.environment, version.kind) || version.sealed.is_none() {
+            return Ok(None);
+        }
+        let value = self.open_version(&version)?;
+        let authorization = ready_header(profile.business_id_in_header.then_some(&tenant.business), &value);
+        Ok(Some(ReopenedValue { value, authorization }))
+    }
+
+    /// Makes a key.
+    pub async fn create(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        draft: &KeyDraft,
+        idempotent: Option<&Idempotent<'_, IssuedKey>>,
+    ) -> Result<Answered<IssuedKey>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        let issued = create_in(self.core, &mut unit, context, &business, &profile, tenant, draft).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
+        let target = issued.view.key.id.to_string();
+        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&target)).await?;
+        Ok(Answered::Done(issued))
+    }
+
+    /// Changes a key.
+    pub async fn update(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        name: KeyHandle,
+        change: &KeyChange,
+    ) -> Result<KeyView, ServiceError> {
+        let mut unit = Unit::begin(self.core, context).await?;
+        let (_, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        let old = self.key_in(&mut unit, tenant, name).await?;
+        if old.revoked_at.is_some() {
+            return Err(ServiceError::KeyRevoked);
+        }
+        check_change_allowed(&profile, &tenant.business, change)?;
+        let new = self.changed(context, &profile, &old, change, unit.now)?;
+        if new == old {
+            return Ok(KeyView::new(old, unit.now));
+        }
+        let (was, is) = (life_of(&old), life_of(&new));
+        if was.status_at(unit.now) == KeyStatus::Active && is.status_at(unit.now) != KeyStatus::Active {
+            check_not_last(&mut unit, &profile, tenant, &old).await?;
+        }
+        if !was.counts_at(unit.now) && is.counts_at(unit.now) {
+            check_limit(&mut unit, &profile, tenant, old.kind, Some(old.id)).await?;
+        }
+        if !unit.tx.update_key(tenant, &new).await? {
+            return Err(ServiceError::Conflict);
+        }
+        unit.record(Happened {
+            event: EventType::KeyUpdated,
+            business: &tenant.business,
+            environment: Some(tenant.environment),
+            key: Some(new.id),
+            data: difference(&old, &new),
+        })
+        .await?;
+        let now = unit.now;
+        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&new.id.to_string())).await?;
+        Ok(KeyView::new(new, now))
+    }
+
+    /// Gives a key a new value. The old one stays good for as long as the overlap says.
+    pub async fn rotate(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        id: KeyId,
+        overlap: Overlap,
+        idempotent: Option<&Idempotent<'_, IssuedKey>>,
+    ) -> Result<Answered<IssuedKey>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
+        if profile.changing != Changing::Everything {
+            return Err(ServiceError::NotAllowedByProfile(business.profile));
+        }
+        if key.revoked_at.is_some() {
+            return Err(ServiceError::KeyRevoked);
+        }
+        check_not_beyond(context, &key.scopes, key.valid_until)?;
+        let ends_at = overlap
+            .ends_at(unit.now, &life_of(&key).validity)
+            .map_err(|error| ServiceError::invalid("overlap", error))?
+            // An overlap that a key's own end cuts to nothing is none.
+            .filter(|end| *end > unit.now);
+        if ends_at.is_some() && key.previous_ends_at.is_some_and(|end| end > unit.now) {
+            return Err(ServiceError::OverlapInProgress);
+        }
+        let expected = key.current_version;
+        unit.tx
+            .end_versions(tenant, id, None, ends_at.unwrap_or(unit.now), &context.actor)
+            .await?;
+        let form = profile.form(key.kind).ok_or_else(|| ServiceError::NotAllowedByProfile(business.profile.clone()))?;
+        let random = Zeroizing::new(self.core.entropy.bytes::<256>());
+        let value = key_text::generate(form, self.core.settings.brand(), tenant.environment, key.kind, &random);
+        key.current_version = expected + 1;
+        key.mask_prefix = profile.mask_prefix(self.core.settings.brand(), tenant.environment, key.kind);
+        value.last_three().as_str().clone_into(&mut key.last_three);
+        key.previous_ends_at = Some(ends_at.unwrap_or(unit.now));
+        key.updated_at = unit.now;
+        insert_version(self.core, &mut unit, context, &profile, &key, &value, VersionOrigin::Generated).await?;
+        if !unit.tx.set_current_version(tenant, &key, expected).await? {
+            return Err(ServiceError::Conflict);
+        }
+        unit.record(Happened {
+            event: EventType::KeyRotated,
+            business: &tenant.business,
+            environment: Some(tenant.environment),
+            key: Some(id),
+            data: json!({ "version": key.current_version, "previous_ends_at": key.previous_ends_at }),
+        })
+        .await?;
+        let issued = issue(&profile, key, expected + 1, value, unit.now);
+        idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
+        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(issued))
+    }
+
+    /// Shows a key's value again, where the profile allows it, and records that it did.
+    pub async fn reveal(&self, context: &Context, tenant: &Tenant, id: KeyId) -> Result<IssuedKey, ServiceError> {
+        let business = self.business(&tenant.business).await?;
+        let profile = profile_of(self.core, &business)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        let key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
+        if !profile.value_readable(tenant.environment, key.kind) {
+            return Err(ServiceError::ValueNotReadable);
+        }
+        if key.revoked_at.is_some() {
+            return Err(ServiceError::KeyRevoked);
+        }
+        check_not_beyond(context, &key.scopes, key.valid_until)?;
+        let version = unit
+            .tx
+            .read()
+            .find_version(tenant, id, key.current_version)
+            .await?
+            .filter(|version| version.sealed.is_some())
+            .ok_or(ServiceError::ValueNotReadable)?;
+        let value = self.open_version(&version)?;
+        unit.record(Happened {
+            event: EventType::KeyRevealed,
+            business: &tenant.business,
+            environment: Some(tenant.environment),
+            key: Some(id),
+            data: json!({ "version": key.current_version }),
+        })
+        .await?;
+        let now = unit.now;
+        // Nothing about the key changed, so no node needs to hear of it.
+        unit.tx.commit().await?;
+        Ok(issue(profile, key, version.version, value, now))
+    }
+
+    /// Ends a key for good, at once.
+    pub async fn revoke(
+        &self,
+        context: &Context,
+        tenant: &Tenant,
+        id: KeyId,
+        idempotent: Option<&Idempotent<'_, KeyView>>,
+    ) -> Result<Answered<KeyView>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let business = unit.tx.lock_business(&tenant.business).await?.ok_or(ServiceError::NotFound)?;
+        let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
+        let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
+        if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
+            return Err(ServiceError::NotAllowedByProfile(business.profile));
+        }
+        if key.revoked_at.is_some() {
+            return Err(ServiceError::KeyRevoked);
+        }
+        if life_of(&key).status_at(unit.now) == KeyStatus::Active {
+            check_not_last(&mut unit, &profile, tenant, &key).await?;
+        }
+        if !unit.tx.mark_key_revoked(tenant, id, &context.actor, unit.now).await? {
+            return Err(ServiceError::KeyRevoked);
+        }
+        key.revoked_at = Some(unit.now);
+        key.revoked_by = Some(context.actor.clone());
+        key.updated_at = unit.now;
+        unit.record(Happened {
+            event: EventType::KeyRevoked,
+            business: &tenant.business,
+            environment: Some(tenant.environment),
+            key: Some(id),
+            data: json!({}),
+        })
+        .await?;
+        let view = KeyView::new(key, unit.now);
+        idempotency::keep(&mut unit.tx, idempotent, &view, unit.now).await?;
+        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(view))
+    }
+
+    async fn business(&self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
+        self.core.store.read().find_business(id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    /// Locks the business, which serialises every check of a rule, and refuses if it is suspended.
+    async fn open_for_change(
+        &self,
+        unit: &mut Unit<'_>,
+        id: &BusinessId,
+    ) -> Result<(BusinessRow, std::sync::Arc<Profile>), ServiceError> {
+        let business = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        if business.suspended_at.is_some() {
+            return Err(ServiceError::BusinessSuspended);
+        }
+        let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
+        Ok((business, profile))
+    }
+
+    async fn key_in(&self, unit: &mut Unit<'_>, tenant: &Tenant, name: KeyHandle) -> Result<KeyRow, ServiceError> {
+        let found = match name {
+            KeyHandle::Id(id) => unit.tx.read().find_key(tenant, id).await?,
+            KeyHandle::Number(number) => unit.tx.read().find_key_by_number(tenant, number).await?,
+        };
+        found.ok_or(ServiceError::NotFound)
+    }
+
+    async fn open_current(&self, key: &KeyRow) -> Result<(u32, ApiKeySecret), ServiceError> {
+        let version = self
+            .core
+            .store
+            .read()
+            .find_version(&key.tenant, key.id, key.current_version)
+            .await?
+            .filter(|version| version.sealed.is_some())
+            .ok_or(ServiceError::ValueNotReadable)?;
+        Ok((version.version, self.open_version(&version)?))
+    }
+
+    fn open_version(&self, version: &VersionRow) -> Result<ApiKeySecret, ServiceError> {
+        let sealed = version.sealed.as_ref().ok_or(ServiceError::ValueNotReadable)?;
+        let binding = Binding {
+            key: version.key_id,
+            version: version.version,
+            business: &version.tenant.business,
+            environment: version.tenant.environment,
+            kind: version.kind,
+        };
+        let plain = self.core.secrets.ring().get().open(sealed, &binding)?;
+        std::str::from_utf8(&plain)
+            .ok()
+            .and_then(ApiKeySecret::from_presented)
+            .ok_or(ServiceError::ValueNotReadable)
+    }
+
+    fn changed(
+        &self,
+        context: &Context,
+        profile: &Profile,
+        old: &KeyRow,
+        change: &KeyChange,
+        now: Timestamp,
+    ) -> Result<KeyRow, ServiceError> {
+        let mut new = old.clone();
+        if let Some(name) = &change.name {
+            new.name.clone_from(name);
+        }
+        if let Some(state) = change.state {
+            new.state = state;
+        }
+        if let Some(from) = change.valid_from {
+            new.valid_from = from;
+        }
+        if let Some(until) = change.valid_until {
+            if widens_life(old.valid_until, until) {
+                check_not_beyond(context, &ScopeSet::default(), until)?;
+            }
+            new.valid_until = until;
+        }
+        if let Some(scopes) = &change.scopes {
+            let added: ScopeSet = scopes.iter().filter(|scope| !old.scopes.contains(scope)).cloned().collect();
+            if let Authority::Key { scopes: own, .. } = &context.authority
+                && let Some(scope) = added.first_beyond(own)
+            {
+                return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
+            }
+            new.scopes = scopes.clone();
+        }
+        if let Some(origins) = &change.allowed_origins {
+            new.allowed_origins.clone_from(origins);
+        }
+        if let Some(ips) = &change.allowed_ips {
+            new.allowed_ips.clone_from(ips);
+        }
+        if let Some(metadata) = &change.metadata {
+            new.metadata = metadata.clone();
+        }
+        check_values(self.core, profile, &new)?;
+        if new != *old {
+            new.updated_at = now;
+        }
+        Ok(new)
+    }
+}
+
+/// Makes a key inside a unit of work; also for the first keys of a business.
+pub(crate) async fn create_in(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    context: &Context,
+    business: &BusinessRow,
+    profile: &Profile,
+    tenant: &Tenant,
+    draft: &KeyDraft,
+) -> Result<IssuedKey, ServiceError> {
+    if !profile.environments.offers(tenant.environment) {
+        return Err(ServiceError::invalid("environment", "the profile of this business has no such environment"));
+    }
+    let form = profile
+        .form(draft.kind)
+        .ok_or_else(|| ServiceError::invalid("kind", "the profile of this business has no such keys"))?;
+    if draft.name.is_some() && !profile.named {
+        return Err(ServiceError::invalid("name", "keys of this profile have no names"));
+    }
+    let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
+    let (scopes, valid_until) = match &context.authority {
+        Authority::Operator => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
+        Authority::Key { scopes: own, valid_until } => (
+            draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)),
+            draft.valid_until.or(*valid_until),
+        ),
+    };
+    check_not_beyond(context, &scopes, valid_until)?;
+    let random = Zeroizing::new(core.entropy.bytes::<256>());
+    let value = key_text::generate(form, core.settings.brand(), tenant.environment, draft.kind, &random);
+    let key = KeyRow {
+        id: KeyId::new(unit.now, core.entropy.bytes()),
+        tenant: tenant.clone(),
+        kind: draft.kind,
+        number: unit.tx.read().max_number(tenant).await? + 1,
+        name: draft.name.clone(),
+        external_reference: Some(ExternalReference::generate(&core.entropy.bytes()).as_str().to_owned()),
+        state: draft.state,
+        valid_from: draft.valid_from.unwrap_or(unit.now),
+        valid_until,
+        scopes,
+        allowed_origins: draft.allowed_origins.clone(),
+        allowed_ips: draft.allowed_ips.clone(),
+        metadata: draft.metadata.clone(),
+        current_version: 1,
+        mask_prefix: profile.mask_prefix(core.settings.brand(), tenant.environment, draft.kind),
+        last_three: value.last_three().as_str().to_owned(),
+        previous_ends_at: None,
+        created_at: unit.now,
+        created_by: context.actor.clone(),
+        revoked_at: None,
+        revoked_by: None,
+        updated_at: unit.now,
+        last_used_at: None,
+    };
+    check_values(core, profile, &key)?;
+    if life_of(&key).counts_at(unit.now) {
+        check_limit(unit, profile, tenant, key.kind, None).await?;
+    }
+    unit.tx.insert_key(&key).await?;
+    insert_version(core, unit, context, profile, &key, &value, VersionOrigin::Generated).await?;
+    unit.record(Happened {
+        event: EventType::KeyCreated,
+        business: &business.id,
+        environment: Some(tenant.environment),
+        key: Some(key.id),
+        data: json!({
+            "kind": key.kind, "number": key.number, "scopes": key.scopes,
+            "valid_from": key.valid_from, "valid_until": key.valid_until, "state": key.state,
+        }),
+    })
+    .await?;
+    Ok(issue(profile, key, 1, value, unit.now))
+}
+
+pub(crate) async fn insert_version(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    context: &Context,
+    profile: &Profile,
+    key: &KeyRow,
+    value: &ApiKeySecret,
+    origin: VersionOrigin,
+) -> Result<(), ServiceError> {
+    let ring = core.secrets.ring().get();
+    let (digest, pepper_version) = ring.digest(&trousseau_domain::digest::KeyFingerprint::of(value));
+    let binding = Binding {
+        key: key.id,
+        version: key.current_version,
+        business: &key.tenant.business,
+        environment: key.tenant.environment,
+        kind: key.kind,
+    };
+    let sealed = profile
+        .value_readable(key.tenant.environment, key.kind)
+        .then(|| ring.seal(value.expose().as_bytes(), &binding, core.entropy.as_ref()));
+    let inserted = unit
+        .tx
+        .insert_version(&VersionRow {
+            key_id: key.id,
+            version: key.current_version,
+            tenant: key.tenant.clone(),
+            kind: key.kind,
+            digest,
+            pepper_version,
+            last_three: key.last_three.clone(),
+            starts_at: unit.now,
+            ends_at: None,
+            ended_by: None,
+            created_at: unit.now,
+            created_by: context.actor.clone(),
+            origin,
+            sealed,
+            live_readable: profile.value_readable(Environment::Live, KeyKind::Secret),
+        })
+        .await;
+    match inserted {
+        Err(StoreError::Unique { constraint: UniqueRule::Digest, .. }) => {
+            Err(ServiceError::invalid("value", "there is a key with this value already"))
+        }
+        other => Ok(other?),
+    }
+}
+
+fn issue(profile: &Profile, key: KeyRow, version: u32, value: ApiKeySecret, now: Timestamp) -> IssuedKey {
+    let authorization = ready_header(profile.business_id_in_header.then_some(&key.tenant.business), &value);
+    IssuedKey { view: KeyView::new(key, now), version, value, authorization }
+}
+
+fn check_values(core: &Core, profile: &Profile, key: &KeyRow) -> Result<(), ServiceError> {
+    let mut problems = Vec::new();
+    if Validity::new(key.valid_from, key.valid_until).is_err() {
+        problems.push(FieldProblem::new("valid_until", "must be after valid_from"));
+    }
+    if let Err(error) = core.settings.catalogue().check(&key.scopes, key.kind) {
+        problems.push(FieldProblem::new("scopes", error));
+    }
+    if key.name.is_some() && !profile.named {
+        problems.push(FieldProblem::new("name", "keys of this profile have no names"));
+    }
+    if key.kind == KeyKind::Secret && !key.allowed_origins.is_empty() {
+        problems.push(FieldProblem::new("allowed_origins", "are for checkout keys: a secret key has no place in a page"));
+    }
+    if key.kind == KeyKind::Checkout && !key.allowed_ips.is_empty() {
+        problems.push(FieldProblem::new("allowed_ips", "are for secret keys: a checkout key is used by everybody"));
+    }
+    if key.allowed_origins.len() > MAX_LIST {
+        problems.push(FieldProblem::new("allowed_origins", format!("has more than {MAX_LIST} entries")));
+    }
+    if key.allowed_ips.len() > MAX_LIST {
+        problems.push(FieldProblem::new("allowed_ips", format!("has more than {MAX_LIST} entries")));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(problems)) }
+}
+
+fn check_change_allowed(profile: &Profile, business: &BusinessId, change: &KeyChange) -> Result<(), ServiceError> {
+    let beyond_dates = change.name.is_some()
+        || change.scopes.is_some()
+        || change.allowed_origins.is_some()
+        || change.allowed_ips.is_some()
+        || change.metadata.is_some();
+    match profile.changing {
+        Changing::Everything => Ok(()),
+        Changing::StateAndDates if !beyond_dates => Ok(()),
+        Changing::StateAndDates | Changing::Nothing => Err(ServiceError::NotAllowedByProfile(business.to_string())),
+    }
+}
+
+/// Whether an end was moved outwards.
+fn widens_life(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
+    match (old, new) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(old), Some(new)) => new > old,
+    }
+}
+
+/// A key never gives, nor obtains the value of, a key with more than its own scopes or a longer life.
+fn check_not_beyond(
+    context: &Context,
+    scopes: &ScopeSet,
+    valid_until: Option<Timestamp>,
+) -> Result<(), ServiceError> {
+    let Authority::Key { scopes: own, valid_until: own_end } = &context.authority else {
+        return Ok(());
+    };
+    if let Some(scope) = scopes.first_beyond(own) {
+        return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
+    }
+    match (own_end, valid_until) {
+        (Some(own), Some(wanted)) if wanted <= *own => Ok(()),
+        (Some(_), _) => Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Life)),
+        (None, _) => Ok(()),
+    }
+}
+
+/// The business is locked, so the count cannot change under us.
+async fn check_limit(
+    unit: &mut Unit<'_>,
+    profile: &Profile,
+    tenant: &Tenant,
+    kind: KeyKind,
+    excluding: Option<KeyId>,
+) -> Result<(), ServiceError> {
+    let counted_kind = match profile.limit.per {
+        LimitPer::KindAndEnvironment => Some(kind),
+        LimitPer::Environment => None,
+    };
+    let now = unit.now;
+    let count = unit.tx.read().count_keys_counted_at(tenant, counted_kind, now, excluding).await?;
+    if count >= profile.limit.most { Err(ServiceError::KeyLimitReached(profile.limit.most)) } else { Ok(()) }
+}
+
+/// Refuses to end the last key in force of its kind and environment, where the profile protects it.
+async fn check_not_last(
+    unit: &mut Unit<'_>,
+    profile: &Profile,
+    tenant: &Tenant,
+    key: &KeyRow,
+) -> Result<(), ServiceError> {
+    if !profile.last_key_protected {
+        return Ok(());
+    }
+    let now = unit.now;
+    let others = unit.tx.read().count_in_force(tenant, Some(key.kind), now, Some(key.id)).await?;
+    if others == 0 { Err(ServiceError::LastKey) } else { Ok(()) }
+}
+
+/// What changed, old and new, for the event; no value of a key is among it.
+fn difference(old: &KeyRow, new: &KeyRow) -> serde_json::Value {
+    let mut changed = serde_json::Map::new();
+    let mut note = |name: &str, old: serde_json::Value, new: serde_json::Value| {
+        if old != new {
+            changed.insert(name.to_owned(), json!({ "old": old, "new": new }));
+        }
+    };
+    note("name", json!(old.name), json!(new.name));
+    note("state", json!(old.state), json!(new.state));
+    note("valid_from", json!(old.valid_from), json!(new.valid_from));
+    note("valid_until", json!(old.valid_until), json!(new.valid_until));
+    note("scopes", json!(old.scopes), json!(new.scopes));
+    note("allowed_origins", json!(old.allowed_origins), json!(new.allowed_origins));
+    note("allowed_ips", json!(old.allowed_ips), json!(new.allowed_ips));
+    // Metadata is the operator's own and may be personal: the trail says only that it changed.
+    if old.metadata != new.metadata {
+        changed.insert("metadata".to_owned(), json!({ "changed": true }));
+    }
+    json!({ "changes": changed })
+}

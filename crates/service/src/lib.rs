@@ -1,0 +1,27 @@
+//! What may be done: one function per use case, and the background jobs.
+//!
+//! A use case opens one transaction, lets the domain decide, writes the change with its audit entry and its event,
+//! and commits. The HTTP border and the command line call the same ones.
+
+#![warn(missing_docs)]
+
+pub mod access;
+pub mod app;
+pub mod businesses;
+pub mod clock;
+pub mod context;
+pub mod entropy;
+pub mod error;
+pub mod events;
+pub mod idempotency;
+pub mod jobs;
+pub mod key_ring;
+pub mod keys;
+pub mod platform_keys;
+pub mod secrets;
+pub mod settings;
+
+pub use app::App;
+pub use context::{Context, KeyCaller, PlatformCaller};
+pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
+pub use settings::Settings;

@@ -1,0 +1,115 @@
+//! What the operator decides: the brand, the profiles, the scopes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trousseau_domain::brand::Brand;
+use trousseau_domain::key_text::TextClaim;
+use trousseau_domain::profile::{Profile, ProfileName};
+use trousseau_domain::scope::ScopeCatalogue;
+use trousseau_domain::time::TimeZone;
+
+/// The rules of one installation, checked as a whole.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    brand: Brand,
+    profiles: BTreeMap<ProfileName, Arc<Profile>>,
+    default_profile: ProfileName,
+    catalogue: ScopeCatalogue,
+    default_time_zone: TimeZone,
+}
+
+/// Settings that contradict themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSettings {
+    /// A profile of the operator has the name of a preset.
+    #[error("the profile {0} is built in and cannot be defined again")]
+    PresetRedefined(ProfileName),
+    /// A profile of the operator contradicts itself.
+    #[error("the profile {name}: {problem}")]
+    Profile {
+        /// Which profile.
+        name: ProfileName,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The default profile does not exist.
+    #[error("there is no profile {0}")]
+    UnknownProfile(ProfileName),
+}
+
+impl Settings {
+    /// The presets and the operator's own profiles, with everything else that keys depend on.
+    pub fn new(
+        brand: Brand,
+        operator_profiles: BTreeMap<ProfileName, Profile>,
+        default_profile: ProfileName,
+        catalogue: ScopeCatalogue,
+        default_time_zone: TimeZone,
+    ) -> Result<Self, InvalidSettings> {
+        let mut profiles: BTreeMap<_, _> =
+            Profile::presets().into_iter().map(|(name, profile)| (name, Arc::new(profile))).collect();
+        for (name, profile) in operator_profiles {
+            if let Some(problem) = profile.problem() {
+                return Err(InvalidSettings::Profile { name, problem });
+            }
+            if profiles.contains_key(&name) {
+                return Err(InvalidSettings::PresetRedefined(name));
+            }
+            profiles.insert(name, Arc::new(profile));
+        }
+        if !profiles.contains_key(&default_profile) {
+            return Err(InvalidSettings::UnknownProfile(default_profile));
+        }
+        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone })
+    }
+
+    /// The first part of every branded key.
+    pub const fn brand(&self) -> &Brand {
+        &self.brand
+    }
+
+    /// The profile of this name.
+    pub fn profile(&self, name: &str) -> Option<&Arc<Profile>> {
+        self.profiles.iter().find(|(known, _)| known.as_str() == name).map(|(_, profile)| profile)
+    }
+
+    /// The profile of a new business unless chosen otherwise.
+    pub const fn default_profile(&self) -> &ProfileName {
+        &self.default_profile
+    }
+
+    /// Every profile, sorted by name.
+    pub fn profiles(&self) -> impl Iterator<Item = (&ProfileName, &Profile)> {
+        self.profiles.iter().map(|(name, profile)| (name, profile.as_ref()))
+    }
+
+    /// Every scope that a key can have.
+    pub const fn catalogue(&self) -> &ScopeCatalogue {
+        &self.catalogue
+    }
+
+    /// The time zone of a new business unless chosen otherwise.
+    pub const fn default_time_zone(&self) -> &TimeZone {
+        &self.default_time_zone
+    }
+
+    /// Whether every key that could have this text needs the business id beside it: what can be said before any look-up.
+    pub(crate) fn text_needs_business_id(&self, claim: TextClaim, length: usize) -> bool {
+        let mut candidates = self.profiles.values().filter(|profile| profile.could_have(claim, length)).peekable();
+        candidates.peek().is_some() && candidates.all(|profile| profile.business_id_required)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(
+            Brand::default(),
+            BTreeMap::new(),
+            "mileston".parse().expect("a preset's name"),
+            ScopeCatalogue::default(),
+            "Europe/Paris".parse().expect("a zone of the database"),
+        )
+        .expect("the presets are consistent")
+    }
+}
