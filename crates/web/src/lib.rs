@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod language;
 pub mod openapi;
 pub mod pages;
+pub mod path;
 pub mod problem;
 pub mod query;
 pub mod router;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use trousseau_domain::decision::Reason;
+use trousseau_service::{BeyondOwnRights, ServiceError};
 
 use crate::language::Language;
 
@@ -478,6 +479,43 @@ impl From<Reason> for Kind {
             Reason::ScopeMissing => Self::ScopeMissing,
             Reason::RateLimited => Self::RateLimited,
             Reason::QuotaExhausted => Self::QuotaExhausted,
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound => Self::new(Kind::NotFound),
+            ServiceError::Invalid(problems) => Self::new(Kind::InvalidValue).with_errors(
+                problems
+                    .into_iter()
+                    .map(|problem| FieldError::body(format!("/{}", problem.field), problem.message))
+                    .collect(),
+            ),
+            ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope)) => {
+                Self::new(Kind::BeyondOwnRights).with_scope(scope.as_str())
+            }
+            ServiceError::BeyondOwnRights(BeyondOwnRights::Life) => {
+                Self::new(Kind::BeyondOwnRights)
+            }
+            ServiceError::NotAllowedByProfile(_) => Self::new(Kind::NotAllowedByProfile),
+            ServiceError::ValueNotReadable => Self::new(Kind::ValueNotReadable),
+            ServiceError::KeyLimitReached(_) => Self::new(Kind::KeyLimitReached),
+            ServiceError::LastKey => Self::new(Kind::LastKey),
+            ServiceError::KeyRevoked => Self::new(Kind::KeyRevoked),
+            ServiceError::OverlapInProgress => Self::new(Kind::OverlapInProgress),
+            ServiceError::BusinessSuspended => Self::new(Kind::BusinessSuspended),
+            ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
+            ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),
+            ServiceError::IdempotencyInProgress => Self::new(Kind::IdempotencyInProgress),
+            ServiceError::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
+            // Nothing was written: the same request may be sent again.
+            ServiceError::Conflict => Self::new(Kind::Unavailable),
+            ServiceError::Store(_) => Self::new(Kind::Unavailable).with_cause(error),
+            ServiceError::Secrets(_) | ServiceError::Sealed(_) => {
+                Self::new(Kind::Internal).with_cause(error)
+            }
         }
     }
 }

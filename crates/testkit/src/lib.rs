@@ -1,0 +1,3 @@
+//! Test-only: clients of the application in the same process.
+
+pub mod client;

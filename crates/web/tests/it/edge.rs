@@ -1,0 +1,114 @@
+//! What holds for every request, whatever its route.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::FromRequest as _;
+use bytes::Bytes;
+use http::{Method, Request};
+use trousseau_web::body::{BODY_TIMEOUT, BodyRejection, Json};
+
+use crate::bare;
+
+#[tokio::test]
+async fn failures_speak_the_dialect_of_their_path() {
+    let problem = bare().get("/v1/none").await.expect(404);
+    assert_eq!(problem["type"], "/problems/not-found");
+    assert_eq!(problem["code"], "not_found");
+    assert_eq!(problem["request_id"], "ab".repeat(16));
+    let codat = bare().get("/apiKeys/none/none").await.expect(404);
+    assert_eq!(codat["statusCode"], 404);
+    assert_eq!(codat["service"], "PublicApi");
+    assert_eq!(codat["correlationId"], "ab".repeat(16));
+    assert_eq!(codat["canBeRetried"], "Unknown");
+    let payline = bare().get("/v1/merchants/1/none").await.expect(404);
+    assert_eq!(payline["result"]["title"], "ERROR");
+}
+
+#[tokio::test]
+async fn titles_are_in_the_language_that_is_asked_for() {
+    let french = bare().with("accept-language", "fr-FR, en;q=0.5");
+    let answer = french.get("/v1/none").await;
+    assert_eq!(answer.header("content-language"), "fr");
+    assert_eq!(answer.expect(404)["title"], "Il n'y a rien ici");
+}
+
+#[tokio::test]
+async fn security_headers_are_on_every_answer() {
+    for path in ["/livez", "/v1/none", "/apiKeys?key=x"] {
+        let answer = bare().get(path).await;
+        assert_eq!(answer.header("x-request-id"), "ab".repeat(16), "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert!(
+            answer
+                .header("strict-transport-security")
+                .contains("max-age")
+        );
+        assert!(
+            answer
+                .header("content-security-policy")
+                .contains("default-src 'none'")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_the_url_is_refused_with_advice() {
+    for path in [
+        "/livez?apikey=1",
+        "/livez?a=b&ACCESS_TOKEN=1",
+        "/v1/x?api%5Fkey=1",
+    ] {
+        let problem = bare().get(path).await.expect(400);
+        assert_eq!(problem["code"], "key_in_url", "{path}");
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|text| text.contains("rotate"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn oversized_headers_are_refused() {
+    let one = bare().with("x-long", "a".repeat(16 * 1024));
+    assert_eq!(
+        one.get("/livez").await.expect(431)["code"],
+        "headers_too_large"
+    );
+    let mut many = bare();
+    for _ in 0..5 {
+        many = many.with("x-part", "a".repeat(15 * 1024));
+    }
+    assert_eq!(
+        many.get("/livez").await.expect(431)["code"],
+        "headers_too_large"
+    );
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_those_that_are_offered() {
+    let answer = bare().send(Method::PUT, "/livez", None).await;
+    assert_eq!(answer.expect(405)["code"], "method_not_allowed");
+    assert_eq!(answer.header("allow"), "GET,HEAD");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_ends_the_connection_without_an_answer() {
+    let drip = futures_util::stream::unfold(0, |count| async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), count + 1))
+    });
+    let request = Request::post("/")
+        .header("content-type", "application/json")
+        .body(Body::from_stream(drip))
+        .expect("a request");
+    let started = tokio::time::Instant::now();
+    let refused = Json::<serde_json::Value>::from_request(request, &()).await;
+    assert!(matches!(refused, Err(BodyRejection::Closed)));
+    // Two seconds until the first byte, then the whole allowance.
+    assert_eq!(started.elapsed(), BODY_TIMEOUT + Duration::from_secs(2));
+}
