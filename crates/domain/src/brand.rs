@@ -29,13 +29,8 @@ impl FromStr for Brand {
     type Err = InvalidBrand;
 
     fn from_str(text: &str) -> Result<Self, InvalidBrand> {
-        let good =
-            (2..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidBrand)
-        }
+        let good = (2..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidBrand) }
     }
 }
 

@@ -68,11 +68,7 @@ pub struct Presented {
 ///
 /// # Errors
 /// The first [`Reason`] in the order that counts; each follows from the request alone.
-pub fn parse(
-    headers: CredentialHeaders<'_>,
-    accepted: AcceptedForms,
-    brand: &Brand,
-) -> Result<Presented, Reason> {
+pub fn parse(headers: CredentialHeaders<'_>, accepted: AcceptedForms, brand: &Brand) -> Result<Presented, Reason> {
     let credentials = headers.authorization.len() + headers.apikey.len() + headers.x_api_key.len();
     if credentials > 1 || headers.business_id.len() > 1 {
         return Err(Reason::AmbiguousCredentials);
@@ -94,10 +90,7 @@ pub fn parse(
     } else if let [value] = headers.apikey {
         (utf8(value)?, Form::ApiKey)
     } else {
-        let value = headers
-            .x_api_key
-            .first()
-            .expect("one credential, counted above");
+        let value = headers.x_api_key.first().expect("one credential, counted above");
         (utf8(value)?, Form::XApiKey)
     };
     if accepted == AcceptedForms::BasicKey && form != Form::BasicKey {
@@ -111,33 +104,20 @@ pub fn parse(
     if claim == TextClaim::Platform && form != Form::Bearer {
         return Err(Reason::SchemeUnsupported);
     }
-    Ok(Presented {
-        secret,
-        claim,
-        business_ids,
-        form,
-    })
+    Ok(Presented { secret, claim, business_ids, form })
 }
 
 fn utf8(bytes: &[u8]) -> Result<Zeroizing<String>, Reason> {
-    std::str::from_utf8(bytes)
-        .map(|text| Zeroizing::new(text.to_owned()))
-        .map_err(|_| Reason::CredentialMalformed)
+    std::str::from_utf8(bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Reason::CredentialMalformed)
 }
 
 type Authorization = (Zeroizing<String>, Option<String>, Form);
 
 fn authorization(value: &[u8]) -> Result<Authorization, Reason> {
-    let space = value
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or(value.len());
+    let space = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(space);
     // RFC 9110 section 11.4: one or more spaces between the scheme and the credentials.
-    let start = rest
-        .iter()
-        .position(|byte| *byte != b' ')
-        .unwrap_or(rest.len());
+    let start = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
     let rest = &rest[start..];
     if scheme.eq_ignore_ascii_case(b"bearer") {
         Ok((utf8(rest)?, None, Form::Bearer))
@@ -150,29 +130,18 @@ fn authorization(value: &[u8]) -> Result<Authorization, Reason> {
 
 /// RFC 7617 section 2, and Codat's form of it, which has no colon.
 fn basic(encoded: &[u8]) -> Result<Authorization, Reason> {
-    let decoded = Zeroizing::new(
-        STANDARD
-            .decode(encoded)
-            .map_err(|_| Reason::CredentialMalformed)?,
-    );
+    let decoded = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| Reason::CredentialMalformed)?);
     let decoded = utf8(&decoded)?;
     match decoded.split_once(':') {
         None => Ok((decoded, None, Form::BasicKey)),
         Some((key, "")) => Ok((Zeroizing::new(key.to_owned()), None, Form::BasicKey)),
         Some(("", _)) => Err(Reason::CredentialMalformed),
-        Some((id, key)) => Ok((
-            Zeroizing::new(key.to_owned()),
-            Some(id.to_owned()),
-            Form::BasicPair,
-        )),
+        Some((id, key)) => Ok((Zeroizing::new(key.to_owned()), Some(id.to_owned()), Form::BasicPair)),
     }
 }
 
 /// The ready-made `Authorization` value of a key.
-pub fn ready_header(
-    business: Option<&crate::ids::BusinessId>,
-    secret: &ApiKeySecret,
-) -> Zeroizing<String> {
+pub fn ready_header(business: Option<&crate::ids::BusinessId>, secret: &ApiKeySecret) -> Zeroizing<String> {
     let plain = Zeroizing::new(match business {
         Some(id) => format!("{id}:{}", secret.expose()),
         None => secret.expose().to_owned(),
@@ -187,9 +156,8 @@ const KEY_PARAMETERS: [&str; 5] = ["key", "apikey", "api_key", "x-api-key", "acc
 ///
 /// Both the text as sent and its percent-decoded form are looked at.
 pub fn url_holds_key(path: &str, query: Option<&str>, brand: &Brand) -> bool {
-    let holds = |text: &str| {
-        key_text::contains_key(text, brand) || key_text::contains_key(&percent_decoded(text), brand)
-    };
+    let holds =
+        |text: &str| key_text::contains_key(text, brand) || key_text::contains_key(&percent_decoded(text), brand);
     if holds(path) {
         return true;
     }
@@ -197,9 +165,7 @@ pub fn url_holds_key(path: &str, query: Option<&str>, brand: &Brand) -> bool {
     holds(query)
         || query.split('&').any(|pair| {
             let name = percent_decoded(pair.split_once('=').map_or(pair, |(name, _)| name));
-            KEY_PARAMETERS
-                .iter()
-                .any(|known| name.eq_ignore_ascii_case(known))
+            KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
         })
 }
 
@@ -209,16 +175,10 @@ fn percent_decoded(text: &str) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let escape = bytes
-            .get(index..index + 3)
-            .filter(|three| three[0] == b'%')
-            .and_then(|three| {
-                let digits = std::str::from_utf8(&three[1..]).ok()?;
-                digits
-                    .bytes()
-                    .all(|digit| digit.is_ascii_hexdigit())
-                    .then(|| u8::from_str_radix(digits, 16).ok())?
-            });
+        let escape = bytes.get(index..index + 3).filter(|three| three[0] == b'%').and_then(|three| {
+            let digits = std::str::from_utf8(&three[1..]).ok()?;
+            digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
+        });
         decoded.push(escape.unwrap_or(bytes[index]));
         index += if escape.is_some() { 3 } else { 1 };
     }
@@ -236,27 +196,12 @@ mod tests {
 
     fn key() -> String {
         let random = std::array::from_fn(|index| (index as u8).wrapping_mul(7));
-        generate(
-            KeyForm::Branded,
-            &Brand::default(),
-            Environment::Test,
-            KeyKind::Secret,
-            &random,
-        )
-        .expose()
-        .to_owned()
+        generate(KeyForm::Branded, &Brand::default(), Environment::Test, KeyKind::Secret, &random).expose().to_owned()
     }
 
     fn authorization_of(value: &str) -> Result<Presented, Reason> {
         let values = [value.as_bytes()];
-        parse(
-            CredentialHeaders {
-                authorization: &values,
-                ..Default::default()
-            },
-            AcceptedForms::All,
-            &Brand::default(),
-        )
+        parse(CredentialHeaders { authorization: &values, ..Default::default() }, AcceptedForms::All, &Brand::default())
     }
 
     fn basic_of(plain: &[u8]) -> Result<Presented, Reason> {
@@ -277,22 +222,13 @@ mod tests {
             assert_eq!(one.expect("a good form").secret.expose(), key);
         }
         let pair = basic_of(format!("17616983000123:{key}").as_bytes()).expect("good");
-        assert_eq!(
-            (pair.form, pair.business_ids),
-            (Form::BasicPair, vec!["17616983000123".to_owned()])
-        );
+        assert_eq!((pair.form, pair.business_ids), (Form::BasicPair, vec!["17616983000123".to_owned()]));
         for name in ["apikey", "x-api-key"] {
             let values = [key.as_bytes()];
             let headers = if name == "apikey" {
-                CredentialHeaders {
-                    apikey: &values,
-                    ..Default::default()
-                }
+                CredentialHeaders { apikey: &values, ..Default::default() }
             } else {
-                CredentialHeaders {
-                    x_api_key: &values,
-                    ..Default::default()
-                }
+                CredentialHeaders { x_api_key: &values, ..Default::default() }
             };
             assert!(parse(headers, AcceptedForms::All, &Brand::default()).is_ok());
             assert_eq!(
@@ -319,32 +255,17 @@ mod tests {
         for (value, reason) in cases {
             assert_eq!(authorization_of(value).map(|_| ()), Err(reason), "{value}");
         }
-        assert_eq!(
-            basic_of(&[0xff, b':', b'x']).map(|_| ()),
-            Err(Reason::CredentialMalformed)
-        );
-        assert_eq!(
-            basic_of(b":x").map(|_| ()),
-            Err(Reason::CredentialMalformed)
-        );
-        assert_eq!(
-            basic_of(b"id:a:b").map(|_| ()),
-            Err(Reason::CredentialMalformed)
-        );
+        assert_eq!(basic_of(&[0xff, b':', b'x']).map(|_| ()), Err(Reason::CredentialMalformed));
+        assert_eq!(basic_of(b":x").map(|_| ()), Err(Reason::CredentialMalformed));
+        assert_eq!(basic_of(b"id:a:b").map(|_| ()), Err(Reason::CredentialMalformed));
         let twice = [key.as_bytes(), key.as_bytes()];
-        let headers = CredentialHeaders {
-            apikey: &twice,
-            ..Default::default()
-        };
+        let headers = CredentialHeaders { apikey: &twice, ..Default::default() };
         assert_eq!(
             parse(headers, AcceptedForms::All, &Brand::default()).map(|_| ()),
             Err(Reason::AmbiguousCredentials)
         );
         let none = CredentialHeaders::default();
-        assert_eq!(
-            parse(none, AcceptedForms::All, &Brand::default()).map(|_| ()),
-            Err(Reason::CredentialMissing)
-        );
+        assert_eq!(parse(none, AcceptedForms::All, &Brand::default()).map(|_| ()), Err(Reason::CredentialMissing));
     }
 
     #[test]
@@ -352,11 +273,7 @@ mod tests {
         let brand = Brand::default();
         let key = key();
         assert!(url_holds_key(&format!("/v1/{key}"), None, &brand));
-        assert!(url_holds_key(
-            &format!("/v1/{}", key.replace('_', "%5F")),
-            None,
-            &brand
-        ));
+        assert!(url_holds_key(&format!("/v1/{}", key.replace('_', "%5F")), None, &brand));
         assert!(url_holds_key("/v1/keys", Some("limit=3&API_KEY=x"), &brand));
         assert!(url_holds_key("/v1/keys", Some("%6bey=x"), &brand));
         assert!(!url_holds_key("/v1/keys", Some("limit=3&keys=1"), &brand));

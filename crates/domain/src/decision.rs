@@ -225,24 +225,13 @@ impl Decision {
 /// All reasons are looked at, whichever holds first, so that the time says nothing about which it was.
 pub fn decide(snapshot: Option<&KeySnapshot>, demand: &Demand, at: &Circumstances<'_>) -> Decision {
     let Some(key) = snapshot else {
-        return Decision::Deny {
-            reason: Reason::KeyUnknown,
-            missing_scope: None,
-        };
+        return Decision::Deny { reason: Reason::KeyUnknown, missing_scope: None };
     };
     let business_id_missing = key.business_id_required && at.business_ids.is_empty();
     // Folded without a short cut.
-    let business_mismatch = at
-        .business_ids
-        .iter()
-        .fold(false, |wrong, id| wrong | (id != key.business.as_str()))
-        | demand
-            .business
-            .as_ref()
-            .is_some_and(|wanted| *wanted != key.business);
-    let environment_mismatch = demand
-        .environment
-        .is_some_and(|wanted| wanted != key.environment);
+    let business_mismatch = at.business_ids.iter().fold(false, |wrong, id| wrong | (id != key.business.as_str()))
+        | demand.business.as_ref().is_some_and(|wanted| *wanted != key.business);
+    let environment_mismatch = demand.environment.is_some_and(|wanted| wanted != key.environment);
     let status = key.life.status_at(at.now);
     let rotated = !key.version.accepts(at.now);
 
@@ -250,19 +239,10 @@ pub fn decide(snapshot: Option<&KeySnapshot>, demand: &Demand, at: &Circumstance
     let browser = at.from_browser && (key.kind == KeyKind::Secret || demand.no_browser);
     let kind_not_allowed = demand.kind.is_some_and(|wanted| wanted != key.kind);
     let ip_not_allowed = !key.allowed_ips.is_empty()
-        && !at
-            .address
-            .is_some_and(|address| key.allowed_ips.iter().any(|range| range.contains(address)));
+        && !at.address.is_some_and(|address| key.allowed_ips.iter().any(|range| range.contains(address)));
     let origin_not_allowed = !key.allowed_origins.is_empty()
-        && at.origin.is_some_and(|origin| {
-            !key.allowed_origins
-                .iter()
-                .any(|allowed| allowed.as_str() == origin)
-        });
-    let missing_scope = demand
-        .scopes
-        .iter()
-        .find(|scope| !key.scopes.contains(scope));
+        && at.origin.is_some_and(|origin| !key.allowed_origins.iter().any(|allowed| allowed.as_str() == origin));
+    let missing_scope = demand.scopes.iter().find(|scope| !key.scopes.contains(scope));
 
     let first = [
         (business_id_missing, Reason::BusinessIdMissing),
@@ -287,13 +267,9 @@ pub fn decide(snapshot: Option<&KeySnapshot>, demand: &Demand, at: &Circumstance
     .find_map(|(holds, reason)| holds.then_some(reason));
     match first {
         None => Decision::Allow,
-        Some(Reason::ScopeMissing) => Decision::Deny {
-            reason: Reason::ScopeMissing,
-            missing_scope: missing_scope.cloned(),
-        },
-        Some(reason) => Decision::Deny {
-            reason,
-            missing_scope: None,
-        },
+        Some(Reason::ScopeMissing) => {
+            Decision::Deny { reason: Reason::ScopeMissing, missing_scope: missing_scope.cloned() }
+        }
+        Some(reason) => Decision::Deny { reason, missing_scope: None },
     }
 }

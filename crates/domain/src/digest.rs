@@ -17,9 +17,7 @@ pub struct KeyFingerprint(Zeroizing<[u8; 32]>);
 impl KeyFingerprint {
     /// The fingerprint of a presented key.
     pub fn of(secret: &ApiKeySecret) -> Self {
-        Self(Zeroizing::new(
-            Sha256::digest(secret.expose().as_bytes()).into(),
-        ))
+        Self(Zeroizing::new(Sha256::digest(secret.expose().as_bytes()).into()))
     }
 
     /// A fingerprint that another system kept (an import).
@@ -41,8 +39,7 @@ pub struct KeyDigest([u8; 32]);
 impl KeyDigest {
     /// The digest of a key under a pepper.
     pub fn of(fingerprint: &KeyFingerprint, pepper: &[u8; 32]) -> Self {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
         mac.update(fingerprint.0.as_ref());
         Self(mac.finalize().into_bytes().into())
     }
@@ -76,8 +73,7 @@ mod tests {
     #[test]
     fn a_digest_depends_on_the_text_and_on_the_pepper() {
         let secret = |text| ApiKeySecret::from_presented(text).expect("printable");
-        let digest =
-            |text, pepper: u8| KeyDigest::of(&KeyFingerprint::of(&secret(text)), &[pepper; 32]);
+        let digest = |text, pepper: u8| KeyDigest::of(&KeyFingerprint::of(&secret(text)), &[pepper; 32]);
         assert!(digest("one", 1).matches(&digest("one", 1)));
         assert!(!digest("one", 1).matches(&digest("two", 1)));
         assert!(!digest("one", 1).matches(&digest("one", 2)));
@@ -87,9 +83,6 @@ mod tests {
     fn an_imported_fingerprint_gives_the_same_digest_as_the_key() {
         let secret = ApiKeySecret::from_presented("from-elsewhere").expect("printable");
         let imported = KeyFingerprint::from_sha256(Sha256::digest(b"from-elsewhere").into());
-        assert!(
-            KeyDigest::of(&imported, &[9; 32])
-                .matches(&KeyDigest::of(&KeyFingerprint::of(&secret), &[9; 32]))
-        );
+        assert!(KeyDigest::of(&imported, &[9; 32]).matches(&KeyDigest::of(&KeyFingerprint::of(&secret), &[9; 32])));
     }
 }

@@ -42,10 +42,7 @@ pub struct Tenant {
 impl Tenant {
     /// The scope of one business in one environment.
     pub const fn new(business: BusinessId, environment: Environment) -> Self {
-        Self {
-            business,
-            environment,
-        }
+        Self { business, environment }
     }
 }
 

@@ -38,21 +38,15 @@ fn decode(body: &str) -> Result<u128, InvalidId> {
         return Err(InvalidId::Body);
     }
     body.bytes().try_fold(0u128, |bits, byte| {
-        let digit = CROCKFORD
-            .iter()
-            .position(|known| *known == byte)
-            .ok_or(InvalidId::Body)?;
+        let digit = CROCKFORD.iter().position(|known| *known == byte).ok_or(InvalidId::Body)?;
         Ok((bits << 5) | digit as u128)
     })
 }
 
 /// The 128 bits of an id that sorts by time: 48 bits of milliseconds, 80 random bits.
 fn time_ordered(now: Timestamp, random: [u8; 10]) -> u128 {
-    let millis =
-        u128::try_from(now.as_micros().max(0) / 1_000).expect("not negative") & ((1 << 48) - 1);
-    random
-        .iter()
-        .fold(millis, |bits, byte| (bits << 8) | u128::from(*byte))
+    let millis = u128::try_from(now.as_micros().max(0) / 1_000).expect("not negative") & ((1 << 48) - 1);
+    random.iter().fold(millis, |bits, byte| (bits << 8) | u128::from(*byte))
 }
 
 macro_rules! id {
@@ -167,16 +161,11 @@ impl FromStr for RequestId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let shaped = text.len() == 32
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let shaped = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !shaped {
             return Err(InvalidId::Body);
         }
-        u128::from_str_radix(text, 16)
-            .map(Self)
-            .map_err(|_| InvalidId::Body)
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidId::Body)
     }
 }
 
@@ -218,12 +207,7 @@ impl BusinessId {
 
     /// A random UUID (version 4, RFC 9562 section 5.4) in lower case.
     pub fn random_uuid(random: [u8; 16]) -> Self {
-        Self(
-            uuid::Builder::from_random_bytes(random)
-                .into_uuid()
-                .hyphenated()
-                .to_string(),
-        )
+        Self(uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().to_string())
     }
 }
 
@@ -231,15 +215,9 @@ impl FromStr for BusinessId {
     type Err = InvalidBusinessId;
 
     fn from_str(text: &str) -> Result<Self, InvalidBusinessId> {
-        let good = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidBusinessId)
-        }
+        let good =
+            (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidBusinessId) }
     }
 }
 
@@ -288,11 +266,7 @@ mod tests {
 
     #[test]
     fn business_ids_carry_nothing_that_a_header_could_split() {
-        for good in [
-            "b0b5f5d2-7a37-4b0c-9a35-8f2f6bd6d2a1",
-            "17616983000123",
-            "a",
-        ] {
+        for good in ["b0b5f5d2-7a37-4b0c-9a35-8f2f6bd6d2a1", "17616983000123", "a"] {
             assert!(good.parse::<BusinessId>().is_ok(), "{good}");
         }
         for bad in ["", "a:b", "a b", "é", "a\0", "a_b", &"x".repeat(65)] {

@@ -41,10 +41,8 @@ impl ApiKeySecret {
 
     /// The text as a key to look up, without regard to any brand; `None` where no key can look like this.
     pub fn from_presented(text: &str) -> Option<Self> {
-        let good = (1..=MAX_KEY_LEN).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b':');
+        let good =
+            (1..=MAX_KEY_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
         good.then(|| Self(SecretString::from(text)))
     }
 }
@@ -103,11 +101,7 @@ impl TryFrom<u8> for PlainLength {
     type Error = &'static str;
 
     fn try_from(length: u8) -> Result<Self, Self::Error> {
-        if (20..=64).contains(&length) {
-            Ok(Self(length))
-        } else {
-            Err("an unbranded key has 20 to 64 characters")
-        }
+        if (20..=64).contains(&length) { Ok(Self(length)) } else { Err("an unbranded key has 20 to 64 characters") }
     }
 }
 
@@ -168,9 +162,7 @@ pub fn generate(
 ) -> ApiKeySecret {
     match form {
         KeyForm::Branded => branded(branded_prefix(brand, environment, kind), random),
-        KeyForm::Plain(length) => {
-            ApiKeySecret(SecretString::from(base62_characters(length.get(), random)))
-        }
+        KeyForm::Plain(length) => ApiKeySecret(SecretString::from(base62_characters(length.get(), random))),
     }
 }
 
@@ -232,36 +224,19 @@ pub fn parse(text: &str, brand: &Brand) -> Result<(ApiKeySecret, TextClaim), Inv
 }
 
 fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
-    let Some(rest) = text
-        .strip_prefix(brand.as_str())
-        .and_then(|rest| rest.strip_prefix('_'))
-    else {
+    let Some(rest) = text.strip_prefix(brand.as_str()).and_then(|rest| rest.strip_prefix('_')) else {
         return Ok(TextClaim::Plain);
     };
     // The longer marker first: `TEST_` also begins a checkout key.
     let (claim, body) = if let Some(body) = rest.strip_prefix("PLATFORM_") {
         (TextClaim::Platform, body)
     } else if let Some((environment, rest)) = Environment::ALL.into_iter().find_map(|environment| {
-        let rest = rest
-            .strip_prefix(environment.in_key_text())?
-            .strip_prefix('_')?;
+        let rest = rest.strip_prefix(environment.in_key_text())?.strip_prefix('_')?;
         Some((environment, rest))
     }) {
         match rest.strip_prefix("CHECKOUTKEY_") {
-            Some(body) => (
-                TextClaim::Branded {
-                    environment,
-                    kind: KeyKind::Checkout,
-                },
-                body,
-            ),
-            None => (
-                TextClaim::Branded {
-                    environment,
-                    kind: KeyKind::Secret,
-                },
-                rest,
-            ),
+            Some(body) => (TextClaim::Branded { environment, kind: KeyKind::Checkout }, body),
+            None => (TextClaim::Branded { environment, kind: KeyKind::Secret }, rest),
         }
     } else {
         return Err(InvalidKeyText::Form);
@@ -280,25 +255,16 @@ fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
 pub fn contains_key(text: &str, brand: &Brand) -> bool {
     text.match_indices(brand.as_str()).any(|(start, _)| {
         let rest = &text[start..];
-        let end = rest
-            .bytes()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_'))
-            .unwrap_or(rest.len());
+        let end = rest.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_')).unwrap_or(rest.len());
         let run = &rest[..end];
         // What follows a key may run on in letters: try each length that a form of ours has.
         [platform_prefix(brand).len()]
             .into_iter()
             .chain(Environment::ALL.into_iter().flat_map(|environment| {
-                [KeyKind::Secret, KeyKind::Checkout]
-                    .map(|kind| branded_prefix(brand, environment, kind).len())
+                [KeyKind::Secret, KeyKind::Checkout].map(|kind| branded_prefix(brand, environment, kind).len())
             }))
             .filter_map(|prefix| run.get(..prefix + BODY_LEN))
-            .any(|candidate| {
-                matches!(
-                    claim_of(candidate, brand),
-                    Ok(TextClaim::Branded { .. } | TextClaim::Platform)
-                )
-            })
+            .any(|candidate| matches!(claim_of(candidate, brand), Ok(TextClaim::Branded { .. } | TextClaim::Platform)))
     })
 }
 
@@ -309,10 +275,7 @@ mod tests {
     use super::*;
 
     fn entropy(seed: u8) -> [u8; 256] {
-        std::array::from_fn(|index| {
-            seed.wrapping_mul(31)
-                .wrapping_add((index as u8).wrapping_mul(101))
-        })
+        std::array::from_fn(|index| seed.wrapping_mul(31).wrapping_add((index as u8).wrapping_mul(101)))
     }
 
     #[test]
@@ -339,34 +302,17 @@ mod tests {
             }
         }
         let platform = generate_platform(&brand, &entropy(4));
-        assert_eq!(
-            parse(platform.expose(), &brand).expect("ours").1,
-            TextClaim::Platform
-        );
-        let plain = generate(
-            KeyForm::Plain(PlainLength::FORTY),
-            &brand,
-            Environment::Live,
-            KeyKind::Secret,
-            &entropy(5),
-        );
+        assert_eq!(parse(platform.expose(), &brand).expect("ours").1, TextClaim::Platform);
+        let plain =
+            generate(KeyForm::Plain(PlainLength::FORTY), &brand, Environment::Live, KeyKind::Secret, &entropy(5));
         assert_eq!(plain.expose().len(), 40);
-        assert_eq!(
-            parse(plain.expose(), &brand).expect("plain").1,
-            TextClaim::Plain
-        );
+        assert_eq!(parse(plain.expose(), &brand).expect("plain").1, TextClaim::Plain);
     }
 
     #[test]
     fn relabelled_mistyped_and_disguised_keys_are_refused() {
         let brand = Brand::default();
-        let secret = generate(
-            KeyForm::Branded,
-            &brand,
-            Environment::Test,
-            KeyKind::Secret,
-            &entropy(7),
-        );
+        let secret = generate(KeyForm::Branded, &brand, Environment::Test, KeyKind::Secret, &entropy(7));
         let text = secret.expose();
         for bad in [
             text.replace("_TEST_", "_LIVE_"),
@@ -391,21 +337,9 @@ mod tests {
     #[test]
     fn a_key_is_found_inside_a_longer_text() {
         let brand = Brand::default();
-        let secret = generate(
-            KeyForm::Branded,
-            &brand,
-            Environment::Live,
-            KeyKind::Checkout,
-            &entropy(9),
-        );
-        assert!(contains_key(
-            &format!("/v1/keys/{}", secret.expose()),
-            &brand
-        ));
-        assert!(contains_key(
-            &format!("x=Mileston&y=a{}zz", secret.expose()),
-            &brand
-        ));
+        let secret = generate(KeyForm::Branded, &brand, Environment::Live, KeyKind::Checkout, &entropy(9));
+        assert!(contains_key(&format!("/v1/keys/{}", secret.expose()), &brand));
+        assert!(contains_key(&format!("x=Mileston&y=a{}zz", secret.expose()), &brand));
         assert!(!contains_key("/v1/keys/Mileston_TEST_nothing", &brand));
         assert!(!contains_key("", &brand));
     }

@@ -60,11 +60,7 @@ pub struct InvalidValidity;
 impl Validity {
     /// A window with an end that is after its start, or without an end.
     pub fn new(from: Timestamp, until: Option<Timestamp>) -> Result<Self, InvalidValidity> {
-        if until.is_some_and(|until| until <= from) {
-            Err(InvalidValidity)
-        } else {
-            Ok(Self { from, until })
-        }
+        if until.is_some_and(|until| until <= from) { Err(InvalidValidity) } else { Ok(Self { from, until }) }
     }
 
     /// The first instant inside.
@@ -117,10 +113,7 @@ impl Life {
 
     /// Whether it counts against the limit of number at `now`: in force, or going to be by the clock alone.
     pub fn counts_at(&self, now: Timestamp) -> bool {
-        matches!(
-            self.status_at(now),
-            KeyStatus::Active | KeyStatus::Scheduled
-        )
+        matches!(self.status_at(now), KeyStatus::Active | KeyStatus::Scheduled)
     }
 }
 
@@ -145,11 +138,7 @@ impl Overlap {
     pub const MOST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
     /// When the old value ends, if it lives on at all; never past the key's own end.
-    pub fn ends_at(
-        self,
-        now: Timestamp,
-        validity: &Validity,
-    ) -> Result<Option<Timestamp>, InvalidOverlap> {
+    pub fn ends_at(self, now: Timestamp, validity: &Validity) -> Result<Option<Timestamp>, InvalidOverlap> {
         let wanted = match self {
             Self::None => return Ok(None),
             Self::For(Duration::ZERO) => return Ok(None),
@@ -157,9 +146,7 @@ impl Overlap {
             Self::Until(end) if now < end && end <= now.saturating_add(Self::MOST) => end,
             Self::For(_) | Self::Until(_) => return Err(InvalidOverlap),
         };
-        Ok(Some(
-            validity.until().map_or(wanted, |until| until.min(wanted)),
-        ))
+        Ok(Some(validity.until().map_or(wanted, |until| until.min(wanted))))
     }
 }
 
@@ -206,14 +193,8 @@ impl FromStr for ExternalReference {
 
     fn from_str(text: &str) -> Result<Self, InvalidExternalReference> {
         let good = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidExternalReference)
-        }
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidExternalReference) }
     }
 }
 
@@ -241,42 +222,21 @@ mod tests {
 
     fn life(state: KeyState, from: i64, until: Option<i64>, revoked: Option<i64>) -> Life {
         let validity = Validity::new(at(from), until.map(at)).expect("in order");
-        Life {
-            state,
-            validity,
-            revoked_at: revoked.map(at),
-        }
+        Life { state, validity, revoked_at: revoked.map(at) }
     }
 
     #[test]
     fn the_window_is_half_open() {
         let key = life(KeyState::Active, 10, Some(20), None);
-        let status: Vec<_> = [9, 10, 19, 20]
-            .into_iter()
-            .map(|second| key.status_at(at(second)))
-            .collect();
-        assert_eq!(
-            status,
-            [
-                KeyStatus::Scheduled,
-                KeyStatus::Active,
-                KeyStatus::Active,
-                KeyStatus::Expired
-            ]
-        );
+        let status: Vec<_> = [9, 10, 19, 20].into_iter().map(|second| key.status_at(at(second))).collect();
+        assert_eq!(status, [KeyStatus::Scheduled, KeyStatus::Active, KeyStatus::Active, KeyStatus::Expired]);
         assert!(Validity::new(at(10), Some(at(10))).is_err());
     }
 
     #[test]
     fn revocation_and_the_switch_come_before_the_dates() {
-        assert_eq!(
-            life(KeyState::Inactive, 0, Some(1), Some(1)).status_at(at(5)),
-            KeyStatus::Revoked
-        );
-        assert_eq!(
-            life(KeyState::Inactive, 0, Some(1), None).status_at(at(5)),
-            KeyStatus::Inactive
-        );
+        assert_eq!(life(KeyState::Inactive, 0, Some(1), Some(1)).status_at(at(5)), KeyStatus::Revoked);
+        assert_eq!(life(KeyState::Inactive, 0, Some(1), None).status_at(at(5)), KeyStatus::Inactive);
     }
 
     #[test]
@@ -287,17 +247,9 @@ mod tests {
         assert_eq!(hundred.ends_at(at(100), &open), Ok(Some(at(200))));
         assert_eq!(hundred.ends_at(at(100), &short), Ok(Some(at(150))));
         assert_eq!(Overlap::None.ends_at(at(100), &open), Ok(None));
-        assert!(
-            Overlap::For(Overlap::MOST + Duration::from_secs(1))
-                .ends_at(at(0), &open)
-                .is_err()
-        );
+        assert!(Overlap::For(Overlap::MOST + Duration::from_secs(1)).ends_at(at(0), &open).is_err());
         assert!(Overlap::Until(at(100)).ends_at(at(100), &open).is_err());
-        assert!(
-            Overlap::Until(at(31 * 86_400))
-                .ends_at(at(0), &open)
-                .is_err()
-        );
+        assert!(Overlap::Until(at(31 * 86_400)).ends_at(at(0), &open).is_err());
     }
 
     proptest! {

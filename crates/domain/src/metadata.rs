@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Keys are 1 to 64 characters without control characters; values are kept as they are, without NUL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    try_from = "BTreeMap<String, String>",
-    into = "BTreeMap<String, String>"
-)]
+#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Metadata(BTreeMap<String, String>);
 
 /// Why a map cannot be kept.
@@ -50,12 +47,7 @@ impl TryFrom<BTreeMap<String, String>> for Metadata {
         if entries.len() > Self::MAX_ENTRIES {
             return Err(InvalidMetadata::TooMany);
         }
-        if entries
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum::<usize>()
-            > Self::MAX_BYTES
-        {
+        if entries.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > Self::MAX_BYTES {
             return Err(InvalidMetadata::TooLarge);
         }
         for (key, value) in &entries {
@@ -81,10 +73,8 @@ mod tests {
     use super::*;
 
     fn map(entries: &[(&str, &str)]) -> Result<Metadata, InvalidMetadata> {
-        let entries: BTreeMap<String, String> = entries
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+        let entries: BTreeMap<String, String> =
+            entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         entries.try_into()
     }
 
@@ -94,13 +84,8 @@ mod tests {
         assert_eq!(map(&[("", "x")]), Err(InvalidMetadata::Key));
         assert_eq!(map(&[("a\nb", "x")]), Err(InvalidMetadata::Key));
         assert_eq!(map(&[("a", "\0")]), Err(InvalidMetadata::Value));
-        assert_eq!(
-            map(&[("a", &"x".repeat(8 * 1024))]),
-            Err(InvalidMetadata::TooLarge)
-        );
-        let many: BTreeMap<String, String> = (0..51)
-            .map(|index| (index.to_string(), String::new()))
-            .collect();
+        assert_eq!(map(&[("a", &"x".repeat(8 * 1024))]), Err(InvalidMetadata::TooLarge));
+        let many: BTreeMap<String, String> = (0..51).map(|index| (index.to_string(), String::new())).collect();
         assert_eq!(Metadata::try_from(many), Err(InvalidMetadata::TooMany));
     }
 }

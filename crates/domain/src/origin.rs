@@ -12,9 +12,7 @@ pub struct Origin(String);
 
 /// A text that is no origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an origin is https://host or https://host:port in lower case, without a path (http only for localhost)"
-)]
+#[error("an origin is https://host or https://host:port in lower case, without a path (http only for localhost)")]
 pub struct InvalidOrigin;
 
 impl Origin {
@@ -26,22 +24,15 @@ impl Origin {
 
 /// A name of letters, digits, dashes and dots, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        return address
-            .parse::<std::net::Ipv6Addr>()
-            .is_ok_and(|parsed| parsed.to_string() == address);
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
     }
     (1..=253).contains(&host.len())
         && host.split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
         })
 }
 
@@ -61,15 +52,12 @@ impl FromStr for Origin {
             _ => (rest, None),
         };
         if let Some(port) = port {
-            let canonical = port
-                .parse::<u16>()
-                .is_ok_and(|number| number > 0 && number.to_string() == port);
+            let canonical = port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
             if !canonical || port == default_port {
                 return Err(InvalidOrigin);
             }
         }
-        let local =
-            matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
+        let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
         if !is_host(host) || (scheme == "http" && !local) {
             return Err(InvalidOrigin);
         }

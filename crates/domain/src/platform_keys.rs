@@ -35,9 +35,7 @@ impl PlatformScopes {
 
 impl Default for PlatformScopes {
     fn default() -> Self {
-        [PlatformScope::Verify, PlatformScope::Manage]
-            .into_iter()
-            .collect()
+        [PlatformScope::Verify, PlatformScope::Manage].into_iter().collect()
     }
 }
 

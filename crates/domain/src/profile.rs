@@ -33,15 +33,9 @@ impl FromStr for ProfileName {
     type Err = InvalidProfileName;
 
     fn from_str(text: &str) -> Result<Self, InvalidProfileName> {
-        let good = (1..=30).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-        if good {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidProfileName)
-        }
+        let good =
+            (1..=30).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidProfileName) }
     }
 }
 
@@ -99,18 +93,10 @@ impl BusinessIdForm {
     /// If it has another form.
     pub fn parse(self, text: &str) -> Result<BusinessId, InvalidBusinessId> {
         let good = match self {
-            Self::Uuid => {
-                uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.hyphenated().to_string() == text)
-            }
-            Self::Digits(count) => {
-                text.len() == usize::from(count) && text.bytes().all(|byte| byte.is_ascii_digit())
-            }
+            Self::Uuid => uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.hyphenated().to_string() == text),
+            Self::Digits(count) => text.len() == usize::from(count) && text.bytes().all(|byte| byte.is_ascii_digit()),
         };
-        if good {
-            text.parse()
-        } else {
-            Err(InvalidBusinessId)
-        }
+        if good { text.parse() } else { Err(InvalidBusinessId) }
     }
 }
 
@@ -127,17 +113,12 @@ pub enum Environments {
 impl Environments {
     /// Whether `environment` is one of them.
     pub const fn offers(self, environment: Environment) -> bool {
-        matches!(
-            (self, environment),
-            (Self::Both, _) | (Self::LiveOnly, Environment::Live)
-        )
+        matches!((self, environment), (Self::Both, _) | (Self::LiveOnly, Environment::Live))
     }
 
     /// The environments, test first.
     pub fn iter(self) -> impl Iterator<Item = Environment> {
-        Environment::ALL
-            .into_iter()
-            .filter(move |environment| self.offers(*environment))
+        Environment::ALL.into_iter().filter(move |environment| self.offers(*environment))
     }
 }
 
@@ -210,10 +191,7 @@ pub enum ManagedByKeys {
 /// One profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a rule of its own, and the operator writes them by name"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own, and the operator writes them by name")]
 pub struct Profile {
     /// The form of secret keys.
     pub secret: KeyForm,
@@ -252,10 +230,7 @@ impl Profile {
         environments: Environments::Both,
         business_id_required: true,
         reading: Reading::TestOnly,
-        limit: KeyLimit {
-            most: 10,
-            per: LimitPer::KindAndEnvironment,
-        },
+        limit: KeyLimit { most: 10, per: LimitPer::KindAndEnvironment },
         last_key_protected: true,
         revoking: Revoking::Everyone,
         changing: Changing::Everything,
@@ -272,10 +247,7 @@ impl Profile {
         environments: Environments::Both,
         business_id_required: true,
         reading: Reading::TestOnly,
-        limit: KeyLimit {
-            most: 50,
-            per: LimitPer::Environment,
-        },
+        limit: KeyLimit { most: 50, per: LimitPer::Environment },
         last_key_protected: false,
         revoking: Revoking::OperatorOnly,
         changing: Changing::StateAndDates,
@@ -293,10 +265,7 @@ impl Profile {
         business_id_required: false,
         reading: Reading::Always,
         // Live is the only environment, so this is ten for the business.
-        limit: KeyLimit {
-            most: 10,
-            per: LimitPer::Environment,
-        },
+        limit: KeyLimit { most: 10, per: LimitPer::Environment },
         last_key_protected: true,
         revoking: Revoking::Everyone,
         changing: Changing::Nothing,
@@ -307,12 +276,8 @@ impl Profile {
 
     /// The three presets by name.
     pub fn presets() -> [(ProfileName, Self); 3] {
-        [
-            ("mileston", Self::MILESTON),
-            ("payline", Self::PAYLINE),
-            ("codat", Self::CODAT),
-        ]
-        .map(|(name, profile)| (name.parse().expect("a good name"), profile))
+        [("mileston", Self::MILESTON), ("payline", Self::PAYLINE), ("codat", Self::CODAT)]
+            .map(|(name, profile)| (name.parse().expect("a good name"), profile))
     }
 
     /// The form of keys of this kind, if the profile has them.
@@ -344,23 +309,16 @@ impl Profile {
 
     /// The kinds that are made with a business, in each environment.
     pub fn first_kinds(&self) -> impl Iterator<Item = KeyKind> {
-        [
-            Some(KeyKind::Secret),
-            self.checkout.then_some(KeyKind::Checkout),
-        ]
-        .into_iter()
-        .flatten()
+        [Some(KeyKind::Secret), self.checkout.then_some(KeyKind::Checkout)].into_iter().flatten()
     }
 
     /// What a key of this kind has unless chosen otherwise.
     pub fn default_scopes(&self, catalogue: &ScopeCatalogue, kind: KeyKind) -> ScopeSet {
         let defaults = catalogue.default_for(kind);
         match (self.managed_by_keys, kind) {
-            (ManagedByKeys::ByDefault, KeyKind::Secret) => defaults
-                .iter()
-                .cloned()
-                .chain([Scope::built_in(BuiltIn::KeysWrite)])
-                .collect(),
+            (ManagedByKeys::ByDefault, KeyKind::Secret) => {
+                defaults.iter().cloned().chain([Scope::built_in(BuiltIn::KeysWrite)]).collect()
+            }
             _ => defaults,
         }
     }
@@ -369,8 +327,7 @@ impl Profile {
     pub const fn could_have(&self, claim: TextClaim, length: usize) -> bool {
         match claim {
             TextClaim::Branded { environment, kind } => {
-                self.environments.offers(environment)
-                    && matches!(self.form(kind), Some(KeyForm::Branded))
+                self.environments.offers(environment) && matches!(self.form(kind), Some(KeyForm::Branded))
             }
             TextClaim::Plain => {
                 matches!(self.secret, KeyForm::Plain(plain) if plain.get() == length)
@@ -393,9 +350,7 @@ impl Profile {
             return Some("business_id.digits must be 6 to 20");
         }
         if self.checkout && !matches!(self.secret, KeyForm::Branded) {
-            return Some(
-                "checkout keys need branded secret keys, or the two could not be told apart",
-            );
+            return Some("checkout keys need branded secret keys, or the two could not be told apart");
         }
         if self.managed_by_keys == ManagedByKeys::ByDefault && self.checkout {
             return Some("managed_by_keys = \"by_default\" does not go with checkout keys");

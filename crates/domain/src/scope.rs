@@ -15,9 +15,7 @@ pub struct Scope(String);
 
 /// A text that is no scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a scope is `resource:action` in lower-case letters, digits and underscores, 64 characters at most"
-)]
+#[error("a scope is `resource:action` in lower-case letters, digits and underscores, 64 characters at most")]
 pub struct InvalidScope;
 
 impl Scope {
@@ -37,17 +35,11 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, InvalidScope> {
         let word = |part: &str| {
-            part.bytes()
-                .next()
-                .is_some_and(|byte| byte.is_ascii_lowercase())
-                && part
-                    .bytes()
-                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            part.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())
+                && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         };
         match text.split_once(':') {
-            Some((resource, action)) if text.len() <= 64 && word(resource) && word(action) => {
-                Ok(Self(text.to_owned()))
-            }
+            Some((resource, action)) if text.len() <= 64 && word(resource) && word(action) => Ok(Self(text.to_owned())),
             _ => Err(InvalidScope),
         }
     }
@@ -231,8 +223,7 @@ impl ScopeCatalogue {
     pub fn new(operator: Vec<OperatorScope>) -> Result<Self, ScopeRefused> {
         let mut named = BTreeMap::new();
         for scope in operator {
-            let taken =
-                scope.name.as_str().parse::<BuiltIn>().is_ok() || named.contains_key(&scope.name);
+            let taken = scope.name.as_str().parse::<BuiltIn>().is_ok() || named.contains_key(&scope.name);
             if taken {
                 return Err(ScopeRefused::Duplicate(scope.name));
             }
@@ -286,9 +277,7 @@ mod tests {
 
     #[test]
     fn scopes_are_strict() {
-        for bad in [
-            "", "a", "a:", ":b", "A:b", "a:b:c", "a b:c", "a-b:c", "1a:b",
-        ] {
+        for bad in ["", "a", "a:", ":b", "A:b", "a:b:c", "a b:c", "a-b:c", "1a:b"] {
             assert!(bad.parse::<Scope>().is_err(), "{bad}");
         }
         assert!("ledger_2:post".parse::<Scope>().is_ok());
@@ -301,10 +290,7 @@ mod tests {
         assert!(!secret.allows(BuiltIn::KeysWrite) && !secret.allows(BuiltIn::WebhooksWrite));
         assert!(secret.allows(BuiltIn::KeysRead) && secret.allows(BuiltIn::CheckoutStart));
         let checkout = catalogue.default_for(KeyKind::Checkout);
-        assert_eq!(
-            checkout.iter().map(Scope::as_str).collect::<Vec<_>>(),
-            ["checkout:start", "checkout:status"]
-        );
+        assert_eq!(checkout.iter().map(Scope::as_str).collect::<Vec<_>>(), ["checkout:start", "checkout:status"]);
     }
 
     #[test]
@@ -325,10 +311,7 @@ mod tests {
         let unknown: ScopeSet = [scope("ledger:read")].into_iter().collect();
         assert!(catalogue.check(&unknown, KeyKind::Secret).is_err());
         assert!(ScopeCatalogue::new(vec![ledger(true), ledger(true)]).is_err());
-        let ours = OperatorScope {
-            name: scope("keys:write"),
-            ..ledger(true)
-        };
+        let ours = OperatorScope { name: scope("keys:write"), ..ledger(true) };
         assert!(ScopeCatalogue::new(vec![ours]).is_err());
     }
 }

@@ -84,10 +84,7 @@ const fn is_deceptive(character: char) -> bool {
 
 /// The text in Unicode NFC without the spaces around it.
 fn clean(text: &str, max: usize) -> Result<String, InvalidText> {
-    if text
-        .chars()
-        .any(|character| character.is_control() || is_deceptive(character))
-    {
+    if text.chars().any(|character| character.is_control() || is_deceptive(character)) {
         return Err(InvalidText::Control);
     }
     // Normalising makes a text at most three times longer, so this bounds the work.
@@ -188,10 +185,7 @@ mod tests {
         let composed: KeyName = "  Atelier Lumie\u{300}re ".parse().expect("good");
         assert_eq!(composed.as_str(), "Atelier Lumi\u{e8}re");
         assert!("é".repeat(50).parse::<KeyName>().is_ok());
-        assert_eq!(
-            "é".repeat(51).parse::<KeyName>(),
-            Err(InvalidText::TooLong { max: 50 })
-        );
+        assert_eq!("é".repeat(51).parse::<KeyName>(), Err(InvalidText::TooLong { max: 50 }));
         assert_eq!("  ".parse::<KeyName>(), Err(InvalidText::Empty));
         assert_eq!(KeyName::parse_optional("  "), Ok(None));
         for bad in ["a\nb", "a\0", "\u{202e}gpj.exe", "a\u{200b}b", "\u{7f}"] {

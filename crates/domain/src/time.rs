@@ -125,9 +125,7 @@ fn is_rfc3339(text: &str) -> bool {
     }
     match rest {
         [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1, h2, b':', m1, m2] => {
-            [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit())
-        }
+        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()),
         _ => false,
     }
 }
@@ -227,10 +225,7 @@ impl TimeZone {
     /// # Errors
     /// [`InvalidTime::Range`] at the very edges of the calendar.
     pub fn start_of(&self, day: Day) -> Result<Timestamp, InvalidTime> {
-        let zoned = day
-            .0
-            .to_zoned_datetime(self.0.clone())
-            .map_err(|_| InvalidTime::Range)?;
+        let zoned = day.0.to_zoned_datetime(self.0.clone()).map_err(|_| InvalidTime::Range)?;
         let start = zoned.start_of_day().map_err(|_| InvalidTime::Range)?;
         Timestamp::from_micros(start.timestamp().as_microsecond())
     }
@@ -256,11 +251,7 @@ impl FromStr for TimeZone {
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
         let zone = jiff::tz::TimeZone::get(text).map_err(|_| InvalidTime::Zone)?;
         // The look-up ignores case; one zone has one spelling here.
-        if zone.iana_name() == Some(text) {
-            Ok(Self(zone))
-        } else {
-            Err(InvalidTime::Zone)
-        }
+        if zone.iana_name() == Some(text) { Ok(Self(zone)) } else { Err(InvalidTime::Zone) }
     }
 }
 
@@ -288,14 +279,8 @@ mod tests {
 
     #[test]
     fn instants_are_read_strictly_and_written_in_utc() {
-        assert_eq!(
-            at("2026-01-31T09:30:00Z").to_string(),
-            "2026-01-31T09:30:00Z"
-        );
-        assert_eq!(
-            at("2026-01-31T09:30:00.5+01:00").to_string(),
-            "2026-01-31T08:30:00.5Z"
-        );
+        assert_eq!(at("2026-01-31T09:30:00Z").to_string(), "2026-01-31T09:30:00Z");
+        assert_eq!(at("2026-01-31T09:30:00.5+01:00").to_string(), "2026-01-31T08:30:00.5Z");
         for bad in [
             "",
             "2026-01-31",

@@ -1,20 +1,70 @@
-//! temporary
-use crate::{exit::Failure, settings::Settings};
-use trousseau_domain::ids::RequestId;
+//! The application as the executable opens it: database, key file, use cases.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use trousseau_service::clock::{Clock, SystemClock};
+use trousseau_service::entropy::{Entropy, SystemEntropy};
+use trousseau_service::secrets::Secrets;
+use trousseau_service::{App, Context};
+use trousseau_store::{Store, StoreOptions};
+
+use crate::exit::Failure;
+use crate::hardening;
+use crate::settings::{DatabaseKind, Settings, database_kind};
+
+/// Everything opened, and on whose behalf commands act.
 #[derive(Debug)]
-pub(crate) struct Opened;
+pub(crate) struct Opened {
+    pub(crate) app: App,
+    pub(crate) context: Context,
+}
+
 impl Opened {
-    pub(crate) async fn open(_: &Settings, _: Option<String>) -> Result<Self, Failure> {
-        Ok(Self)
+    /// Opens the database, which brings its schema up to date, and the key file, which the first start makes.
+    pub(crate) async fn open(settings: &Settings, actor: Option<String>) -> Result<Self, Failure> {
+        make_folder(&settings.data_dir)?;
+        let url = settings.database.expose_secret();
+        if database_kind(url) == Ok(DatabaseKind::Sqlite) {
+            if let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent()) {
+                make_folder(parent)?;
+            }
+        }
+        if let Some(parent) = settings.key_file.parent() {
+            make_folder(parent)?;
+        }
+        let store = Store::open(url, &StoreOptions::default()).await.context("the database cannot be opened")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let opened =
+            Secrets::open(store.clone(), settings.key_file.clone(), Arc::clone(&clock), Arc::clone(&entropy)).await;
+        let secrets = match opened {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                store.close().await;
+                let place = format!("the key file {} cannot be used", settings.key_file.display());
+                return Err(Failure::Failed(anyhow::Error::new(error).context(place)));
+            }
+        };
+        let app = App::new(store, secrets, settings.rules.clone(), clock, entropy);
+        Ok(Self { app, context: Context::operator(hardening::system_user(), actor) })
     }
-    pub(crate) fn request_ids(&self) -> impl Fn() -> RequestId + Send + Sync + 'static {
-        || RequestId::from_random([1; 16])
+
+    /// Lets the database go.
+    pub(crate) async fn close(self) {
+        self.app.store().close().await;
     }
-    pub(crate) fn router(&self, edge: trousseau_web::edge::Edge) -> axum::Router {
-        trousseau_web::router::router(edge)
+}
+
+/// Makes a folder that only we can enter; one that is there stays as it is.
+fn make_folder(path: &Path) -> Result<(), Failure> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
     }
-    pub(crate) async fn welcome(&self, _: &str, _: &str) -> Result<(), Failure> {
-        Ok(())
-    }
-    pub(crate) async fn close(self) {}
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    Ok(made.with_context(|| format!("the folder {} cannot be made", path.display()))?)
 }

@@ -50,26 +50,16 @@ pub(crate) struct Global {
 /// A line of visible text, so that it cannot forge another entry.
 fn actor(text: &str) -> Result<String, &'static str> {
     let good = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err("1 to 100 characters, none of them a control character")
-    }
+    if good { Ok(text.to_owned()) } else { Err("1 to 100 characters, none of them a control character") }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the server
-    #[command(
-        after_help = "Example:\n  trousseau serve --listen 127.0.0.1:8080 --public-url https://keys.example.com"
-    )]
+    #[command(after_help = "Example:\n  trousseau serve --listen 127.0.0.1:8080 --public-url https://keys.example.com")]
     Serve(Serve),
     /// Businesses: the tenants
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        after_help = "Example:\n  trousseau business list"
-    )]
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau business list")]
     Business(Business),
     /// Keys of a business
     #[command(
@@ -86,26 +76,16 @@ pub(crate) enum Command {
     )]
     PlatformKey(PlatformKey),
     /// Pepper and key-encryption key
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        after_help = "Example:\n  trousseau secrets status"
-    )]
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau secrets status")]
     Secrets(Secrets),
     /// The configuration
-    #[command(
-        subcommand,
-        arg_required_else_help = true,
-        after_help = "Example:\n  trousseau config check"
-    )]
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau config check")]
     Config(Config),
     /// Print the OpenAPI document
     #[command(after_help = "Example:\n  trousseau openapi > openapi.json")]
     Openapi,
     /// Print a completion script for a shell
-    #[command(
-        after_help = "Example:\n  trousseau completions bash > /etc/bash_completion.d/trousseau"
-    )]
+    #[command(after_help = "Example:\n  trousseau completions bash > /etc/bash_completion.d/trousseau")]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -134,9 +114,7 @@ pub(crate) struct Serve {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Business {
     /// Create a business and print it with its first keys, once
-    #[command(
-        after_help = "Example:\n  trousseau business create \"Atelier Lumière\" --profile mileston --json"
-    )]
+    #[command(after_help = "Example:\n  trousseau business create \"Atelier Lumière\" --profile mileston --json")]
     Create {
         /// Its name
         name: String,
@@ -160,9 +138,7 @@ pub(crate) enum Business {
     #[command(after_help = "Example:\n  trousseau business list --json")]
     List,
     /// Show one business
-    #[command(
-        after_help = "Example:\n  trousseau business show 5f0c8a52-5b8e-4a3e-9d0f-2f8f6f1c3b7a"
-    )]
+    #[command(after_help = "Example:\n  trousseau business show 5f0c8a52-5b8e-4a3e-9d0f-2f8f6f1c3b7a")]
     Show {
         /// Its id
         id: String,
@@ -275,9 +251,7 @@ pub(crate) enum Key {
         metadata: Vec<(String, String)>,
     },
     /// List the keys of a business in one environment
-    #[command(
-        after_help = "Example:\n  trousseau key list --business ID --environment live --revoked"
-    )]
+    #[command(after_help = "Example:\n  trousseau key list --business ID --environment live --revoked")]
     List {
         #[command(flatten)]
         tenant: Tenant,
@@ -309,9 +283,7 @@ pub(crate) enum Key {
     #[command(after_help = "Example:\n  trousseau key show key_01j9z6m4q8s2d5f7g9h1k3n5p7")]
     Show(OneKey),
     /// Change a key; what is not named stays
-    #[command(
-        after_help = "Example:\n  trousseau key update KEY_ID --name Billing --valid-until 2027-12-31"
-    )]
+    #[command(after_help = "Example:\n  trousseau key update KEY_ID --name Billing --valid-until 2027-12-31")]
     Update {
         #[command(flatten)]
         key: OneKey,
@@ -408,9 +380,7 @@ pub(crate) enum PlatformKey {
     #[command(after_help = "Example:\n  trousseau platform-key list")]
     List,
     /// End a platform key, finally and at once
-    #[command(
-        after_help = "Example:\n  trousseau platform-key revoke pk_01j9z6m4q8s2d5f7g9h1k3n5p7 --yes"
-    )]
+    #[command(after_help = "Example:\n  trousseau platform-key revoke pk_01j9z6m4q8s2d5f7g9h1k3n5p7 --yes")]
     Revoke {
         /// Its id
         id: String,
@@ -428,9 +398,7 @@ pub(crate) enum PlatformScope {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secrets {
     /// Make a new version of the pepper and of the key-encryption key
-    #[command(
-        after_help = "Copy the key file to a safe place afterwards.\n\nExample:\n  trousseau secrets rotate"
-    )]
+    #[command(after_help = "Copy the key file to a safe place afterwards.\n\nExample:\n  trousseau secrets rotate")]
     Rotate {
         /// Only this one
         #[arg(long, value_enum)]
@@ -474,11 +442,7 @@ impl Cli {
         set("data_dir", "--data-dir", &self.global.data_dir);
         set("database", "--database", &self.global.database);
         if let Command::Serve(serve) = &self.command {
-            set(
-                "listen",
-                "--listen",
-                &serve.listen.map(|address| address.to_string()),
-            );
+            set("listen", "--listen", &serve.listen.map(|address| address.to_string()));
             set("public_url", "--public-url", &serve.public_url);
             set("tls.cert", "--tls-cert", &serve.tls_cert);
             set("tls.key", "--tls-key", &serve.tls_key);
@@ -505,14 +469,8 @@ mod tests {
         let command = Cli::command();
         command.clone().debug_assert();
         walk(&command, "trousseau", &mut |command, path| {
-            let help = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(
-                help.contains("Example:\n  trousseau"),
-                "{path} has no example"
-            );
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example:\n  trousseau"), "{path} has no example");
         });
     }
 }

@@ -68,12 +68,7 @@ impl Listening {
                     continue;
                 }
             };
-            let connection = Connection {
-                router: self.router.clone(),
-                acceptor: acceptor.clone(),
-                address,
-                permit,
-            };
+            let connection = Connection { router: self.router.clone(), acceptor: acceptor.clone(), address, permit };
             tokio::spawn(connection.run(stream, graceful.watcher()));
         }
         drop(self.listener);
@@ -87,10 +82,7 @@ async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
     let (stream, address) = listener.accept().await?;
     Ok((stream, address, permit))
 }
@@ -108,22 +100,9 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let address = SocketAddr::new(self.address.ip().to_canonical(), self.address.port());
         let ended = match self.acceptor {
-            None => {
-                exchange(
-                    stream,
-                    self.router,
-                    Peer {
-                        address,
-                        tls: false,
-                    },
-                    watcher,
-                )
-                .await
-            }
+            None => exchange(stream, self.router, Peer { address, tls: false }, watcher).await,
             Some(acceptor) => match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    exchange(stream, self.router, Peer { address, tls: true }, watcher).await
-                }
+                Ok(Ok(stream)) => exchange(stream, self.router, Peer { address, tls: true }, watcher).await,
                 Ok(Err(error)) => {
                     tracing::debug!(error = %error, "a TLS handshake failed");
                     Ok(())
@@ -143,28 +122,18 @@ impl Connection {
 #[error("closed without an answer")]
 struct Closed;
 
-async fn exchange<S>(
-    stream: S,
-    router: Router,
-    peer: Peer,
-    watcher: Watcher,
-) -> Result<(), hyper::Error>
+async fn exchange<S>(stream: S, router: Router, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service =
-        hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(peer);
-            let router = router.clone();
-            async move {
-                let Ok(response) = router.oneshot(request).await;
-                if response.extensions().get::<CloseWithoutAnswer>().is_some() {
-                    Err(Closed)
-                } else {
-                    Ok(response)
-                }
-            }
-        });
+    let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        let router = router.clone();
+        async move {
+            let Ok(response) = router.oneshot(request).await;
+            if response.extensions().get::<CloseWithoutAnswer>().is_some() { Err(Closed) } else { Ok(response) }
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
@@ -183,24 +152,15 @@ struct Unstalled<S> {
 
 impl<S> Unstalled<S> {
     fn new(inner: S) -> Self {
-        Self {
-            inner,
-            deadline: None,
-        }
+        Self { inner, deadline: None }
     }
 
-    fn watch<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.deadline = None;
             return written;
         }
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(sleep(STALLED_AFTER)));
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(STALLED_AFTER)));
         match deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -219,11 +179,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.watch(context, written)
     }
@@ -254,17 +210,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
 
 /// The TLS side of the server, from PEM files.
 pub(crate) fn tls(files: &TlsFiles) -> anyhow::Result<Arc<ServerConfig>> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
-    };
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
     let chain = CertificateDer::pem_slice_iter(&read(&files.cert)?)
         .collect::<Result<Vec<_>, _>>()
         .with_context(|| format!("{} is no PEM file of certificates", files.cert.display()))?;
-    anyhow::ensure!(
-        !chain.is_empty(),
-        "{} holds no certificate",
-        files.cert.display()
-    );
+    anyhow::ensure!(!chain.is_empty(), "{} holds no certificate", files.cert.display());
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
         .with_context(|| format!("{} holds no private key in PEM", files.key.display()))?;
     let mut config = ServerConfig::builder()

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use trousseau_service::ServiceError;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -40,5 +42,28 @@ impl Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        match &error {
+            ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => Self::Failed(error.into()),
+            ServiceError::Invalid(_) => Self::Usage(error.into()),
+            ServiceError::NotFound
+            | ServiceError::BeyondOwnRights(_)
+            | ServiceError::NotAllowedByProfile(_)
+            | ServiceError::ValueNotReadable
+            | ServiceError::KeyLimitReached(_)
+            | ServiceError::LastKey
+            | ServiceError::KeyRevoked
+            | ServiceError::OverlapInProgress
+            | ServiceError::BusinessSuspended
+            | ServiceError::BusinessExists
+            | ServiceError::ProfileFixed
+            | ServiceError::IdempotencyInProgress
+            | ServiceError::IdempotencyKeyReused
+            | ServiceError::Conflict => Self::Refused(error.into()),
+        }
     }
 }

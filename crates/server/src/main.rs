@@ -5,10 +5,13 @@ mod cli;
 mod connections;
 mod exit;
 mod hardening;
+mod import;
 mod output;
 mod serve;
 mod settings;
 mod telemetry;
+mod welcome;
+mod when;
 
 use std::process::ExitCode;
 
@@ -35,18 +38,11 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Openapi => {
-            output::print(
-                trousseau_web::router::document_text(&trousseau_web::router::openapi()).trim_end(),
-            );
+            output::print(trousseau_web::router::document_text(&trousseau_web::router::openapi()).trim_end());
             return Ok(());
         }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Cli::command(),
-                "trousseau",
-                &mut std::io::stdout(),
-            );
+            clap_complete::generate(*shell, &mut Cli::command(), "trousseau", &mut std::io::stdout());
             return Ok(());
         }
         _ => {}
@@ -55,10 +51,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         SettingsError::Unreadable { .. } => Failure::Failed(error.into()),
         other => Failure::Usage(other.into()),
     })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
     let result = match &cli.command {
         Command::Openapi | Command::Completions { .. } => Ok(()),
         Command::Config(cli::Config::Check) => explain(&settings, &layers, cli.global.json),
@@ -82,19 +76,12 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
     if json {
         let settings: serde_json::Map<_, _> = rows
             .into_iter()
-            .map(|(name, value, source)| {
-                (
-                    name,
-                    serde_json::json!({ "value": value, "source": source.to_string() }),
-                )
-            })
+            .map(|(name, value, source)| (name, serde_json::json!({ "value": value, "source": source.to_string() })))
             .collect();
         return output::print_json(&settings);
     }
-    let rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(name, value, source)| vec![name, value, source.to_string()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|(name, value, source)| vec![name, value, source.to_string()]).collect();
     output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "");
     if let Some(file) = layers.file() {
         output::print(&format!("\nRead {}", file.display()));

@@ -1,12 +1,16 @@
 //! `trousseau serve`: wires everything, waits for a signal, ends in order.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use trousseau_domain::ids::RequestId;
+use trousseau_service::entropy::EntropyExt as _;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::edge::Edge;
 
@@ -17,64 +21,45 @@ use crate::settings::Settings;
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
+const JOBS_WITHIN: Duration = Duration::from_secs(4);
 
-pub(crate) async fn serve(
-    settings: &Settings,
-    app: Opened,
-    welcome: Option<&str>,
-) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&str>) -> Result<(), Failure> {
     // Before anything is bound, so that a signal during the start is not lost.
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(connections::tls).transpose()?;
     trousseau_web::telemetry::recorder();
+    let ids = opened.app.clone();
     let (listener, address) = bind(settings.listen).await?;
     let (stop, stopped) = watch::channel(false);
+    let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let jobs = opened.app.jobs().clone();
+    let jobs = tokio::spawn(async move { jobs.run(jobs_stopped).await });
     let mut servers = JoinSet::new();
-    let https = settings
-        .public_url
-        .as_ref()
-        .is_some_and(crate::settings::PublicUrl::is_https);
+    let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
     let edge = Edge::new(
         ProxyTrust::new(settings.trusted_proxies.clone()),
-        settings.brand.clone(),
+        settings.rules.brand().clone(),
         https,
-        app.request_ids(),
+        move || RequestId::from_random(ids.entropy().bytes()),
     );
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let main = Listening {
-        listener,
-        router: app.router(edge),
-        tls,
-        connections: settings.connections,
-    };
+    let main =
+        Listening { listener, router: trousseau_web::router::router(edge), tls, connections: settings.connections };
     servers.spawn(main.serve(stopped.clone()));
     if let Some(wanted) = settings.metrics_listen {
         let (listener, address) = bind(wanted).await?;
         tracing::info!(server.address = %address, "serving metrics");
         let router = trousseau_web::system::metrics_router();
-        servers.spawn(
-            Listening {
-                listener,
-                router,
-                tls: None,
-                connections: METRICS_CONNECTIONS,
-            }
-            .serve(stopped),
-        );
+        servers.spawn(Listening { listener, router, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped));
     }
     tracing::info!(server.address = %address, server.scheme = scheme, "listening");
     if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
-        tracing::warn!(
-            url = url.as_str(),
-            "the public URL is not HTTPS: keys would be sent in the clear"
-        );
+        tracing::warn!(url = url.as_str(), "the public URL is not HTTPS: keys would be sent in the clear");
     }
     if let Some(name) = welcome {
-        let url = settings
-            .public_url
-            .as_ref()
-            .map_or_else(|| local_url(scheme, address), |url| url.as_str().to_owned());
-        app.welcome(name, &url).await?;
+        let url =
+            settings.public_url.as_ref().map_or_else(|| local_url(scheme, address), |url| url.as_str().to_owned());
+        crate::welcome::welcome(&opened, name, &url).await?;
     }
 
     signals.wait().await;
@@ -85,18 +70,19 @@ pub(crate) async fn serve(
         () = drained => {}
         () = signals.wait() => tracing::warn!("asked twice: not waiting any longer"),
     }
-    app.close().await;
+    // The jobs come last: the answers above have left them something to write.
+    let _ = stop_jobs.send(true);
+    if timeout(JOBS_WITHIN, jobs).await.is_err() {
+        tracing::warn!("the jobs did not end in time");
+    }
+    opened.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
 async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(wanted)
-        .await
-        .with_context(|| format!("cannot listen on {wanted}"))?;
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
+    let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
+    let address = listener.local_addr().context("the listener has no address")?;
     Ok((listener, address))
 }
 
@@ -118,10 +104,7 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).context("signals cannot be received");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
     async fn wait(&mut self) {

@@ -9,7 +9,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -18,6 +17,7 @@ use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::{OperatorScope, ScopeCatalogue};
 use trousseau_domain::time::TimeZone;
+use trousseau_service::settings::InvalidSettings;
 
 pub(crate) use layers::{Flags, Layers, Source};
 
@@ -35,17 +35,9 @@ pub(crate) enum SettingsError {
     #[error("{0} names no setting")]
     UnknownVariable(String),
     #[error("{source_of} sets both {one} and {other}")]
-    Both {
-        source_of: String,
-        one: &'static str,
-        other: &'static str,
-    },
+    Both { source_of: String, one: &'static str, other: &'static str },
     #[error("{name} (from {source_of}): {message}")]
-    Invalid {
-        name: String,
-        source_of: String,
-        message: String,
-    },
+    Invalid { name: String, source_of: String, message: String },
 }
 
 /// The shape of the configuration as it is written. Every member is optional; the defaults are in [`Settings::new`].
@@ -66,7 +58,6 @@ struct Written {
     trusted_proxies: Vec<String>,
     tls: WrittenTls,
     metrics: WrittenMetrics,
-    retention: WrittenRetention,
     log: WrittenLog,
     limits: WrittenLimits,
 }
@@ -102,13 +93,6 @@ struct WrittenMetrics {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct WrittenRetention {
-    refusals_days: Option<u32>,
-    idempotency_hours: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct WrittenLog {
     format: Option<String>,
     level: Option<String>,
@@ -129,18 +113,11 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) key_file: PathBuf,
     pub(crate) public_url: Option<PublicUrl>,
-    pub(crate) brand: Brand,
-    /// The name of the profile of a business that is made without one.
-    pub(crate) default_profile: ProfileName,
-    pub(crate) time_zone: TimeZone,
-    /// The presets and the operator's own profiles, by name.
-    pub(crate) profiles: BTreeMap<ProfileName, Profile>,
-    pub(crate) scopes: ScopeCatalogue,
+    /// Brand, profiles, scopes: what the use cases ask for.
+    pub(crate) rules: trousseau_service::Settings,
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) metrics_listen: Option<SocketAddr>,
-    pub(crate) refusals_kept: Duration,
-    pub(crate) idempotency_kept: Duration,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
     /// The most connections served at a time.
@@ -170,11 +147,7 @@ impl PublicUrl {
     /// Whether what is sent there stays on this machine or is encrypted.
     pub(crate) fn is_private(&self) -> bool {
         let host = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        let host =
-            host.rsplit_once(':').map_or(
-                host,
-                |(host, port)| if port.ends_with(']') { host } else { host },
-            );
+        let host = host.rsplit_once(':').map_or(host, |(host, port)| if port.ends_with(']') { host } else { host });
         self.is_https() || host == "localhost" || host == "[::1]" || host.starts_with("127.")
     }
 }
@@ -186,21 +159,12 @@ impl FromStr for PublicUrl {
         const SHAPE: &str = "a public URL is https://host or https://host:port, without a path";
         let uri: http::Uri = text.parse().map_err(|_| SHAPE)?;
         let authority = uri.authority().ok_or(SHAPE)?;
-        let scheme = uri
-            .scheme_str()
-            .filter(|scheme| matches!(*scheme, "http" | "https"))
-            .ok_or(SHAPE)?;
-        if uri.path() != "/"
-            || uri.query().is_some()
-            || authority.as_str().contains('@')
-            || authority.host().is_empty()
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https")).ok_or(SHAPE)?;
+        if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') || authority.host().is_empty()
         {
             return Err(SHAPE);
         }
-        Ok(Self(format!(
-            "{scheme}://{}",
-            authority.as_str().to_ascii_lowercase()
-        )))
+        Ok(Self(format!("{scheme}://{}", authority.as_str().to_ascii_lowercase())))
     }
 }
 
@@ -252,30 +216,17 @@ impl Settings {
 
     fn new(layers: &Layers) -> Result<Self, SettingsError> {
         let written: Written =
-            layers
-                .table()
-                .clone()
-                .try_into()
-                .map_err(|error: toml::de::Error| SettingsError::Malformed {
-                    place: "the configuration".to_owned(),
-                    message: error.to_string().trim_end().to_owned(),
-                })?;
-        let data_dir = written
-            .data_dir
-            .unwrap_or_else(|| PathBuf::from("trousseau-data"));
+            layers.table().clone().try_into().map_err(|error: toml::de::Error| SettingsError::Malformed {
+                place: "the configuration".to_owned(),
+                message: error.to_string().trim_end().to_owned(),
+            })?;
+        let data_dir = written.data_dir.unwrap_or_else(|| PathBuf::from("trousseau-data"));
         let database = match (written.database, written.database_file) {
             (Some(url), _) => SecretString::from(url),
             (None, Some(path)) => SecretString::from(read_secret(layers, "database_file", &path)?),
-            (None, None) => SecretString::from(format!(
-                "sqlite:{}",
-                data_dir.join("trousseau.db").display()
-            )),
+            (None, None) => SecretString::from(format!("sqlite:{}", data_dir.join("trousseau.db").display())),
         };
-        check(
-            layers,
-            "database",
-            database_kind(database.expose_secret()).map(drop),
-        )?;
+        check(layers, "database", database_kind(database.expose_secret()).map(drop))?;
         let scopes = written.scopes.into_iter().map(|scope| {
             Ok(OperatorScope {
                 name: parse(layers, "scopes", &scope.name)?,
@@ -285,27 +236,30 @@ impl Settings {
             })
         });
         let scopes = scopes.collect::<Result<Vec<_>, SettingsError>>()?;
-        let profiles = profiles(layers, written.profiles)?;
-        let default_profile: ProfileName = parse(
-            layers,
-            "default_profile",
-            written.default_profile.as_deref().unwrap_or("mileston"),
-        )?;
-        if !profiles.contains_key(&default_profile) {
-            return Err(layers.invalid(
-                "default_profile",
-                format!("there is no profile {default_profile}"),
-            ));
-        }
+        let scopes = ScopeCatalogue::new(scopes).map_err(|error| layers.invalid("scopes", error))?;
+        let brand: Option<Brand> = written.brand.map(|text| parse(layers, "brand", &text)).transpose()?;
+        let default_profile: ProfileName =
+            parse(layers, "default_profile", written.default_profile.as_deref().unwrap_or("mileston"))?;
+        let time_zone: TimeZone = parse(layers, "time_zone", written.time_zone.as_deref().unwrap_or("Europe/Paris"))?;
+        let rules = trousseau_service::Settings::new(
+            brand.unwrap_or_default(),
+            written.profiles,
+            default_profile,
+            scopes,
+            time_zone,
+        )
+        .map_err(|error| {
+            let name = match &error {
+                InvalidSettings::UnknownProfile(_) => "default_profile",
+                InvalidSettings::PresetRedefined(_) | InvalidSettings::Profile { .. } => "profiles",
+            };
+            layers.invalid(name, error)
+        })?;
         let tls = match (written.tls.cert, written.tls.key) {
             (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
             (None, None) => None,
             (cert, _) => {
-                let (there, lacking) = if cert.is_some() {
-                    ("tls.cert", "tls.key")
-                } else {
-                    ("tls.key", "tls.cert")
-                };
+                let (there, lacking) = if cert.is_some() { ("tls.cert", "tls.key") } else { ("tls.key", "tls.cert") };
                 return Err(layers.invalid(there, format!("{lacking} is needed too")));
             }
         };
@@ -313,80 +267,24 @@ impl Settings {
         check(
             layers,
             "limits.connections",
-            (1..=1_000_000)
-                .contains(&connections)
-                .then_some(())
-                .ok_or("1 to 1000000"),
-        )?;
-        let refusals_days = written.retention.refusals_days.unwrap_or(30);
-        check(
-            layers,
-            "retention.refusals_days",
-            (1..=3_650)
-                .contains(&refusals_days)
-                .then_some(())
-                .ok_or("1 to 3650"),
-        )?;
-        let idempotency_hours = written.retention.idempotency_hours.unwrap_or(24);
-        check(
-            layers,
-            "retention.idempotency_hours",
-            (1..=720)
-                .contains(&idempotency_hours)
-                .then_some(())
-                .ok_or("1 to 720"),
+            (1..=1_000_000).contains(&connections).then_some(()).ok_or("1 to 1000000"),
         )?;
         Ok(Self {
-            listen: parse(
-                layers,
-                "listen",
-                written.listen.as_deref().unwrap_or("127.0.0.1:8080"),
-            )?,
+            listen: parse(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?,
             database,
-            key_file: written
-                .key_file
-                .unwrap_or_else(|| data_dir.join("keys.toml")),
+            key_file: written.key_file.unwrap_or_else(|| data_dir.join("keys.toml")),
             data_dir,
-            public_url: written
-                .public_url
-                .map(|text| parse(layers, "public_url", &text))
-                .transpose()?,
-            brand: written
-                .brand
-                .map(|text| parse(layers, "brand", &text))
-                .transpose()?
-                .unwrap_or_default(),
-            default_profile,
-            time_zone: parse(
-                layers,
-                "time_zone",
-                written.time_zone.as_deref().unwrap_or("Europe/Paris"),
-            )?,
-            profiles,
-            scopes: ScopeCatalogue::new(scopes).map_err(|error| layers.invalid("scopes", error))?,
+            public_url: written.public_url.map(|text| parse(layers, "public_url", &text)).transpose()?,
+            rules,
             trusted_proxies: written
                 .trusted_proxies
                 .iter()
                 .map(|text| parse(layers, "trusted_proxies", text))
                 .collect::<Result<_, _>>()?,
             tls,
-            metrics_listen: written
-                .metrics
-                .listen
-                .map(|text| parse(layers, "metrics.listen", &text))
-                .transpose()?,
-            refusals_kept: Duration::from_hours(24 * u64::from(refusals_days)),
-            idempotency_kept: Duration::from_hours(u64::from(idempotency_hours)),
-            log_format: parse(
-                layers,
-                "log.format",
-                written.log.format.as_deref().unwrap_or("text"),
-            )?,
-            log_level: parse(
-                layers,
-                "log.level",
-                written.log.level.as_deref().unwrap_or("info"),
-            )?,
+            metrics_listen: written.metrics.listen.map(|text| parse(layers, "metrics.listen", &text)).transpose()?,
+            log_format: parse(layers, "log.format", written.log.format.as_deref().unwrap_or("text"))?,
+            log_level: parse(layers, "log.level", written.log.level.as_deref().unwrap_or("info"))?,
             connections: usize::try_from(connections).expect("at most a million"),
         })
     }
@@ -396,112 +294,37 @@ impl Settings {
         let path = |path: &Path| path.display().to_string();
         let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let list = |values: Vec<String>| {
-            if values.is_empty() {
-                "-".to_owned()
-            } else {
-                values.join(", ")
-            }
+            if values.is_empty() { "-".to_owned() } else { values.join(", ") }
         };
-        let hours = |duration: Duration| duration.as_secs() / 3_600;
         let rows = [
             ("listen", self.listen.to_string()),
             ("database", redacted_url(self.database.expose_secret())),
             ("data_dir", path(&self.data_dir)),
             ("key_file", path(&self.key_file)),
-            (
-                "public_url",
-                optional(self.public_url.as_ref().map(|url| url.as_str().to_owned())),
-            ),
-            ("brand", self.brand.to_string()),
-            ("default_profile", self.default_profile.to_string()),
-            ("time_zone", self.time_zone.to_string()),
-            (
-                "profiles",
-                list(self.profiles.keys().map(ToString::to_string).collect()),
-            ),
-            (
-                "scopes",
-                list(
-                    self.scopes
-                        .operator_scopes()
-                        .map(|scope| scope.name.to_string())
-                        .collect(),
-                ),
-            ),
-            (
-                "trusted_proxies",
-                list(
-                    self.trusted_proxies
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect(),
-                ),
-            ),
-            (
-                "tls.cert",
-                optional(self.tls.as_ref().map(|tls| path(&tls.cert))),
-            ),
-            (
-                "tls.key",
-                optional(self.tls.as_ref().map(|tls| path(&tls.key))),
-            ),
-            (
-                "metrics.listen",
-                optional(self.metrics_listen.map(|address| address.to_string())),
-            ),
-            (
-                "retention.refusals_days",
-                (hours(self.refusals_kept) / 24).to_string(),
-            ),
-            (
-                "retention.idempotency_hours",
-                hours(self.idempotency_kept).to_string(),
-            ),
-            (
-                "log.format",
-                if self.log_format == LogFormat::Json {
-                    "json"
-                } else {
-                    "text"
-                }
-                .to_owned(),
-            ),
-            (
-                "log.level",
-                self.log_level.0.to_string().to_ascii_lowercase(),
-            ),
+            ("public_url", optional(self.public_url.as_ref().map(|url| url.as_str().to_owned()))),
+            ("brand", self.rules.brand().to_string()),
+            ("default_profile", self.rules.default_profile().to_string()),
+            ("time_zone", self.rules.default_time_zone().to_string()),
+            ("profiles", list(self.rules.profiles().map(|(name, _)| name.to_string()).collect())),
+            ("scopes", list(self.rules.catalogue().operator_scopes().map(|scope| scope.name.to_string()).collect())),
+            ("trusted_proxies", list(self.trusted_proxies.iter().map(ToString::to_string).collect())),
+            ("tls.cert", optional(self.tls.as_ref().map(|tls| path(&tls.cert)))),
+            ("tls.key", optional(self.tls.as_ref().map(|tls| path(&tls.key)))),
+            ("metrics.listen", optional(self.metrics_listen.map(|address| address.to_string()))),
+            ("log.format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
+            ("log.level", self.log_level.0.to_string().to_ascii_lowercase()),
             ("limits.connections", self.connections.to_string()),
         ];
         rows.into_iter()
             .map(|(name, value)| {
                 let origin = match name {
-                    "database" if layers.source("database") == Source::Default => {
-                        layers.source("database_file")
-                    }
+                    "database" if layers.source("database") == Source::Default => layers.source("database_file"),
                     _ => layers.source(name),
                 };
                 (name.to_owned(), value, origin)
             })
             .collect()
     }
-}
-
-/// The presets and, beside them, what the operator defined.
-fn profiles(
-    layers: &Layers,
-    written: BTreeMap<ProfileName, Profile>,
-) -> Result<BTreeMap<ProfileName, Profile>, SettingsError> {
-    let mut profiles: BTreeMap<_, _> = Profile::presets().into_iter().collect();
-    for (name, profile) in written {
-        let place = format!("profiles.{name}");
-        if let Some(problem) = profile.problem() {
-            return Err(layers.invalid(&place, problem));
-        }
-        if profiles.insert(name, profile).is_some() {
-            return Err(layers.invalid(&place, "is one of the presets, which stay as they are"));
-        }
-    }
-    Ok(profiles)
 }
 
 /// Which engine an address names.
@@ -513,10 +336,7 @@ pub(crate) enum DatabaseKind {
 
 /// The engine of a database address.
 pub(crate) fn database_kind(url: &str) -> Result<DatabaseKind, &'static str> {
-    if url
-        .strip_prefix("sqlite:")
-        .is_some_and(|path| !path.is_empty())
-    {
+    if url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()) {
         Ok(DatabaseKind::Sqlite)
     } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         Ok(DatabaseKind::Postgres)
@@ -539,33 +359,22 @@ fn redacted_url(url: &str) -> String {
         None => authority.to_owned(),
     };
     // A password may stand in the query as well.
-    let tail = tail
-        .split_once('?')
-        .map_or_else(|| tail.to_owned(), |(path, _)| format!("{path}?***"));
+    let tail = tail.split_once('?').map_or_else(|| tail.to_owned(), |(path, _)| format!("{path}?***"));
     format!("{scheme}://{authority}{tail}")
 }
 
 /// The content of a file that holds one secret, without the line break at its end.
 fn read_secret(layers: &Layers, name: &str, path: &Path) -> Result<String, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        layers.invalid(name, format!("{} cannot be read: {error}", path.display()))
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| layers.invalid(name, format!("{} cannot be read: {error}", path.display())))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(
-    layers: &Layers,
-    name: &str,
-    text: &str,
-) -> Result<T, SettingsError> {
+fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str, text: &str) -> Result<T, SettingsError> {
     text.parse().map_err(|error| layers.invalid(name, error))
 }
 
-fn check<E: fmt::Display>(
-    layers: &Layers,
-    name: &str,
-    result: Result<(), E>,
-) -> Result<(), SettingsError> {
+fn check<E: fmt::Display>(layers: &Layers, name: &str, result: Result<(), E>) -> Result<(), SettingsError> {
     result.map_err(|error| layers.invalid(name, error))
 }
 
@@ -576,12 +385,8 @@ mod tests {
     use super::*;
 
     fn load(flags: &Flags, env: &[(&str, &str)]) -> Result<Settings, String> {
-        let env = env
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Layers::read(flags, env)
-            .and_then(|layers| Settings::new(&layers))
-            .map_err(|error| error.to_string())
+        let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        Layers::read(flags, env).and_then(|layers| Settings::new(&layers)).map_err(|error| error.to_string())
     }
 
     fn env(pairs: &[(&str, &str)]) -> Result<Settings, String> {
@@ -590,19 +395,12 @@ mod tests {
 
     #[test]
     fn nothing_at_all_gives_the_defaults() {
-        let settings = env(&[
-            ("PATH", "/bin"),
-            ("TROUSSEAU_TEST_ANYTHING", "x"),
-            ("TROUSSEAU_KEY", "x"),
-        ])
-        .expect("defaults");
+        let settings =
+            env(&[("PATH", "/bin"), ("TROUSSEAU_TEST_ANYTHING", "x"), ("TROUSSEAU_KEY", "x")]).expect("defaults");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(
-            settings.database.expose_secret(),
-            "sqlite:trousseau-data/trousseau.db"
-        );
+        assert_eq!(settings.database.expose_secret(), "sqlite:trousseau-data/trousseau.db");
         assert_eq!(settings.key_file, Path::new("trousseau-data/keys.toml"));
-        assert_eq!(settings.brand.as_str(), "Mileston");
+        assert_eq!(settings.rules.brand().as_str(), "Mileston");
     }
 
     #[test]
@@ -611,16 +409,13 @@ mod tests {
             ("TROUSSEAU_LIMITS__CONNECTIONS", "12"),
             ("TROUSSEAU_LOG__FORMAT", "json"),
             ("TROUSSEAU_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
-            (
-                "TROUSSEAU_SCOPES",
-                r#"[{name="ledger:post",description={en="Post",fr="Poster"}}]"#,
-            ),
+            ("TROUSSEAU_SCOPES", r#"[{name="ledger:post",description={en="Post",fr="Poster"}}]"#),
         ])
         .expect("good");
         assert_eq!(settings.connections, 12);
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.trusted_proxies.len(), 2);
-        assert_eq!(settings.scopes.operator_scopes().count(), 1);
+        assert_eq!(settings.rules.catalogue().operator_scopes().count(), 1);
     }
 
     #[test]
@@ -648,20 +443,11 @@ mod tests {
         let mut flags = Flags::default();
         flags.set("listen", "--listen", "127.0.0.1:2");
         flags.set("database", "--database", "sqlite:here.db");
-        let settings = load(
-            &flags,
-            &[
-                ("TROUSSEAU_LISTEN", "127.0.0.1:1"),
-                ("TROUSSEAU_DATABASE_FILE", "/nowhere"),
-            ],
-        )
-        .expect("good");
+        let settings = load(&flags, &[("TROUSSEAU_LISTEN", "127.0.0.1:1"), ("TROUSSEAU_DATABASE_FILE", "/nowhere")])
+            .expect("good");
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.database.expose_secret(), "sqlite:here.db");
-        let both = env(&[
-            ("TROUSSEAU_DATABASE", "sqlite:x"),
-            ("TROUSSEAU_DATABASE_FILE", "/nowhere"),
-        ]);
+        let both = env(&[("TROUSSEAU_DATABASE", "sqlite:x"), ("TROUSSEAU_DATABASE_FILE", "/nowhere")]);
         assert!(both.expect_err("both").contains("database_file"));
     }
 
@@ -672,10 +458,7 @@ mod tests {
             "postgres://ann:***@db:5432/keys?***"
         );
         assert_eq!(redacted_url("postgres://db/keys"), "postgres://db/keys");
-        assert_eq!(
-            redacted_url("sqlite:trousseau-data/trousseau.db"),
-            "sqlite:trousseau-data/trousseau.db"
-        );
+        assert_eq!(redacted_url("sqlite:trousseau-data/trousseau.db"), "sqlite:trousseau-data/trousseau.db");
     }
 
     #[test]
@@ -688,20 +471,9 @@ mod tests {
             ("http://keys.example.com", false),
             ("http://localhost.example.com", false),
         ] {
-            assert_eq!(
-                text.parse::<PublicUrl>().expect(text).is_private(),
-                private,
-                "{text}"
-            );
+            assert_eq!(text.parse::<PublicUrl>().expect(text).is_private(), private, "{text}");
         }
-        for bad in [
-            "",
-            "keys.example.com",
-            "ftp://a",
-            "https://a/b",
-            "https://u:p@a",
-            "https://a?x=1",
-        ] {
+        for bad in ["", "keys.example.com", "ftp://a", "https://a/b", "https://u:p@a", "https://a?x=1"] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
         }
     }

@@ -75,16 +75,10 @@ impl Tx {
 
 impl Reader<'_> {
     /// The entries of a business in the order they were made, from the first one; at most `limit`.
-    pub async fn list_audit(
-        &mut self,
-        business: &BusinessId,
-        limit: u32,
-    ) -> Result<Vec<AuditRow>, StoreError> {
+    pub async fn list_audit(&mut self, business: &BusinessId, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         const SQL: &str = "SELECT id, at, actor, action, business_id, environment, target, details, request_id \
                            FROM audit_entries WHERE business_id = $1 ORDER BY seq LIMIT $2";
-        let rows = self
-            .fetch_all(Stmt::new(SQL).text(business).int(i64::from(limit)))
-            .await?;
+        let rows = self.fetch_all(Stmt::new(SQL).text(business).int(i64::from(limit))).await?;
         rows.iter().map(AuditRow::from_row).collect()
     }
 }

@@ -64,20 +64,9 @@ impl BusinessRow {
 
 impl Reader<'_> {
     /// The business of this id.
-    pub async fn find_business(
-        &mut self,
-        id: &BusinessId,
-    ) -> Result<Option<BusinessRow>, StoreError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            business_columns!(),
-            " FROM businesses b WHERE b.id = $1"
-        );
-        self.fetch_optional(Stmt::new(SQL).text(id))
-            .await?
-            .as_ref()
-            .map(BusinessRow::from_row)
-            .transpose()
+    pub async fn find_business(&mut self, id: &BusinessId) -> Result<Option<BusinessRow>, StoreError> {
+        const SQL: &str = concat!("SELECT ", business_columns!(), " FROM businesses b WHERE b.id = $1");
+        self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(BusinessRow::from_row).transpose()
     }
 
     /// Businesses, newest first, those after `after` in this order; at most `limit`.
@@ -93,17 +82,13 @@ impl Reader<'_> {
              (SELECT a.created_at, a.id FROM businesses a WHERE a.id = $1) \
              ORDER BY b.created_at DESC, b.id DESC LIMIT $2"
         );
-        let rows = self
-            .fetch_all(Stmt::new(SQL).opt_text(after).int(i64::from(limit)))
-            .await?;
+        let rows = self.fetch_all(Stmt::new(SQL).opt_text(after).int(i64::from(limit))).await?;
         rows.iter().map(BusinessRow::from_row).collect()
     }
 
     /// How many businesses there are.
     pub async fn count_businesses(&mut self) -> Result<u64, StoreError> {
-        let row = self
-            .fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM businesses"))
-            .await?;
+        let row = self.fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM businesses")).await?;
         row.read("businesses", "total", |row| row.number("total"))
     }
 }
@@ -135,19 +120,12 @@ impl Tx {
     /// Takes the business for this transaction: others that want to change it or its keys wait. Returns it.
     ///
     /// Every rule that counts rows of a business (limits of number, the last key) is checked under this lock.
-    pub async fn lock_business(
-        &mut self,
-        id: &BusinessId,
-    ) -> Result<Option<BusinessRow>, StoreError> {
+    pub async fn lock_business(&mut self, id: &BusinessId) -> Result<Option<BusinessRow>, StoreError> {
         const SQL: &str = "UPDATE businesses SET revision = revision + 1 WHERE id = $1 \
                            RETURNING id AS b_id, name AS b_name, profile AS b_profile, time_zone AS b_time_zone, \
                            language AS b_language, metadata AS b_metadata, created_at AS b_created_at, \
                            suspended_at AS b_suspended_at, revision AS b_revision";
-        self.fetch_optional(Stmt::new(SQL).text(id))
-            .await?
-            .as_ref()
-            .map(BusinessRow::from_row)
-            .transpose()
+        self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(BusinessRow::from_row).transpose()
     }
 
     /// Saves name, profile, zone, language and metadata, if the business is still at `business.revision`.
@@ -168,11 +146,7 @@ impl Tx {
     }
 
     /// Suspends a business that is not suspended.
-    pub async fn suspend_business(
-        &mut self,
-        id: &BusinessId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub async fn suspend_business(&mut self, id: &BusinessId, now: Timestamp) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE businesses SET suspended_at = $2, revision = revision + 1 \
                            WHERE id = $1 AND suspended_at IS NULL";
         self.change_one(Stmt::new(SQL).text(id).time(now)).await

@@ -33,9 +33,7 @@ impl ChangeKind {
     }
 
     fn from_stored(word: &str) -> Option<Self> {
-        [Self::Key, Self::Business, Self::PlatformKey, Self::Secrets]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        [Self::Key, Self::Business, Self::PlatformKey, Self::Secrets].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -60,10 +58,8 @@ impl ChangeRow {
             Ok(Self {
                 seq: row.int("seq")?,
                 at: row.time("at")?,
-                kind: ChangeKind::from_stored(&row.text("kind")?).ok_or_else(|| BadColumn {
-                    column: "kind",
-                    source: "an unknown word".into(),
-                })?,
+                kind: ChangeKind::from_stored(&row.text("kind")?)
+                    .ok_or_else(|| BadColumn { column: "kind", source: "an unknown word".into() })?,
                 business: row.opt_parsed("business_id")?,
                 target: row.opt_text("target")?,
             })
@@ -75,23 +71,15 @@ impl Reader<'_> {
     /// The changes after `seq`, in order; at most `limit`.
     ///
     /// Where the first one is not `seq + 1`, older ones were pruned: the reader must forget all it remembers.
-    pub async fn list_changes(
-        &mut self,
-        seq: i64,
-        limit: u32,
-    ) -> Result<Vec<ChangeRow>, StoreError> {
+    pub async fn list_changes(&mut self, seq: i64, limit: u32) -> Result<Vec<ChangeRow>, StoreError> {
         const SQL: &str = "SELECT seq, at, kind, business_id, target FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2";
-        let rows = self
-            .fetch_all(Stmt::new(SQL).int(seq).int(i64::from(limit)))
-            .await?;
+        let rows = self.fetch_all(Stmt::new(SQL).int(seq).int(i64::from(limit))).await?;
         rows.iter().map(ChangeRow::from_row).collect()
     }
 
     /// The number of the latest change; 0 before the first one.
     pub async fn current_seq(&mut self) -> Result<i64, StoreError> {
-        let row = self
-            .fetch_one(Stmt::new("SELECT seq FROM change_counter WHERE id = 1"))
-            .await?;
+        let row = self.fetch_one(Stmt::new("SELECT seq FROM change_counter WHERE id = 1")).await?;
         row.read("change_counter", "seq", |row| row.int("seq"))
     }
 }
@@ -107,34 +95,18 @@ impl Tx {
         now: Timestamp,
     ) -> Result<i64, StoreError> {
         const NEXT: &str = "UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq";
-        const CHANGE: &str =
-            "INSERT INTO changes (seq, at, kind, business_id, target) VALUES ($1, $2, $3, $4, $5)";
-        let seq = self
-            .fetch_one(Stmt::new(NEXT))
-            .await?
-            .read("change_counter", "seq", |row| row.int("seq"))?;
-        self.execute(
-            Stmt::new(CHANGE)
-                .int(seq)
-                .time(now)
-                .text(kind.as_str())
-                .opt_text(business)
-                .opt_text(target),
-        )
-        .await?;
+        const CHANGE: &str = "INSERT INTO changes (seq, at, kind, business_id, target) VALUES ($1, $2, $3, $4, $5)";
+        let seq = self.fetch_one(Stmt::new(NEXT)).await?.read("change_counter", "seq", |row| row.int("seq"))?;
+        self.execute(Stmt::new(CHANGE).int(seq).time(now).text(kind.as_str()).opt_text(business).opt_text(target))
+            .await?;
         self.notify().await?;
         Ok(seq)
     }
 
     /// Forgets changes before an instant, the oldest first, at most `limit`; returns how many.
-    pub async fn prune_changes(
-        &mut self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
+    pub async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM changes WHERE seq IN \
                            (SELECT c.seq FROM changes c WHERE c.at < $1 ORDER BY c.seq LIMIT $2)";
-        self.execute(Stmt::new(SQL).time(before).int(i64::from(limit)))
-            .await
+        self.execute(Stmt::new(SQL).time(before).int(i64::from(limit))).await
     }
 }

@@ -13,8 +13,7 @@ impl Tx {
     /// Only PostgreSQL can push; SQLite's watchers poll `PRAGMA data_version`.
     pub(crate) async fn notify(&mut self) -> Result<(), StoreError> {
         if matches!(self, Self::Postgres(_)) {
-            self.fetch_all(Stmt::new("SELECT CAST(pg_notify($1, '') AS TEXT)").text(CHANNEL))
-                .await?;
+            self.fetch_all(Stmt::new("SELECT CAST(pg_notify($1, '') AS TEXT)").text(CHANNEL)).await?;
         }
         Ok(())
     }
@@ -24,19 +23,13 @@ impl Tx {
     /// PostgreSQL runs two transactions of the same request side by side, so the second one must hear that the
     /// first one is still running. SQLite has one writer: whoever is here is alone. Two different keys
     /// share a lock with a chance of 2^-64, and then one of them is told to try again.
-    pub async fn try_lock_idempotency(
-        &mut self,
-        scope: &str,
-        key: &str,
-    ) -> Result<bool, StoreError> {
+    pub async fn try_lock_idempotency(&mut self, scope: &str, key: &str) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT CAST(CASE WHEN pg_try_advisory_xact_lock(hashtextextended($1, 0)) \
                            THEN 1 ELSE 0 END AS BIGINT) AS locked";
         match self {
             Self::Sqlite(_) => Ok(true),
             Self::Postgres(_) => {
-                let row = self
-                    .fetch_one(Stmt::new(SQL).text(format_args!("{scope}\n{key}")))
-                    .await?;
+                let row = self.fetch_one(Stmt::new(SQL).text(format_args!("{scope}\n{key}"))).await?;
                 row.read("pg_locks", "locked", |row| Ok(row.int("locked")? == 1))
             }
         }
@@ -65,5 +58,4 @@ impl Tx {
 pub(crate) const SQLITE_HAS_MIGRATIONS: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 /// The same question to PostgreSQL, answered along the search path.
-pub(crate) const POSTGRES_HAS_MIGRATIONS: &str =
-    "SELECT CAST(COUNT(to_regclass('_sqlx_migrations')) AS BIGINT)";
+pub(crate) const POSTGRES_HAS_MIGRATIONS: &str = "SELECT CAST(COUNT(to_regclass('_sqlx_migrations')) AS BIGINT)";

@@ -114,9 +114,7 @@ impl fmt::Display for UniqueRule {
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// A newer release has been here.
-    #[error(
-        "the database has schema {found}, this program knows {known} at most: use the newer release"
-    )]
+    #[error("the database has schema {found}, this program knows {known} at most: use the newer release")]
     Newer {
         /// The database's.
         found: i64,
@@ -124,9 +122,7 @@ pub enum SchemaError {
         known: i64,
     },
     /// Migrations are missing, and this command only checks.
-    #[error(
-        "the database has schema {found}, this program needs {known}: start the server once to migrate it"
-    )]
+    #[error("the database has schema {found}, this program needs {known}: start the server once to migrate it")]
     Older {
         /// The database's; 0 where there is none.
         found: i64,
@@ -161,10 +157,7 @@ pub struct BadColumn {
 impl StoreError {
     /// An answer that did not come in time.
     pub(crate) const fn timeout() -> Self {
-        Self::Unavailable {
-            reason: Unavailability::Timeout,
-            source: None,
-        }
+        Self::Unavailable { reason: Unavailability::Timeout, source: None }
     }
 
     /// Whether trying again later may help.
@@ -185,20 +178,14 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => Some(Unavailability::Timeout),
             sqlx::Error::Database(inner) => {
                 if let Some(constraint) = unique_rule(inner.as_ref()) {
-                    return Self::Unique {
-                        constraint,
-                        source: Box::new(error),
-                    };
+                    return Self::Unique { constraint, source: Box::new(error) };
                 }
                 unavailability(inner.as_ref())
             }
             _ => None,
         };
         match reason {
-            Some(reason) => Self::Unavailable {
-                reason,
-                source: Some(Box::new(error)),
-            },
+            Some(reason) => Self::Unavailable { reason, source: Some(Box::new(error)) },
             None => Self::Other(Box::new(error)),
         }
     }
@@ -207,10 +194,7 @@ impl From<sqlx::Error> for StoreError {
 /// SQLite's primary result codes (sqlite.org/rescode.html) and PostgreSQL's SQLSTATE (its appendix A) that pass by themselves.
 fn unavailability(error: &dyn DatabaseError) -> Option<Unavailability> {
     let code = error.code()?;
-    if error
-        .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-        .is_some()
-    {
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
         return match code.parse::<i32>().ok()? & 0xff {
             5 | 6 => Some(Unavailability::Locked),
             8 => Some(Unavailability::ReadOnly),
@@ -243,9 +227,7 @@ fn unique_rule(error: &dyn DatabaseError) -> Option<UniqueRule> {
         "businesses_pkey" | "businesses.id" => UniqueRule::Business,
         "keys_pkey" | "keys.id" => UniqueRule::Key,
         "keys_number" | "keys.business_id, keys.environment, keys.number" => UniqueRule::KeyNumber,
-        "keys_external_reference" | "keys.business_id, keys.external_reference" => {
-            UniqueRule::ExternalReference
-        }
+        "keys_external_reference" | "keys.business_id, keys.external_reference" => UniqueRule::ExternalReference,
         "key_versions_pkey" | "key_versions.key_id, key_versions.version" => UniqueRule::KeyVersion,
         "key_versions_digest" | "key_versions.digest" => UniqueRule::Digest,
         "platform_keys_digest" | "platform_keys.digest" => UniqueRule::PlatformDigest,

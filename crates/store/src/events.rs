@@ -105,38 +105,20 @@ impl Reader<'_> {
             .opt_text(filter.key_id)
             .opt_text(after)
             .int(i64::from(limit));
-        self.fetch_all(stmt)
-            .await?
-            .iter()
-            .map(EventRow::from_row)
-            .collect()
+        self.fetch_all(stmt).await?.iter().map(EventRow::from_row).collect()
     }
 
     /// The tenant's event of this id, or the whole business's.
-    pub async fn find_event(
-        &mut self,
-        tenant: &Tenant,
-        id: EventId,
-    ) -> Result<Option<EventRow>, StoreError> {
-        const SQL: &str = select_event!(
-            "WHERE e.business_id = $1 AND (e.environment = $2 OR e.environment IS NULL) AND e.id = $3"
-        );
-        let stmt = Stmt::new(SQL)
-            .text(&tenant.business)
-            .text(tenant.environment)
-            .text(id);
-        self.fetch_optional(stmt)
-            .await?
-            .as_ref()
-            .map(EventRow::from_row)
-            .transpose()
+    pub async fn find_event(&mut self, tenant: &Tenant, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        const SQL: &str =
+            select_event!("WHERE e.business_id = $1 AND (e.environment = $2 OR e.environment IS NULL) AND e.id = $3");
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id);
+        self.fetch_optional(stmt).await?.as_ref().map(EventRow::from_row).transpose()
     }
 
     /// How many events wait to be dispatched.
     pub async fn count_outbox(&mut self) -> Result<u64, StoreError> {
-        let row = self
-            .fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM outbox"))
-            .await?;
+        let row = self.fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM outbox")).await?;
         row.read("outbox", "total", |row| row.number("total"))
     }
 }
@@ -146,7 +128,8 @@ impl Tx {
     pub async fn append_event(&mut self, event: &EventRow) -> Result<(), StoreError> {
         const EVENT: &str = "INSERT INTO events (id, at, business_id, environment, type, key_id, actor, data, \
                              request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        const OUTBOX: &str = "INSERT INTO outbox (event_id, locked_until, attempt, created_at) VALUES ($1, NULL, 0, $2)";
+        const OUTBOX: &str =
+            "INSERT INTO outbox (event_id, locked_until, attempt, created_at) VALUES ($1, NULL, 0, $2)";
         self.execute(
             Stmt::new(EVENT)
                 .text(event.id)
@@ -160,8 +143,7 @@ impl Tx {
                 .opt_text(event.request_id),
         )
         .await?;
-        self.execute(Stmt::new(OUTBOX).text(event.id).time(event.at))
-            .await?;
+        self.execute(Stmt::new(OUTBOX).text(event.id).time(event.at)).await?;
         Ok(())
     }
 
@@ -173,15 +155,11 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         const EVENT: &str = select_event!("WHERE e.id = $1");
-        let claim = Stmt::new(self.claim_outbox_sql())
-            .time(lease_until)
-            .time(now)
-            .int(i64::from(limit));
+        let claim = Stmt::new(self.claim_outbox_sql()).time(lease_until).time(now).int(i64::from(limit));
         let mut claimed = Vec::new();
         for lease in self.fetch_all(claim).await? {
-            let (id, attempt) = lease.read("outbox", "event_id", |row| {
-                Ok((row.parsed::<EventId>("event_id")?, row.number("attempt")?))
-            })?;
+            let (id, attempt) = lease
+                .read("outbox", "event_id", |row| Ok((row.parsed::<EventId>("event_id")?, row.number("attempt")?)))?;
             let event = EventRow::from_row(&self.fetch_one(Stmt::new(EVENT).text(id)).await?)?;
             claimed.push(OutboxRow { event, attempt });
         }
@@ -191,31 +169,14 @@ impl Tx {
     }
 
     /// Takes a dispatched event out of the outbox, if the lease of this attempt is still the latest.
-    pub async fn finish_outbox(
-        &mut self,
-        event: EventId,
-        attempt: u32,
-    ) -> Result<bool, StoreError> {
+    pub async fn finish_outbox(&mut self, event: EventId, attempt: u32) -> Result<bool, StoreError> {
         const SQL: &str = "DELETE FROM outbox WHERE event_id = $1 AND attempt = $2";
-        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt)))
-            .await
+        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt))).await
     }
 
     /// Puts an event back until `retry_at`, if the lease of this attempt is still the latest.
-    pub async fn fail_outbox(
-        &mut self,
-        event: EventId,
-        attempt: u32,
-        retry_at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        const SQL: &str =
-            "UPDATE outbox SET locked_until = $3 WHERE event_id = $1 AND attempt = $2";
-        self.change_one(
-            Stmt::new(SQL)
-                .text(event)
-                .int(i64::from(attempt))
-                .time(retry_at),
-        )
-        .await
+    pub async fn fail_outbox(&mut self, event: EventId, attempt: u32, retry_at: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE outbox SET locked_until = $3 WHERE event_id = $1 AND attempt = $2";
+        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt)).time(retry_at)).await
     }
 }

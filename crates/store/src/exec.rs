@@ -60,9 +60,7 @@ impl Store {
     /// Begins a transaction; on SQLite it takes the write lock now, because a later upgrade would fail at once.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE"))
-                .await
-                .map(Tx::Sqlite),
+            Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
             Pools::Postgres(pool) => in_time(pool.begin()).await.map(Tx::Postgres),
         }
     }
@@ -77,16 +75,12 @@ impl Reader<'_> {
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
         match &mut self.0 {
             Source::Tx(tx) => tx.fetch_all(stmt).await,
-            Source::Store(Store {
-                pools: Pools::Sqlite { readers, .. },
-            }) => in_time(stmt.bind::<Sqlite>().fetch_all(readers))
-                .await
-                .map(Row::sqlite),
-            Source::Store(Store {
-                pools: Pools::Postgres(pool),
-            }) => in_time(stmt.bind::<Postgres>().fetch_all(pool))
-                .await
-                .map(Row::postgres),
+            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => {
+                in_time(stmt.bind::<Sqlite>().fetch_all(readers)).await.map(Row::sqlite)
+            }
+            Source::Store(Store { pools: Pools::Postgres(pool) }) => {
+                in_time(stmt.bind::<Postgres>().fetch_all(pool)).await.map(Row::postgres)
+            }
         }
     }
 
@@ -95,9 +89,7 @@ impl Reader<'_> {
     }
 
     pub(crate) async fn fetch_one(&mut self, stmt: Stmt) -> Result<Row, StoreError> {
-        self.fetch_optional(stmt)
-            .await?
-            .ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
+        self.fetch_optional(stmt).await?.ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound))
     }
 }
 
@@ -117,12 +109,8 @@ impl Tx {
 
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(tx) => in_time(stmt.bind::<Sqlite>().fetch_all(&mut **tx))
-                .await
-                .map(Row::sqlite),
-            Self::Postgres(tx) => in_time(stmt.bind::<Postgres>().fetch_all(&mut **tx))
-                .await
-                .map(Row::postgres),
+            Self::Sqlite(tx) => in_time(stmt.bind::<Sqlite>().fetch_all(&mut **tx)).await.map(Row::sqlite),
+            Self::Postgres(tx) => in_time(stmt.bind::<Postgres>().fetch_all(&mut **tx)).await.map(Row::postgres),
         }
     }
 
@@ -137,12 +125,12 @@ impl Tx {
     /// Runs a change; returns how many rows it touched.
     pub(crate) async fn execute(&mut self, stmt: Stmt) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(tx) => in_time(stmt.bind::<Sqlite>().execute(&mut **tx))
-                .await
-                .map(|done| done.rows_affected()),
-            Self::Postgres(tx) => in_time(stmt.bind::<Postgres>().execute(&mut **tx))
-                .await
-                .map(|done| done.rows_affected()),
+            Self::Sqlite(tx) => {
+                in_time(stmt.bind::<Sqlite>().execute(&mut **tx)).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                in_time(stmt.bind::<Postgres>().execute(&mut **tx)).await.map(|done| done.rows_affected())
+            }
         }
     }
 

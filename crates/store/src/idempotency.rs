@@ -87,14 +87,9 @@ impl Tx {
     }
 
     /// Forgets expired answers, at most `limit`; returns how many.
-    pub async fn prune_idempotency(
-        &mut self,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
+    pub async fn prune_idempotency(&mut self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM idempotency_records WHERE (scope, key) IN (SELECT r.scope, r.key \
                            FROM idempotency_records r WHERE r.expires_at <= $1 ORDER BY r.expires_at LIMIT $2)";
-        self.execute(Stmt::new(SQL).time(now).int(i64::from(limit)))
-            .await
+        self.execute(Stmt::new(SQL).time(now).int(i64::from(limit))).await
     }
 }

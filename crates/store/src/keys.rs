@@ -128,50 +128,23 @@ impl KeyRow {
 
 impl Reader<'_> {
     async fn one_key(&mut self, stmt: Stmt) -> Result<Option<KeyRow>, StoreError> {
-        self.fetch_optional(stmt)
-            .await?
-            .as_ref()
-            .map(KeyRow::from_row)
-            .transpose()
+        self.fetch_optional(stmt).await?.as_ref().map(KeyRow::from_row).transpose()
     }
 
     async fn one_number<T: TryFrom<i64>>(&mut self, stmt: Stmt) -> Result<T, StoreError> {
-        self.fetch_one(stmt)
-            .await?
-            .read("keys", "answer", |row| row.number("answer"))
+        self.fetch_one(stmt).await?.read("keys", "answer", |row| row.number("answer"))
     }
 
     /// The tenant's key of this id.
-    pub async fn find_key(
-        &mut self,
-        tenant: &Tenant,
-        id: KeyId,
-    ) -> Result<Option<KeyRow>, StoreError> {
+    pub async fn find_key(&mut self, tenant: &Tenant, id: KeyId) -> Result<Option<KeyRow>, StoreError> {
         const SQL: &str = select_key!("k.business_id = $1 AND k.environment = $2 AND k.id = $3");
-        self.one_key(
-            Stmt::new(SQL)
-                .text(&tenant.business)
-                .text(tenant.environment)
-                .text(id),
-        )
-        .await
+        self.one_key(Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id)).await
     }
 
     /// The tenant's key of this number.
-    pub async fn find_key_by_number(
-        &mut self,
-        tenant: &Tenant,
-        number: u32,
-    ) -> Result<Option<KeyRow>, StoreError> {
-        const SQL: &str =
-            select_key!("k.business_id = $1 AND k.environment = $2 AND k.number = $3");
-        self.one_key(
-            Stmt::new(SQL)
-                .text(&tenant.business)
-                .text(tenant.environment)
-                .int(i64::from(number)),
-        )
-        .await
+    pub async fn find_key_by_number(&mut self, tenant: &Tenant, number: u32) -> Result<Option<KeyRow>, StoreError> {
+        const SQL: &str = select_key!("k.business_id = $1 AND k.environment = $2 AND k.number = $3");
+        self.one_key(Stmt::new(SQL).text(&tenant.business).text(tenant.environment).int(i64::from(number))).await
     }
 
     /// The business's key of this id, in whichever environment.
@@ -238,21 +211,14 @@ impl Reader<'_> {
 
     /// How many keys a business has ever had, in both environments.
     pub async fn count_keys_ever(&mut self, business: &BusinessId) -> Result<u64, StoreError> {
-        self.one_number(
-            Stmt::new("SELECT COUNT(*) AS answer FROM keys WHERE business_id = $1").text(business),
-        )
-        .await
+        self.one_number(Stmt::new("SELECT COUNT(*) AS answer FROM keys WHERE business_id = $1").text(business)).await
     }
 
     /// The highest number given to a key of the tenant; 0 where there is none.
     pub async fn max_number(&mut self, tenant: &Tenant) -> Result<u32, StoreError> {
-        const SQL: &str = "SELECT COALESCE(MAX(number), 0) AS answer FROM keys WHERE business_id = $1 AND environment = $2";
-        self.one_number(
-            Stmt::new(SQL)
-                .text(&tenant.business)
-                .text(tenant.environment),
-        )
-        .await
+        const SQL: &str =
+            "SELECT COALESCE(MAX(number), 0) AS answer FROM keys WHERE business_id = $1 AND environment = $2";
+        self.one_number(Stmt::new(SQL).text(&tenant.business).text(tenant.environment)).await
     }
 }
 
@@ -357,15 +323,8 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE keys SET revoked_at = $4, revoked_by = $5, updated_at = $4 \
                            WHERE business_id = $1 AND environment = $2 AND id = $3 AND revoked_at IS NULL";
-        self.change_one(
-            Stmt::new(SQL)
-                .text(&tenant.business)
-                .text(tenant.environment)
-                .text(id)
-                .time(now)
-                .json(by),
-        )
-        .await
+        self.change_one(Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id).time(now).json(by))
+            .await
     }
 
     /// Notes uses of keys; an older one than is known changes nothing.

@@ -74,8 +74,17 @@ macro_rules! list {
             matching!(),
             " AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM keys a LEFT JOIN key_uses v ON v.key_id = a.id \
              WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2 AND (",
-            $row, $later, $after, " OR (", $row, " = ", $after, " AND k.number < a.number)))) ORDER BY ",
-            $row, $direction, ", k.number DESC LIMIT $10 OFFSET $11"
+            $row,
+            $later,
+            $after,
+            " OR (",
+            $row,
+            " = ",
+            $after,
+            " AND k.number < a.number)))) ORDER BY ",
+            $row,
+            $direction,
+            ", k.number DESC LIMIT $10 OFFSET $11"
         )
     };
     (up $row:literal, $after:literal) => {
@@ -152,15 +161,8 @@ impl Reader<'_> {
         after: Option<KeyId>,
         limit: u32,
     ) -> Result<Vec<KeyRow>, StoreError> {
-        let stmt = filtered(order.sql(), tenant, filter, now)
-            .opt_text(after)
-            .int(i64::from(limit))
-            .int(0);
-        self.fetch_all(stmt)
-            .await?
-            .iter()
-            .map(KeyRow::from_row)
-            .collect()
+        let stmt = filtered(order.sql(), tenant, filter, now).opt_text(after).int(i64::from(limit)).int(0);
+        self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect()
     }
 
     /// One numbered page of the tenant's keys that match, and how many match in all.
@@ -181,16 +183,8 @@ impl Reader<'_> {
         let Ok(offset) = i64::try_from(offset) else {
             return Ok((Vec::new(), total));
         };
-        let stmt = filtered(order.sql(), tenant, filter, now)
-            .opt_text(None::<KeyId>)
-            .int(i64::from(limit))
-            .int(offset);
-        let keys = self
-            .fetch_all(stmt)
-            .await?
-            .iter()
-            .map(KeyRow::from_row)
-            .collect::<Result<_, _>>()?;
+        let stmt = filtered(order.sql(), tenant, filter, now).opt_text(None::<KeyId>).int(i64::from(limit)).int(offset);
+        let keys = self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect::<Result<_, _>>()?;
         Ok((keys, total))
     }
 }

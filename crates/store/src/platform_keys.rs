@@ -73,16 +73,9 @@ impl PlatformKeyRow {
 
 impl Reader<'_> {
     /// The platform key of this id.
-    pub async fn find_platform_key(
-        &mut self,
-        id: PlatformKeyId,
-    ) -> Result<Option<PlatformKeyRow>, StoreError> {
+    pub async fn find_platform_key(&mut self, id: PlatformKeyId) -> Result<Option<PlatformKeyRow>, StoreError> {
         const SQL: &str = select_platform_key!("WHERE p.id = $1");
-        self.fetch_optional(Stmt::new(SQL).text(id))
-            .await?
-            .as_ref()
-            .map(PlatformKeyRow::from_row)
-            .transpose()
+        self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(PlatformKeyRow::from_row).transpose()
     }
 
     /// The platform keys that have one of these digests; four at most are looked at.
@@ -94,21 +87,13 @@ impl Reader<'_> {
         if digests.is_empty() {
             return Ok(Vec::new());
         }
-        self.fetch_all(with_digests(SQL, digests))
-            .await?
-            .iter()
-            .map(PlatformKeyRow::from_row)
-            .collect()
+        self.fetch_all(with_digests(SQL, digests)).await?.iter().map(PlatformKeyRow::from_row).collect()
     }
 
     /// All platform keys, the newest first, revoked ones too.
     pub async fn list_platform_keys(&mut self) -> Result<Vec<PlatformKeyRow>, StoreError> {
         const SQL: &str = select_platform_key!("ORDER BY p.created_at DESC, p.id DESC");
-        self.fetch_all(Stmt::new(SQL))
-            .await?
-            .iter()
-            .map(PlatformKeyRow::from_row)
-            .collect()
+        self.fetch_all(Stmt::new(SQL)).await?.iter().map(PlatformKeyRow::from_row).collect()
     }
 }
 
@@ -143,9 +128,9 @@ impl Tx {
         by: &Actor,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE platform_keys SET revoked_at = $2, revoked_by = $3 WHERE id = $1 AND revoked_at IS NULL";
-        self.change_one(Stmt::new(SQL).text(id).time(now).json(by))
-            .await
+        const SQL: &str =
+            "UPDATE platform_keys SET revoked_at = $2, revoked_by = $3 WHERE id = $1 AND revoked_at IS NULL";
+        self.change_one(Stmt::new(SQL).text(id).time(now).json(by)).await
     }
 
     /// Replaces the digest `old` by `new` under another pepper.
@@ -168,10 +153,7 @@ impl Tx {
     }
 
     /// Notes uses of platform keys; an older one than is known changes nothing.
-    pub async fn touch_platform_keys(
-        &mut self,
-        uses: &[(PlatformKeyId, Timestamp)],
-    ) -> Result<(), StoreError> {
+    pub async fn touch_platform_keys(&mut self, uses: &[(PlatformKeyId, Timestamp)]) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE platform_keys SET last_used_at = $2 \
                            WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
         let mut uses = uses.to_vec();

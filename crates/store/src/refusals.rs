@@ -102,14 +102,9 @@ impl Tx {
     }
 
     /// Forgets refusals before an instant, the oldest first, at most `limit`; returns how many.
-    pub async fn prune_refusals(
-        &mut self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
+    pub async fn prune_refusals(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM refusals WHERE reference IN \
                            (SELECT r.reference FROM refusals r WHERE r.at < $1 ORDER BY r.at LIMIT $2)";
-        self.execute(Stmt::new(SQL).time(before).int(i64::from(limit)))
-            .await
+        self.execute(Stmt::new(SQL).time(before).int(i64::from(limit))).await
     }
 }

@@ -20,10 +20,7 @@ macro_rules! get {
             Row::Sqlite(row) => sqlx::Row::try_get(row, $column),
             Row::Postgres(row) => sqlx::Row::try_get(row, $column),
         }
-        .map_err(|source| BadColumn {
-            column: $column,
-            source: source.into(),
-        })
+        .map_err(|source| BadColumn { column: $column, source: source.into() })
     };
 }
 
@@ -77,27 +74,16 @@ impl Row {
     }
 
     pub(crate) fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, BadColumn> {
-        T::try_from(self.int(column)?).map_err(|_| BadColumn {
-            column,
-            source: "out of range".into(),
-        })
+        T::try_from(self.int(column)?).map_err(|_| BadColumn { column, source: "out of range".into() })
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, BadColumn> {
-        Timestamp::from_micros(self.int(column)?).map_err(|source| BadColumn {
-            column,
-            source: source.into(),
-        })
+        Timestamp::from_micros(self.int(column)?).map_err(|source| BadColumn { column, source: source.into() })
     }
 
     pub(crate) fn opt_time(&self, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
         self.opt_int(column)?
-            .map(|micros| {
-                Timestamp::from_micros(micros).map_err(|source| BadColumn {
-                    column,
-                    source: source.into(),
-                })
-            })
+            .map(|micros| Timestamp::from_micros(micros).map_err(|source| BadColumn { column, source: source.into() }))
             .transpose()
     }
 
@@ -106,12 +92,7 @@ impl Row {
         T: std::str::FromStr,
         T::Err: std::error::Error + Send + Sync + 'static,
     {
-        self.text(column)?
-            .parse()
-            .map_err(|source: T::Err| BadColumn {
-                column,
-                source: source.into(),
-            })
+        self.text(column)?.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() })
     }
 
     pub(crate) fn opt_parsed<T>(&self, column: &'static str) -> Result<Option<T>, BadColumn>
@@ -120,33 +101,17 @@ impl Row {
         T::Err: std::error::Error + Send + Sync + 'static,
     {
         self.opt_text(column)?
-            .map(|text| {
-                text.parse().map_err(|source: T::Err| BadColumn {
-                    column,
-                    source: source.into(),
-                })
-            })
+            .map(|text| text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() }))
             .transpose()
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, BadColumn> {
-        serde_json::from_str(&self.text(column)?).map_err(|source| BadColumn {
-            column,
-            source: source.into(),
-        })
+        serde_json::from_str(&self.text(column)?).map_err(|source| BadColumn { column, source: source.into() })
     }
 
-    pub(crate) fn opt_json<T: DeserializeOwned>(
-        &self,
-        column: &'static str,
-    ) -> Result<Option<T>, BadColumn> {
+    pub(crate) fn opt_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, BadColumn> {
         self.opt_text(column)?
-            .map(|text| {
-                serde_json::from_str(&text).map_err(|source| BadColumn {
-                    column,
-                    source: source.into(),
-                })
-            })
+            .map(|text| serde_json::from_str(&text).map_err(|source| BadColumn { column, source: source.into() }))
             .transpose()
     }
 }

@@ -39,11 +39,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self {
-            migrate: true,
-            connections: 8,
-            acquire_timeout: Duration::from_secs(5),
-        }
+        Self { migrate: true, connections: 8, acquire_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -66,18 +62,11 @@ impl Store {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_postgres(url, options).await;
         }
-        match url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-        {
-            Some(path)
-                if !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?') =>
-            {
+        match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+            Some(path) if !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?') => {
                 Self::open_sqlite(Path::new(path), options).await
             }
-            Some(_) => Err(StoreError::Address(
-                "an SQLite address is sqlite:PATH, with the path of a file",
-            )),
+            Some(_) => Err(StoreError::Address("an SQLite address is sqlite:PATH, with the path of a file")),
             None => Err(StoreError::Address("it begins with sqlite: or postgres://")),
         }
     }
@@ -93,26 +82,14 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let pool = || {
-            SqlitePoolOptions::new()
-                .acquire_timeout(options.acquire_timeout)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).idle_timeout(None).max_lifetime(None);
         let mut attempts_left = 20;
         let writer = loop {
-            match pool()
-                .max_connections(1)
-                .connect_with(connect.clone())
-                .await
-                .map_err(StoreError::from)
-            {
+            match pool().max_connections(1).connect_with(connect.clone()).await.map_err(StoreError::from) {
                 Ok(writer) => break writer,
                 // The first switch to WAL does not wait for another process that is doing the same.
-                Err(StoreError::Unavailable {
-                    reason: Unavailability::Locked,
-                    ..
-                }) if attempts_left > 0 => {
+                Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) if attempts_left > 0 => {
                     attempts_left -= 1;
                     tokio::time::sleep(BUSY_TIMEOUT / 20).await;
                 }
@@ -120,23 +97,14 @@ impl Store {
             }
         };
         migrate_sqlite(&writer, options.migrate).await?;
-        let readers = pool()
-            .max_connections(options.connections)
-            .connect_with(connect.read_only(true))
-            .await?;
-        Ok(Self {
-            pools: Pools::Sqlite { readers, writer },
-        })
+        let readers = pool().max_connections(options.connections).connect_with(connect.read_only(true)).await?;
+        Ok(Self { pools: Pools::Sqlite { readers, writer } })
     }
 
     /// Opens a database of a PostgreSQL server.
     pub async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         let connect = PgConnectOptions::from_str(url)
-            .map_err(|_| {
-                StoreError::Address(
-                    "it is no PostgreSQL address: postgres://user@host:port/database",
-                )
-            })?
+            .map_err(|_| StoreError::Address("it is no PostgreSQL address: postgres://user@host:port/database"))?
             .application_name("trousseau")
             .disable_statement_logging();
         migrate_postgres(&connect, options).await?;
@@ -151,9 +119,7 @@ impl Store {
             .acquire_timeout(options.acquire_timeout)
             .connect_with(connect)
             .await?;
-        Ok(Self {
-            pools: Pools::Postgres(pool),
-        })
+        Ok(Self { pools: Pools::Postgres(pool) })
     }
 
     /// Which database is behind this store.
@@ -185,13 +151,7 @@ fn migrator(engine: Engine) -> Migrator {
                     Engine::Sqlite => *sqlite,
                     Engine::Postgres => *postgres,
                 };
-                Migration::new(
-                    *version,
-                    (*name).into(),
-                    MigrationType::Simple,
-                    sql.into_sql_str(),
-                    false,
-                )
+                Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
             })
             .collect(),
     )
@@ -199,16 +159,8 @@ fn migrator(engine: Engine) -> Migrator {
 
 /// Whether migrations are missing; refuses a schema that is not ours.
 fn compare(migrator: &Migrator, applied: &[AppliedMigration]) -> Result<Standing, SchemaError> {
-    let known = migrator
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
-    let found = applied
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
+    let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if found > known {
         return Err(SchemaError::Newer { found, known });
     }
@@ -233,76 +185,46 @@ impl Standing {
     /// Whether to migrate.
     const fn must_migrate(&self, may: bool) -> Result<bool, SchemaError> {
         match (self.found < self.known, may) {
-            (true, false) => Err(SchemaError::Older {
-                found: self.found,
-                known: self.known,
-            }),
+            (true, false) => Err(SchemaError::Older { found: self.found, known: self.known }),
             (behind, _) => Ok(behind),
         }
     }
 }
 
-async fn standing<C: Migrate>(
-    connection: &mut C,
-    migrator: &Migrator,
-    noted: bool,
-) -> Result<Standing, StoreError> {
+async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bool) -> Result<Standing, StoreError> {
     if !noted {
         return Ok(compare(migrator, &[])?);
     }
     if let Some(version) = connection.dirty_version(TABLE).await.map_err(failed)? {
         return Err(SchemaError::Dirty(version).into());
     }
-    let applied = connection
-        .list_applied_migrations(TABLE)
-        .await
-        .map_err(failed)?;
+    let applied = connection.list_applied_migrations(TABLE).await.map_err(failed)?;
     Ok(compare(migrator, &applied)?)
 }
 
 async fn migrate_sqlite(writer: &sqlx::SqlitePool, may: bool) -> Result<(), StoreError> {
     let migrator = migrator(Engine::Sqlite);
     let mut connection = writer.acquire().await?;
-    let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS)
-        .fetch_one(&mut *connection)
-        .await?;
-    if !standing(&mut *connection, &migrator, noted > 0)
-        .await?
-        .must_migrate(may)?
-    {
+    let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
+    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(may)? {
         return Ok(());
     }
     // The driver takes no lock on SQLite: two processes at their first start would both create the tables.
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-    migrator
-        .run_direct(None, &mut *tx, false)
-        .await
-        .map_err(failed)?;
+    migrator.run_direct(None, &mut *tx, false).await.map_err(failed)?;
     Ok(tx.commit().await?)
 }
 
-async fn migrate_postgres(
-    connect: &PgConnectOptions,
-    options: &StoreOptions,
-) -> Result<(), StoreError> {
+async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
     let migrator = migrator(Engine::Postgres);
     // A connection of its own, because a migration may take longer than a request, and its advisory lock must
     // not outlive it. Another node that migrates is waited for.
     let connect = connect.clone().options([("lock_timeout", "60s")]);
-    let mut connection = tokio::time::timeout(options.acquire_timeout, connect.connect())
-        .await
-        .map_err(|_| StoreError::timeout())??;
-    let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS)
-        .fetch_one(&mut connection)
-        .await?;
-    if standing(&mut connection, &migrator, noted > 0)
-        .await?
-        .must_migrate(options.migrate)?
-    {
-        migrator
-            .run_direct(None, &mut connection, false)
-            .await
-            .map_err(failed)?;
+    let mut connection =
+        tokio::time::timeout(options.acquire_timeout, connect.connect()).await.map_err(|_| StoreError::timeout())??;
+    let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS).fetch_one(&mut connection).await?;
+    if standing(&mut connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+        migrator.run_direct(None, &mut connection, false).await.map_err(failed)?;
     }
     Ok(connection.close().await?)
 }
@@ -321,18 +243,10 @@ mod tests {
     #[test]
     fn the_names_of_files_and_migrations_agree() {
         for folder in ["sqlite", "postgres"] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("migrations")
-                .join(folder);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             let mut files: Vec<String> = std::fs::read_dir(path)
                 .expect("the folder is there")
-                .map(|entry| {
-                    entry
-                        .expect("readable")
-                        .file_name()
-                        .into_string()
-                        .expect("ASCII")
-                })
+                .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
                 .collect();
             files.sort();
             let known: Vec<String> = MIGRATIONS

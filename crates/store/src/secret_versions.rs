@@ -47,10 +47,7 @@ impl SecretVersionRow {
                     "pepper" => SecretKind::Pepper,
                     "kek" => SecretKind::Kek,
                     _ => {
-                        return Err(BadColumn {
-                            column: "kind",
-                            source: "an unknown word".into(),
-                        });
+                        return Err(BadColumn { column: "kind", source: "an unknown word".into() });
                     }
                 },
                 version: row.number("version")?,
@@ -64,22 +61,14 @@ impl SecretVersionRow {
 impl Reader<'_> {
     /// All versions of both secrets, by kind and version.
     pub async fn list_secret_versions(&mut self) -> Result<Vec<SecretVersionRow>, StoreError> {
-        const SQL: &str =
-            "SELECT kind, version, canary, created_at FROM secret_versions ORDER BY kind, version";
-        self.fetch_all(Stmt::new(SQL))
-            .await?
-            .iter()
-            .map(SecretVersionRow::from_row)
-            .collect()
+        const SQL: &str = "SELECT kind, version, canary, created_at FROM secret_versions ORDER BY kind, version";
+        self.fetch_all(Stmt::new(SQL)).await?.iter().map(SecretVersionRow::from_row).collect()
     }
 }
 
 impl Tx {
     /// Notes a version; `false` where it is noted already, by another node perhaps.
-    pub async fn insert_secret_version(
-        &mut self,
-        version: &SecretVersionRow,
-    ) -> Result<bool, StoreError> {
+    pub async fn insert_secret_version(&mut self, version: &SecretVersionRow) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO secret_versions (kind, version, canary, created_at) \
                            VALUES ($1, $2, $3, $4) ON CONFLICT (kind, version) DO NOTHING";
         self.change_one(

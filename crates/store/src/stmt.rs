@@ -23,10 +23,7 @@ enum Value {
 
 impl Stmt {
     pub(crate) const fn new(sql: &'static str) -> Self {
-        Self {
-            sql,
-            values: Vec::new(),
-        }
+        Self { sql, values: Vec::new() }
     }
 
     fn with(mut self, value: Value) -> Self {
@@ -67,9 +64,7 @@ impl Stmt {
     }
 
     pub(crate) fn json(self, value: &impl Serialize) -> Self {
-        self.text(
-            serde_json::to_string(value).expect("our documents have text keys and cannot fail"),
-        )
+        self.text(serde_json::to_string(value).expect("our documents have text keys and cannot fail"))
     }
 
     pub(crate) fn opt_json(self, value: Option<&impl Serialize>) -> Self {
@@ -87,12 +82,10 @@ impl Stmt {
         Option<i64>: for<'q> Encode<'q, DB> + Type<DB>,
         Option<Vec<u8>>: for<'q> Encode<'q, DB> + Type<DB>,
     {
-        self.values
-            .into_iter()
-            .fold(sqlx::query::<DB>(self.sql), |query, value| match value {
-                Value::Text(value) => query.bind(value),
-                Value::Int(value) => query.bind(value),
-                Value::Bytes(value) => query.bind(value),
-            })
+        self.values.into_iter().fold(sqlx::query::<DB>(self.sql), |query, value| match value {
+            Value::Text(value) => query.bind(value),
+            Value::Int(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+        })
     }
 }

@@ -32,14 +32,8 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = format!("sqlite:{}", folder.path().join("trousseau.db").display());
-        let store = Store::open(&url, &StoreOptions::default())
-            .await
-            .expect("a fresh file opens");
-        Self {
-            store,
-            url,
-            place: Place::Folder(folder),
-        }
+        let store = Store::open(&url, &StoreOptions::default()).await.expect("a fresh file opens");
+        Self { store, url, place: Place::Folder(folder) }
     }
 
     /// A database of its own on the server at `server`.
@@ -48,36 +42,17 @@ impl TestDatabase {
     /// When it cannot be made: the test cannot go on.
     pub async fn postgres(server: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "trousseau_test_{}_{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        admin(
-            server,
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-        )
-        .await;
+        let name = format!("trousseau_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        admin(server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         admin(server, format!("CREATE DATABASE {name}")).await;
         let url = with_database(server, &name);
-        let store = Store::open(&url, &StoreOptions::default())
-            .await
-            .expect("a fresh database opens");
-        Self {
-            store,
-            url,
-            place: Place::Server {
-                admin: server.to_owned(),
-                name,
-            },
-        }
+        let store = Store::open(&url, &StoreOptions::default()).await.expect("a fresh database opens");
+        Self { store, url, place: Place::Server { admin: server.to_owned(), name } }
     }
 
     /// The PostgreSQL server to test on, if there is one.
     pub fn postgres_server() -> Option<String> {
-        std::env::var(POSTGRES_VARIABLE)
-            .ok()
-            .filter(|url| !url.is_empty())
+        std::env::var(POSTGRES_VARIABLE).ok().filter(|url| !url.is_empty())
     }
 
     /// The store.
@@ -121,48 +96,30 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Place::Server {
-            admin: server,
-            name,
-        } = &self.place
-        else {
+        let Place::Server { admin: server, name } = &self.place else {
             return;
         };
         let (server, name) = (server.clone(), name.clone());
         // Another thread, because a drop cannot wait inside the test's runtime.
         let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(admin(
-                &server,
-                format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            ));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(admin(&server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
         })
         .join();
-        assert!(
-            dropped.is_ok() || std::thread::panicking(),
-            "the test's database was not dropped"
-        );
+        assert!(dropped.is_ok() || std::thread::panicking(), "the test's database was not dropped");
     }
 }
 
 async fn admin(server: &str, statement: String) {
     let options: sqlx::postgres::PgConnectOptions = server.parse().expect("a PostgreSQL address");
     let mut connection = options.connect().await.expect("the test server answers");
-    connection
-        .execute(AssertSqlSafe(statement))
-        .await
-        .expect("the test user may create databases");
+    connection.execute(AssertSqlSafe(statement)).await.expect("the test user may create databases");
     connection.close().await.expect("closes");
 }
 
 /// The server's address with another database.
 fn with_database(server: &str, name: &str) -> String {
-    let (base, query) = server
-        .split_once('?')
-        .map_or((server, None), |(base, query)| (base, Some(query)));
+    let (base, query) = server.split_once('?').map_or((server, None), |(base, query)| (base, Some(query)));
     let (scheme, rest) = base.split_once("://").expect("an address has a scheme");
     let authority = rest.split('/').next().unwrap_or(rest);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();

@@ -134,21 +134,11 @@ macro_rules! version_columns {
 
 /// A digest from a row.
 pub(crate) fn digest(row: &Row, column: &'static str) -> Result<KeyDigest, BadColumn> {
-    KeyDigest::from_stored(&row.bytes(column)?).ok_or_else(|| BadColumn {
-        column,
-        source: "not 32 bytes".into(),
-    })
+    KeyDigest::from_stored(&row.bytes(column)?).ok_or_else(|| BadColumn { column, source: "not 32 bytes".into() })
 }
 
 fn sealed(row: &Row) -> Result<Option<Sealed>, BadColumn> {
-    row.opt_bytes("v_sealed")?
-        .map(|bytes| {
-            Ok(Sealed {
-                bytes,
-                kek_version: row.number("v_kek_version")?,
-            })
-        })
-        .transpose()
+    row.opt_bytes("v_sealed")?.map(|bytes| Ok(Sealed { bytes, kek_version: row.number("v_kek_version")? })).transpose()
 }
 
 impl VersionRow {
@@ -174,10 +164,7 @@ impl VersionRow {
                 "generated" => VersionOrigin::Generated,
                 "imported" => VersionOrigin::Imported,
                 _ => {
-                    return Err(BadColumn {
-                        column: "v_origin",
-                        source: "an unknown word".into(),
-                    });
+                    return Err(BadColumn { column: "v_origin", source: "an unknown word".into() });
                 }
             },
             sealed: sealed(row)?,
@@ -194,10 +181,7 @@ impl SealedRow {
                 key_id: row.parsed("v_key_id")?,
                 version: row.number("v_version")?,
                 kind: row.parsed("v_kind")?,
-                sealed: sealed(row)?.ok_or_else(|| BadColumn {
-                    column: "v_sealed",
-                    source: "missing".into(),
-                })?,
+                sealed: sealed(row)?.ok_or_else(|| BadColumn { column: "v_sealed", source: "missing".into() })?,
             })
         })
     }
@@ -207,10 +191,7 @@ fn counts(rows: &[Row]) -> Result<Vec<VersionCount>, StoreError> {
     rows.iter()
         .map(|row| {
             row.read("key_versions", "version", |row| {
-                Ok(VersionCount {
-                    version: row.number("version")?,
-                    rows: row.number("total")?,
-                })
+                Ok(VersionCount { version: row.number("version")?, rows: row.number("total")? })
             })
         })
         .collect()
@@ -219,10 +200,7 @@ fn counts(rows: &[Row]) -> Result<Vec<VersionCount>, StoreError> {
 /// Four digests for one statement; a missing one repeats the first.
 pub(crate) fn with_digests(sql: &'static str, digests: &[KeyDigest]) -> Stmt {
     (0..DIGESTS_PER_LOOKUP).fold(Stmt::new(sql), |stmt, index| {
-        let digest = digests
-            .get(index)
-            .or_else(|| digests.first())
-            .expect("a chunk is not empty");
+        let digest = digests.get(index).or_else(|| digests.first()).expect("a chunk is not empty");
         stmt.bytes(digest.as_bytes().as_slice())
     })
 }
@@ -231,10 +209,7 @@ impl Reader<'_> {
     /// The versions that have one of these digests, with their keys and businesses: one query for up to four.
     ///
     /// The caller compares the digests once more, in constant time.
-    pub async fn find_by_digests(
-        &mut self,
-        digests: &[KeyDigest],
-    ) -> Result<Vec<FoundVersion>, StoreError> {
+    pub async fn find_by_digests(&mut self, digests: &[KeyDigest]) -> Result<Vec<FoundVersion>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             version_columns!(),
@@ -259,25 +234,14 @@ impl Reader<'_> {
     }
 
     /// The versions of a key, the oldest first.
-    pub async fn list_versions(
-        &mut self,
-        tenant: &Tenant,
-        key: KeyId,
-    ) -> Result<Vec<VersionRow>, StoreError> {
+    pub async fn list_versions(&mut self, tenant: &Tenant, key: KeyId) -> Result<Vec<VersionRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             version_columns!(),
             " FROM key_versions v WHERE v.business_id = $1 AND v.environment = $2 AND v.key_id = $3 \
              ORDER BY v.version"
         );
-        let rows = self
-            .fetch_all(
-                Stmt::new(SQL)
-                    .text(&tenant.business)
-                    .text(tenant.environment)
-                    .text(key),
-            )
-            .await?;
+        let rows = self.fetch_all(Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(key)).await?;
         rows.iter().map(VersionRow::from_row).collect()
     }
 
@@ -294,33 +258,19 @@ impl Reader<'_> {
             " FROM key_versions v WHERE v.business_id = $1 AND v.environment = $2 AND v.key_id = $3 \
              AND v.version = $4"
         );
-        let stmt = Stmt::new(SQL)
-            .text(&tenant.business)
-            .text(tenant.environment)
-            .text(key)
-            .int(i64::from(version));
-        self.fetch_optional(stmt)
-            .await?
-            .as_ref()
-            .map(VersionRow::from_row)
-            .transpose()
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(key).int(i64::from(version));
+        self.fetch_optional(stmt).await?.as_ref().map(VersionRow::from_row).transpose()
     }
 
     /// Sealed values under another key-encryption key than `current`, in every tenant; at most `limit`.
-    pub async fn list_sealed_on_other_kek(
-        &mut self,
-        current: u32,
-        limit: u32,
-    ) -> Result<Vec<SealedRow>, StoreError> {
+    pub async fn list_sealed_on_other_kek(&mut self, current: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             version_columns!(),
             " FROM key_versions v WHERE v.sealed IS NOT NULL AND v.kek_version <> $1 \
              ORDER BY v.kek_version, v.key_id, v.version LIMIT $2"
         );
-        let rows = self
-            .fetch_all(Stmt::new(SQL).int(i64::from(current)).int(i64::from(limit)))
-            .await?;
+        let rows = self.fetch_all(Stmt::new(SQL).int(i64::from(current)).int(i64::from(limit))).await?;
         rows.iter().map(SealedRow::from_row).collect()
     }
 
@@ -357,10 +307,7 @@ impl Tx {
                            sealed, kek_version, live_readable) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
                            $12, $13, $14, $15, $16, $17)";
         let (bytes, kek_version) = match &version.sealed {
-            Some(sealed) => (
-                Some(sealed.bytes.clone()),
-                Some(i64::from(sealed.kek_version)),
-            ),
+            Some(sealed) => (Some(sealed.bytes.clone()), Some(i64::from(sealed.kek_version))),
             None => (None, None),
         };
         self.execute(
@@ -461,11 +408,7 @@ impl Tx {
     }
 
     /// Replaces a sealed value by the same one under another key-encryption key, if it is still the one in `old`.
-    pub async fn rewrap_version(
-        &mut self,
-        old: &SealedRow,
-        new: &Sealed,
-    ) -> Result<bool, StoreError> {
+    pub async fn rewrap_version(&mut self, old: &SealedRow, new: &Sealed) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE key_versions SET sealed = $7, kek_version = $8 WHERE business_id = $1 \
                            AND environment = $2 AND key_id = $3 AND version = $4 AND sealed = $5 AND kek_version = $6";
         self.change_one(

@@ -21,28 +21,15 @@ pub struct Watcher(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Sqlite {
-        pool: SqlitePool,
-        connection: Option<SqliteConnection>,
-        seen: Option<i64>,
-    },
-    Postgres {
-        store: Store,
-        pool: PgPool,
-        listener: Option<Box<PgListener>>,
-        seen: Option<i64>,
-    },
+    Sqlite { pool: SqlitePool, connection: Option<SqliteConnection>, seen: Option<i64> },
+    Postgres { store: Store, pool: PgPool, listener: Option<Box<PgListener>>, seen: Option<i64> },
 }
 
 impl Store {
     /// Begins to watch. The connection is made by the first call of [`Watcher::changed`].
     pub fn watch(&self) -> Watcher {
         Watcher(match &self.pools {
-            Pools::Sqlite { readers, .. } => Kind::Sqlite {
-                pool: readers.clone(),
-                connection: None,
-                seen: None,
-            },
+            Pools::Sqlite { readers, .. } => Kind::Sqlite { pool: readers.clone(), connection: None, seen: None },
             Pools::Postgres(pool) => Kind::Postgres {
                 store: self.clone(),
                 // A pool of its own, so that listening takes no connection away from requests.
@@ -67,11 +54,7 @@ impl Watcher {
     /// When the database cannot be asked. The call has waited a little then, and may be repeated.
     pub async fn changed(&mut self) -> Result<(), StoreError> {
         let result = match &mut self.0 {
-            Kind::Sqlite {
-                pool,
-                connection,
-                seen,
-            } => {
+            Kind::Sqlite { pool, connection, seen } => {
                 let result = data_version_changed(pool, connection, seen).await;
                 if result.is_err() {
                     *connection = None;
@@ -79,12 +62,7 @@ impl Watcher {
                 }
                 result
             }
-            Kind::Postgres {
-                store,
-                pool,
-                listener,
-                seen,
-            } => {
+            Kind::Postgres { store, pool, listener, seen } => {
                 let result = sequence_changed(store, pool, listener, seen).await;
                 if result.is_err() {
                     *listener = None;
@@ -111,9 +89,7 @@ async fn data_version_changed(
         None => slot.insert((*pool.connect_options()).clone().connect().await?),
     };
     loop {
-        let now: i64 = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut *connection)
-            .await?;
+        let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
         if seen.replace(now) != Some(now) {
             return Ok(());
         }
@@ -136,9 +112,8 @@ async fn sequence_changed(
                 listener.listen(CHANNEL).await?;
                 Ok::<_, sqlx::Error>(listener)
             };
-            let listener = tokio::time::timeout(STATEMENT_DEADLINE, connect)
-                .await
-                .map_err(|_| StoreError::timeout())??;
+            let listener =
+                tokio::time::timeout(STATEMENT_DEADLINE, connect).await.map_err(|_| StoreError::timeout())??;
             *slot = Some(Box::new(listener));
             *seen = None;
         }

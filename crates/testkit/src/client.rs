@@ -35,15 +35,8 @@ pub struct Answer {
 impl Client {
     /// A client without a credential, from the loopback address over plain HTTP.
     pub fn new(router: Router) -> Self {
-        let peer = Peer {
-            address: SocketAddr::from(([127, 0, 0, 1], 40_000)),
-            tls: false,
-        };
-        Self {
-            router,
-            headers: HeaderMap::new(),
-            peer,
-        }
+        let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 40_000)), tls: false };
+        Self { router, headers: HeaderMap::new(), peer }
     }
 
     /// The same client with one more header in each request.
@@ -122,16 +115,8 @@ impl Client {
         let Ok(response) = answered;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
-        let closed = parts
-            .extensions
-            .get::<trousseau_web::connection::CloseWithoutAnswer>()
-            .is_some();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.to_vec(),
-            closed,
-        }
+        let closed = parts.extensions.get::<trousseau_web::connection::CloseWithoutAnswer>().is_some();
+        Answer { status: parts.status, headers: parts.headers, body: body.to_vec(), closed }
     }
 }
 
@@ -141,8 +126,7 @@ impl Answer {
     /// # Panics
     /// If it is none.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The body as text.
@@ -157,18 +141,11 @@ impl Answer {
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        if self.body.is_empty() {
-            Value::Null
-        } else {
-            self.json()
-        }
+        if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
     /// One header as text; empty where it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }

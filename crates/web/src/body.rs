@@ -91,10 +91,7 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrEmpty<T> {
         let is_json = has_json_type(request.headers());
         let bytes = read(request).await?;
         if bytes.is_empty() {
-            return Ok(Self {
-                value: T::default(),
-                bytes,
-            });
+            return Ok(Self { value: T::default(), bytes });
         }
         if !is_json {
             return Err(Failure::new(Kind::UnsupportedMediaType).into());
@@ -113,22 +110,12 @@ fn has_json_type(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else {
         return false;
     };
-    let essence = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    essence
-        .strip_prefix("application/")
-        .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
 async fn read(request: Request) -> Result<Bytes, BodyRejection> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(Failure::new(Kind::BodyTooLarge).into());
     }
@@ -159,10 +146,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Failure::new(Kind::InvalidJson).with_detail("The body is not UTF-8."))?;
     let mut check = serde_json::Deserializer::from_str(text);
-    Strict { depth: 0 }
-        .deserialize(&mut check)
-        .and_then(|()| check.end())
-        .map_err(|error| not_json(&error))?;
+    Strict { depth: 0 }.deserialize(&mut check).and_then(|()| check.end()).map_err(|error| not_json(&error))?;
     let mut shaped = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut shaped).map_err(|error| {
         let pointer = pointer_to(error.path());
@@ -183,11 +167,7 @@ fn not_json(error: &serde_json::Error) -> Failure {
     } else {
         "The JSON text is broken"
     };
-    let detail = format!(
-        "{reason}, at line {}, column {}.",
-        error.line(),
-        error.column()
-    );
+    let detail = format!("{reason}, at line {}, column {}.", error.line(), error.column());
     Failure::new(Kind::InvalidJson).with_detail(detail)
 }
 
@@ -212,36 +192,22 @@ fn pointer_to(path: &serde_path_to_error::Path) -> String {
 fn is_plain_name(name: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     name.len() <= 64
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && (name.len() < 20 || name.bytes().all(word))
 }
 
 /// What a message of the deserialiser says without repeating anything that was sent.
 fn what_is_expected(message: &str) -> String {
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message);
-    let expected = message
-        .rsplit_once(", expected ")
-        .map(|(_, expected)| expected);
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
     if message.starts_with("unknown field") {
-        return expected.map_or_else(
-            || "is not known here".to_owned(),
-            |known| format!("is not known here; known: {known}"),
-        );
+        return expected
+            .map_or_else(|| "is not known here".to_owned(), |known| format!("is not known here; known: {known}"));
     }
-    if let Some(name) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'))
-    {
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("the member `{name}` is missing");
     }
-    expected.map_or_else(
-        || "cannot be read".to_owned(),
-        |expected| format!("must be {expected}"),
-    )
+    expected.map_or_else(|| "cannot be read".to_owned(), |expected| format!("must be {expected}"))
 }
 
 /// Walks a JSON text and keeps nothing; refuses duplicate members and depth.
@@ -251,11 +217,7 @@ struct Strict {
 
 impl Strict {
     fn deeper<E: serde::de::Error>(&self) -> Result<usize, E> {
-        if self.depth >= MAX_DEPTH {
-            Err(E::custom(TOO_DEEP))
-        } else {
-            Ok(self.depth + 1)
-        }
+        if self.depth >= MAX_DEPTH { Err(E::custom(TOO_DEEP)) } else { Ok(self.depth + 1) }
     }
 }
 
@@ -357,12 +319,7 @@ mod tests {
             b"\xef\xbb\xbf{\"name\":\"a\"}",
             deep.as_bytes(),
         ] {
-            assert_eq!(
-                kind_of(text),
-                Kind::InvalidJson,
-                "{}",
-                String::from_utf8_lossy(text)
-            );
+            assert_eq!(kind_of(text), Kind::InvalidJson, "{}", String::from_utf8_lossy(text));
         }
     }
 
@@ -372,21 +329,14 @@ mod tests {
             (r#"{"name":"a","nope":1}"#, "/nope"),
             (r#"{"name":17}"#, "/name"),
             ("{}", ""),
-            (
-                r#"{"name":"a","list":[{"flag":true},{"flag":"canaryCANARY123canary"}]}"#,
-                "/list/1/flag",
-            ),
+            (r#"{"name":"a","list":[{"flag":true},{"flag":"canaryCANARY123canary"}]}"#, "/list/1/flag"),
             (r#"{"name":"a","Mileston_TEST_canaryCANARY123":1}"#, ""),
             ("[]", ""),
         ] {
             let failure = parse::<Sample>(text.as_bytes()).expect_err("must be refused");
             assert_eq!(failure.kind(), Kind::InvalidBody, "{text}");
             let error = &failure.errors()[0];
-            assert_eq!(
-                error.place,
-                crate::problem::Place::Body(pointer.to_owned()),
-                "{text}"
-            );
+            assert_eq!(error.place, crate::problem::Place::Body(pointer.to_owned()), "{text}");
             assert!(!error.detail.contains("anary"), "{text}: {}", error.detail);
         }
     }
@@ -396,10 +346,7 @@ mod tests {
         let absent: Sample = parse(br#"{"name":"a"}"#).expect("good");
         let null: Sample = parse(br#"{"name":"a","until":null}"#).expect("good");
         let given: Sample = parse(br#"{"name":"a","until":"x"}"#).expect("good");
-        assert_eq!(
-            (absent.until, null.until, given.until),
-            (Change::Absent, Change::Null, Change::To("x".to_owned()))
-        );
+        assert_eq!((absent.until, null.until, given.until), (Change::Absent, Change::Null, Change::To("x".to_owned())));
         assert!(absent.list.is_empty() && absent.name == "a");
         let listed: Sample = parse(br#"{"name":"a","list":[{"flag":true}]}"#).expect("good");
         assert!(listed.list[0].flag);
@@ -410,21 +357,13 @@ mod tests {
         let request = |media_type: &'static str, size: usize| {
             Request::builder()
                 .header(CONTENT_TYPE, media_type)
-                .body(axum::body::Body::from(format!(
-                    "{{\"name\":\"{}\"}}",
-                    "x".repeat(size)
-                )))
+                .body(axum::body::Body::from(format!("{{\"name\":\"{}\"}}", "x".repeat(size))))
                 .expect("a request")
         };
-        assert!(
-            Json::<Sample>::from_request(request("application/json; charset=utf-8", 9), &())
-                .await
-                .is_ok()
-        );
-        for (media_type, size, kind) in [
-            ("text/plain", 9, Kind::UnsupportedMediaType),
-            ("application/json", MAX_BODY_BYTES, Kind::BodyTooLarge),
-        ] {
+        assert!(Json::<Sample>::from_request(request("application/json; charset=utf-8", 9), &()).await.is_ok());
+        for (media_type, size, kind) in
+            [("text/plain", 9, Kind::UnsupportedMediaType), ("application/json", MAX_BODY_BYTES, Kind::BodyTooLarge)]
+        {
             match Json::<Sample>::from_request(request(media_type, size), &()).await {
                 Err(BodyRejection::Failure(failure)) => assert_eq!(failure.kind(), kind),
                 other => panic!("{other:?}"),

@@ -42,15 +42,9 @@ impl ProxyTrust {
     pub fn caller(&self, peer: Peer, headers: &HeaderMap) -> CallerAddress {
         let direct = peer.address.ip().to_canonical();
         if !self.trusts(direct) {
-            return CallerAddress {
-                ip: direct,
-                secure: peer.tls,
-            };
+            return CallerAddress { ip: direct, secure: peer.tls };
         }
-        CallerAddress {
-            ip: self.forwarded_for(direct, headers),
-            secure: forwarded_https(headers).unwrap_or(peer.tls),
-        }
+        CallerAddress { ip: self.forwarded_for(direct, headers), secure: forwarded_https(headers).unwrap_or(peer.tls) }
     }
 
     /// The rightmost address that is no trusted proxy; what stands left of it is the caller's own claim.
@@ -76,14 +70,8 @@ impl ProxyTrust {
 
 /// An address with or without a port, IPv6 with or without brackets.
 fn parse_forwarded(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    let address: IpAddr = bare
-        .parse()
-        .or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()))
-        .ok()?;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address: IpAddr = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip())).ok()?;
     Some(address.to_canonical())
 }
 
@@ -91,10 +79,8 @@ fn parse_forwarded(text: &str) -> Option<IpAddr> {
 fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
     let mut all = None;
     for value in headers.get_all("x-forwarded-proto") {
-        let https = value.to_str().is_ok_and(|text| {
-            text.split(',')
-                .all(|hop| hop.trim().eq_ignore_ascii_case("https"))
-        });
+        let https =
+            value.to_str().is_ok_and(|text| text.split(',').all(|hop| hop.trim().eq_ignore_ascii_case("https")));
         all = Some(all.unwrap_or(true) && https);
     }
     all
@@ -111,10 +97,7 @@ pub struct CallerAddress {
 
 impl CallerAddress {
     /// What is assumed where the server did not say: nobody near, and nothing private.
-    pub const UNKNOWN: Self = Self {
-        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        secure: false,
-    };
+    pub const UNKNOWN: Self = Self { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), secure: false };
 }
 
 impl<S: Sync> FromRequestParts<S> for CallerAddress {
@@ -130,39 +113,19 @@ mod tests {
     use super::*;
 
     fn caller(proxies: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> CallerAddress {
-        let trust = ProxyTrust::new(
-            proxies
-                .iter()
-                .map(|range| range.parse().expect("a range"))
-                .collect(),
-        );
+        let trust = ProxyTrust::new(proxies.iter().map(|range| range.parse().expect("a range")).collect());
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
         }
-        trust.caller(
-            Peer {
-                address: peer.parse().expect("an address"),
-                tls: false,
-            },
-            &map,
-        )
+        trust.caller(Peer { address: peer.parse().expect("an address"), tls: false }, &map)
     }
 
     #[test]
     fn headers_of_strangers_are_not_believed() {
-        let forged = [
-            ("x-forwarded-for", "10.1.1.1"),
-            ("x-forwarded-proto", "https"),
-        ];
+        let forged = [("x-forwarded-for", "10.1.1.1"), ("x-forwarded-proto", "https")];
         let seen = caller(&["10.0.0.0/8"], "203.0.113.9:4000", &forged);
-        assert_eq!(
-            seen,
-            CallerAddress {
-                ip: "203.0.113.9".parse().expect("good"),
-                secure: false
-            }
-        );
+        assert_eq!(seen, CallerAddress { ip: "203.0.113.9".parse().expect("good"), secure: false });
     }
 
     #[test]
@@ -179,25 +142,11 @@ mod tests {
             ("198.51.100.7, nonsense, 10.0.0.9", "10.0.0.9"),
             ("", "10.0.0.2"),
         ] {
-            let seen = caller(
-                &["10.0.0.0/8"],
-                "10.0.0.2:80",
-                &[("x-forwarded-for", header)],
-            );
-            assert_eq!(
-                seen.ip,
-                expected.parse::<IpAddr>().expect("an address"),
-                "{header}"
-            );
+            let seen = caller(&["10.0.0.0/8"], "10.0.0.2:80", &[("x-forwarded-for", header)]);
+            assert_eq!(seen.ip, expected.parse::<IpAddr>().expect("an address"), "{header}");
         }
-        let two = [
-            ("x-forwarded-for", "9.9.9.9"),
-            ("x-forwarded-for", "198.51.100.7, 10.0.0.3"),
-        ];
-        assert_eq!(
-            caller(&["10.0.0.0/8"], "10.0.0.2:80", &two).ip.to_string(),
-            "198.51.100.7"
-        );
+        let two = [("x-forwarded-for", "9.9.9.9"), ("x-forwarded-for", "198.51.100.7, 10.0.0.3")];
+        assert_eq!(caller(&["10.0.0.0/8"], "10.0.0.2:80", &two).ip.to_string(), "198.51.100.7");
     }
 
     #[test]
@@ -210,15 +159,8 @@ mod tests {
             (&["https", "http"], false),
             (&[], false),
         ] {
-            let headers: Vec<_> = values
-                .iter()
-                .map(|value| ("x-forwarded-proto", *value))
-                .collect();
-            assert_eq!(
-                caller(&["127.0.0.1"], "127.0.0.1:80", &headers).secure,
-                secure,
-                "{values:?}"
-            );
+            let headers: Vec<_> = values.iter().map(|value| ("x-forwarded-proto", *value)).collect();
+            assert_eq!(caller(&["127.0.0.1"], "127.0.0.1:80", &headers).secure, secure, "{values:?}");
         }
     }
 }

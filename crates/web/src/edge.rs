@@ -9,8 +9,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
@@ -58,12 +58,7 @@ impl Edge {
         https: bool,
         request_ids: impl Fn() -> RequestId + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            proxies: Arc::new(proxies),
-            brand,
-            https,
-            request_ids: Arc::new(request_ids),
-        }
+        Self { proxies: Arc::new(proxies), brand, https, request_ids: Arc::new(request_ids) }
     }
 }
 
@@ -74,18 +69,16 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     let caller = request
         .extensions()
         .get::<Peer>()
-        .map_or(CallerAddress::UNKNOWN, |peer| {
-            edge.proxies.caller(*peer, request.headers())
-        });
+        .map_or(CallerAddress::UNKNOWN, |peer| edge.proxies.caller(*peer, request.headers()));
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(caller);
     let language = Language::of(request.headers());
     let path = request.uri().path().to_owned();
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(
-        || "unmatched".to_owned(),
-        |matched| matched.as_str().to_owned(),
-    );
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
     let span = tracing::info_span!(
         "request",
         "request.id" = %id,
@@ -115,10 +108,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
     span.record("http.status", status);
-    span.record(
-        "duration_ms",
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-    );
+    span.record("duration_ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     span.in_scope(|| tracing::info!("request answered"));
     metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
         .increment(1);
@@ -128,13 +118,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
 }
 
 /// The failure in the dialect of the path, with what the router knew of the answer.
-fn rendered(
-    failure: &Failure,
-    bare: &Response,
-    path: &str,
-    language: Language,
-    id: RequestId,
-) -> Response {
+fn rendered(failure: &Failure, bare: &Response, path: &str, language: Language, id: RequestId) -> Response {
     let mut response = Dialect::of_path(path).render(failure, path, language, id);
     if let Some(allow) = bare.headers().get(ALLOW) {
         response.headers_mut().insert(ALLOW, allow.clone());
@@ -172,8 +156,7 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
     }
     let compressed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().any(compressed) {
-        return Err(Failure::new(Kind::UnsupportedMediaType)
-            .with_detail("Compressed bodies are not accepted."));
+        return Err(Failure::new(Kind::UnsupportedMediaType).with_detail("Compressed bodies are not accepted."));
     }
     Ok(())
 }
@@ -185,21 +168,13 @@ fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (CACHE_CONTROL, "no-store"),
     ] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if https {
-        headers.insert(
-            STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
-        );
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }
 
@@ -238,9 +213,7 @@ mod tests {
     }
 
     async fn answer(request: http::request::Builder) -> (StatusCode, HeaderMap, String) {
-        let edge = Edge::new(ProxyTrust::default(), Brand::default(), true, || {
-            RequestId::from_random([0xab; 16])
-        });
+        let edge = Edge::new(ProxyTrust::default(), Brand::default(), true, || RequestId::from_random([0xab; 16]));
         let router: Router = Router::new()
             .route("/v1/fine", get(|| async { "fine" }))
             .route("/v1/explode", get(explode))
@@ -249,20 +222,10 @@ mod tests {
             .method_not_allowed_fallback(method_not_allowed)
             .layer(CatchPanicLayer::custom(panicked))
             .layer(axum::middleware::from_fn_with_state(edge, outermost));
-        let response = router
-            .oneshot(request.body(Body::empty()).expect("a request"))
-            .await
-            .expect("infallible");
+        let response = router.oneshot(request.body(Body::empty()).expect("a request")).await.expect("infallible");
         let (parts, body) = response.into_parts();
-        let bytes = http_body_util::BodyExt::collect(body)
-            .await
-            .expect("a body")
-            .to_bytes();
-        (
-            parts.status,
-            parts.headers,
-            String::from_utf8_lossy(&bytes).into_owned(),
-        )
+        let bytes = http_body_util::BodyExt::collect(body).await.expect("a body").to_bytes();
+        (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
     }
 
     #[tokio::test]
@@ -282,18 +245,11 @@ mod tests {
         let (status, headers, body) = answer(http::Request::delete("/apiKeys")).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(headers[ALLOW], "GET,HEAD");
-        assert!(
-            body.contains("\"statusCode\":405") && body.contains(&"ab".repeat(16)),
-            "{body}"
-        );
+        assert!(body.contains("\"statusCode\":405") && body.contains(&"ab".repeat(16)), "{body}");
         let (status, _, body) = answer(http::Request::get("/v1/merchants/1/none")).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
-        assert!(
-            body.starts_with("{\"result\":{\"title\":\"ERROR\",\"code\":\"not_found\""),
-            "{body}"
-        );
-        let (_, headers, body) =
-            answer(http::Request::get("/v1/none").header("accept-language", "fr")).await;
+        assert!(body.starts_with("{\"result\":{\"title\":\"ERROR\",\"code\":\"not_found\""), "{body}");
+        let (_, headers, body) = answer(http::Request::get("/v1/none").header("accept-language", "fr")).await;
         assert_eq!(headers["content-type"], "application/problem+json");
         assert!(body.contains("Il n'y a rien ici"), "{body}");
         let (status, _, body) = answer(http::Request::get("/v1/explode")).await;
@@ -303,28 +259,13 @@ mod tests {
 
     #[tokio::test]
     async fn oversized_compressed_and_leaky_requests_are_refused() {
-        let key = generate(
-            KeyForm::Branded,
-            &Brand::default(),
-            Environment::Test,
-            KeyKind::Secret,
-            &[61; 256],
-        );
+        let key = generate(KeyForm::Branded, &Brand::default(), Environment::Test, KeyKind::Secret, &[61; 256]);
         let text = key.expose();
         let encoded = text.replace('_', "%5F");
         for (request, status) in [
-            (
-                http::Request::get("/v1/fine").header("x-a", "a".repeat(MAX_HEADER_BYTES)),
-                431,
-            ),
-            (
-                http::Request::get("/v1/fine").header("content-encoding", "gzip"),
-                415,
-            ),
-            (
-                http::Request::get("/v1/fine").header("content-encoding", "identity"),
-                200,
-            ),
+            (http::Request::get("/v1/fine").header("x-a", "a".repeat(MAX_HEADER_BYTES)), 431),
+            (http::Request::get("/v1/fine").header("content-encoding", "gzip"), 415),
+            (http::Request::get("/v1/fine").header("content-encoding", "identity"), 200),
             (http::Request::get(format!("/v1/fine/{text}")), 400),
             (http::Request::get(format!("/v1/fine?x={encoded}")), 400),
             (http::Request::get("/v1/fine?API_KEY=1"), 400),

@@ -31,12 +31,7 @@ impl Repeatable {
         digest.update([0]);
         digest.update(bytes);
         let fingerprint = base64::engine::general_purpose::STANDARD.encode(digest.finalize());
-        Some(Idempotent {
-            scope: whose.to_owned(),
-            key,
-            fingerprint,
-            render,
-        })
+        Some(Idempotent { scope: whose.to_owned(), key, fingerprint, render })
     }
 }
 
@@ -47,21 +42,13 @@ impl<S: Sync> FromRequestParts<S> for Repeatable {
         let operation = format!("{} {}", parts.method, parts.uri);
         let mut values = parts.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else {
-            return Ok(Self {
-                key: None,
-                operation,
-            });
+            return Ok(Self { key: None, operation });
         };
         let bytes = value.as_bytes();
         let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
         match value.to_str() {
-            Ok(text)
-                if values.next().is_none() && printable && (1..=255).contains(&bytes.len()) =>
-            {
-                Ok(Self {
-                    key: Some(text.to_owned()),
-                    operation,
-                })
+            Ok(text) if values.next().is_none() && printable && (1..=255).contains(&bytes.len()) => {
+                Ok(Self { key: Some(text.to_owned()), operation })
             }
             _ => Err(Failure::new(Kind::InvalidIdempotencyKey)),
         }
@@ -84,35 +71,17 @@ mod tests {
     #[tokio::test]
     async fn one_short_printable_value_is_taken() {
         assert_eq!(read(&[]).await.expect("none").key, None);
-        assert_eq!(
-            read(&[b"a b-1"]).await.expect("good").key.as_deref(),
-            Some("a b-1")
-        );
+        assert_eq!(read(&[b"a b-1"]).await.expect("good").key.as_deref(), Some("a b-1"));
         assert!(read(&[&[b'x'; 255]]).await.is_ok());
-        for bad in [
-            &[&b""[..]][..],
-            &[&[b'x'; 256]],
-            &[b"a", b"a"],
-            &[b"\xc3\xa9"],
-            &[b"a\tb"],
-        ] {
+        for bad in [&[&b""[..]][..], &[&[b'x'; 256]], &[b"a", b"a"], &[b"\xc3\xa9"], &[b"a\tb"]] {
             assert!(read(bad).await.is_err(), "{bad:?}");
         }
     }
 
     #[tokio::test]
     async fn another_body_is_another_request() {
-        let render = |(): &()| StoredAnswer {
-            status: 200,
-            body: String::new(),
-            refills: Vec::new(),
-        };
-        let of = |repeatable: Repeatable, bytes: &[u8]| {
-            repeatable
-                .of("t", bytes, &render)
-                .expect("a key")
-                .fingerprint
-        };
+        let render = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
+        let of = |repeatable: Repeatable, bytes: &[u8]| repeatable.of("t", bytes, &render).expect("a key").fingerprint;
         let first = read(&[b"k"]).await.expect("good");
         assert_eq!(of(first.clone(), b"{}"), of(first.clone(), b"{}"));
         assert_ne!(of(first.clone(), b"{}"), of(first, b"{ }"));

@@ -26,11 +26,7 @@ impl Language {
     pub fn of(headers: &HeaderMap) -> Self {
         let mut english = Wish::default();
         let mut french = Wish::default();
-        for value in headers
-            .get_all(ACCEPT_LANGUAGE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-        {
+        for value in headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok()) {
             // No browser lists more; the bound keeps a hostile header cheap.
             for range in value.split(',').take(64) {
                 let (tag, weight) = parse_range(range);
@@ -45,11 +41,7 @@ impl Language {
                 }
             }
         }
-        if french.weight() > english.weight() {
-            Self::French
-        } else {
-            Self::English
-        }
+        if french.weight() > english.weight() { Self::French } else { Self::English }
     }
 }
 
@@ -78,9 +70,8 @@ impl Wish {
 fn parse_range(range: &str) -> (&str, u16) {
     let mut parts = range.split(';');
     let tag = parts.next().unwrap_or_default().trim();
-    let weight = parts
-        .find_map(|part| part.trim().strip_prefix("q="))
-        .map_or(1_000, |text| parse_weight(text).unwrap_or(0));
+    let weight =
+        parts.find_map(|part| part.trim().strip_prefix("q=")).map_or(1_000, |text| parse_weight(text).unwrap_or(0));
     (tag, weight)
 }
 

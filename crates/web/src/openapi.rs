@@ -1,11 +1,7 @@
 //! What the OpenAPI document says beside its routes.
 
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme,
-};
-use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
-};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response};
 use utoipa::openapi::{ContentBuilder, ResponseBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -13,30 +9,20 @@ use crate::dialect::{CodatErrorBody, PaylineErrorBody, ProblemBody};
 
 /// The document without its routes, which the router adds.
 pub fn base() -> OpenApi {
-    let header = |name: &str, text: &str| {
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, text)))
-    };
+    let header =
+        |name: &str, text: &str| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, text)));
     let bearer = |text: &str| {
-        SecurityScheme::Http(
-            HttpBuilder::new()
-                .scheme(HttpAuthScheme::Bearer)
-                .description(Some(text))
-                .build(),
-        )
+        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build())
     };
     let basic = || {
         let mut scheme = Http::new(HttpAuthScheme::Basic);
-        scheme.description = Some(
-            "`base64(ID:KEY)` with the business id, `base64(KEY:)`, or `base64(KEY)` without a colon".to_owned(),
-        );
+        scheme.description =
+            Some("`base64(ID:KEY)` with the business id, `base64(KEY:)`, or `base64(KEY)` without a colon".to_owned());
         SecurityScheme::Http(scheme)
     };
     let components = ComponentsBuilder::new()
         .security_scheme("apikey", header("apikey", "An API key of a business"))
-        .security_scheme(
-            "businessid",
-            header("businessid", "The id of the business, beside its key"),
-        )
+        .security_scheme("businessid", header("businessid", "The id of the business, beside its key"))
         .security_scheme("x-api-key", header("x-api-key", "An API key of a business"))
         .security_scheme("bearer", bearer("An API key of a business"))
         .security_scheme("basic", basic())
@@ -62,14 +48,8 @@ pub fn base() -> OpenApi {
 fn error_schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
     let mut schemas = vec![
         (ProblemBody::name().into_owned(), ProblemBody::schema()),
-        (
-            CodatErrorBody::name().into_owned(),
-            CodatErrorBody::schema(),
-        ),
-        (
-            PaylineErrorBody::name().into_owned(),
-            PaylineErrorBody::schema(),
-        ),
+        (CodatErrorBody::name().into_owned(), CodatErrorBody::schema()),
+        (PaylineErrorBody::name().into_owned(), PaylineErrorBody::schema()),
     ];
     ProblemBody::schemas(&mut schemas);
     CodatErrorBody::schemas(&mut schemas);
@@ -84,15 +64,8 @@ fn error_response(path: &str, description: &str) -> RefOr<Response> {
         crate::dialect::Dialect::Codat => ("application/json", CodatErrorBody::name()),
         crate::dialect::Dialect::Payline => ("application/json", PaylineErrorBody::name()),
     };
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(schema)))
-        .build();
-    RefOr::T(
-        ResponseBuilder::new()
-            .description(description)
-            .content(media_type, content)
-            .build(),
-    )
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(media_type, content).build())
 }
 
 /// The statuses that any route with a credential may answer, and what they mean.
@@ -105,35 +78,21 @@ const ERRORS: [(&str, &str); 9] = [
     ("413", "The body is too large"),
     ("415", "The body's media type is not accepted"),
     ("422", "A value makes no sense"),
-    (
-        "503",
-        "Overload, or a fact that cannot be proven right now; see Retry-After",
-    ),
+    ("503", "Overload, or a fact that cannot be proven right now; see Retry-After"),
 ];
 
 /// Adds the error answers to every operation that asks for a credential, each in its own dialect.
 pub fn with_errors(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         let takes_body = [&item.post, &item.patch].into_iter().any(Option::is_some);
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.patch,
-            &mut item.delete,
-        ];
-        for operation in operations
-            .into_iter()
-            .flatten()
-            .filter(|operation| operation.security.is_some())
-        {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten().filter(|operation| operation.security.is_some()) {
             for (status, description) in ERRORS {
                 if !takes_body && matches!(status, "413" | "415" | "422") {
                     continue;
                 }
                 let responses = &mut operation.responses.responses;
-                responses
-                    .entry(status.to_owned())
-                    .or_insert_with(|| error_response(path, description));
+                responses.entry(status.to_owned()).or_insert_with(|| error_response(path, description));
             }
         }
     }

@@ -23,16 +23,9 @@ use crate::problem::{Failure, Kind};
     )
 )]
 #[expect(clippy::needless_pass_by_value, reason = "extractors give values")]
-pub(crate) fn problem(
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-) -> Ready<Result<Page, Failure>> {
+pub(crate) fn problem(Path(slug): Path<String>, headers: HeaderMap) -> Ready<Result<Page, Failure>> {
     let language = Language::of(&headers);
-    ready(
-        Kind::find(&slug)
-            .map(|kind| page(kind, language))
-            .ok_or_else(|| Failure::new(Kind::NotFound)),
-    )
+    ready(Kind::find(&slug).map(|kind| page(kind, language)).ok_or_else(|| Failure::new(Kind::NotFound)))
 }
 
 /// A short text in one of the two languages.
@@ -46,11 +39,5 @@ fn page(kind: Kind, language: Language) -> Page {
         kind.code(),
         kind.status().as_u16()
     );
-    (
-        [
-            (CONTENT_TYPE, "text/plain; charset=utf-8"),
-            (CONTENT_LANGUAGE, language.tag()),
-        ],
-        text,
-    )
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONTENT_LANGUAGE, language.tag())], text)
 }

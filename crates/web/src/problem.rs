@@ -315,18 +315,12 @@ pub struct FieldError {
 impl FieldError {
     /// Something about a member of the body.
     pub fn body(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            place: Place::Body(pointer.into()),
-            detail: detail.into(),
-        }
+        Self { place: Place::Body(pointer.into()), detail: detail.into() }
     }
 
     /// Something about a parameter of the query.
     pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            place: Place::Parameter(name.into()),
-            detail: detail.into(),
-        }
+        Self { place: Place::Parameter(name.into()), detail: detail.into() }
     }
 }
 
@@ -350,19 +344,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: Kind) -> Self {
-        let retry_after = matches!(
-            kind.status(),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        )
-        .then_some(RETRY_AFTER);
-        Self(Box::new(Inner {
-            kind,
-            detail: None,
-            errors: Vec::new(),
-            scope: None,
-            retry_after,
-            cause: None,
-        }))
+        let retry_after = matches!(kind.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+            .then_some(RETRY_AFTER);
+        Self(Box::new(Inner { kind, detail: None, errors: Vec::new(), scope: None, retry_after, cause: None }))
     }
 
     /// Says more than the kind does. Never holds what was sent.
@@ -407,10 +391,7 @@ impl Failure {
 
     /// What it says of this case.
     pub fn detail(&self, language: Language) -> &str {
-        self.0
-            .detail
-            .as_deref()
-            .unwrap_or_else(|| self.0.kind.advice(language))
+        self.0.detail.as_deref().unwrap_or_else(|| self.0.kind.advice(language))
     }
 
     /// What is wrong, place by place.
@@ -425,21 +406,13 @@ impl Failure {
 
     /// When to come back, in whole seconds, at least one.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.0.retry_after.map(|after| {
-            after
-                .as_millis()
-                .div_ceil(1_000)
-                .max(1)
-                .try_into()
-                .unwrap_or(u64::MAX)
-        })
+        self.0.retry_after.map(|after| after.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX))
     }
 
     /// The cause and the causes behind it, for the log.
     pub fn cause_chain(&self) -> Option<String> {
         let mut text = String::new();
-        let mut next: Option<&(dyn Error + 'static)> =
-            self.0.cause.as_deref().map(|cause| cause as _);
+        let mut next: Option<&(dyn Error + 'static)> = self.0.cause.as_deref().map(|cause| cause as _);
         while let Some(cause) = next {
             if !text.is_empty() {
                 text.push_str(": ");
@@ -496,9 +469,7 @@ impl From<ServiceError> for Failure {
             ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope)) => {
                 Self::new(Kind::BeyondOwnRights).with_scope(scope.as_str())
             }
-            ServiceError::BeyondOwnRights(BeyondOwnRights::Life) => {
-                Self::new(Kind::BeyondOwnRights)
-            }
+            ServiceError::BeyondOwnRights(BeyondOwnRights::Life) => Self::new(Kind::BeyondOwnRights),
             ServiceError::NotAllowedByProfile(_) => Self::new(Kind::NotAllowedByProfile),
             ServiceError::ValueNotReadable => Self::new(Kind::ValueNotReadable),
             ServiceError::KeyLimitReached(_) => Self::new(Kind::KeyLimitReached),
@@ -513,9 +484,7 @@ impl From<ServiceError> for Failure {
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
             ServiceError::Store(_) => Self::new(Kind::Unavailable).with_cause(error),
-            ServiceError::Secrets(_) | ServiceError::Sealed(_) => {
-                Self::new(Kind::Internal).with_cause(error)
-            }
+            ServiceError::Secrets(_) | ServiceError::Sealed(_) => Self::new(Kind::Internal).with_cause(error),
         }
     }
 }
@@ -560,16 +529,12 @@ impl Faults {
 
     /// The value, or a note that it cannot be read.
     pub fn read<T, E: ToString>(&mut self, pointer: &str, value: Result<T, E>) -> Option<T> {
-        value
-            .map_err(|error| self.unreadable(pointer, error.to_string()))
-            .ok()
+        value.map_err(|error| self.unreadable(pointer, error.to_string())).ok()
     }
 
     /// The value, or a note that it makes no sense.
     pub fn accept<T, E: ToString>(&mut self, pointer: &str, value: Result<T, E>) -> Option<T> {
-        value
-            .map_err(|error| self.senseless(pointer, error.to_string()))
-            .ok()
+        value.map_err(|error| self.senseless(pointer, error.to_string())).ok()
     }
 
     /// The failure, if anything was wrong.
@@ -577,11 +542,7 @@ impl Faults {
         if self.errors.is_empty() {
             return Ok(());
         }
-        let kind = if self.unreadable {
-            Kind::InvalidBody
-        } else {
-            Kind::InvalidValue
-        };
+        let kind = if self.unreadable { Kind::InvalidBody } else { Kind::InvalidValue };
         Err(Failure::new(kind).with_errors(self.errors))
     }
 }
@@ -597,12 +558,7 @@ mod tests {
         let codes: HashSet<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
         assert_eq!(codes.len(), Kind::ALL.len());
         for kind in Kind::ALL {
-            assert!(
-                kind.code()
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-                "{kind:?}"
-            );
+            assert!(kind.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{kind:?}");
             assert_eq!(Kind::find(&kind.slug()), Some(*kind));
         }
     }
@@ -612,11 +568,7 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems");
         let mut pages: HashSet<String> = HashSet::new();
         for entry in std::fs::read_dir(&folder).expect("the pages of the documentation") {
-            let name = entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("a plain name");
+            let name = entry.expect("an entry").file_name().into_string().expect("a plain name");
             pages.insert(name.trim_end_matches(".md").to_owned());
         }
         let kinds: HashSet<String> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
@@ -649,11 +601,7 @@ mod tests {
                 Disclosure::Limited => 429,
             };
             assert_eq!(kind.status().as_u16(), expected, "{code}");
-            assert_eq!(
-                kind == Kind::Unauthorized,
-                reason.disclosure() == Disclosure::Generic,
-                "{code}"
-            );
+            assert_eq!(kind == Kind::Unauthorized, reason.disclosure() == Disclosure::Generic, "{code}");
         }
     }
 

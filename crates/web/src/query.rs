@@ -17,36 +17,24 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let Pairs(pairs) = Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| Failure::new(Kind::InvalidQuery))?;
+        let Pairs(pairs) =
+            Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|_| Failure::new(Kind::InvalidQuery))?;
         let mut names = HashSet::new();
         if pairs.iter().any(|(name, _)| !names.insert(name.as_str())) {
             return Err(Failure::new(Kind::InvalidQuery).with_detail("A parameter is given twice."));
         }
-        Pairs::<T>::try_from_uri(&parts.uri)
-            .map(|Pairs(value)| Self(value))
-            .map_err(|rejection| {
-                // The message names the unknown parameter, then the known ones; only the latter are ours to repeat.
-                let text = rejection.body_text();
-                let known = text
-                    .rsplit_once(", expected ")
-                    .map_or("none", |(_, known)| known);
-                Failure::new(Kind::InvalidQuery)
-                    .with_detail(format!("A parameter is not known here; known: {known}."))
-            })
+        Pairs::<T>::try_from_uri(&parts.uri).map(|Pairs(value)| Self(value)).map_err(|rejection| {
+            // The message names the unknown parameter, then the known ones; only the latter are ours to repeat.
+            let text = rejection.body_text();
+            let known = text.rsplit_once(", expected ").map_or("none", |(_, known)| known);
+            Failure::new(Kind::InvalidQuery).with_detail(format!("A parameter is not known here; known: {known}."))
+        })
     }
 }
 
 /// The value of one parameter, if it is given.
-pub fn parameter<T: FromStr<Err: ToString>>(
-    name: &str,
-    text: Option<&str>,
-) -> Result<Option<T>, Failure> {
-    text.map(|text| {
-        text.parse()
-            .map_err(|error: T::Err| refused(name, error.to_string()))
-    })
-    .transpose()
+pub fn parameter<T: FromStr<Err: ToString>>(name: &str, text: Option<&str>) -> Result<Option<T>, Failure> {
+    text.map(|text| text.parse().map_err(|error: T::Err| refused(name, error.to_string()))).transpose()
 }
 
 /// A parameter that cannot be used.
@@ -68,30 +56,17 @@ mod tests {
     }
 
     async fn read(uri: &str) -> Result<Sample, Failure> {
-        let (mut parts, ()) = http::Request::builder()
-            .uri(uri)
-            .body(())
-            .expect("a request")
-            .into_parts();
-        Query::from_request_parts(&mut parts, &())
-            .await
-            .map(|Query(sample)| sample)
+        let (mut parts, ()) = http::Request::builder().uri(uri).body(()).expect("a request").into_parts();
+        Query::from_request_parts(&mut parts, &()).await.map(|Query(sample)| sample)
     }
 
     #[tokio::test]
     async fn parameters_are_known_and_given_once() {
         let good = read("/x?limit=5&q=a%20b").await.expect("good");
-        assert_eq!(
-            (good.limit.as_deref(), good.q.as_deref()),
-            (Some("5"), Some("a b"))
-        );
+        assert_eq!((good.limit.as_deref(), good.q.as_deref()), (Some("5"), Some("a b")));
         assert!(read("/x").await.expect("good").limit.is_none());
         for bad in ["/x?limit=1&limit=1", "/x?other=1"] {
-            assert_eq!(
-                read(bad).await.expect_err("refused").kind(),
-                Kind::InvalidQuery,
-                "{bad}"
-            );
+            assert_eq!(read(bad).await.expect_err("refused").kind(), Kind::InvalidQuery, "{bad}");
         }
         assert_eq!(parameter::<u8>("limit", Some("5")).expect("good"), Some(5));
         assert!(parameter::<u8>("limit", Some("x")).is_err());

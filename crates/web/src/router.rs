@@ -22,14 +22,9 @@ fn system_routes() -> OpenApiRouter<Document> {
 }
 
 /// The document as text: pretty, in a stable order, with a line break at its end.
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "a document of our own types has a JSON form"
-)]
+#[expect(clippy::missing_panics_doc, reason = "a document of our own types has a JSON form")]
 pub fn document_text(document: &OpenApi) -> String {
-    let mut text = document
-        .to_pretty_json()
-        .expect("a document of our own types has a JSON form");
+    let mut text = document.to_pretty_json().expect("a document of our own types has a JSON form");
     text.push('\n');
     text
 }
@@ -68,18 +63,11 @@ mod tests {
     use crate::connection::ProxyTrust;
 
     async fn get(path: &str) -> (StatusCode, String) {
-        let edge = Edge::new(ProxyTrust::default(), Brand::default(), false, || {
-            RequestId::from_random([1; 16])
-        });
+        let edge = Edge::new(ProxyTrust::default(), Brand::default(), false, || RequestId::from_random([1; 16]));
         let request = Request::get(path).body(Body::empty()).expect("a request");
         let response = router(edge).oneshot(request).await.expect("infallible");
         let status = response.status();
-        let bytes = response
-            .into_body()
-            .collect()
-            .await
-            .expect("a body")
-            .to_bytes();
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         (status, String::from_utf8(bytes.to_vec()).expect("text"))
     }
 

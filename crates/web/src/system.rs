@@ -43,13 +43,7 @@ pub(crate) fn openapi_json(State(document): State<Document>) -> Ready<Response> 
 
 /// The metrics as Prometheus reads them, open to whoever reaches the listener.
 pub(crate) fn metrics() -> Ready<Response> {
-    ready(
-        (
-            [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-            telemetry::render(),
-        )
-            .into_response(),
-    )
+    ready(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render()).into_response())
 }
 
 /// `/metrics` alone, for a listener of its own that only the operator's network reaches.

@@ -5,15 +5,10 @@ use std::sync::OnceLock;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Upper bounds of the duration buckets, in seconds.
-const BUCKETS: [f64; 12] = [
-    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-];
+const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// Where the process's metrics are kept. A process has one recorder, so that repeated calls share it.
-#[expect(
-    clippy::missing_panics_doc,
-    reason = "the list of buckets is not empty"
-)]
+#[expect(clippy::missing_panics_doc, reason = "the list of buckets is not empty")]
 pub fn recorder() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
@@ -31,10 +26,7 @@ pub fn recorder() -> &'static PrometheusHandle {
 }
 
 fn describe() {
-    metrics::describe_counter!(
-        "trousseau_http_requests_total",
-        "Requests answered, by method, route and status."
-    );
+    metrics::describe_counter!("trousseau_http_requests_total", "Requests answered, by method, route and status.");
     metrics::describe_histogram!(
         "trousseau_http_request_duration_seconds",
         "Time from a request's headers to its answer."

@@ -37,8 +37,6 @@ const KNOWN: &[(&str, Kind)] = &[
     ("tls.cert", Kind::Text),
     ("tls.key", Kind::Text),
     ("metrics.listen", Kind::Text),
-    ("retention.refusals_days", Kind::Integer),
-    ("retention.idempotency_hours", Kind::Integer),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("limits.connections", Kind::Integer),
@@ -97,38 +95,25 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    pub(super) fn read(
-        flags: &Flags,
-        env: impl Iterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, SettingsError> {
+    pub(super) fn read(flags: &Flags, env: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, SettingsError> {
         let mut variables = BTreeMap::new();
         for (name, value) in env {
-            let Some(name) = name
-                .to_str()
-                .filter(|name| name.starts_with(PREFIX))
-                .map(str::to_owned)
-            else {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned) else {
                 continue;
             };
             if name.starts_with(RESERVED_FOR_TESTS) {
                 continue;
             }
-            let value = value.into_string().map_err(|_| SettingsError::Malformed {
-                place: name.clone(),
-                message: "is not UTF-8".to_owned(),
-            })?;
+            let value = value
+                .into_string()
+                .map_err(|_| SettingsError::Malformed { place: name.clone(), message: "is not UTF-8".to_owned() })?;
             variables.insert(name, value);
         }
         let mut layers = Self::default();
-        let named = flags
-            .config
-            .clone()
-            .or_else(|| variables.get("TROUSSEAU_CONFIG").map(PathBuf::from));
+        let named = flags.config.clone().or_else(|| variables.get("TROUSSEAU_CONFIG").map(PathBuf::from));
         match named {
             Some(path) => layers.read_file(&path)?,
-            None if Path::new(DEFAULT_FILE).is_file() => {
-                layers.read_file(Path::new(DEFAULT_FILE))?
-            }
+            None if Path::new(DEFAULT_FILE).is_file() => layers.read_file(Path::new(DEFAULT_FILE))?,
             None => {}
         }
         layers.lay_variables(&variables)?;
@@ -141,19 +126,12 @@ impl Layers {
     }
 
     fn read_file(&mut self, path: &Path) -> Result<(), SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Unreadable {
-            path: path.to_owned(),
-            cause,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| SettingsError::Unreadable { path: path.to_owned(), cause })?;
         let malformed = |error: &toml::de::Error| {
             // The library would print the line itself, which may hold a password.
-            let line = error.span().map_or(1, |span| {
-                1 + text
-                    .bytes()
-                    .take(span.start)
-                    .filter(|byte| *byte == b'\n')
-                    .count()
-            });
+            let line =
+                error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
             SettingsError::Malformed {
                 place: format!("{}, line {line}", path.display()),
                 message: error.message().to_owned(),
@@ -178,18 +156,11 @@ impl Layers {
             let path = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             let kind = match KNOWN.iter().find(|(known, _)| *known == path) {
                 Some((_, kind)) => *kind,
-                None if path
-                    .strip_prefix("profiles.")
-                    .is_some_and(|rest| rest.contains('.')) =>
-                {
-                    Kind::Toml
-                }
+                None if path.strip_prefix("profiles.").is_some_and(|rest| rest.contains('.')) => Kind::Toml,
                 None => return Err(SettingsError::UnknownVariable(name.clone())),
             };
-            let value = value_of(kind, text).map_err(|message| SettingsError::Malformed {
-                place: name.clone(),
-                message,
-            })?;
+            let value =
+                value_of(kind, text).map_err(|message| SettingsError::Malformed { place: name.clone(), message })?;
             layer.put(&path, value, Source::Variable(name.clone()));
         }
         self.lay(layer, "the environment")
@@ -200,11 +171,7 @@ impl Layers {
         for (one, other) in EITHER {
             let (has_one, has_other) = (layer.has(one), layer.has(other));
             if has_one && has_other {
-                return Err(SettingsError::Both {
-                    source_of: name.to_owned(),
-                    one,
-                    other,
-                });
+                return Err(SettingsError::Both { source_of: name.to_owned(), one, other });
             }
             if has_one || has_other {
                 for lower in [one, other] {
@@ -282,17 +249,11 @@ fn insert(table: &mut Table, path: &str, value: Value) {
             table.insert(path.to_owned(), value);
         }
         Some((first, rest)) => {
-            let inner = table
-                .entry(first.to_owned())
-                .or_insert_with(|| Value::Table(Table::new()));
+            let inner = table.entry(first.to_owned()).or_insert_with(|| Value::Table(Table::new()));
             if !inner.is_table() {
                 *inner = Value::Table(Table::new());
             }
-            insert(
-                inner.as_table_mut().expect("made a table above"),
-                rest,
-                value,
-            );
+            insert(inner.as_table_mut().expect("made a table above"), rest, value);
         }
     }
 }
@@ -300,10 +261,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
 fn value_of(kind: Kind, text: &str) -> Result<Value, String> {
     match kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
-        Kind::Integer => text
-            .parse()
-            .map(Value::Integer)
-            .map_err(|_| "is not a whole number".to_owned()),
+        Kind::Integer => text.parse().map(Value::Integer).map_err(|_| "is not a whole number".to_owned()),
         Kind::Texts if text.trim_start().starts_with('[') => toml_value(text),
         Kind::Texts => Ok(Value::Array(
             text.split(',')
@@ -319,15 +277,9 @@ fn value_of(kind: Kind, text: &str) -> Result<Value, String> {
 /// A value in TOML; a bare word counts as text.
 fn toml_value(text: &str) -> Result<Value, String> {
     match toml::from_str::<Table>(&format!("value = {text}")) {
-        Ok(mut table) if table.len() == 1 => table
-            .remove("value")
-            .ok_or_else(|| "is not a TOML value".to_owned()),
+        Ok(mut table) if table.len() == 1 => table.remove("value").ok_or_else(|| "is not a TOML value".to_owned()),
         Ok(_) => Err("is not a TOML value".to_owned()),
-        Err(_)
-            if text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) =>
-        {
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) => {
             Ok(Value::String(text.to_owned()))
         }
         Err(error) => Err(format!("is not a TOML value: {}", error.message())),

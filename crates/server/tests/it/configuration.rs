@@ -17,31 +17,15 @@ fn the_file_yields_to_the_environment_and_both_to_flags() {
     )
     .expect("written");
     let check = place.run(&["config", "check", "--json"]);
-    assert_eq!(
-        setting(&check, "data_dir"),
-        ("from-file".to_owned(), "trousseau.toml".to_owned())
-    );
+    assert_eq!(setting(&check, "data_dir"), ("from-file".to_owned(), "trousseau.toml".to_owned()));
     let mut command = place.command(&["config", "check", "--json"]);
-    command
-        .env("TROUSSEAU_DATA_DIR", "from-variable")
-        .env("TROUSSEAU_LOG__LEVEL", "debug");
+    command.env("TROUSSEAU_DATA_DIR", "from-variable").env("TROUSSEAU_LOG__LEVEL", "debug");
     let check = Ended::of(command.output().expect("runs"));
-    assert_eq!(
-        setting(&check, "data_dir"),
-        ("from-variable".to_owned(), "TROUSSEAU_DATA_DIR".to_owned())
-    );
+    assert_eq!(setting(&check, "data_dir"), ("from-variable".to_owned(), "TROUSSEAU_DATA_DIR".to_owned()));
     assert_eq!(setting(&check, "log.level").0, "debug");
     assert_eq!(setting(&check, "brand").0, "Atelier");
-    let check = Ended::of(
-        command
-            .args(["--data-dir", "from-flag"])
-            .output()
-            .expect("runs"),
-    );
-    assert_eq!(
-        setting(&check, "data_dir"),
-        ("from-flag".to_owned(), "--data-dir".to_owned())
-    );
+    let check = Ended::of(command.args(["--data-dir", "from-flag"]).output().expect("runs"));
+    assert_eq!(setting(&check, "data_dir"), ("from-flag".to_owned(), "--data-dir".to_owned()));
     assert_eq!(setting(&check, "key_file").0, "from-flag/keys.toml");
 }
 
@@ -50,10 +34,7 @@ fn unknown_names_are_refused_everywhere() {
     let place = Place::new();
     for (text, told) in [
         ("lisen = \"127.0.0.1:1\"", "line 1: unknown field `lisen`"),
-        (
-            "\n[tls]\ncert = \"a\"\nkye = \"b\"",
-            "line 4: unknown field `kye`",
-        ),
+        ("\n[tls]\ncert = \"a\"\nkye = \"b\"", "line 4: unknown field `kye`"),
         ("[profiles.mine]\nsecret = 1", "trousseau.toml"),
         ("listen = ", "line 1"),
     ] {
@@ -65,21 +46,10 @@ fn unknown_names_are_refused_everywhere() {
         }
     }
     std::fs::remove_file(place.path().join("trousseau.toml")).expect("removed");
-    let ended = Ended::of(
-        place
-            .command(&["config", "check"])
-            .env("TROUSSEAU_LISEN", "x")
-            .output()
-            .expect("runs"),
-    );
+    let ended = Ended::of(place.command(&["config", "check"]).env("TROUSSEAU_LISEN", "x").output().expect("runs"));
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("TROUSSEAU_LISEN"), "{}", ended.err);
-    assert_eq!(
-        place
-            .run(&["config", "check", "--config", "nowhere.toml"])
-            .code,
-        Some(3)
-    );
+    assert_eq!(place.run(&["config", "check", "--config", "nowhere.toml"]).code, Some(3));
     assert_eq!(place.run(&["config", "chekc"]).code, Some(2));
 }
 
@@ -88,31 +58,15 @@ fn a_password_is_never_shown() {
     let place = Place::new();
     let address = "postgres://ann:correct-horse@db.example/keys";
     std::fs::write(place.path().join("address"), format!("{address}\n")).expect("written");
-    for (name, value) in [
-        ("TROUSSEAU_DATABASE", address),
-        ("TROUSSEAU_DATABASE_FILE", "address"),
-    ] {
-        let ended = Ended::of(
-            place
-                .command(&["config", "check"])
-                .env(name, value)
-                .output()
-                .expect("runs"),
-        );
+    for (name, value) in [("TROUSSEAU_DATABASE", address), ("TROUSSEAU_DATABASE_FILE", "address")] {
+        let ended = Ended::of(place.command(&["config", "check"]).env(name, value).output().expect("runs"));
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        assert!(
-            ended.out.contains("postgres://ann:***@db.example/keys"),
-            "{}",
-            ended.out
-        );
+        assert!(ended.out.contains("postgres://ann:***@db.example/keys"), "{}", ended.out);
         assert!(ended.out.contains(name), "{}", ended.out);
         assert!(!format!("{ended:?}").contains("correct-horse"));
     }
-    std::fs::write(
-        place.path().join("trousseau.toml"),
-        "database = \"postgres://ann:correct-horse@db\"\nlisten = 1\n",
-    )
-    .expect("written");
+    std::fs::write(place.path().join("trousseau.toml"), "database = \"postgres://ann:correct-horse@db\"\nlisten = 1\n")
+        .expect("written");
     assert!(!format!("{:?}", place.run(&["config", "check"])).contains("correct-horse"));
 }
 
@@ -123,12 +77,7 @@ fn documents_need_neither_configuration_nor_folder() {
     let document = place.run(&["openapi"]);
     assert_eq!(document.code, Some(0), "{}", document.err);
     assert!(document.out.starts_with('{') && document.out.ends_with("}\n"));
-    assert!(
-        place
-            .run(&["completions", "bash"])
-            .out
-            .contains("trousseau")
-    );
+    assert!(place.run(&["completions", "bash"]).out.contains("trousseau"));
     let left: Vec<_> = std::fs::read_dir(place.path()).expect("a folder").collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }

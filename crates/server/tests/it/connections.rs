@@ -15,14 +15,10 @@ fn a_header_section_that_takes_too_long_ends_without_an_answer() {
     let place = Place::new();
     let server = Server::start(&place, &[]);
     let mut stream = server.connect();
-    stream
-        .write_all(b"GET /livez HTTP/1.1\r\nhost: local")
-        .expect("sent");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: local").expect("sent");
     let mut answer = Vec::new();
     // The read itself gives up only after 30 s, the server after 10 s.
-    stream
-        .read_to_end(&mut answer)
-        .expect("closed, not stalled");
+    stream.read_to_end(&mut answer).expect("closed, not stalled");
     assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
     assert!(server.get("/livez", "").starts_with("HTTP/1.1 200"));
 }
@@ -33,24 +29,13 @@ fn headers_above_the_limits_are_refused_with_a_reason() {
     let server = Server::start(&place, &[]);
     let one = server.get("/livez", &format!("x-a: {}\r\n", "a".repeat(16 * 1024)));
     assert!(one.starts_with("HTTP/1.1 431"), "{one}");
-    assert!(
-        one.contains("application/problem+json") && one.contains("headers_too_large"),
-        "{one}"
-    );
-    let many: String = (0..70)
-        .map(|number| format!("x-{number}: {}\r\n", "a".repeat(1_000)))
-        .collect();
+    assert!(one.contains("application/problem+json") && one.contains("headers_too_large"), "{one}");
+    let many: String = (0..70).map(|number| format!("x-{number}: {}\r\n", "a".repeat(1_000))).collect();
     let all = server.get("/livez", &many);
-    assert!(
-        all.starts_with("HTTP/1.1 431") && all.contains("request_id"),
-        "{all}"
-    );
+    assert!(all.starts_with("HTTP/1.1 431") && all.contains("request_id"), "{all}");
     // Past what the server is willing to hold the answer has no body.
     let huge = server.get("/livez", &format!("x-a: {}\r\n", "a".repeat(400 * 1024)));
-    assert!(
-        huge.is_empty() || huge.starts_with("HTTP/1.1 431"),
-        "{huge}"
-    );
+    assert!(huge.is_empty() || huge.starts_with("HTTP/1.1 431"), "{huge}");
 }
 
 #[test]
@@ -59,13 +44,9 @@ fn a_running_request_ends_before_the_server_does() {
     let mut server = Server::start(&place, &[]);
     let mut idle = server.connect();
     let mut running = server.connect();
-    running
-        .write_all(b"POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{")
-        .expect("sent");
+    running.write_all(b"POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{").expect("sent");
     let mut answer = [0; 12];
-    running
-        .read_exact(&mut answer)
-        .expect("an answer to the head");
+    running.read_exact(&mut answer).expect("an answer to the head");
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0), "{}", server.log());
     let mut rest = Vec::new();
@@ -86,33 +67,20 @@ fn a_port_in_use_is_a_failure_of_the_network() {
 #[test]
 fn tls_ends_in_the_server() {
     let place = Place::new();
-    let (cert, key) = (
-        include_bytes!("localhost.cert.pem"),
-        include_bytes!("localhost.key.pem"),
-    );
+    let (cert, key) = (include_bytes!("localhost.cert.pem"), include_bytes!("localhost.key.pem"));
     std::fs::write(place.path().join("cert.pem"), cert).expect("written");
     std::fs::write(place.path().join("key.pem"), key).expect("written");
     let server = Server::start(&place, &["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(cert).expect("a certificate"))
-        .expect("a root");
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    roots.add(CertificateDer::from_pem_slice(cert).expect("a certificate")).expect("a root");
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");
     let mut stream = StreamOwned::new(session, server.connect());
-    stream
-        .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-        .expect("sent");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("sent");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    assert!(
-        answer.starts_with(b"HTTP/1.1 200"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     // Plain HTTP on that port gets nothing that could be taken for an answer.
     assert!(!server.get("/livez", "").contains("200"));
     let half = place.run(&["serve", "--tls-cert", "cert.pem"]);
@@ -122,27 +90,14 @@ fn tls_ends_in_the_server() {
 #[test]
 fn metrics_have_a_listener_of_their_own() {
     let place = Place::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|free| free.local_addr())
-        .expect("a free port");
-    std::fs::write(
-        place.path().join("trousseau.toml"),
-        format!("[metrics]\nlisten = \"{port}\"\n"),
-    )
-    .expect("written");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    std::fs::write(place.path().join("trousseau.toml"), format!("[metrics]\nlisten = \"{port}\"\n")).expect("written");
     let mut server = Server::start(&place, &[]);
     assert!(server.get("/livez", "").starts_with("HTTP/1.1 200"));
     let api = server.address;
     server.address = port;
     let metrics = server.get("/metrics", "");
-    assert!(
-        metrics.starts_with("HTTP/1.1 200") && metrics.contains("trousseau_http_requests_total"),
-        "{metrics}"
-    );
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("trousseau_http_requests_total"), "{metrics}");
     server.address = api;
-    assert!(
-        !server
-            .get("/metrics", "")
-            .contains("trousseau_http_requests_total")
-    );
+    assert!(!server.get("/metrics", "").contains("trousseau_http_requests_total"));
 }

@@ -18,10 +18,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            database: None,
-        }
+        Self { folder: tempfile::tempdir().expect("a folder"), database: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -31,15 +28,9 @@ impl Place {
     /// The executable in this folder, in an environment without settings.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trousseau"));
-        command
-            .current_dir(self.path())
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("TROUSSEAU_"))
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("TROUSSEAU_")) {
                 command.env_remove(name);
             }
         }
@@ -50,11 +41,7 @@ impl Place {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::of(
-            self.command(arguments)
-                .output()
-                .expect("the executable runs"),
-        )
+        Ended::of(self.command(arguments).output().expect("the executable runs"))
     }
 }
 
@@ -99,11 +86,7 @@ impl Server {
             let mut line = String::new();
             let read = lines.read_line(&mut line).expect("a line of the log");
             log.lock().expect("not poisoned").push_str(&line);
-            assert!(
-                read > 0,
-                "the server ended: {}",
-                log.lock().expect("not poisoned")
-            );
+            assert!(read > 0, "the server ended: {}", log.lock().expect("not poisoned"));
             if let Some(address) = listening_on(&line) {
                 break address;
             }
@@ -116,11 +99,7 @@ impl Server {
                 log.push('\n');
             }
         });
-        Self {
-            child,
-            address,
-            log,
-        }
+        Self { child, address, log }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -128,8 +107,7 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid =
-            Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")).expect("not zero");
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id")).expect("not zero");
         kill_process(pid, signal).expect("the signal is sent");
     }
 
@@ -140,9 +118,7 @@ impl Server {
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the server listens");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         stream
     }
 
@@ -159,8 +135,7 @@ impl Server {
     /// A GET on a connection of its own.
     pub(crate) fn get(&self, path: &str, headers: &str) -> String {
         self.exchange(
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
-                .as_bytes(),
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n").as_bytes(),
         )
     }
 }

@@ -24,46 +24,14 @@ async fn fill(store: &Store) -> Tenant {
     let mine = tenant("b1");
     let named = |text: &str| Some(text.parse().expect("a good name"));
     let keys = [
-        KeyRow {
-            name: named("zebra"),
-            ..key(&mine, 1)
-        },
-        KeyRow {
-            name: named("Apple"),
-            kind: KeyKind::Checkout,
-            valid_from: at(5),
-            ..key(&mine, 2)
-        },
-        KeyRow {
-            name: None,
-            valid_from: at(20),
-            ..key(&mine, 3)
-        },
-        KeyRow {
-            name: named("100% _sure_!"),
-            valid_until: Some(at(10)),
-            ..key(&mine, 4)
-        },
-        KeyRow {
-            state: KeyState::Inactive,
-            valid_until: Some(at(30)),
-            last_three: "aBc".to_owned(),
-            ..key(&mine, 5)
-        },
-        KeyRow {
-            revoked_at: Some(at(1)),
-            revoked_by: Some(Actor::System),
-            ..key(&mine, 6)
-        },
-        KeyRow {
-            state: KeyState::Inactive,
-            valid_until: Some(at(2)),
-            ..key(&mine, 7)
-        },
-        KeyRow {
-            valid_from: at(5),
-            ..key(&mine, 8)
-        },
+        KeyRow { name: named("zebra"), ..key(&mine, 1) },
+        KeyRow { name: named("Apple"), kind: KeyKind::Checkout, valid_from: at(5), ..key(&mine, 2) },
+        KeyRow { name: None, valid_from: at(20), ..key(&mine, 3) },
+        KeyRow { name: named("100% _sure_!"), valid_until: Some(at(10)), ..key(&mine, 4) },
+        KeyRow { state: KeyState::Inactive, valid_until: Some(at(30)), last_three: "aBc".to_owned(), ..key(&mine, 5) },
+        KeyRow { revoked_at: Some(at(1)), revoked_by: Some(Actor::System), ..key(&mine, 6) },
+        KeyRow { state: KeyState::Inactive, valid_until: Some(at(2)), ..key(&mine, 7) },
+        KeyRow { valid_from: at(5), ..key(&mine, 8) },
         key(&live("b1"), 1),
         key(&tenant("b2"), 1),
     ];
@@ -71,23 +39,13 @@ async fn fill(store: &Store) -> Tenant {
         for (row, byte) in keys.iter().zip(1..) {
             add_key(tx, row, byte).await;
         }
-        tx.touch_keys(&[
-            (keys[0].id, at(3)),
-            (keys[4].id, at(4)),
-            (keys[7].id, at(4)),
-        ])
-        .await
-        .expect("touches");
+        tx.touch_keys(&[(keys[0].id, at(3)), (keys[4].id, at(4)), (keys[7].id, at(4))]).await.expect("touches");
     });
     mine
 }
 
 async fn numbers(store: &Store, mine: &Tenant, filter: &KeyFilter, order: KeyOrder) -> Vec<u32> {
-    let rows = store
-        .read()
-        .list_keys(mine, filter, order, at(10), None, 100)
-        .await
-        .expect("lists");
+    let rows = store.read().list_keys(mine, filter, order, at(10), None, 100).await.expect("lists");
     rows.iter().map(|row| row.number).collect()
 }
 

@@ -1,13 +1,8 @@
 use trousseau_store::testing::TestDatabase;
-use trousseau_store::{
-    Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines,
-};
+use trousseau_store::{Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines};
 
 fn only_check() -> StoreOptions {
-    StoreOptions {
-        migrate: false,
-        ..StoreOptions::default()
-    }
+    StoreOptions { migrate: false, ..StoreOptions::default() }
 }
 
 async fn schema_error(database: &TestDatabase) -> SchemaError {
@@ -87,29 +82,15 @@ both_engines! {
 
 #[tokio::test]
 async fn addresses_are_read_strictly() {
-    for bad in [
-        "",
-        "mysql://x",
-        "sqlite:",
-        "sqlite::memory:",
-        "/var/lib/x.db",
-        "sqlite:x?mode=rwc",
-    ] {
+    for bad in ["", "mysql://x", "sqlite:", "sqlite::memory:", "/var/lib/x.db", "sqlite:x?mode=rwc"] {
         match Store::open(bad, &StoreOptions::default()).await {
             Err(StoreError::Address(_)) => {}
             other => panic!("{bad}: {other:?}"),
         }
     }
-    let nobody = Store::open(
-        "postgres://nobody@127.0.0.1:1/none",
-        &StoreOptions::default(),
-    )
-    .await;
+    let nobody = Store::open("postgres://nobody@127.0.0.1:1/none", &StoreOptions::default()).await;
     match nobody {
-        Err(StoreError::Unavailable {
-            reason: Unavailability::Connection,
-            source: Some(_),
-        }) => {}
+        Err(StoreError::Unavailable { reason: Unavailability::Connection, source: Some(_) }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -117,22 +98,7 @@ async fn addresses_are_read_strictly() {
 #[tokio::test]
 async fn sqlite_commits_are_synced() {
     let database = TestDatabase::sqlite().await;
-    assert_eq!(
-        database
-            .texts("SELECT journal_mode FROM pragma_journal_mode")
-            .await,
-        ["wal"]
-    );
-    assert_eq!(
-        database
-            .texts("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous")
-            .await,
-        ["2"]
-    );
-    assert_eq!(
-        database
-            .texts("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys")
-            .await,
-        ["1"]
-    );
+    assert_eq!(database.texts("SELECT journal_mode FROM pragma_journal_mode").await, ["wal"]);
+    assert_eq!(database.texts("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await, ["2"]);
+    assert_eq!(database.texts("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys").await, ["1"]);
 }

@@ -55,10 +55,7 @@ async fn the_schemas_of_both_engines_agree() {
     let Some(server) = TestDatabase::postgres_server() else {
         return;
     };
-    let (sqlite, postgres) = (
-        TestDatabase::sqlite().await,
-        TestDatabase::postgres(&server).await,
-    );
+    let (sqlite, postgres) = (TestDatabase::sqlite().await, TestDatabase::postgres(&server).await);
     let questions = [
         ("columns", SQLITE_COLUMNS, POSTGRES_COLUMNS),
         ("indexes", SQLITE_INDEXES, POSTGRES_INDEXES),
@@ -75,10 +72,12 @@ async fn the_schemas_of_both_engines_agree() {
     }
     // Ids and words sort bytewise on both.
     let other_collation = postgres
-        .texts("SELECT attname::text FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid \
+        .texts(
+            "SELECT attname::text FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid \
                 JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_collation c ON c.oid = a.attcollation \
                 WHERE n.nspname = 'public' AND t.relkind = 'r' AND t.relname NOT LIKE '\\_sqlx%' \
-                AND c.collname <> 'C'")
+                AND c.collname <> 'C'",
+        )
         .await;
     assert!(other_collation.is_empty(), "{other_collation:?}");
 }

@@ -5,8 +5,7 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{AuditId, KeyId, RequestId};
 use trousseau_store::{
-    AuditRow, ChangeKind, Engine, IdempotencyRow, RefusalRow, SecretKind, SecretVersionRow,
-    both_engines,
+    AuditRow, ChangeKind, Engine, IdempotencyRow, RefusalRow, SecretKind, SecretVersionRow, both_engines,
 };
 
 use crate::samples::{at, business_id, commit, two_businesses};
@@ -185,23 +184,8 @@ async fn on_postgresql_a_second_transaction_hears_that_the_first_one_runs() {
     let mut first = database.store().begin().await.expect("begins");
     let mut second = database.store().begin().await.expect("begins");
     assert!(first.try_lock_idempotency("s", "k").await.expect("locks"));
-    assert!(
-        !second
-            .try_lock_idempotency("s", "k")
-            .await
-            .expect("is held")
-    );
-    assert!(
-        second
-            .try_lock_idempotency("s", "l")
-            .await
-            .expect("another key")
-    );
+    assert!(!second.try_lock_idempotency("s", "k").await.expect("is held"));
+    assert!(second.try_lock_idempotency("s", "l").await.expect("another key"));
     first.commit().await.expect("commits");
-    assert!(
-        second
-            .try_lock_idempotency("s", "k")
-            .await
-            .expect("is free")
-    );
+    assert!(second.try_lock_idempotency("s", "k").await.expect("is free"));
 }

@@ -60,9 +60,7 @@ pub(crate) fn key(tenant: &Tenant, number: u32) -> KeyRow {
         state: KeyState::Active,
         valid_from: at(0),
         valid_until: None,
-        scopes: ["payments:read".parse().expect("a good scope")]
-            .into_iter()
-            .collect(),
+        scopes: ["payments:read".parse().expect("a good scope")].into_iter().collect(),
         allowed_origins: vec!["https://shop.example".parse().expect("a good origin")],
         allowed_ips: vec!["203.0.113.0/24".parse().expect("a good range")],
         metadata: Metadata::default(),
@@ -92,15 +90,10 @@ pub(crate) fn version(key: &KeyRow, version: u32, byte: u8) -> VersionRow {
         ends_at: None,
         ended_by: None,
         created_at: at(0),
-        created_by: Actor::Operator {
-            user: "root".to_owned(),
-            actor: None,
-        },
+        created_by: Actor::Operator { user: "root".to_owned(), actor: None },
         origin: VersionOrigin::Generated,
-        sealed: (key.tenant.environment == Environment::Test).then(|| Sealed {
-            bytes: vec![1, 2, byte],
-            kek_version: 1,
-        }),
+        sealed: (key.tenant.environment == Environment::Test)
+            .then(|| Sealed { bytes: vec![1, 2, byte], kek_version: 1 }),
         live_readable: false,
     }
 }
@@ -119,19 +112,13 @@ pub(crate) use commit;
 
 pub(crate) async fn add_key(tx: &mut Tx, key: &KeyRow, byte: u8) {
     tx.insert_key(key).await.expect("inserts the key");
-    tx.insert_version(&version(key, 1, byte))
-        .await
-        .expect("inserts its version");
+    tx.insert_version(&version(key, 1, byte)).await.expect("inserts its version");
 }
 
 /// Two businesses, `b1` and `b2`.
 pub(crate) async fn two_businesses(store: &Store) {
     commit!(store, |tx| {
-        tx.insert_business(&business("b1", 1))
-            .await
-            .expect("inserts");
-        tx.insert_business(&business("b2", 2))
-            .await
-            .expect("inserts");
+        tx.insert_business(&business("b1", 1)).await.expect("inserts");
+        tx.insert_business(&business("b2", 2)).await.expect("inserts");
     });
 }

@@ -1,8 +1,6 @@
 use trousseau_domain::actor::Actor;
 use trousseau_domain::keys::KeyKind;
-use trousseau_store::{
-    KeyRow, Sealed, StoreError, UniqueRule, VersionCount, VersionOrigin, VersionRow, both_engines,
-};
+use trousseau_store::{KeyRow, Sealed, StoreError, UniqueRule, VersionCount, VersionOrigin, VersionRow, both_engines};
 
 use crate::samples::{add_key, at, commit, digest, key, live, tenant, two_businesses, version};
 

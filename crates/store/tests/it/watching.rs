@@ -33,10 +33,7 @@ async fn on_postgresql_a_killed_listener_heals_itself() {
     };
     let database = TestDatabase::postgres(&server).await;
     let mut watcher = database.store().watch();
-    watcher
-        .changed()
-        .await
-        .expect("the first call returns at once");
+    watcher.changed().await.expect("the first call returns at once");
     database
         .run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -49,12 +46,7 @@ async fn on_postgresql_a_killed_listener_heals_itself() {
     loop {
         match database.store().begin().await {
             Ok(mut tx) => {
-                if tx
-                    .append_change(ChangeKind::Secrets, None, None, at(1))
-                    .await
-                    .is_ok()
-                    && tx.commit().await.is_ok()
-                {
+                if tx.append_change(ChangeKind::Secrets, None, None, at(1)).await.is_ok() && tx.commit().await.is_ok() {
                     break;
                 }
             }
@@ -64,7 +56,5 @@ async fn on_postgresql_a_killed_listener_heals_itself() {
         assert!(failures < 20, "the pool never recovered");
     }
     let heard = async { while watcher.changed().await.is_err() {} };
-    tokio::time::timeout(Duration::from_secs(3), heard)
-        .await
-        .expect("heard in time");
+    tokio::time::timeout(Duration::from_secs(3), heard).await.expect("heard in time");
 }

@@ -56,12 +56,7 @@ pub(crate) struct ValidationItem<'a> {
     validator_name: &'static str,
 }
 
-pub(super) fn body(
-    failure: &Failure,
-    status: StatusCode,
-    language: Language,
-    request: RequestId,
-) -> Vec<u8> {
+pub(super) fn body(failure: &Failure, status: StatusCode, language: Language, request: RequestId) -> Vec<u8> {
     let kind = failure.kind();
     let errors: Vec<_> = failure
         .errors()
@@ -75,19 +70,13 @@ pub(super) fn body(
             }
         })
         .collect();
-    let transient = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
+    let transient = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     super::json(&ErrorMessage {
         status_code: status.as_u16(),
         service: "PublicApi",
         error: format!("{}. {}", kind.title(language), failure.detail(language)),
         correlation_id: request.to_string(),
-        validation: (!errors.is_empty()).then(|| Validation {
-            errors,
-            warnings: Vec::new(),
-        }),
+        validation: (!errors.is_empty()).then(|| Validation { errors, warnings: Vec::new() }),
         can_be_retried: if transient { "True" } else { "Unknown" },
         detailed_error_code: 0,
     })

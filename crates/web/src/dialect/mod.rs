@@ -30,8 +30,7 @@ pub enum Dialect {
 
 /// Whether `path` is `prefix` or lies below it.
 fn lies_under(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Dialect {
@@ -55,27 +54,12 @@ impl Dialect {
     }
 
     /// Writes the failure in this dialect.
-    pub fn render(
-        self,
-        failure: &Failure,
-        path: &str,
-        language: Language,
-        request: RequestId,
-    ) -> Response {
+    pub fn render(self, failure: &Failure, path: &str, language: Language, request: RequestId) -> Response {
         let status = self.status(failure.kind());
         let (media_type, body) = match self {
-            Self::V1 => (
-                "application/problem+json",
-                v1::body(failure, status, language, request),
-            ),
-            Self::Codat => (
-                "application/json",
-                codat::body(failure, status, language, request),
-            ),
-            Self::Payline => (
-                "application/json",
-                payline::body(failure, language, request),
-            ),
+            Self::V1 => ("application/problem+json", v1::body(failure, status, language, request)),
+            Self::Codat => ("application/json", codat::body(failure, status, language, request)),
+            Self::Payline => ("application/json", payline::body(failure, language, request)),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -84,17 +68,12 @@ impl Dialect {
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         if status == StatusCode::UNAUTHORIZED {
             // Browsers ask for a password where Basic is offered, so a page's routes offer Bearer alone.
-            let for_pages =
-                lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive");
+            let for_pages = lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive");
             if !for_pages {
-                let basic =
-                    HeaderValue::from_static("Basic realm=\"trousseau\", charset=\"UTF-8\"");
+                let basic = HeaderValue::from_static("Basic realm=\"trousseau\", charset=\"UTF-8\"");
                 headers.append(WWW_AUTHENTICATE, basic);
             }
-            headers.append(
-                WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"trousseau\""),
-            );
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"trousseau\""));
         }
         if let Some(seconds) = failure.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -131,19 +110,12 @@ mod tests {
     #[test]
     fn only_pages_are_spared_the_password_prompt() {
         let request = RequestId::from_random([7; 16]);
-        for (path, challenges) in [
-            ("/v1/whoami", 2),
-            ("/v1/checkout/alive", 2),
-            ("/v1/checkout/start", 1),
-            ("/apiKeys", 2),
-        ] {
+        for (path, challenges) in
+            [("/v1/whoami", 2), ("/v1/checkout/alive", 2), ("/v1/checkout/start", 1), ("/apiKeys", 2)]
+        {
             let failure = Failure::new(Kind::Unauthorized);
             let answer = Dialect::of_path(path).render(&failure, path, Language::English, request);
-            assert_eq!(
-                answer.headers().get_all(WWW_AUTHENTICATE).iter().count(),
-                challenges,
-                "{path}"
-            );
+            assert_eq!(answer.headers().get_all(WWW_AUTHENTICATE).iter().count(), challenges, "{path}");
         }
     }
 }

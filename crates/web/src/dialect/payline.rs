@@ -36,11 +36,5 @@ pub(super) fn body(failure: &Failure, language: Language, request: RequestId) ->
         detail.extend([" ", place.trim_start_matches('/'), ": ", &error.detail, "."]);
     }
     detail.extend([" (", &request.to_string(), ")"]);
-    super::json(&ErrorBody {
-        result: ResultObject {
-            title: "ERROR",
-            code: kind.code(),
-            detail,
-        },
-    })
+    super::json(&ErrorBody { result: ResultObject { title: "ERROR", code: kind.code(), detail } })
 }

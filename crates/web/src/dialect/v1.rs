@@ -28,11 +28,7 @@ pub(crate) struct ProblemBody<'a> {
     /// What to do about it.
     detail: &'a str,
     /// The id of this request, to quote to support.
-    #[schema(
-        example = "4bf92f3577b34da6a3ce929d0e0e4736",
-        min_length = 32,
-        max_length = 32
-    )]
+    #[schema(example = "4bf92f3577b34da6a3ce929d0e0e4736", min_length = 32, max_length = 32)]
     request_id: String,
     /// The scope that the key lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +53,7 @@ pub(crate) struct ProblemError<'a> {
     detail: &'a str,
 }
 
-pub(super) fn body(
-    failure: &Failure,
-    status: StatusCode,
-    language: Language,
-    request: RequestId,
-) -> Vec<u8> {
+pub(super) fn body(failure: &Failure, status: StatusCode, language: Language, request: RequestId) -> Vec<u8> {
     let kind = failure.kind();
     super::json(&ProblemBody {
         type_reference: kind.type_reference(),
@@ -80,11 +71,7 @@ pub(super) fn body(
                     Place::Body(pointer) => (Some(pointer.as_str()), None),
                     Place::Parameter(name) => (None, Some(name.as_str())),
                 };
-                ProblemError {
-                    pointer,
-                    parameter,
-                    detail: &error.detail,
-                }
+                ProblemError { pointer, parameter, detail: &error.detail }
             })
             .collect(),
     })

@@ -122,15 +122,9 @@ impl TryFrom<NewBusinessBody> for NewBusinessParts {
         if let Some(id) = &body.id {
             faults.accept("/id", id.parse::<BusinessId>());
         }
-        let profile = body
-            .profile
-            .and_then(|text| faults.accept("/profile", text.parse::<ProfileName>()));
-        let time_zone = body
-            .time_zone
-            .and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>()));
-        let metadata = body
-            .metadata
-            .and_then(|entries| read_metadata(entries, &mut faults));
+        let profile = body.profile.and_then(|text| faults.accept("/profile", text.parse::<ProfileName>()));
+        let time_zone = body.time_zone.and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>()));
+        let metadata = body.metadata.and_then(|entries| read_metadata(entries, &mut faults));
         faults.finish()?;
         Ok(Self {
             name: name.expect("a refused name is a fault above"),
@@ -196,14 +190,9 @@ impl TryFrom<BusinessChangeBody> for BusinessChangeParts {
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name: name.and_then(|text| faults.accept("/name", text.parse::<BusinessName>())),
-            profile: profile
-                .and_then(|text| faults.accept("/profile", text.parse::<ProfileName>())),
-            time_zone: time_zone
-                .and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>())),
-            language: body
-                .language
-                .required("/language", &mut faults)
-                .map(business::Language::from),
+            profile: profile.and_then(|text| faults.accept("/profile", text.parse::<ProfileName>())),
+            time_zone: time_zone.and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>())),
+            language: body.language.required("/language", &mut faults).map(business::Language::from),
             metadata: metadata.and_then(|entries| read_metadata(entries, &mut faults)),
         };
         faults.finish()?;

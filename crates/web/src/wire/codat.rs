@@ -42,10 +42,7 @@ impl ApiKeyBody {
 
 impl std::fmt::Debug for ApiKeyBody {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ApiKeyBody")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ApiKeyBody").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -70,10 +67,7 @@ impl CreateBody {
     /// The name; blank means none.
     pub fn into_name(self) -> Result<Option<KeyName>, Failure> {
         let mut faults = Faults::new();
-        let name = self
-            .name
-            .and_then(|text| faults.accept("/name", KeyName::parse_optional(&text)))
-            .flatten();
+        let name = self.name.and_then(|text| faults.accept("/name", KeyName::parse_optional(&text))).flatten();
         faults.finish()?;
         Ok(name)
     }
@@ -92,8 +86,7 @@ mod tests {
     fn a_key_has_the_members_that_the_clients_parse() {
         let created: Timestamp = "2022-04-23T09:43:48.123456Z".parse().expect("an instant");
         let id = KeyId::from_bits(7);
-        let bare =
-            serde_json::to_string(&ApiKeyBody::new(id, None, "v", created)).expect("serialises");
+        let bare = serde_json::to_string(&ApiKeyBody::new(id, None, "v", created)).expect("serialises");
         assert_eq!(
             bare,
             r#"{"id":"00000000-0000-0000-0000-000000000007","apiKey":"v","createdDate":"2022-04-23T09:43:48Z"}"#
@@ -104,21 +97,11 @@ mod tests {
 
     #[test]
     fn a_name_is_optional_and_bounded_in_code_points() {
-        let name = |text: &str| {
-            crate::body::parse::<CreateBody>(text.as_bytes()).and_then(CreateBody::into_name)
-        };
+        let name = |text: &str| crate::body::parse::<CreateBody>(text.as_bytes()).and_then(CreateBody::into_name);
         assert!(name(r#"{"name":null,"other":1}"#).expect("good").is_none());
         assert!(name(r#"{"name":"   "}"#).expect("good").is_none());
-        assert!(
-            name(&format!(r#"{{"name":"{}"}}"#, "é".repeat(50)))
-                .expect("good")
-                .is_some()
-        );
-        for bad in [
-            format!(r#"{{"name":"{}"}}"#, "é".repeat(51)),
-            r#"{"name":"a\n"}"#.to_owned(),
-            "[]".to_owned(),
-        ] {
+        assert!(name(&format!(r#"{{"name":"{}"}}"#, "é".repeat(50))).expect("good").is_some());
+        for bad in [format!(r#"{{"name":"{}"}}"#, "é".repeat(51)), r#"{"name":"a\n"}"#.to_owned(), "[]".to_owned()] {
             assert!(name(&bad).is_err(), "{bad}");
         }
     }

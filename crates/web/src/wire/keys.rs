@@ -141,10 +141,7 @@ pub struct KeyWithValueBody {
 
 impl std::fmt::Debug for KeyWithValueBody {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("KeyWithValueBody")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        formatter.debug_struct("KeyWithValueBody").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
@@ -208,21 +205,12 @@ impl TryFrom<NewKeyBody> for NewKeyParts {
             kind: body.kind.map(KeyKind::from),
             name: body.name.and_then(|name| read_name(&name, &mut faults)),
             state: body.state.map(KeyState::from),
-            valid_from: body
-                .valid_from
-                .and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
-            valid_until: body
-                .valid_until
-                .and_then(|text| faults.read("/valid_until", text.parse::<Timestamp>())),
-            scopes: body
-                .scopes
-                .map(|scopes| read_all("/scopes", &scopes, MOST_SCOPES, &mut faults)),
+            valid_from: body.valid_from.and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
+            valid_until: body.valid_until.and_then(|text| faults.read("/valid_until", text.parse::<Timestamp>())),
+            scopes: body.scopes.map(|scopes| read_all("/scopes", &scopes, MOST_SCOPES, &mut faults)),
             allowed_origins: read_origins(&body.allowed_origins.unwrap_or_default(), &mut faults),
             allowed_ips: read_ips(&body.allowed_ips.unwrap_or_default(), &mut faults),
-            metadata: body
-                .metadata
-                .and_then(|entries| read_metadata(entries, &mut faults))
-                .unwrap_or_default(),
+            metadata: body.metadata.and_then(|entries| read_metadata(entries, &mut faults)).unwrap_or_default(),
         };
         faults.finish()?;
         Ok(parts)
@@ -301,22 +289,14 @@ impl TryFrom<KeyChangeBody> for KeyChangeParts {
         };
         let valid_from = body.valid_from.required("/valid_from", &mut faults);
         let scopes = body.scopes.required("/scopes", &mut faults);
-        let origins = body
-            .allowed_origins
-            .required("/allowed_origins", &mut faults);
+        let origins = body.allowed_origins.required("/allowed_origins", &mut faults);
         let ips = body.allowed_ips.required("/allowed_ips", &mut faults);
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name,
-            state: body
-                .state
-                .required("/state", &mut faults)
-                .map(KeyState::from),
-            valid_from: valid_from
-                .and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
-            valid_until: body
-                .valid_until
-                .read(|text| faults.read("/valid_until", text.parse::<Timestamp>())),
+            state: body.state.required("/state", &mut faults).map(KeyState::from),
+            valid_from: valid_from.and_then(|text| faults.read("/valid_from", text.parse::<Timestamp>())),
+            valid_until: body.valid_until.read(|text| faults.read("/valid_until", text.parse::<Timestamp>())),
             scopes: scopes.map(|scopes| read_all("/scopes", &scopes, MOST_SCOPES, &mut faults)),
             allowed_origins: origins.map(|origins| read_origins(&origins, &mut faults)),
             allowed_ips: ips.map(|ips| read_ips(&ips, &mut faults)),
@@ -350,9 +330,7 @@ impl TryFrom<RotationBody> for Overlap {
                 faults.senseless("/overlap_until", "cannot stand beside overlap_seconds");
                 None
             }
-            (seconds, None) => Some(seconds.map_or(Self::None, |seconds| {
-                Self::For(Duration::from_secs(seconds))
-            })),
+            (seconds, None) => Some(seconds.map_or(Self::None, |seconds| Self::For(Duration::from_secs(seconds)))),
             (None, Some(text)) => faults.read("/overlap_until", text.parse()).map(Self::Until),
         };
         faults.finish()?;
@@ -361,9 +339,7 @@ impl TryFrom<RotationBody> for Overlap {
 }
 
 fn read_name(text: &str, faults: &mut Faults) -> Option<KeyName> {
-    faults
-        .accept("/name", KeyName::parse_optional(text))
-        .flatten()
+    faults.accept("/name", KeyName::parse_optional(text)).flatten()
 }
 
 fn read_origins(texts: &[String], faults: &mut Faults) -> Vec<Origin> {
@@ -374,10 +350,7 @@ fn read_ips(texts: &[String], faults: &mut Faults) -> Vec<IpRange> {
     read_all("/allowed_ips", texts, MOST_ENTRIES, faults)
 }
 
-pub(super) fn read_metadata(
-    entries: BTreeMap<String, String>,
-    faults: &mut Faults,
-) -> Option<Metadata> {
+pub(super) fn read_metadata(entries: BTreeMap<String, String>, faults: &mut Faults) -> Option<Metadata> {
     faults.accept("/metadata", Metadata::try_from(entries))
 }
 
@@ -389,78 +362,41 @@ mod tests {
 
     #[test]
     fn every_bad_member_is_named_at_once() {
-        let body: NewKeyBody = parse(
-            br#"{"name":"a\u0000","valid_until":"tomorrow","allowed_ips":["10.0.0.0/8","x"]}"#,
-        )
-        .expect("readable");
+        let body: NewKeyBody =
+            parse(br#"{"name":"a\u0000","valid_until":"tomorrow","allowed_ips":["10.0.0.0/8","x"]}"#)
+                .expect("readable");
         let failure = NewKeyParts::try_from(body).expect_err("refused");
         assert_eq!(failure.kind(), ProblemKind::InvalidBody);
-        let places: Vec<_> = failure
-            .errors()
-            .iter()
-            .map(|error| error.place.clone())
-            .collect();
+        let places: Vec<_> = failure.errors().iter().map(|error| error.place.clone()).collect();
         for pointer in ["/name", "/valid_until", "/allowed_ips/1"] {
-            assert!(
-                places.contains(&Place::Body(pointer.to_owned())),
-                "{pointer}"
-            );
+            assert!(places.contains(&Place::Body(pointer.to_owned())), "{pointer}");
         }
-        let long: NewKeyBody =
-            parse(format!("{{\"name\":\"{}\"}}", "x".repeat(51)).as_bytes()).expect("readable");
-        assert_eq!(
-            NewKeyParts::try_from(long).expect_err("refused").kind(),
-            ProblemKind::InvalidValue
-        );
+        let long: NewKeyBody = parse(format!("{{\"name\":\"{}\"}}", "x".repeat(51)).as_bytes()).expect("readable");
+        assert_eq!(NewKeyParts::try_from(long).expect_err("refused").kind(), ProblemKind::InvalidValue);
     }
 
     #[test]
     fn a_change_leaves_clears_or_sets() {
-        let change =
-            |text: &str| parse::<KeyChangeBody>(text.as_bytes()).and_then(KeyChangeParts::try_from);
+        let change = |text: &str| parse::<KeyChangeBody>(text.as_bytes()).and_then(KeyChangeParts::try_from);
         let nothing = change("{}").expect("good");
         assert!(nothing.name.is_none() && nothing.valid_until.is_none() && nothing.state.is_none());
         let cleared = change(r#"{"name":null,"valid_until":null}"#).expect("good");
-        assert_eq!(
-            (cleared.name, cleared.valid_until),
-            (Some(None), Some(None))
-        );
+        assert_eq!((cleared.name, cleared.valid_until), (Some(None), Some(None)));
         let set = change(r#"{"name":"A","state":"inactive","scopes":[]}"#).expect("good");
         assert_eq!(set.name.flatten().expect("a name").as_str(), "A");
-        assert_eq!(
-            (set.state, set.scopes),
-            (Some(KeyState::Inactive), Some(ScopeSet::default()))
-        );
-        for bad in [
-            r#"{"state":null}"#,
-            r#"{"valid_from":null}"#,
-            r#"{"scopes":null}"#,
-            r#"{"value":"x"}"#,
-        ] {
-            assert_eq!(
-                change(bad).expect_err("refused").kind(),
-                ProblemKind::InvalidBody,
-                "{bad}"
-            );
+        assert_eq!((set.state, set.scopes), (Some(KeyState::Inactive), Some(ScopeSet::default())));
+        for bad in [r#"{"state":null}"#, r#"{"valid_from":null}"#, r#"{"scopes":null}"#, r#"{"value":"x"}"#] {
+            assert_eq!(change(bad).expect_err("refused").kind(), ProblemKind::InvalidBody, "{bad}");
         }
     }
 
     #[test]
     fn an_overlap_is_given_once() {
-        let overlap =
-            |text: &str| parse::<RotationBody>(text.as_bytes()).and_then(Overlap::try_from);
+        let overlap = |text: &str| parse::<RotationBody>(text.as_bytes()).and_then(Overlap::try_from);
         assert_eq!(overlap("{}").expect("good"), Overlap::None);
-        assert_eq!(
-            overlap(r#"{"overlap_seconds":60}"#).expect("good"),
-            Overlap::For(Duration::from_mins(1))
-        );
-        assert!(matches!(
-            overlap(r#"{"overlap_until":"2026-01-31T09:30:00Z"}"#),
-            Ok(Overlap::Until(_))
-        ));
+        assert_eq!(overlap(r#"{"overlap_seconds":60}"#).expect("good"), Overlap::For(Duration::from_mins(1)));
+        assert!(matches!(overlap(r#"{"overlap_until":"2026-01-31T09:30:00Z"}"#), Ok(Overlap::Until(_))));
         assert!(overlap(r#"{"overlap_seconds":-1}"#).is_err());
-        assert!(
-            overlap(r#"{"overlap_seconds":1,"overlap_until":"2026-01-31T09:30:00Z"}"#).is_err()
-        );
+        assert!(overlap(r#"{"overlap_seconds":1,"overlap_until":"2026-01-31T09:30:00Z"}"#).is_err());
     }
 }

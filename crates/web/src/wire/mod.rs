@@ -41,10 +41,7 @@ impl<T> Change<T> {
     }
 
     /// The same change with its value read: the outer `None` leaves it as it is, the inner one clears it.
-    #[expect(
-        clippy::option_option,
-        reason = "unchanged, cleared and set are three things"
-    )]
+    #[expect(clippy::option_option, reason = "unchanged, cleared and set are three things")]
     fn read<U>(self, read: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
         match self {
             Self::Absent => None,

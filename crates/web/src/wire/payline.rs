@@ -82,10 +82,7 @@ pub struct ItemWithValueBody {
 
 impl std::fmt::Debug for ItemWithValueBody {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ItemWithValueBody")
-            .field("item", &self.item)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ItemWithValueBody").field("item", &self.item).finish_non_exhaustive()
     }
 }
 
@@ -137,12 +134,8 @@ impl TryFrom<NewBody> for NewParts {
         let mut faults = Faults::new();
         let parts = Self {
             state: body.state.unwrap_or(State::Active),
-            start: body
-                .start_date
-                .and_then(|text| faults.read("/startDate", text.parse())),
-            end: body
-                .end_date
-                .and_then(|text| faults.read("/endDate", text.parse())),
+            start: body.start_date.and_then(|text| faults.read("/startDate", text.parse())),
+            end: body.end_date.and_then(|text| faults.read("/endDate", text.parse())),
         };
         faults.finish()?;
         Ok(parts)
@@ -188,9 +181,7 @@ impl TryFrom<ChangeBody> for ChangeParts {
         let parts = Self {
             state: body.state.required("/state", &mut faults),
             start: start.and_then(|text| faults.read("/startDate", text.parse())),
-            end: body
-                .end_date
-                .read(|text| faults.read("/endDate", text.parse())),
+            end: body.end_date.read(|text| faults.read("/endDate", text.parse())),
         };
         faults.finish()?;
         Ok(parts)
@@ -242,9 +233,7 @@ impl TryFrom<&ListParameters> for PageParts {
     type Error = Failure;
 
     fn try_from(parameters: &ListParameters) -> Result<Self, Failure> {
-        let number = |name: &str, text: Option<&String>, default: u32, most: u32| match text
-            .map(|text| text.parse())
-        {
+        let number = |name: &str, text: Option<&String>, default: u32, most: u32| match text.map(|text| text.parse()) {
             None => Ok(default),
             Some(Ok(number)) if (1..=most).contains(&number) => Ok(number),
             Some(_) => Err(refused(name, format!("must be a number from 1 to {most}"))),
@@ -258,10 +247,7 @@ impl TryFrom<&ListParameters> for PageParts {
                 Some("id") => Sort::Id,
                 Some("-id") => Sort::IdDescending,
                 Some(_) => {
-                    return Err(refused(
-                        "sort",
-                        "must be one of startDate, -startDate, id, -id",
-                    ));
+                    return Err(refused("sort", "must be one of startDate, -startDate, id, -id"));
                 }
             },
         })
@@ -292,13 +278,7 @@ struct AliveResult {
 
 impl Default for AliveBody {
     fn default() -> Self {
-        Self {
-            result: AliveResult {
-                title: "ACCEPTED",
-                code: "00000",
-                detail: "Alive",
-            },
-        }
+        Self { result: AliveResult { title: "ACCEPTED", code: "00000", detail: "Alive" } }
     }
 }
 
@@ -310,8 +290,7 @@ mod tests {
     #[test]
     fn days_and_states_are_strict() {
         let new = |text: &str| parse::<NewBody>(text.as_bytes()).and_then(NewParts::try_from);
-        let good =
-            new(r#"{"state":"INACTIVE","startDate":"2026-01-31","endDate":null}"#).expect("good");
+        let good = new(r#"{"state":"INACTIVE","startDate":"2026-01-31","endDate":null}"#).expect("good");
         assert_eq!((good.state, good.end), (State::Inactive, None));
         for bad in [
             r#"{"state":"active"}"#,
@@ -326,17 +305,9 @@ mod tests {
 
     #[test]
     fn null_clears_the_end_and_nothing_else() {
-        let change =
-            |text: &str| parse::<ChangeBody>(text.as_bytes()).and_then(ChangeParts::try_from);
+        let change = |text: &str| parse::<ChangeBody>(text.as_bytes()).and_then(ChangeParts::try_from);
         assert_eq!(change(r#"{"endDate":null}"#).expect("good").end, Some(None));
-        assert_eq!(
-            change("{}").expect("good"),
-            ChangeParts {
-                state: None,
-                start: None,
-                end: None
-            }
-        );
+        assert_eq!(change("{}").expect("good"), ChangeParts { state: None, start: None, end: None });
         assert!(change(r#"{"startDate":null}"#).is_err());
         assert!(change(r#"{"state":null}"#).is_err());
     }
@@ -352,12 +323,7 @@ mod tests {
         };
         assert_eq!(page(None, None).expect("good").page_size, 10);
         assert_eq!(page(Some("2"), Some("100")).expect("good").page, 2);
-        for (number, size) in [
-            (Some("0"), None),
-            (None, Some("101")),
-            (Some("x"), None),
-            (None, Some("-1")),
-        ] {
+        for (number, size) in [(Some("0"), None), (None, Some("101")), (Some("x"), None), (None, Some("-1"))] {
             assert!(page(number, size).is_err(), "{number:?} {size:?}");
         }
     }

@@ -42,51 +42,29 @@ async fn security_headers_are_on_every_answer() {
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
-        assert!(
-            answer
-                .header("strict-transport-security")
-                .contains("max-age")
-        );
-        assert!(
-            answer
-                .header("content-security-policy")
-                .contains("default-src 'none'")
-        );
+        assert!(answer.header("strict-transport-security").contains("max-age"));
+        assert!(answer.header("content-security-policy").contains("default-src 'none'"));
     }
 }
 
 #[tokio::test]
 async fn a_key_in_the_url_is_refused_with_advice() {
-    for path in [
-        "/livez?apikey=1",
-        "/livez?a=b&ACCESS_TOKEN=1",
-        "/v1/x?api%5Fkey=1",
-    ] {
+    for path in ["/livez?apikey=1", "/livez?a=b&ACCESS_TOKEN=1", "/v1/x?api%5Fkey=1"] {
         let problem = bare().get(path).await.expect(400);
         assert_eq!(problem["code"], "key_in_url", "{path}");
-        assert!(
-            problem["detail"]
-                .as_str()
-                .is_some_and(|text| text.contains("rotate"))
-        );
+        assert!(problem["detail"].as_str().is_some_and(|text| text.contains("rotate")));
     }
 }
 
 #[tokio::test]
 async fn oversized_headers_are_refused() {
     let one = bare().with("x-long", "a".repeat(16 * 1024));
-    assert_eq!(
-        one.get("/livez").await.expect(431)["code"],
-        "headers_too_large"
-    );
+    assert_eq!(one.get("/livez").await.expect(431)["code"], "headers_too_large");
     let mut many = bare();
     for _ in 0..5 {
         many = many.with("x-part", "a".repeat(15 * 1024));
     }
-    assert_eq!(
-        many.get("/livez").await.expect(431)["code"],
-        "headers_too_large"
-    );
+    assert_eq!(many.get("/livez").await.expect(431)["code"], "headers_too_large");
 }
 
 #[tokio::test]
@@ -102,10 +80,8 @@ async fn a_slow_body_ends_the_connection_without_an_answer() {
         tokio::time::sleep(Duration::from_secs(2)).await;
         Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), count + 1))
     });
-    let request = Request::post("/")
-        .header("content-type", "application/json")
-        .body(Body::from_stream(drip))
-        .expect("a request");
+    let request =
+        Request::post("/").header("content-type", "application/json").body(Body::from_stream(drip)).expect("a request");
     let started = tokio::time::Instant::now();
     let refused = Json::<serde_json::Value>::from_request(request, &()).await;
     assert!(matches!(refused, Err(BodyRejection::Closed)));

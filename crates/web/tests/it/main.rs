@@ -11,8 +11,6 @@ use trousseau_web::edge::Edge;
 
 /// A client of the routes that need no database.
 fn bare() -> Client {
-    let edge = Edge::new(ProxyTrust::default(), Brand::default(), true, || {
-        RequestId::from_random([0xab; 16])
-    });
+    let edge = Edge::new(ProxyTrust::default(), Brand::default(), true, || RequestId::from_random([0xab; 16]));
     Client::new(trousseau_web::router::router(edge))
 }

@@ -10,10 +10,7 @@ use crate::bare;
 #[tokio::test]
 async fn the_process_says_that_it_is_alive() {
     let answer = bare().get("/livez").await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.text().as_str()),
-        (200, "ok")
-    );
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "ok"));
 }
 
 #[tokio::test]
@@ -32,54 +29,25 @@ async fn every_operation_of_the_document_is_complete() {
     let mut ids = HashSet::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
-            let id = operation["operationId"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            assert!(
-                !id.is_empty() && ids.insert(id),
-                "{method} {path} needs an id of its own"
-            );
-            assert!(
-                operation["summary"].is_string(),
-                "{method} {path} needs a summary"
-            );
+            let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+            assert!(!id.is_empty() && ids.insert(id), "{method} {path} needs an id of its own");
+            assert!(operation["summary"].is_string(), "{method} {path} needs a summary");
             let responses = operation["responses"].as_object().expect("responses");
-            assert!(
-                responses.keys().any(|status| status.starts_with('2')),
-                "{method} {path}"
-            );
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
             for variable in path.split('/').filter_map(|part| part.strip_prefix('{')) {
                 let name = variable.trim_end_matches('}');
-                let named = operation["parameters"]
-                    .as_array()
-                    .is_some_and(|parameters| {
-                        parameters
-                            .iter()
-                            .any(|parameter| parameter["name"] == name && parameter["in"] == "path")
-                    });
+                let named = operation["parameters"].as_array().is_some_and(|parameters| {
+                    parameters.iter().any(|parameter| parameter["name"] == name && parameter["in"] == "path")
+                });
                 assert!(named, "{method} {path} describes {name}");
             }
         }
     }
-    for scheme in [
-        "apikey",
-        "businessid",
-        "basic",
-        "bearer",
-        "x-api-key",
-        "platform",
-    ] {
-        assert!(
-            document["components"]["securitySchemes"][scheme].is_object(),
-            "{scheme}"
-        );
+    for scheme in ["apikey", "businessid", "basic", "bearer", "x-api-key", "platform"] {
+        assert!(document["components"]["securitySchemes"][scheme].is_object(), "{scheme}");
     }
     for schema in ["Problem", "CodatErrorMessage", "PaylineError"] {
-        assert!(
-            document["components"]["schemas"][schema].is_object(),
-            "{schema}"
-        );
+        assert!(document["components"]["schemas"][schema].is_object(), "{schema}");
     }
 }
 
@@ -91,10 +59,7 @@ async fn every_reference_of_the_document_leads_somewhere() {
     assert!(!wanted.is_empty());
     for reference in wanted {
         let pointer = reference.trim_start_matches('#');
-        assert!(
-            document.pointer(pointer).is_some(),
-            "{reference} leads nowhere"
-        );
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
 }
 
@@ -118,18 +83,9 @@ async fn metrics_name_routes_and_never_what_a_caller_made_up() {
     trousseau_web::telemetry::recorder();
     bare().get("/livez").await;
     bare().get("/v1/made-up-by-the-caller").await;
-    let metrics = Client::new(trousseau_web::system::metrics_router())
-        .get("/metrics")
-        .await;
+    let metrics = Client::new(trousseau_web::system::metrics_router()).get("/metrics").await;
     let text = metrics.text();
-    assert!(
-        metrics
-            .header("content-type")
-            .starts_with("text/plain; version=0.0.4")
-    );
-    assert!(
-        text.contains("trousseau_http_requests_total") && text.contains("route=\"/livez\""),
-        "{text}"
-    );
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    assert!(text.contains("trousseau_http_requests_total") && text.contains("route=\"/livez\""), "{text}");
     assert!(text.contains("route=\"unmatched\"") && !text.contains("made-up-by-the-caller"));
 }
