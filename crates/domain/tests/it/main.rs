@@ -1,0 +1,3 @@
+//! Rules held against a second, naive telling of them.
+
+mod decision;
