@@ -29,10 +29,10 @@ impl Opened {
     pub(crate) async fn open(settings: &Settings, actor: Option<String>) -> Result<Self, Failure> {
         make_folder(&settings.data_dir)?;
         let url = settings.database.expose_secret();
-        if database_kind(url) == Ok(DatabaseKind::Sqlite) {
-            if let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent()) {
-                make_folder(parent)?;
-            }
+        if database_kind(url) == Ok(DatabaseKind::Sqlite)
+            && let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent())
+        {
+            make_folder(parent)?;
         }
         if let Some(parent) = settings.key_file.parent() {
             make_folder(parent)?;

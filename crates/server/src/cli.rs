@@ -1,5 +1,7 @@
 //! The command line: every command, flag and example.
 
+#![expect(clippy::doc_markdown, reason = "these texts are read in a terminal")]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -262,23 +264,6 @@ pub(crate) enum Key {
         #[arg(long)]
         revoked: bool,
     },
-    /// Take over keys of another system, from JSON lines or CSV
-    #[command(
-        long_about = "Take over keys of another system, from JSON lines or CSV.\n\n\
-                      Each line has `value` or `sha256` (hexadecimal, of the key's text) and may have `kind`, `name`,\n\
-                      `external_reference`, `valid_from`, `valid_until`, `scopes` and `metadata`. A CSV file begins with\n\
-                      the names of its columns; scopes are parted by spaces. A line that is already there changes nothing.",
-        after_help = "Example:\n  trousseau key import --business ID --environment live keys.jsonl"
-    )]
-    Import {
-        #[command(flatten)]
-        tenant: Tenant,
-        /// The file [default: standard input]
-        file: Option<PathBuf>,
-        /// How it is written [default: by the file's ending, else JSON lines]
-        #[arg(long, value_enum)]
-        format: Option<ImportFormat>,
-    },
     /// Show a key without its value
     #[command(after_help = "Example:\n  trousseau key show key_01j9z6m4q8s2d5f7g9h1k3n5p7")]
     Show(OneKey),
@@ -357,12 +342,6 @@ pub(crate) enum Key {
     /// Tell whose key is on standard input (or in TROUSSEAU_KEY)
     #[command(after_help = "Example:\n  trousseau key find < key.txt")]
     Find,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportFormat {
-    Jsonl,
-    Csv,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,11 +1,13 @@
 //! The `trousseau` executable: command line, configuration, wiring.
 
+#![expect(clippy::print_stderr, reason = "a command speaks to people there")]
+
 mod app;
 mod cli;
+mod commands;
 mod connections;
 mod exit;
 mod hardening;
-mod import;
 mod output;
 mod serve;
 mod settings;
@@ -53,18 +55,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     })?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")?;
-    let result = match &cli.command {
-        Command::Openapi | Command::Completions { .. } => Ok(()),
-        Command::Config(cli::Config::Check) => explain(&settings, &layers, cli.global.json),
-        Command::Serve(serve) => {
-            telemetry::start(settings.log_format, settings.log_level);
-            runtime.block_on(async {
-                let app = Opened::open(&settings, cli.global.actor.clone()).await?;
-                serve::serve(&settings, app, serve.welcome.as_deref()).await
-            })
-        }
-        _ => Ok(()),
-    };
+    let result = runtime.block_on(dispatch(cli, &settings, &layers));
     // What still runs has had its time.
     runtime.shutdown_background();
     result
@@ -87,4 +78,27 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
         output::print(&format!("\nRead {}", file.display()));
     }
     Ok(())
+}
+
+/// Runs one command. All but the configuration's own work on the opened database.
+async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(), Failure> {
+    let json = cli.global.json;
+    if let Command::Config(cli::Config::Check) = &cli.command {
+        return explain(settings, layers, json);
+    }
+    if let Command::Serve(serve) = &cli.command {
+        telemetry::start(settings.log_format, settings.log_level);
+        let opened = Opened::open(settings, cli.global.actor.clone()).await?;
+        return serve::serve(settings, opened, serve.welcome.as_deref()).await;
+    }
+    let opened = Opened::open(settings, cli.global.actor.clone()).await?;
+    let result = match &cli.command {
+        Command::Business(command) => commands::business::run(&opened, command, json).await,
+        Command::Key(command) => commands::key::run(&opened, command, json).await,
+        Command::PlatformKey(command) => commands::platform_key::run(&opened, command, json).await,
+        Command::Secrets(command) => commands::secrets::run(&opened, command, json).await,
+        Command::Serve(_) | Command::Config(_) | Command::Openapi | Command::Completions { .. } => Ok(()),
+    };
+    opened.close().await;
+    result
 }

@@ -75,11 +75,9 @@ pub(crate) fn read_key() -> Result<SecretString, Failure> {
     if let Some(key) = std::env::var_os("TROUSSEAU_KEY") {
         return key.into_string().map(SecretString::from).map_err(|_| Failure::usage("TROUSSEAU_KEY is not UTF-8"));
     }
-    if std::io::stdin().is_terminal() {
-        eprint!("Key: ");
-    }
     let mut text = String::new();
     if std::io::stdin().is_terminal() {
+        eprint!("Key: ");
         std::io::stdin().read_line(&mut text).context("the key cannot be read")?;
     } else {
         let read = std::io::stdin().lock().take(MOST_BYTES).read_to_string(&mut text);

@@ -1,4 +1,114 @@
-//! x
-pub(crate) async fn welcome(_: &crate::app::Opened, _: &str, _: &str) -> Result<(), crate::exit::Failure> {
+//! What a first start says: a business, its keys, and a call that works when pasted.
+
+use std::fmt::Write as _;
+
+use secrecy::zeroize::Zeroizing;
+use trousseau_domain::business::Language;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::keys::{KeyKind, KeyStatus};
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::text::BusinessName;
+use trousseau_service::businesses::{BusinessDraft, CreatedBusiness};
+use trousseau_service::idempotency::Answered;
+use trousseau_service::keys::KeyQuery;
+use trousseau_service::{Context, ServiceError};
+use trousseau_store::{BusinessRow, KeyFilter, KeyOrder};
+
+use crate::app::Opened;
+use crate::commands::business::key_lines;
+use crate::exit::Failure;
+use crate::output::print;
+
+/// Rows fetched at a time.
+const PAGE: u32 = 100;
+
+/// Makes the first business where there is none, and prints how to call `url` with its TEST key.
+pub(crate) async fn welcome(opened: &Opened, name: &str, url: &str) -> Result<(), Failure> {
+    let name: BusinessName = name.parse().map_err(|error| Failure::usage(format!("--welcome {name}: {error}")))?;
+    let mut text = Zeroizing::new(String::new());
+    let business = if opened.app.businesses().count().await? == 0 {
+        let created = create(opened, &opened.context, name).await?;
+        head(&mut text, url, &created.business);
+        text.push_str("Keys (the LIVE secret key is shown now and never again)\n");
+        text.push_str(&key_lines(&created));
+        text.push_str("\n\n");
+        created.business
+    } else {
+        let business = oldest(opened, &name).await?;
+        head(&mut text, url, &business);
+        business
+    };
+    if let Some(line) = call(opened, &business, url).await? {
+        text.push_str("Try it in another terminal:\n\n  ");
+        text.push_str(&line);
+    } else {
+        text.push_str("No TEST secret key of this business can be shown. Make one:\n\n");
+        let _ = write!(text, "  trousseau key create --business {} --environment test", business.id);
+    }
+    text.push('\n');
+    print(&text);
     Ok(())
+}
+
+fn head(text: &mut String, url: &str, business: &BusinessRow) {
+    let _ = write!(text, "Trousseau is ready at {url}\n\nBusiness  {}\nId        {}\n\n", business.name, business.id);
+}
+
+async fn create(opened: &Opened, context: &Context, name: BusinessName) -> Result<CreatedBusiness, Failure> {
+    let draft = BusinessDraft {
+        name,
+        id: None,
+        profile: None,
+        time_zone: None,
+        language: Language::English,
+        metadata: Metadata::default(),
+    };
+    match opened.app.businesses().create(context, &draft, None).await? {
+        Answered::Done(created) => Ok(created),
+        Answered::Replayed(_) => unreachable!("an answer is repeated only under an idempotency key"),
+    }
+}
+
+/// The oldest business of this name, else the oldest of all.
+async fn oldest(opened: &Opened, name: &BusinessName) -> Result<BusinessRow, Failure> {
+    let mut best: Option<BusinessRow> = None;
+    let mut after = None;
+    loop {
+        let page = opened.app.businesses().list(after.as_ref(), PAGE).await?;
+        after = page.data.last().map(|row| row.id.clone());
+        for row in page.data {
+            let rank = |row: &BusinessRow| (row.name != *name, row.created_at);
+            if best.as_ref().is_none_or(|best| rank(&row) < rank(best)) {
+                best = Some(row);
+            }
+        }
+        if !page.has_more {
+            return best.ok_or_else(|| Failure::from(ServiceError::NotFound));
+        }
+    }
+}
+
+/// The line to paste, with the oldest TEST secret key in force whose value may be read.
+async fn call(opened: &Opened, business: &BusinessRow, url: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+    let Some(profile) = opened.app.settings().profile(&business.profile) else { return Ok(None) };
+    if !profile.value_readable(Environment::Test, KeyKind::Secret) || !profile.environments.offers(Environment::Test) {
+        return Ok(None);
+    }
+    let tenant = Tenant::new(business.id.clone(), Environment::Test);
+    let filter = KeyFilter { kind: Some(KeyKind::Secret), status: Some(KeyStatus::Active), ..KeyFilter::default() };
+    let query = KeyQuery { filter, order: KeyOrder::NumberAsc, after: None, limit: 1 };
+    let page = opened.app.keys().list(&tenant, &query).await?;
+    let Some(view) = page.data.first() else { return Ok(None) };
+    let issued = match opened.app.keys().reveal(&opened.context, &tenant, view.key.id).await {
+        Ok(issued) => issued,
+        // Imported as a digest: there is no value to show.
+        Err(ServiceError::ValueNotReadable) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let key = issued.value.expose();
+    Ok(Some(Zeroizing::new(if profile.business_id_required {
+        format!("curl -s {url}/v1/whoami -H \"apikey: {key}\" -H \"businessid: {}\"", business.id)
+    } else {
+        format!("curl -s {url}/v1/whoami -u \"{key}:\"")
+    })))
 }

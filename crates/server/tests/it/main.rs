@@ -1,5 +1,8 @@
 //! The real executable, from outside.
 
+mod commands;
 mod configuration;
 mod connections;
+mod kill;
 mod process;
+mod welcome;

@@ -117,19 +117,12 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-        stream
+        connect(self.address)
     }
 
     /// Sends bytes and reads until the server closes.
     pub(crate) fn exchange(&self, request: &[u8]) -> String {
-        let mut stream = self.connect();
-        stream.write_all(request).expect("sent");
-        let mut answer = Vec::new();
-        // A reset after the answer still leaves the answer.
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        exchange(self.address, request)
     }
 
     /// A GET on a connection of its own.
@@ -150,4 +143,20 @@ impl Drop for Server {
 fn listening_on(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening server.address=")?;
     rest.split_whitespace().next()?.parse().ok()
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream
+}
+
+/// Sends bytes and reads until the other end closes.
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = connect(address);
+    // Refused before it was read whole: the answer is there all the same.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -1,0 +1,138 @@
+//! `trousseau business ...`
+
+use secrecy::zeroize::Zeroizing;
+use serde_json::{Value, json};
+use trousseau_domain::business::Language;
+use trousseau_domain::ids::BusinessId;
+use trousseau_service::businesses::{BusinessDraft, CreatedBusiness, status_of};
+use trousseau_store::BusinessRow;
+
+use super::{done, metadata, read};
+use crate::app::Opened;
+use crate::cli::{self, Business};
+use crate::exit::Failure;
+use crate::output::{confirm, print, print_json, print_pairs, print_table};
+
+/// Rows fetched at a time.
+const PAGE: u32 = 100;
+
+pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Result<(), Failure> {
+    let businesses = opened.app.businesses();
+    match command {
+        Business::Create { name, profile, id, time_zone, language, metadata: pairs } => {
+            let draft = BusinessDraft {
+                name: read("the name", name)?,
+                id: id.clone(),
+                profile: profile.as_deref().map(|profile| read("--profile", profile)).transpose()?,
+                time_zone: time_zone.as_deref().map(|zone| read("--time-zone", zone)).transpose()?,
+                language: language.map_or(Language::English, |language| match language {
+                    cli::Language::En => Language::English,
+                    cli::Language::Fr => Language::French,
+                }),
+                metadata: metadata(pairs)?,
+            };
+            let created = done(businesses.create(&opened.context, &draft, None).await?);
+            if json {
+                return print_json(&created_json(&created));
+            }
+            print_created(&created);
+            Ok(())
+        }
+        Business::List => {
+            let mut rows: Vec<BusinessRow> = Vec::new();
+            loop {
+                let page = businesses.list(rows.last().map(|row| &row.id), PAGE).await?;
+                rows.extend(page.data);
+                if !page.has_more {
+                    break;
+                }
+            }
+            if json {
+                return print_json(&json!({ "data": rows.iter().map(business_json).collect::<Vec<_>>() }));
+            }
+            let cells = |row: &BusinessRow| {
+                vec![
+                    row.id.to_string(),
+                    row.name.to_string(),
+                    row.profile.clone(),
+                    status_of(row).to_string(),
+                    row.created_at.truncated_to_second().to_string(),
+                ]
+            };
+            let rows: Vec<_> = rows.iter().map(cells).collect();
+            print_table(&["ID", "NAME", "PROFILE", "STATUS", "CREATED"], &rows, "No business yet.");
+            Ok(())
+        }
+        Business::Show { id } => show(&businesses.get(&read("the id", id)?).await?, json),
+        Business::Suspend { id, sure } => {
+            let id: BusinessId = read("the id", id)?;
+            let name = businesses.get(&id).await?.name;
+            confirm(&format!("All keys of {name} ({id}) will be refused."), sure.yes)?;
+            show(&done(businesses.suspend(&opened.context, &id, None).await?), json)
+        }
+        Business::Resume { id } => {
+            let id = read("the id", id)?;
+            show(&done(businesses.resume(&opened.context, &id, None).await?), json)
+        }
+    }
+}
+
+fn business_json(row: &BusinessRow) -> Value {
+    json!({
+        "id": row.id,
+        "name": row.name,
+        "profile": row.profile,
+        "time_zone": row.time_zone.name(),
+        "language": row.language,
+        "metadata": row.metadata,
+        "status": status_of(row),
+        "suspended_at": row.suspended_at,
+        "created_at": row.created_at,
+    })
+}
+
+fn created_json(created: &CreatedBusiness) -> Value {
+    json!({
+        "business": business_json(&created.business),
+        "keys": created.keys.iter().map(super::key::issued_json).collect::<Vec<_>>(),
+    })
+}
+
+fn show(row: &BusinessRow, json: bool) -> Result<(), Failure> {
+    if json {
+        return print_json(&business_json(row));
+    }
+    print_pairs(&[
+        ("Business", row.name.to_string()),
+        ("Id", row.id.to_string()),
+        ("Profile", row.profile.clone()),
+        ("Time zone", row.time_zone.to_string()),
+        ("Language", row.language.clone()),
+        ("Status", status_of(row).to_string()),
+        ("Created", row.created_at.truncated_to_second().to_string()),
+    ]);
+    Ok(())
+}
+
+fn print_created(created: &CreatedBusiness) {
+    print_pairs(&[
+        ("Business", created.business.name.to_string()),
+        ("Id", created.business.id.to_string()),
+        ("Profile", created.business.profile.clone()),
+    ]);
+    print(&format!("\nKeys\n{}", *key_lines(created)));
+}
+
+/// The first keys, one per line, with their values.
+pub(crate) fn key_lines(created: &CreatedBusiness) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::new());
+    for issued in &created.keys {
+        let key = &issued.view.key;
+        let environment = key.tenant.environment.in_key_text();
+        for part in ["  ", environment, "  ", &format!("{:<10}", key.kind.as_str()), issued.value.expose(), "\n"] {
+            text.push_str(part);
+        }
+    }
+    text.pop();
+    text
+}

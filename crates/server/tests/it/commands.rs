@@ -1,0 +1,171 @@
+//! The commands against a database of their own.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::{Ended, Place, Server};
+
+impl Ended {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {value}"))
+}
+
+/// A command that reads a key from standard input.
+fn with_key(place: &Place, arguments: &[&str], key: &str) -> Ended {
+    let mut command = place.command(arguments);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(format!("{key}\n").as_bytes()).expect("written");
+    Ended::of(child.wait_with_output().expect("it ends"))
+}
+
+#[test]
+fn a_business_comes_with_the_first_keys_of_its_profile() {
+    let place = Place::new();
+    for (profile, lengths) in [("mileston", &[52, 64, 52, 64][..]), ("payline", &[20, 20]), ("codat", &[40])] {
+        let created = place.run(&["business", "create", "Atelier Lumière", "--profile", profile, "--json"]);
+        assert_eq!(created.code, Some(0), "{}", created.err);
+        let created = created.json();
+        assert_eq!(text(&created, "/business/name"), "Atelier Lumière");
+        assert_eq!(text(&created, "/business/profile"), profile);
+        let keys = created["keys"].as_array().expect("keys");
+        let found: Vec<_> = keys.iter().map(|key| text(key, "/value").len()).collect();
+        assert_eq!(found, lengths, "{profile}");
+        for key in keys {
+            assert!(text(key, "/authorization").starts_with("Basic "));
+            assert!(matches!(text(key, "/environment"), "test" | "live"));
+            assert!(matches!(text(key, "/kind"), "secret" | "checkout"));
+            assert!(text(key, "/id").starts_with("key_"));
+        }
+    }
+    let listed = place.run(&["business", "list", "--json"]).json();
+    assert_eq!(listed["data"].as_array().expect("a list").len(), 3);
+}
+
+#[test]
+fn a_key_lives_its_whole_life_by_commands() {
+    let place = Place::new();
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let id = text(&business, "/business/id");
+    let created =
+        place.run(&["key", "create", "--business", id, "--environment", "test", "--name", "Backend", "--json"]);
+    assert_eq!(created.code, Some(0), "{}", created.err);
+    let created = created.json();
+    let (key, value) = (text(&created, "/id"), text(&created, "/value"));
+    assert_eq!(text(&created, "/name"), "Backend");
+
+    let verified = with_key(&place, &["key", "verify", "--business", id, "--json"], value);
+    assert_eq!((verified.code, verified.json()["valid"].as_bool()), (Some(0), Some(true)), "{}", verified.err);
+    assert_eq!(text(&with_key(&place, &["key", "find", "--json"], value).json(), "/id"), key);
+    assert_eq!(text(&place.run(&["key", "reveal", key, "--json"]).json(), "/value"), value);
+    let wrong = with_key(&place, &["key", "verify", "--business", "someone-else", "--json"], value);
+    assert_eq!((wrong.code, text(&wrong.json(), "/code")), (Some(1), "business_mismatch"));
+
+    let updated =
+        place.run(&["key", "update", key, "--name", "Billing", "--valid-until", "2040-12-31", "--json"]).json();
+    assert_eq!(text(&updated, "/name"), "Billing");
+    assert_eq!(text(&updated, "/valid_until"), "2040-12-31T23:00:00Z");
+
+    let rotated = place.run(&["key", "rotate", key, "--overlap", "1h", "--json"]);
+    assert_eq!(rotated.code, Some(0), "{}", rotated.err);
+    assert_eq!(text(&rotated.json(), "/id"), key);
+    assert_eq!(with_key(&place, &["key", "verify", "--business", id], value).code, Some(0));
+    assert_eq!(place.run(&["key", "rotate", key, "--overlap", "1h"]).code, Some(1));
+    // What destroys must be told so where nobody can be asked.
+    assert_eq!(place.run(&["key", "rotate", key]).code, Some(2));
+    assert_eq!(place.run(&["key", "revoke", key]).code, Some(2));
+    assert_eq!(place.run(&["key", "revoke", key, "--yes", "--environment", "live"]).code, Some(1));
+    assert_eq!(place.run(&["key", "revoke", key, "--yes"]).code, Some(0));
+    assert_eq!(with_key(&place, &["key", "verify", "--business", id], value).code, Some(1));
+    assert_eq!(text(&place.run(&["key", "show", key, "--json"]).json(), "/status"), "revoked");
+    let list = |arguments: &[&str]| {
+        let all = [&["key", "list", "--business", id, "--environment", "test", "--json"][..], arguments].concat();
+        place.run(&all).json()["data"].as_array().expect("a list").len()
+    };
+    assert_eq!((list(&[]), list(&["--revoked"]), list(&["--kind", "checkout"])), (2, 3, 1));
+}
+
+#[test]
+fn exit_codes_tell_refusal_usage_and_failure_apart() {
+    let place = Place::new();
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let id = text(&business, "/business/id");
+    let live =
+        business["keys"].as_array().expect("keys").iter().find(|key| key["environment"] == "live").expect("live");
+    for (arguments, code) in [
+        (&["key", "revoke", text(live, "/id"), "--yes"][..], 1),
+        (&["key", "reveal", text(live, "/id")], 1),
+        (&["business", "show", "nobody"], 1),
+        (&["business", "create", "Shop", "--id", id], 1),
+        (&["business", "create", "Shop", "--profile", "none"], 2),
+        (&["key", "create", "--business", id, "--environment", "test", "--scope", "nothing:known"], 2),
+        (&["key", "create", "--business", id], 2),
+        (&["key", "show", "key_1"], 2),
+        (&["business", "list", "--database", "sqlite:/dev/null/x"], 3),
+        (&["business", "list", "--database", "postgres://localhost:1/none"], 3),
+    ] {
+        let ended = place.run(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.starts_with("trousseau: ") || ended.err.starts_with("error: "), "{}", ended.err);
+    }
+}
+
+#[test]
+fn the_key_file_is_private_and_the_right_one() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    assert_eq!(place.run(&["business", "create", "Shop"]).code, Some(0));
+    let folder = place.path().join("trousseau-data");
+    let file = folder.join("keys.toml");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("changed");
+    let open = place.run(&["business", "list"]);
+    assert_eq!(open.code, Some(3));
+    assert!(open.err.contains("keys.toml"), "{}", open.err);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("changed");
+    assert_eq!(place.run(&["business", "list"]).code, Some(0));
+    // Another installation's pepper would refuse every key; it refuses to start instead.
+    let other = Place::new();
+    assert_eq!(other.run(&["business", "list"]).code, Some(0));
+    std::fs::copy(other.path().join("trousseau-data/keys.toml"), &file).expect("copied");
+    assert_eq!(place.run(&["serve"]).code, Some(3));
+}
+
+#[test]
+fn platform_keys_are_shown_once() {
+    let place = Place::new();
+    let created = place.run(&["platform-key", "create", "gateway", "--scope", "verify", "--json"]).json();
+    let value = text(&created, "/value");
+    assert!(value.starts_with("Mileston_PLATFORM_") && value.len() == 18 + 38, "{value}");
+    let listed = place.run(&["platform-key", "list", "--json"]);
+    assert!(!listed.out.contains(value));
+    assert_eq!(text(&listed.json(), "/data/0/id"), text(&created, "/id"));
+    assert_eq!(place.run(&["platform-key", "revoke", text(&created, "/id"), "--yes"]).code, Some(0));
+    assert_eq!(place.run(&["platform-key", "revoke", text(&created, "/id"), "--yes"]).code, Some(1));
+}
+
+#[test]
+fn what_a_command_revokes_the_running_server_refuses_within_a_second() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let id = text(&business, "/business/id");
+    let created = place.run(&["key", "create", "--business", id, "--environment", "test", "--json"]).json();
+    let headers = format!("apikey: {}\r\nbusinessid: {id}\r\n", text(&created, "/value"));
+    assert!(server.get("/v1/whoami", &headers).starts_with("HTTP/1.1 200"), "{}", server.log());
+    assert_eq!(place.run(&["key", "revoke", text(&created, "/id"), "--yes"]).code, Some(0));
+    let revoked = Instant::now();
+    while server.get("/v1/whoami", &headers).starts_with("HTTP/1.1 200") {
+        assert!(revoked.elapsed() < Duration::from_secs(1), "still accepted a second later");
+    }
+    assert!(server.get("/v1/whoami", &headers).starts_with("HTTP/1.1 401"));
+}
