@@ -17,14 +17,8 @@ use trousseau_domain::time::{Day, TimeZone, Timestamp};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
-    ("credential", credential),
-    ("key_text", key_text),
-    ("url", url),
-    ("ids", ids),
-    ("time", time),
-    ("words", words),
-];
+pub const TARGETS: [Target; 6] =
+    [("credential", credential), ("key_text", key_text), ("url", url), ("ids", ids), ("time", time), ("words", words)];
 
 /// The headers of a request: first line `Authorization`, second `apikey`, third `businessid`.
 pub fn credential(data: &[u8]) {

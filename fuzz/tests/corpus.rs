@@ -1,5 +1,7 @@
 //! Every target over its stored corpus, and over many mutations of it from a printed seed.
 
+#![expect(clippy::print_stdout, reason = "the seed belongs in the log of a failed run")]
+
 use std::path::Path;
 
 use trousseau_fuzz::{TARGETS, Target};
@@ -33,8 +35,22 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// Bytes that parsers trip over.
-const SPICE: [&[u8]; 14] =
-    [b"_", b":", b" ", b"%", b"=", b"\0", b"\xff", b"\n", "é".as_bytes(), b"TEST_", b"CHECKOUTKEY_", b"Basic ", b"-", b"Z"];
+const SPICE: [&[u8]; 14] = [
+    b"_",
+    b":",
+    b" ",
+    b"%",
+    b"=",
+    b"\0",
+    b"\xff",
+    b"\n",
+    "é".as_bytes(),
+    b"TEST_",
+    b"CHECKOUTKEY_",
+    b"Basic ",
+    b"-",
+    b"Z",
+];
 
 fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = seeds[random.below(seeds.len())].clone();
@@ -75,7 +91,11 @@ fn run((name, target): Target) {
     for _ in 0..runs {
         let input = mutate(&mut random, &seeds);
         let outcome = std::panic::catch_unwind(|| target(&input));
-        assert!(outcome.is_ok(), "{name} broke a promise on {:?}; keep it as a file of the corpus", String::from_utf8_lossy(&input));
+        assert!(
+            outcome.is_ok(),
+            "{name} broke a promise on {:?}; keep it as a file of the corpus",
+            String::from_utf8_lossy(&input)
+        );
     }
 }
 

@@ -161,20 +161,20 @@ pub fn generate(
     random: &[u8; 256],
 ) -> ApiKeySecret {
     match form {
-        KeyForm::Branded => branded(branded_prefix(brand, environment, kind), random),
+        KeyForm::Branded => branded(&branded_prefix(brand, environment, kind), random),
         KeyForm::Plain(length) => ApiKeySecret(SecretString::from(base62_characters(length.get(), random))),
     }
 }
 
 /// Makes the text of a new platform key.
 pub fn generate_platform(brand: &Brand, random: &[u8; 256]) -> ApiKeySecret {
-    branded(platform_prefix(brand), random)
+    branded(&platform_prefix(brand), random)
 }
 
-fn branded(prefix: String, random: &[u8; 256]) -> ApiKeySecret {
+fn branded(prefix: &str, random: &[u8; 256]) -> ApiKeySecret {
     // Room for the whole text at once, so that no copy stays behind in a grown buffer.
     let mut text = String::with_capacity(prefix.len() + BODY_LEN);
-    text.push_str(&prefix);
+    text.push_str(prefix);
     text.push_str(&base62_characters(RANDOM_LEN, random));
     let sum = checksum(&text);
     text.extend(sum.iter().map(|digit| char::from(*digit)));
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     fn entropy(seed: u8) -> [u8; 256] {
-        std::array::from_fn(|index| seed.wrapping_mul(31).wrapping_add((index as u8).wrapping_mul(101)))
+        std::array::from_fn(|index| u8::try_from((usize::from(seed) * 31 + index * 101) % 251).expect("below 251"))
     }
 
     #[test]

@@ -135,13 +135,12 @@ pub struct InvalidOverlap;
 
 impl Overlap {
     /// The longest overlap.
-    pub const MOST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    pub const MOST: Duration = Duration::from_hours(30 * 24);
 
     /// When the old value ends, if it lives on at all; never past the key's own end.
     pub fn ends_at(self, now: Timestamp, validity: &Validity) -> Result<Option<Timestamp>, InvalidOverlap> {
         let wanted = match self {
-            Self::None => return Ok(None),
-            Self::For(Duration::ZERO) => return Ok(None),
+            Self::None | Self::For(Duration::ZERO) => return Ok(None),
             Self::For(length) if length <= Self::MOST => now.saturating_add(length),
             Self::Until(end) if now < end && end <= now.saturating_add(Self::MOST) => end,
             Self::For(_) | Self::Until(_) => return Err(InvalidOverlap),

@@ -78,7 +78,7 @@ impl BusinessIdForm {
                 let mut digits = String::new();
                 for place in 0..count {
                     let base = if place == 0 { 9 } else { 10 };
-                    let digit = (rest % base) as u8 + u8::from(place == 0);
+                    let digit = u8::try_from(rest % base).expect("below ten") + u8::from(place == 0);
                     rest /= base;
                     digits.push(char::from(b'0' + digit));
                 }

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
-use trousseau_domain::decision::{
-    Circumstances, Decision, Demand, KeySnapshot, Meter, Reason, Transport, decide,
-};
+use trousseau_domain::decision::{Circumstances, Decision, Demand, KeySnapshot, Meter, Reason, Transport, decide};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, RequestId};

@@ -51,8 +51,7 @@ impl App {
     ) -> Self {
         let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let recorder = jobs.recorder();
-        let core =
-            Core { store, secrets, settings, clock, entropy, in_flight: InFlight::default(), jobs, recorder };
+        let core = Core { store, secrets, settings, clock, entropy, in_flight: InFlight::default(), jobs, recorder };
         Self { core: Arc::new(core) }
     }
 

@@ -266,11 +266,7 @@ impl<'a> Businesses<'a> {
         }
         let mut business = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
         let now = unit.now;
-        let done = if suspend {
-            unit.tx.suspend_business(id, now).await?
-        } else {
-            unit.tx.resume_business(id).await?
-        };
+        let done = if suspend { unit.tx.suspend_business(id, now).await? } else { unit.tx.resume_business(id).await? };
         if done {
             business.suspended_at = suspend.then_some(now);
             unit.record(Happened {

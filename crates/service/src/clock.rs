@@ -18,8 +18,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let epoch =
-            Timestamp::from_micros(0).expect("the epoch is within the range of an instant");
+        let epoch = Timestamp::from_micros(0).expect("the epoch is within the range of an instant");
         let now = SystemTime::now();
         match now.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => epoch.saturating_add(after),

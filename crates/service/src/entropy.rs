@@ -29,8 +29,7 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes)
-            .expect("a supported operating system always has a working generator once it has booted");
+        getrandom::fill(bytes).expect("a supported operating system always has a working generator once it has booted");
     }
 }
 
@@ -44,10 +43,7 @@ pub struct SeededEntropy {
 impl SeededEntropy {
     /// A source that begins at the start of the seed's stream.
     pub const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            counter: Mutex::new(0),
-        }
+        Self { seed, counter: Mutex::new(0) }
     }
 }
 

@@ -193,7 +193,10 @@ pub(crate) fn life_of(key: &KeyRow) -> Life {
 }
 
 /// The rules of a business.
-pub(crate) fn profile_of<'a>(core: &'a Core, business: &BusinessRow) -> Result<&'a std::sync::Arc<Profile>, ServiceError> {
+pub(crate) fn profile_of<'a>(
+    core: &'a Core,
+    business: &BusinessRow,
+) -> Result<&'a std::sync::Arc<Profile>, ServiceError> {
     core.settings
         .profile(&business.profile)
         .ok_or_else(|| ServiceError::NotAllowedByProfile(format!("{} (not configured any more)", business.profile)))
@@ -222,8 +225,7 @@ impl<'a> Keys<'a> {
         {
             return Err(ServiceError::invalid("starting_after", "there is no key with this id"));
         }
-        let mut rows =
-            reader.list_keys(tenant, &query.filter, query.order, now, query.after, query.limit + 1).await?;
+        let mut rows = reader.list_keys(tenant, &query.filter, query.order, now, query.after, query.limit + 1).await?;
         let has_more = rows.len() > query.limit as usize;
         rows.truncate(query.limit as usize);
         Ok(Page { data: rows.into_iter().map(|row| KeyView::new(row, now)).collect(), has_more })
@@ -407,9 +409,7 @@ impl<'a> Keys<'a> {
             return Err(ServiceError::OverlapInProgress);
         }
         let expected = key.current_version;
-        unit.tx
-            .end_versions(tenant, id, None, ends_at.unwrap_or(unit.now), &context.actor)
-            .await?;
+        unit.tx.end_versions(tenant, id, None, ends_at.unwrap_or(unit.now), &context.actor).await?;
         let form = profile.form(key.kind).ok_or_else(|| ServiceError::NotAllowedByProfile(business.profile.clone()))?;
         let random = Zeroizing::new(self.core.entropy.bytes::<256>());
         let value = key_text::generate(form, self.core.settings.brand(), tenant.environment, key.kind, &random);
@@ -564,10 +564,7 @@ impl<'a> Keys<'a> {
             kind: version.kind,
         };
         let plain = self.core.secrets.ring().get().open(sealed, &binding)?;
-        std::str::from_utf8(&plain)
-            .ok()
-            .and_then(ApiKeySecret::from_presented)
-            .ok_or(ServiceError::ValueNotReadable)
+        std::str::from_utf8(&plain).ok().and_then(ApiKeySecret::from_presented).ok_or(ServiceError::ValueNotReadable)
     }
 
     fn changed(
@@ -642,10 +639,9 @@ pub(crate) async fn create_in(
     let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
     let (scopes, valid_until) = match &context.authority {
         Authority::Operator => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
-        Authority::Key { scopes: own, valid_until } => (
-            draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)),
-            draft.valid_until.or(*valid_until),
-        ),
+        Authority::Key { scopes: own, valid_until } => {
+            (draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)), draft.valid_until.or(*valid_until))
+        }
     };
     check_not_beyond(context, &scopes, valid_until)?;
     let random = Zeroizing::new(core.entropy.bytes::<256>());
@@ -761,7 +757,8 @@ fn check_values(core: &Core, profile: &Profile, key: &KeyRow) -> Result<(), Serv
         problems.push(FieldProblem::new("name", "keys of this profile have no names"));
     }
     if key.kind == KeyKind::Secret && !key.allowed_origins.is_empty() {
-        problems.push(FieldProblem::new("allowed_origins", "are for checkout keys: a secret key has no place in a page"));
+        problems
+            .push(FieldProblem::new("allowed_origins", "are for checkout keys: a secret key has no place in a page"));
     }
     if key.kind == KeyKind::Checkout && !key.allowed_ips.is_empty() {
         problems.push(FieldProblem::new("allowed_ips", "are for secret keys: a checkout key is used by everybody"));
@@ -798,11 +795,7 @@ fn widens_life(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
 }
 
 /// A key never gives, nor obtains the value of, a key with more than its own scopes or a longer life.
-fn check_not_beyond(
-    context: &Context,
-    scopes: &ScopeSet,
-    valid_until: Option<Timestamp>,
-) -> Result<(), ServiceError> {
+fn check_not_beyond(context: &Context, scopes: &ScopeSet, valid_until: Option<Timestamp>) -> Result<(), ServiceError> {
     let Authority::Key { scopes: own, valid_until: own_end } = &context.authority else {
         return Ok(());
     };

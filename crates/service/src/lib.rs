@@ -25,3 +25,4 @@ pub use app::App;
 pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
+pub use trousseau_store::{BusinessRow, EventFilter, EventRow, KeyFilter, KeyOrder, KeyRow};

@@ -71,7 +71,8 @@ impl<'a> PlatformKeys<'a> {
             last_used_at: None,
         };
         unit.tx.insert_platform_key(&key).await?;
-        self.audit(&mut unit, context, AuditAction::PlatformKeyCreated, key.id, json!({ "scopes": key.scopes })).await?;
+        self.audit(&mut unit, context, AuditAction::PlatformKeyCreated, key.id, json!({ "scopes": key.scopes }))
+            .await?;
         unit.commit(ChangeKind::PlatformKey, None, Some(&key.id.to_string())).await?;
         Ok(IssuedPlatformKey { key, value })
     }

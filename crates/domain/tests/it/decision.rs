@@ -14,6 +14,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// One case, told in plain words.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that can be wrong")]
 struct Case {
     known: bool,
     id_required: bool,
@@ -119,8 +120,9 @@ fn ours(case: &Case) -> Decision {
     let right = "17616983000123";
     let wrong = "99999999999999";
     let wanted: Scope = "invoices:read".parse().expect("a scope");
-    let held: ScopeSet =
-        [if case.scope_held { wanted.clone() } else { "invoices:write".parse().expect("a scope") }].into_iter().collect();
+    let held: ScopeSet = [if case.scope_held { wanted.clone() } else { "invoices:write".parse().expect("a scope") }]
+        .into_iter()
+        .collect();
     let (from, until) = match case.window {
         Window::Before => (NOW + 1, None),
         Window::Inside => (NOW, Some(NOW + 1)),
@@ -155,7 +157,9 @@ fn ours(case: &Case) -> Decision {
         Sent::RightAndWrong => vec![right.to_owned(), wrong.to_owned()],
     };
     let demand = Demand {
-        business: case.demanded_business.map(|right_one| (if right_one { right } else { wrong }).parse().expect("digits")),
+        business: case
+            .demanded_business
+            .map(|right_one| (if right_one { right } else { wrong }).parse().expect("digits")),
         environment: case.demanded_live.map(|live| if live { Environment::Live } else { Environment::Test }),
         kind: case.demanded_checkout.map(|checkout| if checkout { KeyKind::Checkout } else { KeyKind::Secret }),
         scopes: vec![wanted],
@@ -229,7 +233,8 @@ fn check(index: u64) {
 /// Many combinations, spread evenly over all of them by a step that is prime to their number.
 #[test]
 fn ours_is_the_naive_one() {
-    let count: u64 = std::env::var("TROUSSEAU_TEST_DECISIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
+    let count: u64 =
+        std::env::var("TROUSSEAU_TEST_DECISIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(200_000);
     let step = 1_000_003;
     let mut index = 0;
     for _ in 0..count.min(CASES) {
@@ -238,13 +243,15 @@ fn ours_is_the_naive_one() {
     }
 }
 
+type Spoil = fn(&mut Case);
+
 /// Each single thing that can be wrong, alone, gives its own reason.
 #[test]
 fn each_reason_is_reached_alone() {
     let good = case_of(0);
     assert_eq!(naive(&good), None);
     assert_eq!(ours(&good), Decision::Allow);
-    let wrong: [(fn(&mut Case), Reason); 17] = [
+    let wrong: [(Spoil, Reason); 17] = [
         (|case| case.known = false, Reason::KeyUnknown),
         (
             |case| {

@@ -1,0 +1,544 @@
+//! What runs beside the requests: writing down uses and refusals, handing out events, hearing of changes, pruning.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use trousseau_domain::ids::{KeyId, PlatformKeyId};
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{ChangeKind, EventRow, RefusalRow, Store, StoreError};
+
+use crate::clock::Clock;
+use crate::secrets::Secrets;
+
+/// Notes that may wait to be written; more are dropped and counted.
+const CAPACITY: usize = 10_000;
+/// Notes that are written without waiting for the next turn.
+const FULL: usize = 500;
+/// How long a note waits at most while the database is well.
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// Events leased at once.
+const EVENTS_PER_CLAIM: u32 = 100;
+/// After this an event whose dispatcher died is handed out again.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often the outbox is looked at when nothing wakes the dispatcher.
+const DISPATCH_EVERY: Duration = Duration::from_secs(5);
+/// Changes read at once.
+const CHANGES_PER_READ: u32 = 500;
+/// How often old rows are pruned.
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
+/// Rows pruned in one transaction.
+const PRUNE_STEP: u32 = 1000;
+/// How long refusals are kept.
+const KEEP_REFUSALS: Duration = Duration::from_hours(30 * 24);
+/// How long the change sequence is kept: a node that was away for longer starts anew.
+const KEEP_CHANGES: Duration = Duration::from_hours(7 * 24);
+/// The pause after a failure.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+enum Note {
+    Use(KeyId, Timestamp),
+    PlatformUse(PlatformKeyId, Timestamp),
+    Refusal(Box<RefusalRow>),
+}
+
+/// Takes notes without waiting: a request is never slower for them, and may lose one rather than fail.
+#[derive(Clone)]
+pub struct Recorder {
+    sender: mpsc::Sender<Note>,
+    full: Arc<Notify>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Recorder")
+    }
+}
+
+impl Recorder {
+    /// A key of a business was used.
+    pub fn record_use(&self, key: KeyId, at: Timestamp) {
+        self.note(Note::Use(key, at));
+    }
+
+    /// One of the operator's keys was used.
+    pub fn record_platform_use(&self, key: PlatformKeyId, at: Timestamp) {
+        self.note(Note::PlatformUse(key, at));
+    }
+
+    /// A key was refused.
+    pub fn record_refusal(&self, refusal: RefusalRow) {
+        self.note(Note::Refusal(Box::new(refusal)));
+    }
+
+    fn note(&self, note: Note) {
+        if self.sender.try_send(note).is_err() {
+            count_dropped(1);
+        }
+        if self.sender.max_capacity() - self.sender.capacity() >= FULL {
+            self.full.notify_one();
+        }
+    }
+}
+
+fn count_dropped(notes: u64) {
+    metrics::counter!("trousseau_recorder_dropped_total").increment(notes);
+}
+
+/// What was noted and is not written yet.
+struct Queue {
+    receiver: mpsc::Receiver<Note>,
+    uses: HashMap<KeyId, Timestamp>,
+    platform_uses: HashMap<PlatformKeyId, Timestamp>,
+    refusals: Vec<RefusalRow>,
+}
+
+impl Queue {
+    /// Takes over what is waiting, up to a bound, so that an outage cannot fill the memory.
+    fn drain(&mut self) {
+        while self.waiting() < CAPACITY {
+            match self.receiver.try_recv() {
+                Ok(Note::Use(key, at)) => keep_latest(&mut self.uses, key, at),
+                Ok(Note::PlatformUse(key, at)) => keep_latest(&mut self.platform_uses, key, at),
+                Ok(Note::Refusal(refusal)) => self.refusals.push(*refusal),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.uses.len() + self.platform_uses.len() + self.refusals.len()
+    }
+
+    fn clear(&mut self) {
+        self.uses.clear();
+        self.platform_uses.clear();
+        self.refusals.clear();
+    }
+
+    async fn write(&self, store: &Store) -> Result<(), StoreError> {
+        let uses = in_order(&self.uses);
+        let platform_uses = in_order(&self.platform_uses);
+        let mut tx = store.begin().await?;
+        for chunk in uses.chunks(FULL) {
+            tx.touch_keys(chunk).await?;
+        }
+        for chunk in platform_uses.chunks(FULL) {
+            tx.touch_platform_keys(chunk).await?;
+        }
+        for chunk in self.refusals.chunks(FULL) {
+            tx.insert_refusals(chunk).await?;
+        }
+        tx.commit().await
+    }
+}
+
+fn keep_latest<K: Eq + Hash>(uses: &mut HashMap<K, Timestamp>, key: K, at: Timestamp) {
+    uses.entry(key).and_modify(|known| *known = at.max(*known)).or_insert(at);
+}
+
+/// By id: two nodes that touch the same rows take their locks in one order.
+fn in_order<K: Copy + Ord>(uses: &HashMap<K, Timestamp>) -> Vec<(K, Timestamp)> {
+    let mut list: Vec<_> = uses.iter().map(|(key, at)| (*key, *at)).collect();
+    list.sort_unstable();
+    list
+}
+
+/// The background jobs. Clones share everything; one of them runs them.
+#[derive(Clone)]
+pub struct Jobs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    secrets: Secrets,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    queue: Mutex<Queue>,
+    events: Notify,
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Jobs")
+    }
+}
+
+impl Jobs {
+    /// The jobs of one application. Nothing happens until they are run.
+    pub fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>) -> Self {
+        let (sender, receiver) = mpsc::channel(CAPACITY);
+        let recorder = Recorder { sender, full: Arc::new(Notify::new()) };
+        let queue =
+            Mutex::new(Queue { receiver, uses: HashMap::new(), platform_uses: HashMap::new(), refusals: Vec::new() });
+        Self { inner: Arc::new(Inner { store, secrets, clock, recorder, queue, events: Notify::new() }) }
+    }
+
+    /// Where requests leave their notes.
+    pub fn recorder(&self) -> Recorder {
+        self.inner.recorder.clone()
+    }
+
+    /// Runs all jobs until `shutdown` becomes true or its sender is gone, and writes down the last notes.
+    /// No failure ends them.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        tokio::join!(
+            until_shutdown(shutdown.clone(), self.record()),
+            until_shutdown(shutdown.clone(), self.dispatch()),
+            until_shutdown(shutdown.clone(), self.follow_changes()),
+            until_shutdown(shutdown.clone(), self.move_rows()),
+            until_shutdown(shutdown, self.prune()),
+        );
+        if let Err(error) = self.flush_now().await {
+            report("recorder", &error);
+        }
+    }
+
+    /// One pass of what is waiting: notes are written, events handed out. For tests.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_pending(&self) -> Result<(), StoreError> {
+        self.flush_now().await?;
+        self.dispatch_waiting().await
+    }
+
+    /// Writes down all notes that were taken before this call.
+    ///
+    /// # Errors
+    /// When the database fails; the notes are kept for the next time if that was an outage.
+    pub async fn flush_now(&self) -> Result<(), StoreError> {
+        let mut queue = self.inner.queue.lock().await;
+        loop {
+            queue.drain();
+            if queue.waiting() == 0 {
+                return Ok(());
+            }
+            match queue.write(&self.inner.store).await {
+                Ok(()) => queue.clear(),
+                Err(error) => {
+                    if !error.is_unavailable() {
+                        // What the database will never take must not hold up what it would.
+                        count_dropped(u64::try_from(queue.waiting()).unwrap_or(u64::MAX));
+                        queue.clear();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn record(&self) {
+        let mut health = Health::new("recorder");
+        loop {
+            // A timeout is the usual case: the turn has come.
+            let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
+            health.note(self.flush_now().await).await;
+        }
+    }
+
+    async fn dispatch(&self) {
+        let mut health = Health::new("dispatcher");
+        loop {
+            health.note(self.dispatch_waiting().await).await;
+            let _ = tokio::time::timeout(DISPATCH_EVERY, self.inner.events.notified()).await;
+        }
+    }
+
+    /// Hands out all waiting events, each at least once.
+    async fn dispatch_waiting(&self) -> Result<(), StoreError> {
+        loop {
+            let now = self.inner.clock.now();
+            let mut tx = self.inner.store.begin().await?;
+            let claimed = tx.claim_outbox(now, now.saturating_add(LEASE), EVENTS_PER_CLAIM).await?;
+            tx.commit().await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for row in &claimed {
+                hand_out(&row.event);
+            }
+            let mut tx = self.inner.store.begin().await?;
+            for row in &claimed {
+                tx.finish_outbox(row.event.id, row.attempt).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+
+    async fn follow_changes(&self) {
+        let mut health = Health::new("change watcher");
+        let mut watcher = self.inner.store.watch();
+        let mut seen = None;
+        // A change between the opening of the key file and now is in no feed that we read.
+        let mut reload_due = true;
+        loop {
+            let heard = if reload_due && seen.is_some() {
+                tokio::time::timeout(BACK_OFF, watcher.changed()).await.unwrap_or(Ok(()))
+            } else {
+                watcher.changed().await
+            };
+            let read = match heard {
+                Ok(()) => self.read_changes(&mut seen, &mut reload_due).await,
+                Err(error) => Err(error),
+            };
+            health.note(read).await;
+            if reload_due {
+                match self.inner.secrets.reload().await {
+                    Ok(()) => reload_due = false,
+                    Err(error) => report("key ring", &error),
+                }
+            }
+        }
+    }
+
+    async fn read_changes(&self, seen: &mut Option<i64>, reload_due: &mut bool) -> Result<(), StoreError> {
+        let mut last = match *seen {
+            Some(last) => last,
+            None => self.inner.store.read().current_seq().await?,
+        };
+        *seen = Some(last);
+        loop {
+            let changes = self.inner.store.read().list_changes(last, CHANGES_PER_READ).await?;
+            let Some(newest) = changes.last() else { break };
+            last = newest.seq;
+            *reload_due |= changes.iter().any(|change| change.kind == ChangeKind::Secrets);
+            *seen = Some(last);
+        }
+        self.inner.events.notify_one();
+        Ok(())
+    }
+
+    /// Ends a rotation of secrets that was broken off.
+    async fn move_rows(&self) {
+        while let Err(error) = self.inner.secrets.move_rows().await {
+            report("secrets", &error);
+            tokio::time::sleep(PRUNE_EVERY).await;
+        }
+    }
+
+    async fn prune(&self) {
+        let mut health = Health::new("pruning");
+        loop {
+            health.note(self.prune_once().await).await;
+            tokio::time::sleep(PRUNE_EVERY).await;
+        }
+    }
+
+    /// Removes what is older than its time, in small steps that let requests in between.
+    async fn prune_once(&self) -> Result<(), StoreError> {
+        let now = self.inner.clock.now();
+        loop {
+            let mut tx = self.inner.store.begin().await?;
+            let refusals = tx.prune_refusals(now.saturating_sub(KEEP_REFUSALS), PRUNE_STEP).await?;
+            let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
+            let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
+            tx.commit().await?;
+            if refusals.max(records).max(changes) < u64::from(PRUNE_STEP) {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// One structured line: what a log shipper takes events from.
+fn hand_out(event: &EventRow) {
+    tracing::info!(
+        event.id = %event.id,
+        event.r#type = %event.kind,
+        business.id = %event.business,
+        environment = event.environment.map(tracing::field::display),
+        key.id = event.key_id.map(tracing::field::display),
+        "event"
+    );
+}
+
+async fn until_shutdown(mut shutdown: watch::Receiver<bool>, job: impl Future<Output = ()>) {
+    tokio::select! {
+        // An error means that the sender is gone, and the program with it.
+        _ = shutdown.wait_for(|ended| *ended) => {}
+        () = job => {}
+    }
+}
+
+/// Says once that a job fails, and once that it is well again.
+struct Health {
+    job: &'static str,
+    failing: bool,
+}
+
+impl Health {
+    const fn new(job: &'static str) -> Self {
+        Self { job, failing: false }
+    }
+
+    async fn note(&mut self, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) if self.failing => {
+                self.failing = false;
+                tracing::info!(job = self.job, "background job is well again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if !self.failing {
+                    report(self.job, &error);
+                }
+                self.failing = true;
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+fn report(job: &'static str, error: &(dyn std::error::Error + 'static)) {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let chain: Vec<_> = chain.map(ToString::to_string).collect();
+    tracing::error!(job, error = chain.join(": "), "background job failed");
+}
+
+#[cfg(test)]
+mod tests {
+    use trousseau_domain::actor::Actor;
+    use trousseau_domain::ids::{EventId, RequestId};
+    use trousseau_store::SecretKind;
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::entropy::SeededEntropy;
+
+    fn now() -> Timestamp {
+        "2026-01-31T09:30:00Z".parse().expect("good")
+    }
+
+    async fn secrets(database: &TestDatabase, seed: u64) -> Secrets {
+        let path = database.folder().expect("SQLite has one").join("keys.toml");
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let clock = Arc::new(ManualClock::new(now()));
+        Secrets::open(database.store().clone(), path, clock, entropy).await.expect("opens")
+    }
+
+    async fn jobs(database: &TestDatabase) -> Jobs {
+        let clock = Arc::new(ManualClock::new(now()));
+        Jobs::new(database.store().clone(), secrets(database, 1).await, clock)
+    }
+
+    async fn add_business(database: &TestDatabase) {
+        database
+            .run(
+                "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, revision) \
+                 VALUES ('b-1', 'One', 'codat', 'UTC', 'en', '{}', 0, 0)",
+            )
+            .await
+            .expect("inserted");
+    }
+
+    fn refusal(reference: u8) -> RefusalRow {
+        RefusalRow {
+            reference: RequestId::from_random([reference; 16]),
+            at: now(),
+            business: "b-1".parse().expect("good"),
+            environment: None,
+            key_id: None,
+            code: "expired".to_owned(),
+            method: "GET".to_owned(),
+            path: "/v1/keys".to_owned(),
+            address: None,
+            last_three: None,
+            origin: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn notes_are_written_at_the_next_flush_and_at_shutdown() {
+        let database = TestDatabase::sqlite().await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        jobs.recorder().record_refusal(refusal(1));
+        jobs.run_pending().await.expect("written");
+        assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 1);
+        jobs.recorder().record_refusal(refusal(2));
+        let (stop, stopped) = watch::channel(true);
+        jobs.run(stopped).await;
+        drop(stop);
+        assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_and_does_not_wait() {
+        let database = TestDatabase::sqlite().await;
+        let jobs = jobs(&database).await;
+        for micros in 0..12_000 {
+            jobs.recorder().record_use(KeyId::from_bits(1), Timestamp::from_micros(micros).expect("in range"));
+        }
+        let mut queue = jobs.inner.queue.lock().await;
+        queue.drain();
+        assert_eq!(queue.waiting(), 1);
+        assert_eq!(queue.uses[&KeyId::from_bits(1)].as_micros(), 9_999);
+    }
+
+    #[tokio::test]
+    async fn events_leave_the_outbox_once_handed_out() {
+        let database = TestDatabase::sqlite().await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        let mut tx = database.store().begin().await.expect("begins");
+        for bits in 1..=250 {
+            let event = EventRow {
+                id: EventId::from_bits(bits),
+                at: now(),
+                business: "b-1".parse().expect("good"),
+                environment: None,
+                kind: "business.created".to_owned(),
+                key_id: None,
+                actor: Actor::System,
+                data: serde_json::json!({}),
+                request_id: None,
+            };
+            tx.append_event(&event).await.expect("appended");
+        }
+        tx.commit().await.expect("commits");
+        jobs.run_pending().await.expect("handed out");
+        assert_eq!(database.store().read().count_outbox().await.expect("counted"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_rotation_of_another_process_is_taken_up_while_running() {
+        let database = TestDatabase::sqlite().await;
+        let jobs = jobs(&database).await;
+        let other = secrets(&database, 2).await;
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn({
+            let jobs = jobs.clone();
+            async move { jobs.run(stopped).await }
+        });
+        other.rotate(&[SecretKind::Kek], &Actor::System, None).await.expect("rotated");
+        let ring = jobs.inner.secrets.ring();
+        let taken_up = async {
+            while ring.get().current_kek() != 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), taken_up).await.expect("in time");
+        stop.send(true).expect("running");
+        running.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn old_rows_go_and_young_ones_stay() {
+        let database = TestDatabase::sqlite().await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        let old = RefusalRow { at: now().saturating_sub(KEEP_REFUSALS + BACK_OFF), ..refusal(1) };
+        jobs.recorder().record_refusal(old);
+        jobs.recorder().record_refusal(refusal(2));
+        jobs.flush_now().await.expect("written");
+        jobs.prune_once().await.expect("pruned");
+        assert_eq!(database.texts("SELECT reference FROM refusals").await, ["02".repeat(16)]);
+    }
+}

@@ -1,0 +1,459 @@
+//! Opening, rotating and reporting the secrets outside the database.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use trousseau_domain::actor::Actor;
+use trousseau_domain::digest::KeyFingerprint;
+use trousseau_domain::ids::{AuditId, RequestId};
+use trousseau_domain::key_text::ApiKeySecret;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{
+    AuditRow, ChangeKind, SealedRow, SecretKind, SecretVersionRow, Store, StoreError, Tx, VersionCount,
+};
+
+use crate::clock::Clock;
+use crate::entropy::{Entropy, EntropyExt as _};
+use crate::key_ring::{Binding, KeyFile, KeyFileError, KeyRing, KeyRingHandle, RingError};
+
+/// Rows written in one transaction while values move to a newer secret.
+const BATCH: u32 = 100;
+/// How long other nodes have to take up a new pepper before rows are found under it only: over the bound of a change.
+const PEPPER_GRACE: Duration = Duration::from_millis(1500);
+
+/// Why the secrets cannot be used or rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The database was written with secrets, and their file is gone.
+    #[error("the database was written with a key file, and there is none at {}: bring it back from its copy", .0.display())]
+    KeyFileMissing(PathBuf),
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The file is not the one of this database.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] StoreError),
+    /// Another node noted the same version for a key file of its own.
+    #[error("version {version} of the {} is in use already: the nodes do not share one key file", .kind.as_str())]
+    VersionTaken {
+        /// Which secret.
+        kind: SecretKind,
+        /// Which version of it.
+        version: u32,
+    },
+    /// The work on the file was broken off.
+    #[error("the work on the key file was broken off")]
+    Interrupted,
+}
+
+/// One version of a secret, and what still depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionStatus {
+    /// The version.
+    pub version: u32,
+    /// When it was first used.
+    pub created_at: Timestamp,
+    /// Rows that were made under it: digests for a pepper, sealed values for a key-encryption key.
+    pub rows: u64,
+    /// Whether new rows are made under it.
+    pub is_current: bool,
+}
+
+/// One of the two secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretStatus {
+    /// Which.
+    pub kind: SecretKind,
+    /// Its versions, the oldest first.
+    pub versions: Vec<VersionStatus>,
+}
+
+/// How many rows moved to the current secrets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Sealed values wrapped under the current key-encryption key.
+    pub rewrapped: u64,
+    /// Digests made anew under the current pepper.
+    pub redigested: u64,
+    /// Sealed values that do not open and stay as they are.
+    pub refused: u64,
+}
+
+/// What a rotation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// The new version of each secret that was asked for.
+    pub versions: Vec<(SecretKind, u32)>,
+    /// The rows that moved at once.
+    pub moved: Moved,
+}
+
+/// The pepper and the key-encryption key of this installation. Clones share them.
+#[derive(Clone)]
+pub struct Secrets {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    ring: KeyRingHandle,
+    /// One reload or rotation at a time, so that an older ring never replaces a newer one.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Secrets").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+/// Work on the file waits for the disk and for other writers, so it has a thread of its own.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KeyFileError> + Send + 'static,
+) -> Result<T, SecretsError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(SecretsError::Interrupted),
+    }
+}
+
+impl Secrets {
+    /// Opens the key file at `path` for this database; the first start makes it.
+    ///
+    /// # Errors
+    /// When the file is gone, readable by others, malformed, or not the one that the database was written with.
+    pub async fn open(
+        store: Store,
+        path: PathBuf,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, SecretsError> {
+        let mut rows = store.read().list_secret_versions().await?;
+        let fresh = rows.is_empty();
+        let (place, source) = (path.clone(), Arc::clone(&entropy));
+        let loaded = on_disk(move || match KeyFile::load(&place) {
+            Err(KeyFileError::Missing(_)) if fresh => match KeyFile::create(&place, source.as_ref()) {
+                // Another node on the same file was quicker.
+                Err(KeyFileError::Exists(_)) => KeyFile::load(&place),
+                other => other,
+            },
+            other => other,
+        })
+        .await;
+        let file = match loaded {
+            Err(SecretsError::File(KeyFileError::Missing(path))) if !fresh => {
+                return Err(SecretsError::KeyFileMissing(path));
+            }
+            other => other?,
+        };
+        if fresh {
+            note_first_versions(&store, &file, clock.now(), entropy.as_ref()).await?;
+            // Read again: where another node came first, its canaries stand there and must match.
+            rows = store.read().list_secret_versions().await?;
+        }
+        let ring = KeyRingHandle::new(file.activate(&rows)?);
+        let changing = tokio::sync::Mutex::new(());
+        Ok(Self { inner: Arc::new(Inner { store, path, clock, entropy, ring, changing }) })
+    }
+
+    /// The secrets in use.
+    pub fn ring(&self) -> KeyRingHandle {
+        self.inner.ring.clone()
+    }
+
+    /// Takes up the versions that another process has added. The ring in use stays where that fails.
+    ///
+    /// # Errors
+    /// As [`Secrets::open`].
+    pub async fn reload(&self) -> Result<(), SecretsError> {
+        let _turn = self.inner.changing.lock().await;
+        self.take_up().await
+    }
+
+    async fn take_up(&self) -> Result<(), SecretsError> {
+        // The rows first: the file is always written before them, so it holds at least these versions.
+        let rows = self.inner.store.read().list_secret_versions().await?;
+        let path = self.inner.path.clone();
+        let file = on_disk(move || KeyFile::load(&path)).await?;
+        self.inner.ring.set(file.activate(&rows)?);
+        Ok(())
+    }
+
+    /// Makes a new version of each of `kinds`, and moves to it all rows whose value can be read again. The digests
+    /// of other keys move when their key is next used.
+    ///
+    /// # Errors
+    /// When the file or the database refuses. A version that is in the file only is never used.
+    pub async fn rotate(
+        &self,
+        kinds: &[SecretKind],
+        actor: &Actor,
+        request_id: Option<RequestId>,
+    ) -> Result<Rotation, SecretsError> {
+        let turn = self.inner.changing.lock().await;
+        let mut versions: Vec<(SecretKind, u32)> = Vec::new();
+        let mut details = serde_json::Map::new();
+        for kind in [SecretKind::Pepper, SecretKind::Kek] {
+            if kinds.contains(&kind) {
+                let (path, entropy) = (self.inner.path.clone(), Arc::clone(&self.inner.entropy));
+                let version = on_disk(move || KeyFile::add_version(&path, kind, entropy.as_ref())).await?;
+                versions.push((kind, version));
+                details.insert(kind.as_str().to_owned(), json!(version));
+            }
+        }
+        if !versions.is_empty() {
+            let path = self.inner.path.clone();
+            let file = on_disk(move || KeyFile::load(&path)).await?;
+            let mut tx = self.inner.store.begin().await?;
+            let now = self.inner.clock.now();
+            for &(kind, version) in &versions {
+                let canary = file
+                    .canary(kind, version, self.inner.entropy.as_ref())
+                    .ok_or(RingError::MissingVersion { kind, version })?;
+                if !tx.insert_secret_version(&SecretVersionRow { kind, version, canary, created_at: now }).await? {
+                    return Err(SecretsError::VersionTaken { kind, version });
+                }
+            }
+            let audit = AuditRow {
+                id: AuditId::new(now, self.inner.entropy.bytes()),
+                at: now,
+                actor: actor.clone(),
+                action: "secrets.rotated".to_owned(),
+                business: None,
+                environment: None,
+                target: None,
+                details: details.into(),
+                request_id,
+            };
+            tx.append_audit(&audit).await?;
+            tx.append_change(ChangeKind::Secrets, None, None, now).await?;
+            tx.commit().await?;
+            self.take_up().await?;
+        }
+        drop(turn);
+        let moved = self.move_rows().await?;
+        Ok(Rotation { versions, moved })
+    }
+
+    /// Moves the rows whose value can be read again to the current secrets: what a rotation does at its end, and
+    /// what a start does after a rotation that was broken off. Several processes may do it at once.
+    ///
+    /// # Errors
+    /// When the database fails; what was moved stays moved.
+    pub async fn move_rows(&self) -> Result<Moved, SecretsError> {
+        let ring = self.inner.ring.get();
+        let mut moved = Moved::default();
+        self.rewrap_all(&ring, &mut moved).await?;
+        let by_pepper = self.inner.store.read().count_versions_by_pepper().await?;
+        if by_pepper.iter().any(|count| count.version < ring.current_pepper() && count.rows > 0) {
+            self.redigest_all(&ring, &mut moved).await?;
+        }
+        Ok(moved)
+    }
+
+    async fn rewrap_all(&self, ring: &KeyRing, moved: &mut Moved) -> Result<(), SecretsError> {
+        let current = ring.current_kek();
+        let mut limit = BATCH;
+        loop {
+            // The rows that do not open stay in front, so the page grows past them.
+            let rows = self.inner.store.read().list_sealed_on_other_kek(current, limit).await?;
+            let known = usize::try_from(moved.refused).unwrap_or(usize::MAX);
+            if rows.len() <= known {
+                return Ok(());
+            }
+            let mut refused = 0;
+            let mut tx = self.inner.store.begin().await?;
+            for row in &rows {
+                // A row of a newer version than ours was moved by a newer ring.
+                let fresh = if row.sealed.kek_version > current {
+                    None
+                } else {
+                    ring.rewrap(&row.sealed, &binding(row), self.inner.entropy.as_ref()).ok()
+                };
+                match fresh {
+                    Some(sealed) => moved.rewrapped += u64::from(tx.rewrap_version(row, &sealed).await?),
+                    None => refused += 1,
+                }
+            }
+            tx.commit().await?;
+            moved.refused = refused;
+            limit = BATCH.saturating_add(u32::try_from(refused).unwrap_or(u32::MAX));
+        }
+    }
+
+    async fn redigest_all(&self, ring: &KeyRing, moved: &mut Moved) -> Result<(), SecretsError> {
+        // Every sealed value, whatever key it is sealed under: no version is 0.
+        let rows = self.inner.store.read().list_sealed_on_other_kek(0, u32::MAX).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(PEPPER_GRACE).await;
+        for batch in rows.chunks(usize::try_from(BATCH).expect("a small number")) {
+            let mut tx = self.inner.store.begin().await?;
+            for row in batch {
+                moved.redigested += u64::from(redigest(&mut tx, ring, row).await?);
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Both secrets with their versions, and how many rows are left on each.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn status(&self) -> Result<Vec<SecretStatus>, SecretsError> {
+        let store = &self.inner.store;
+        let versions = store.read().list_secret_versions().await?;
+        let mut peppers = by_version(&store.read().count_versions_by_pepper().await?);
+        for count in store.read().count_platform_keys_by_pepper().await? {
+            *peppers.entry(count.version).or_default() += count.rows;
+        }
+        let keks = by_version(&store.read().count_versions_by_kek().await?);
+        let status = |kind: SecretKind, rows: &BTreeMap<u32, u64>| {
+            let mine = || versions.iter().filter(move |version| version.kind == kind);
+            let current = mine().map(|version| version.version).max();
+            SecretStatus {
+                kind,
+                versions: mine()
+                    .map(|version| VersionStatus {
+                        version: version.version,
+                        created_at: version.created_at,
+                        rows: rows.get(&version.version).copied().unwrap_or(0),
+                        is_current: Some(version.version) == current,
+                    })
+                    .collect(),
+            }
+        };
+        Ok(vec![status(SecretKind::Pepper, &peppers), status(SecretKind::Kek, &keks)])
+    }
+}
+
+async fn note_first_versions(
+    store: &Store,
+    file: &KeyFile,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<(), SecretsError> {
+    let mut tx = store.begin().await?;
+    let mut noted = false;
+    for row in file.canaries(now, entropy) {
+        noted |= tx.insert_secret_version(&row).await?;
+    }
+    if noted {
+        let audit = AuditRow {
+            id: AuditId::new(now, entropy.bytes()),
+            at: now,
+            actor: Actor::System,
+            action: "secrets.created".to_owned(),
+            business: None,
+            environment: None,
+            target: None,
+            details: json!({}),
+            request_id: None,
+        };
+        tx.append_audit(&audit).await?;
+        tx.append_change(ChangeKind::Secrets, None, None, now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+fn by_version(counts: &[VersionCount]) -> BTreeMap<u32, u64> {
+    counts.iter().map(|count| (count.version, count.rows)).collect()
+}
+
+fn binding(row: &SealedRow) -> Binding<'_> {
+    Binding {
+        key: row.key_id,
+        version: row.version,
+        business: &row.tenant.business,
+        environment: row.tenant.environment,
+        kind: row.kind,
+    }
+}
+
+/// Moves one digest to the current pepper; `false` where there is nothing to move or the value does not open.
+async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow) -> Result<bool, StoreError> {
+    let Some(version) = tx.read().find_version(&row.tenant, row.key_id, row.version).await? else {
+        return Ok(false);
+    };
+    if version.pepper_version >= ring.current_pepper() {
+        return Ok(false);
+    }
+    let Some(sealed) = &version.sealed else { return Ok(false) };
+    let Ok(plain) = ring.open(sealed, &binding(row)) else { return Ok(false) };
+    let Some(secret) = std::str::from_utf8(&plain).ok().and_then(ApiKeySecret::from_presented) else {
+        return Ok(false);
+    };
+    let fingerprint = KeyFingerprint::of(&secret);
+    // Only a digest that is the value's own is replaced.
+    let own = ring.digest_under(version.pepper_version, &fingerprint);
+    if !own.is_some_and(|own| own.matches(&version.digest)) {
+        return Ok(false);
+    }
+    let (fresh, pepper) = ring.digest(&fingerprint);
+    tx.redigest_version(&row.tenant, row.key_id, row.version, &version.digest, &fresh, pepper).await
+}
+
+#[cfg(test)]
+mod tests {
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::entropy::SeededEntropy;
+
+    async fn open(database: &TestDatabase, seed: u64) -> Result<Secrets, SecretsError> {
+        let path = database.folder().expect("SQLite has one").join("keys.toml");
+        let clock = ManualClock::new("2026-01-31T09:30:00Z".parse().expect("good"));
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        Secrets::open(database.store().clone(), path, Arc::new(clock), entropy).await
+    }
+
+    #[tokio::test]
+    async fn the_first_start_makes_the_file_and_later_ones_need_it() {
+        let database = TestDatabase::sqlite().await;
+        let path = database.folder().expect("SQLite has one").join("keys.toml");
+        let first = open(&database, 1).await.expect("made");
+        let fingerprint = KeyFingerprint::from_sha256([1; 32]);
+        let digest = first.ring().get().digest(&fingerprint).0;
+        let second = open(&database, 2).await.expect("found");
+        assert!(digest.matches(&second.ring().get().digest(&fingerprint).0));
+
+        std::fs::rename(&path, path.with_extension("kept")).expect("ours");
+        assert!(matches!(open(&database, 3).await, Err(SecretsError::KeyFileMissing(_))));
+        KeyFile::create(&path, &SeededEntropy::new(4)).expect("created");
+        assert!(matches!(open(&database, 3).await, Err(SecretsError::Ring(RingError::WrongSecret { version: 1, .. }))));
+    }
+
+    #[tokio::test]
+    async fn a_rotation_reaches_other_nodes_and_is_reported() {
+        let database = TestDatabase::sqlite().await;
+        let (here, there) = (open(&database, 1).await.expect("made"), open(&database, 2).await.expect("found"));
+        let both = [SecretKind::Pepper, SecretKind::Kek];
+        let rotation = here.rotate(&both, &Actor::System, None).await.expect("rotated");
+        assert_eq!(rotation.versions, [(SecretKind::Pepper, 2), (SecretKind::Kek, 2)]);
+        assert_eq!(here.ring().get().current_pepper(), 2);
+        assert_eq!(there.ring().get().current_pepper(), 1);
+        there.reload().await.expect("taken up");
+        assert_eq!((there.ring().get().current_pepper(), there.ring().get().current_kek()), (2, 2));
+        let rotation = there.rotate(&[SecretKind::Kek], &Actor::System, None).await.expect("rotated");
+        assert_eq!(rotation.versions, [(SecretKind::Kek, 3)]);
+        let current: Vec<_> = there.status().await.expect("known");
+        assert_eq!(current[0].versions.iter().map(|version| version.is_current).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(current[1].versions.len(), 3);
+        let actions = database.texts("SELECT action FROM audit_entries ORDER BY seq").await;
+        assert_eq!(actions, ["secrets.created", "secrets.rotated", "secrets.rotated"]);
+    }
+}
