@@ -29,7 +29,8 @@ impl Tx {
         match self {
             Self::Sqlite(_) => Ok(true),
             Self::Postgres(_) => {
-                let row = self.fetch_one(Stmt::new(SQL).text(format_args!("{scope}\n{key}"))).await?;
+                let statement = Stmt::new(SQL).text(format!("{scope}\n{key}"));
+                let row = self.fetch_one(statement).await?;
                 row.read("pg_locks", "locked", |row| Ok(row.int("locked")? == 1))
             }
         }

@@ -1,5 +1,8 @@
 //! What is said: the HTTP API in its dialects. The only crate that names axum.
 
+mod answer;
+mod api;
+pub mod authority;
 pub mod body;
 pub mod connection;
 pub mod dialect;

@@ -5,18 +5,36 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
+use trousseau_service::App;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked};
-use crate::system::{self, Document};
-use crate::{openapi, pages};
+use crate::{api, openapi, pages, system};
 
-/// The routes that need nothing but themselves.
-fn system_routes() -> OpenApiRouter<Document> {
+/// What every handler works with.
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// The use cases.
+    pub(crate) app: App,
+    /// The description of the routes, as it is served.
+    pub(crate) document: Arc<str>,
+}
+
+/// Every route.
+fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::with_openapi(openapi::base())
+        .merge(api::whoami::routes())
+        .merge(api::verify::routes())
+        .merge(api::keys::routes())
+        .merge(api::businesses::routes())
+        .merge(api::events::routes())
+        .merge(api::codat::routes())
+        .merge(api::payline::routes())
         .routes(routes!(system::livez))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::guarded_metrics))
         .routes(routes!(system::openapi_json))
         .routes(routes!(pages::problem))
 }
@@ -31,14 +49,14 @@ pub fn document_text(document: &OpenApi) -> String {
 
 /// The description of every route. It depends on nothing but the code.
 pub fn openapi() -> OpenApi {
-    openapi::with_errors(system_routes().into_openapi())
+    openapi::with_errors(routes().into_openapi())
 }
 
 /// The whole application behind its outermost layer.
-pub fn router(edge: Edge) -> Router {
-    let document = Document(Arc::from(document_text(&openapi())));
-    let (routes, _) = system_routes().split_for_parts();
-    enclose(routes.with_state(document), edge)
+pub fn router(edge: Edge, app: App) -> Router {
+    let document = Arc::from(document_text(&openapi()));
+    let (router, _) = routes().split_for_parts();
+    enclose(router.with_state(Web { app, document }), edge)
 }
 
 /// Puts what stands around all routes around these.
@@ -48,44 +66,4 @@ fn enclose(routes: Router, edge: Edge) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(edge, outermost))
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::Body;
-    use http::{Request, StatusCode};
-    use http_body_util::BodyExt as _;
-    use tower::ServiceExt as _;
-    use trousseau_domain::brand::Brand;
-    use trousseau_domain::ids::RequestId;
-
-    use super::*;
-    use crate::connection::ProxyTrust;
-
-    async fn get(path: &str) -> (StatusCode, String) {
-        let edge = Edge::new(ProxyTrust::default(), Brand::default(), false, || RequestId::from_random([1; 16]));
-        let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = router(edge).oneshot(request).await.expect("infallible");
-        let status = response.status();
-        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-        (status, String::from_utf8(bytes.to_vec()).expect("text"))
-    }
-
-    #[tokio::test]
-    async fn the_document_is_served_as_it_is_printed() {
-        let (status, text) = get("/openapi.json").await;
-        assert_eq!(status, StatusCode::OK);
-        assert_eq!(text, document_text(&openapi()));
-        assert!(text.contains("\"openapi\": \"3.1.0\""), "{}", &text[..80]);
-        assert_eq!(document_text(&openapi()), document_text(&openapi()));
-    }
-
-    #[tokio::test]
-    async fn a_problem_type_leads_to_its_page() {
-        let (status, text) = get("/problems/scope-missing").await;
-        assert_eq!(status, StatusCode::OK);
-        assert!(text.contains("scope_missing"), "{text}");
-        assert_eq!(get("/problems/none").await.0, StatusCode::NOT_FOUND);
-        assert_eq!(get("/livez").await, (StatusCode::OK, "ok".to_owned()));
-    }
 }

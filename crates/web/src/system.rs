@@ -1,7 +1,6 @@
 //! What the machinery around the server asks: is it alive, what does it offer, how is it doing.
 
 use std::future::{Ready, ready};
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,6 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
 
+use crate::authority::{AnyPlatform, PlatformGranted};
+use crate::problem::{Failure, Kind};
+use crate::router::Web;
 use crate::telemetry;
 
 /// Whether the process is alive
@@ -24,9 +26,38 @@ pub(crate) fn livez() -> Ready<&'static str> {
     ready("ok")
 }
 
-/// The document that the router wrote, as JSON.
-#[derive(Debug, Clone)]
-pub(crate) struct Document(pub(crate) Arc<str>);
+/// Whether the process can serve
+///
+/// Looks whether the database answers.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "System",
+    responses(
+        (status = 200, description = "It can", content_type = "text/plain", body = String, example = "ok"),
+        (status = 503, description = "The database does not answer"),
+    )
+)]
+pub(crate) async fn readyz(State(web): State<Web>) -> Result<&'static str, Failure> {
+    web.app.check_ready().await.map_err(|error| Failure::new(Kind::Unavailable).with_cause(error))?;
+    Ok("ok")
+}
+
+/// The metrics
+///
+/// In the text form of Prometheus, for any platform key.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "System",
+    responses((status = 200, description = "The metrics", content_type = "text/plain", body = String)),
+    security(("platform" = []))
+)]
+#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
+pub(crate) async fn guarded_metrics(_may: PlatformGranted<AnyPlatform>) -> Response {
+    metrics_answer()
+}
 
 /// The description of this API
 ///
@@ -37,13 +68,17 @@ pub(crate) struct Document(pub(crate) Arc<str>);
     tag = "System",
     responses((status = 200, description = "The document", content_type = "application/json", body = serde_json::Value))
 )]
-pub(crate) fn openapi_json(State(document): State<Document>) -> Ready<Response> {
-    ready(([(CONTENT_TYPE, "application/json")], document.0.to_string()).into_response())
+pub(crate) fn openapi_json(State(web): State<Web>) -> Ready<Response> {
+    ready(([(CONTENT_TYPE, "application/json")], web.document.to_string()).into_response())
 }
 
 /// The metrics as Prometheus reads them, open to whoever reaches the listener.
 pub(crate) fn metrics() -> Ready<Response> {
-    ready(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render()).into_response())
+    ready(metrics_answer())
+}
+
+fn metrics_answer() -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render()).into_response()
 }
 
 /// `/metrics` alone, for a listener of its own that only the operator's network reaches.

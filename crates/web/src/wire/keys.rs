@@ -11,6 +11,7 @@ use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::text::KeyName;
 use trousseau_domain::time::Timestamp;
+use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyView};
 use utoipa::ToSchema;
 
 use super::{Change, read_all};
@@ -142,6 +143,75 @@ pub struct KeyWithValueBody {
 impl std::fmt::Debug for KeyWithValueBody {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("KeyWithValueBody").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl From<&KeyView> for KeyBody {
+    fn from(view: &KeyView) -> Self {
+        let key = &view.key;
+        Self {
+            id: key.id.to_string(),
+            number: key.number,
+            kind: key.kind.as_str(),
+            environment: key.tenant.environment.as_str(),
+            name: key.name.as_ref().map(|name| name.as_str().to_owned()),
+            external_reference: key.external_reference.clone(),
+            masked_value: view.masked_value(),
+            state: key.state.as_str(),
+            status: view.status.as_str(),
+            valid_from: key.valid_from.to_string(),
+            valid_until: key.valid_until.map(|end| end.to_string()),
+            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            allowed_origins: key.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+            allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
+            metadata: key.metadata.entries().clone(),
+            previous_valid_until: key.previous_ends_at.map(|end| end.to_string()),
+            created_at: key.created_at.to_string(),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+            revoked_at: key.revoked_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+impl From<&IssuedKey> for KeyWithValueBody {
+    fn from(issued: &IssuedKey) -> Self {
+        Self {
+            key: KeyBody::from(&issued.view),
+            value: Some(issued.value.expose().to_owned()),
+            authorization: Some(issued.authorization.as_str().to_owned()),
+            advice: None,
+        }
+    }
+}
+
+impl From<NewKeyParts> for KeyDraft {
+    fn from(parts: NewKeyParts) -> Self {
+        Self {
+            name: parts.name,
+            state: parts.state.unwrap_or(KeyState::Active),
+            valid_from: parts.valid_from,
+            valid_until: parts.valid_until,
+            scopes: parts.scopes,
+            allowed_origins: parts.allowed_origins,
+            allowed_ips: parts.allowed_ips,
+            metadata: parts.metadata,
+            ..Self::new(parts.kind.unwrap_or(KeyKind::Secret))
+        }
+    }
+}
+
+impl From<KeyChangeParts> for KeyChange {
+    fn from(parts: KeyChangeParts) -> Self {
+        Self {
+            name: parts.name,
+            state: parts.state,
+            valid_from: parts.valid_from,
+            valid_until: parts.valid_until,
+            scopes: parts.scopes,
+            allowed_origins: parts.allowed_origins,
+            allowed_ips: parts.allowed_ips,
+            metadata: parts.metadata,
+        }
     }
 }
 

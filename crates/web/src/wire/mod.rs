@@ -83,3 +83,8 @@ pub struct List<T> {
     /// Whether there are more after these.
     pub has_more: bool,
 }
+
+/// A body without members.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}

@@ -1,0 +1,73 @@
+//! Answers that may be given again, with or without the values they held.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use serde_json::Value;
+use trousseau_service::idempotency::{Refill, StoredAnswer};
+
+use crate::problem::{Failure, Kind};
+use crate::router::Web;
+
+/// What stands where a value may not be read again.
+const ADVICE: &str = "The value was shown once and is not kept. Rotate the key to get a new one.";
+
+/// A body as JSON; our own types always have one.
+pub(crate) fn json(body: &impl Serialize) -> Value {
+    serde_json::to_value(body).expect("wire types hold texts, numbers and lists only")
+}
+
+/// A body with a status.
+pub(crate) fn respond(status: u16, body: &Value) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// The answer to keep: the same body with every value emptied.
+pub(crate) fn stored(status: u16, mut body: Value, refills: Vec<Refill>) -> StoredAnswer {
+    for slot in slots(&mut body) {
+        for name in ["value", "apiKey", "authorization"] {
+            if let Some(member) = slot.get_mut(name) {
+                *member = Value::Null;
+            }
+        }
+    }
+    StoredAnswer { status, body: body.to_string(), refills }
+}
+
+/// The objects of an answer that hold a key's value: itself, or those in its `keys`.
+fn slots(body: &mut Value) -> Vec<&mut serde_json::Map<String, Value>> {
+    let holds = body.get("value").is_some() || body.get("apiKey").is_some();
+    let Value::Object(object) = body else { return Vec::new() };
+    if holds {
+        return vec![object];
+    }
+    match object.get_mut("keys") {
+        Some(Value::Array(keys)) => keys.iter_mut().filter_map(Value::as_object_mut).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An earlier answer, with the values that may still be read.
+pub(crate) async fn replay(web: &Web, earlier: StoredAnswer) -> Result<Response, Failure> {
+    let mut body: Value =
+        serde_json::from_str(&earlier.body).map_err(|error| Failure::new(Kind::Internal).with_cause(error))?;
+    for (slot, refill) in slots(&mut body).into_iter().zip(&earlier.refills) {
+        match web.app.keys().reopen(refill).await? {
+            Some(opened) => {
+                let value = Value::from(opened.value.expose());
+                if slot.contains_key("apiKey") {
+                    slot.insert("apiKey".to_owned(), value);
+                } else {
+                    slot.insert("value".to_owned(), value);
+                    slot.insert("authorization".to_owned(), Value::from(opened.authorization.as_str()));
+                }
+            }
+            None => {
+                slot.insert("advice".to_owned(), Value::from(ADVICE));
+            }
+        }
+    }
+    Ok(respond(earlier.status, &body))
+}

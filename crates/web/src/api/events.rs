@@ -1,0 +1,122 @@
+//! `/v1/events`: what happened to keys.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use trousseau_domain::ids::EventId;
+use trousseau_service::{EventFilter, EventRow};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::keys::limit;
+use crate::answer::json;
+use crate::authority::{EventsRead, Granted};
+use crate::path::Path;
+use crate::problem::Failure;
+use crate::query::{Query, parameter};
+use crate::router::Web;
+use crate::wire::List;
+
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct EventBody {
+    /// Its id.
+    #[schema(example = "evt_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+    id: String,
+    /// What happened.
+    #[schema(example = "key.created")]
+    r#type: String,
+    /// When.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// `test` or `live`; `null` where the whole business is meant.
+    environment: Option<&'static str>,
+    /// The key it is about.
+    key_id: Option<String>,
+    /// Who caused it.
+    actor: Value,
+    /// The particulars.
+    data: Value,
+    /// The request that caused it.
+    request_id: Option<String>,
+}
+
+impl From<&EventRow> for EventBody {
+    fn from(event: &EventRow) -> Self {
+        Self {
+            id: event.id.to_string(),
+            r#type: event.kind.clone(),
+            created_at: event.at.to_string(),
+            environment: event.environment.map(trousseau_domain::environment::Environment::as_str),
+            key_id: event.key_id.map(|id| id.to_string()),
+            actor: json(&event.actor),
+            data: event.data.clone(),
+            request_id: event.request_id.map(|id| id.to_string()),
+        }
+    }
+}
+
+/// The parameters of a list of events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParameters {
+    /// Only events of this type.
+    #[param(example = "key.revoked")]
+    r#type: Option<String>,
+    /// Only events about this key.
+    key_id: Option<String>,
+    /// How many at most; 25 unless given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<String>,
+    /// Those after the event of this id.
+    starting_after: Option<String>,
+}
+
+/// List events
+///
+/// What happened to the keys of the caller's business and environment, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    operation_id = "list_events",
+    tag = "Events",
+    params(ListParameters),
+    responses((status = 200, description = "One page of the events", body = List<EventBody>)),
+    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+)]
+pub(crate) async fn list(
+    may: Granted<EventsRead>,
+    State(web): State<Web>,
+    Query(given): Query<ListParameters>,
+) -> Result<Answer<List<EventBody>>, Failure> {
+    let filter = EventFilter { kind: given.r#type.clone(), key_id: parameter("key_id", given.key_id.as_deref())? };
+    let after = parameter("starting_after", given.starting_after.as_deref())?;
+    let page = web.app.events().list(may.tenant(), &filter, after, limit(given.limit.as_deref())?).await?;
+    Ok(Answer(List { data: page.data.iter().map(EventBody::from).collect(), has_more: page.has_more }))
+}
+
+/// Read an event
+#[utoipa::path(
+    get,
+    path = "/v1/events/{id}",
+    operation_id = "get_event",
+    tag = "Events",
+    params(("id" = String, Path, description = "The id of the event", example = "evt_01k3v5m8c2q7x9r4t6w8y0a1b3")),
+    responses((status = 200, description = "The event", body = EventBody)),
+    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+)]
+pub(crate) async fn get(
+    may: Granted<EventsRead>,
+    State(web): State<Web>,
+    Path(id): Path<EventId>,
+) -> Result<Answer<EventBody>, Failure> {
+    Ok(Answer(EventBody::from(&web.app.events().get(may.tenant(), id).await?)))
+}

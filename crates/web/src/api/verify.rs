@@ -1,0 +1,188 @@
+//! `POST /v1/keys/verify`: whether a key that was presented elsewhere is good.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use trousseau_domain::decision::{Decision, Demand};
+use trousseau_domain::environment::Environment;
+use trousseau_domain::scope::Scope;
+use trousseau_service::access::{Verdict, VerifyRequest};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use zeroize::Zeroizing;
+
+use crate::authority::{PlatformGranted, Verify};
+use crate::body::Json;
+use crate::idempotency::Repeatable;
+use crate::problem::{Failure, Faults};
+use crate::router::Web;
+
+/// The most questions in one request.
+const MOST_QUESTIONS: usize = 1_000;
+
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new().routes(routes!(verify))
+}
+
+/// One question.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = VerifyQuestion)]
+pub(crate) struct QuestionBody {
+    /// The key's text.
+    key: Option<String>,
+    /// The business id that stood beside it.
+    business_id: Option<String>,
+    /// The environment that is needed.
+    #[schema(example = "live")]
+    environment: Option<String>,
+    /// The scope that is needed.
+    #[schema(example = "payments:read")]
+    scope: Option<String>,
+    /// The `Origin` of the request in question.
+    origin: Option<String>,
+    /// The address of its caller.
+    #[schema(example = "203.0.113.7")]
+    ip: Option<String>,
+    /// Up to 1000 questions instead of one.
+    #[schema(no_recursion)]
+    requests: Option<Vec<QuestionBody>>,
+}
+
+/// One answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Verdict)]
+pub(crate) struct VerdictBody {
+    /// Whether the key is good.
+    valid: bool,
+    /// `ok`, or the exact reason.
+    #[schema(example = "ok")]
+    code: &'static str,
+    /// The scope that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scope: Option<String>,
+    /// The key, where it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<VerifiedKeyBody>,
+}
+
+/// A key that is good.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VerifiedKey)]
+pub(crate) struct VerifiedKeyBody {
+    /// The id of the business.
+    business_id: String,
+    /// `test` or `live`.
+    environment: &'static str,
+    /// `secret` or `checkout`.
+    kind: &'static str,
+    /// The id of the key.
+    key_id: String,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// The notes kept beside the key.
+    metadata: BTreeMap<String, String>,
+    /// The notes kept beside the business.
+    business_metadata: BTreeMap<String, String>,
+}
+
+/// The answers to a batch, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Verdicts)]
+pub(crate) struct VerdictsBody {
+    /// One for each question.
+    results: Vec<VerdictBody>,
+}
+
+impl From<Verdict> for VerdictBody {
+    fn from(verdict: Verdict) -> Self {
+        let (code, missing_scope) = match verdict.decision {
+            Decision::Allow => ("ok", None),
+            Decision::Deny { reason, missing_scope } => (reason.as_str(), missing_scope.map(|scope| scope.to_string())),
+        };
+        let key = verdict.key.map(|caller| VerifiedKeyBody {
+            business_id: caller.tenant.business.to_string(),
+            environment: caller.tenant.environment.as_str(),
+            kind: caller.kind().as_str(),
+            key_id: caller.key_id().to_string(),
+            scopes: caller.scopes().iter().map(ToString::to_string).collect(),
+            metadata: caller.metadata().entries().clone(),
+            business_metadata: caller.business.metadata.entries().clone(),
+        });
+        Self { valid: key.is_some(), code, missing_scope, key }
+    }
+}
+
+fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyRequest> {
+    if body.key.is_none() {
+        faults.unreadable(&format!("{at}/key"), "is missing");
+    }
+    let scope = body.scope.and_then(|text| faults.read(&format!("{at}/scope"), text.parse::<Scope>()));
+    let environment =
+        body.environment.and_then(|text| faults.read(&format!("{at}/environment"), text.parse::<Environment>()));
+    let address = body.ip.and_then(|text| faults.read(&format!("{at}/ip"), text.parse::<IpAddr>()));
+    Some(VerifyRequest {
+        key: Zeroizing::new(body.key?),
+        business_id: body.business_id,
+        demand: Demand { environment, scopes: scope.into_iter().collect(), ..Demand::default() },
+        origin: body.origin,
+        address,
+    })
+}
+
+/// Verify keys
+///
+/// Always 200: `valid` says whether the key is good and `code` why it is not. One question, or up to 1000 in
+/// `requests`, which are answered in `results`.
+#[utoipa::path(
+    post,
+    path = "/v1/keys/verify",
+    operation_id = "verify_keys",
+    tag = "Access",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
+    request_body = QuestionBody,
+    responses((status = 200, description = "The answer, or `results` for a batch", body = VerdictBody)),
+    security(("platform" = []))
+)]
+pub(crate) async fn verify(
+    _may: PlatformGranted<Verify>,
+    State(web): State<Web>,
+    // Asking twice changes nothing, so nothing has to be remembered.
+    _repeatable: Repeatable,
+    body: Json<QuestionBody>,
+) -> Result<Response, Failure> {
+    let mut faults = Faults::new();
+    let mut body = body.value;
+    let Some(batch) = body.requests.take() else {
+        let asked = question(body, "", &mut faults);
+        faults.finish()?;
+        let asked = asked.ok_or(crate::problem::Kind::Internal)?;
+        let verdict = web.app.access().verify(&asked).await?;
+        return Ok(Answer(VerdictBody::from(verdict)).into_response());
+    };
+    if body.key.is_some() {
+        faults.unreadable("/key", "cannot stand beside requests");
+    }
+    if batch.len() > MOST_QUESTIONS {
+        faults.senseless("/requests", "has more than 1000 entries");
+    }
+    let mut asked = Vec::new();
+    for (index, entry) in batch.into_iter().enumerate().take(MOST_QUESTIONS) {
+        let at = format!("/requests/{index}");
+        if entry.requests.is_some() {
+            faults.unreadable(&format!("{at}/requests"), "cannot be nested");
+        }
+        asked.extend(question(entry, &at, &mut faults));
+    }
+    faults.finish()?;
+    let mut results = Vec::with_capacity(asked.len());
+    for question in &asked {
+        results.push(VerdictBody::from(web.app.access().verify(question).await?));
+    }
+    Ok(Answer(VerdictsBody { results }).into_response())
+}

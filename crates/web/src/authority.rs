@@ -1,0 +1,298 @@
+//! Who calls and what for, as extractors: a handler cannot be called without the proof.
+
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequestParts, MatchedPath};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, ORIGIN};
+use http::request::Parts;
+use trousseau_domain::credential::{AcceptedForms, CredentialHeaders};
+use trousseau_domain::decision::{Demand, Transport};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ids::RequestId;
+use trousseau_domain::keys::KeyKind;
+use trousseau_domain::platform_keys::PlatformScope;
+use trousseau_domain::profile::ManagedByKeys;
+use trousseau_domain::scope::{BuiltIn, Scope};
+use trousseau_service::access::{AccessError, RequestFacts};
+use trousseau_service::{Context, KeyCaller, PlatformCaller};
+
+use crate::connection::CallerAddress;
+use crate::problem::{Failure, Kind};
+use crate::router::Web;
+
+/// What a route demands of a business's key.
+pub trait Permission: Send + Sync + 'static {
+    /// The forms in which the key may come.
+    const FORMS: AcceptedForms = AcceptedForms::All;
+
+    /// What the decision has to demand.
+    fn demand() -> Demand;
+
+    /// What else has to hold, once the key is known.
+    fn check(_: &KeyCaller) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Any good key.
+#[derive(Debug)]
+pub struct AnyKey;
+/// Any good key, from no browser.
+#[derive(Debug)]
+pub struct AnyBackend;
+/// List and read keys.
+#[derive(Debug)]
+pub struct KeysRead;
+/// Make and change keys.
+#[derive(Debug)]
+pub struct KeysWrite;
+/// Read what happened.
+#[derive(Debug)]
+pub struct EventsRead;
+/// Manage keys as Codat's clients do: every key of such a business may.
+#[derive(Debug)]
+pub struct CodatKeys;
+
+fn secret_with(scope: BuiltIn) -> Demand {
+    Demand { kind: Some(KeyKind::Secret), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
+}
+
+/// Some profiles leave their keys to people and the operator.
+fn not_ruled_out(caller: &KeyCaller) -> Result<(), Failure> {
+    match caller.profile.managed_by_keys {
+        ManagedByKeys::Never => Err(Failure::new(Kind::NotAllowedByProfile)),
+        ManagedByKeys::WithScope | ManagedByKeys::ByDefault => Ok(()),
+    }
+}
+
+impl Permission for AnyKey {
+    fn demand() -> Demand {
+        Demand::default()
+    }
+}
+
+impl Permission for AnyBackend {
+    fn demand() -> Demand {
+        Demand { no_browser: true, ..Demand::default() }
+    }
+}
+
+impl Permission for KeysRead {
+    fn demand() -> Demand {
+        secret_with(BuiltIn::KeysRead)
+    }
+
+    fn check(caller: &KeyCaller) -> Result<(), Failure> {
+        not_ruled_out(caller)
+    }
+}
+
+impl Permission for KeysWrite {
+    fn demand() -> Demand {
+        secret_with(BuiltIn::KeysWrite)
+    }
+
+    fn check(caller: &KeyCaller) -> Result<(), Failure> {
+        not_ruled_out(caller)
+    }
+}
+
+impl Permission for EventsRead {
+    fn demand() -> Demand {
+        secret_with(BuiltIn::EventsRead)
+    }
+}
+
+impl Permission for CodatKeys {
+    const FORMS: AcceptedForms = AcceptedForms::BasicKey;
+
+    fn demand() -> Demand {
+        Demand { environment: Some(Environment::Live), ..Demand::default() }
+    }
+
+    fn check(caller: &KeyCaller) -> Result<(), Failure> {
+        match caller.profile.managed_by_keys {
+            ManagedByKeys::ByDefault => Ok(()),
+            // These routes know no other keys.
+            ManagedByKeys::WithScope | ManagedByKeys::Never => Err(Failure::new(Kind::Unauthorized)),
+        }
+    }
+}
+
+/// The proof that a business's key may do `P`.
+#[derive(Debug)]
+pub struct Granted<P> {
+    caller: KeyCaller,
+    context: Context,
+    permission: PhantomData<P>,
+}
+
+impl<P> Granted<P> {
+    /// Whose rows may be seen.
+    pub fn tenant(&self) -> &Tenant {
+        &self.caller.tenant
+    }
+
+    /// The key that calls.
+    pub fn caller(&self) -> &KeyCaller {
+        &self.caller
+    }
+
+    /// On whose behalf the service acts.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Whose `Idempotency-Key`s these are.
+    pub fn whose(&self) -> String {
+        format!("{}/{}", self.caller.tenant.business, self.caller.tenant.environment)
+    }
+}
+
+/// What a route demands of the operator's key.
+pub trait PlatformPermission: Send + Sync + 'static {
+    /// The scope; any good key where there is none.
+    const SCOPE: Option<PlatformScope>;
+}
+
+/// Manage businesses and their keys.
+#[derive(Debug)]
+pub struct Manage;
+/// Ask whether keys are good.
+#[derive(Debug)]
+pub struct Verify;
+/// Any good platform key.
+#[derive(Debug)]
+pub struct AnyPlatform;
+
+impl PlatformPermission for Manage {
+    const SCOPE: Option<PlatformScope> = Some(PlatformScope::Manage);
+}
+
+impl PlatformPermission for Verify {
+    const SCOPE: Option<PlatformScope> = Some(PlatformScope::Verify);
+}
+
+impl PlatformPermission for AnyPlatform {
+    const SCOPE: Option<PlatformScope> = None;
+}
+
+/// The proof that the operator's key may do `P`.
+#[derive(Debug)]
+pub struct PlatformGranted<P> {
+    caller: PlatformCaller,
+    context: Context,
+    permission: PhantomData<P>,
+}
+
+impl<P> PlatformGranted<P> {
+    /// On whose behalf the service acts.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Whose `Idempotency-Key`s these are.
+    pub fn whose(&self) -> String {
+        format!("platform/{}", self.caller.id)
+    }
+}
+
+/// The parts of a request that the authenticator looks at, as they were sent.
+struct Sent<'a> {
+    parts: &'a Parts,
+    authorization: Vec<&'a [u8]>,
+    apikey: Vec<&'a [u8]>,
+    x_api_key: Vec<&'a [u8]>,
+    business_id: Vec<&'a [u8]>,
+    origin: Option<String>,
+    from_browser: bool,
+    caller: CallerAddress,
+    request_id: RequestId,
+}
+
+fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
+}
+
+impl<'a> Sent<'a> {
+    fn read(parts: &'a Parts) -> Result<Self, Failure> {
+        let headers = &parts.headers;
+        let request_id = *parts.extensions.get::<RequestId>().ok_or(Kind::Internal)?;
+        Ok(Self {
+            authorization: all(headers, AUTHORIZATION.as_str()),
+            apikey: all(headers, "apikey"),
+            x_api_key: all(headers, "x-api-key"),
+            business_id: all(headers, "businessid"),
+            origin: headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
+            from_browser: headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site"),
+            caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
+            request_id,
+            parts,
+        })
+    }
+
+    fn facts(&self, accepted: AcceptedForms) -> RequestFacts<'_> {
+        let protected = self.caller.secure || self.caller.ip.is_loopback();
+        RequestFacts {
+            headers: CredentialHeaders {
+                authorization: &self.authorization,
+                apikey: &self.apikey,
+                x_api_key: &self.x_api_key,
+                business_id: &self.business_id,
+            },
+            accepted,
+            method: self.parts.method.as_str(),
+            path: self.parts.uri.path(),
+            route: self.parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
+            query: self.parts.uri.query(),
+            origin: self.origin.as_deref(),
+            from_browser: self.from_browser,
+            address: self.caller.ip,
+            transport: if protected { Transport::Protected } else { Transport::Plain },
+            request_id: self.request_id,
+        }
+    }
+}
+
+impl From<AccessError> for Failure {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Refused(refusal) => {
+                let failure = Self::new(Kind::from(refusal.reason));
+                match refusal.missing_scope {
+                    Some(scope) => failure.with_scope(scope.as_str()),
+                    None => failure,
+                }
+            }
+            AccessError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl<P: Permission> FromRequestParts<Web> for Granted<P> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        let sent = Sent::read(parts)?;
+        let caller = web.app.access().authenticate(&sent.facts(P::FORMS), &P::demand()).await?;
+        let span = tracing::Span::current();
+        span.record("business.id", tracing::field::display(&caller.tenant.business));
+        span.record("key.id", tracing::field::display(caller.key_id()));
+        P::check(&caller)?;
+        let context = Context::key(&caller, sent.request_id);
+        Ok(Self { caller, context, permission: PhantomData })
+    }
+}
+
+impl<P: PlatformPermission> FromRequestParts<Web> for PlatformGranted<P> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        let sent = Sent::read(parts)?;
+        let caller = web.app.access().authenticate_platform(&sent.facts(AcceptedForms::All), P::SCOPE).await?;
+        tracing::Span::current().record("key.id", tracing::field::display(caller.id));
+        let context = Context::platform(&caller, sent.request_id);
+        Ok(Self { caller, context, permission: PhantomData })
+    }
+}
