@@ -43,8 +43,12 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
         move || RequestId::from_random(ids.entropy().bytes()),
     );
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let main =
-        Listening { listener, router: trousseau_web::router::router(edge), tls, connections: settings.connections };
+    let main = Listening {
+        listener,
+        router: trousseau_web::router::router(edge, opened.app.clone()),
+        tls,
+        connections: settings.connections,
+    };
     servers.spawn(main.serve(stopped.clone()));
     if let Some(wanted) = settings.metrics_listen {
         let (listener, address) = bind(wanted).await?;

@@ -1,5 +1,88 @@
-//! s
-use crate::{app::Opened, cli::Secrets, exit::Failure};
-pub(crate) async fn run(_: &Opened, _: &Secrets, _: bool) -> Result<(), Failure> {
-    Ok(())
+//! `trousseau secrets ...`
+
+use serde_json::{Value, json};
+use trousseau_service::ServiceError;
+use trousseau_service::secrets::SecretStatus;
+use trousseau_store::SecretKind;
+
+use crate::app::Opened;
+use crate::cli::{self, Secrets};
+use crate::exit::Failure;
+use crate::output::{print, print_json, print_table};
+
+pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Result<(), Failure> {
+    let secrets = opened.app.secrets();
+    match command {
+        Secrets::Rotate { only } => {
+            let kinds: &[SecretKind] = match only {
+                None => &[SecretKind::Pepper, SecretKind::Kek],
+                Some(cli::SecretKind::Pepper) => &[SecretKind::Pepper],
+                Some(cli::SecretKind::KeyEncryptionKey) => &[SecretKind::Kek],
+            };
+            let rotation = secrets.rotate(kinds, opened.context.actor(), None).await.map_err(ServiceError::from)?;
+            let moved = rotation.moved;
+            if json {
+                let versions: serde_json::Map<String, Value> =
+                    rotation.versions.iter().map(|(kind, version)| (word(*kind).to_owned(), json!(version))).collect();
+                return print_json(&json!({
+                    "versions": versions,
+                    "rewrapped": moved.rewrapped,
+                    "redigested": moved.redigested,
+                    "refused": moved.refused,
+                }));
+            }
+            for (kind, version) in &rotation.versions {
+                print(&format!("New {}: version {version}", word(*kind).replace('_', " ")));
+            }
+            print(&format!("{} sealed values and {} digests moved to it.", moved.rewrapped, moved.redigested));
+            if moved.refused > 0 {
+                print(&format!("{} sealed values do not open and stay as they are.", moved.refused));
+            }
+            print("Copy the key file to a safe place now: without it no key of this database can be checked.");
+            Ok(())
+        }
+        Secrets::Status => {
+            let status = secrets.status().await.map_err(ServiceError::from)?;
+            if json {
+                return print_json(&json!({ "data": status.iter().map(status_json).collect::<Vec<_>>() }));
+            }
+            let mut rows = Vec::new();
+            for secret in &status {
+                for version in &secret.versions {
+                    rows.push(vec![
+                        word(secret.kind).replace('_', " "),
+                        version.version.to_string(),
+                        version.rows.to_string(),
+                        if version.is_current { "current" } else { "old" }.to_owned(),
+                        version.created_at.truncated_to_second().to_string(),
+                    ]);
+                }
+            }
+            print_table(&["SECRET", "VERSION", "ROWS", "STATE", "SINCE"], &rows, "No secrets yet.");
+            Ok(())
+        }
+    }
+}
+
+const fn word(kind: SecretKind) -> &'static str {
+    match kind {
+        SecretKind::Pepper => "pepper",
+        SecretKind::Kek => "key_encryption_key",
+    }
+}
+
+fn status_json(status: &SecretStatus) -> Value {
+    let versions: Vec<_> = status
+        .versions
+        .iter()
+        .map(|version| {
+            json!({
+                "version": version.version,
+                "rows": version.rows,
+                "current": version.is_current,
+                "created_at": version.created_at,
+            })
+        })
+        .collect();
+    json!({ "secret": word(status.kind), "versions": versions })
 }
