@@ -129,13 +129,13 @@ impl<'a> Access<'a> {
     }
 
     /// The key of a business behind a request, good for `demand`.
-    pub async fn authenticate(&self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
+    pub async fn authenticate(self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
         let presented = self.read(facts)?;
         match self.identify(&presented.secret, presented.claim).await? {
             Identified::Key(found) => self.judge(facts, demand, &presented, found).await,
             Identified::Platform(found) => {
                 // Proven or not, this is no route for it; only a proven caller learns that.
-                let _ = self.judge_platform(facts, found.as_deref(), &presented.secret)?;
+                let _ = Self::judge_platform(facts, found.as_deref())?;
                 Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
             }
         }
@@ -143,14 +143,14 @@ impl<'a> Access<'a> {
 
     /// The operator's key behind a request, with this scope; any scope if none is named.
     pub async fn authenticate_platform(
-        &self,
+        self,
         facts: &RequestFacts<'_>,
         scope: Option<PlatformScope>,
     ) -> Result<PlatformCaller, AccessError> {
         let presented = self.read(facts)?;
         match self.identify(&presented.secret, presented.claim).await? {
             Identified::Platform(found) => {
-                let caller = self.judge_platform(facts, found.as_deref(), &presented.secret)?;
+                let caller = Self::judge_platform(facts, found.as_deref())?;
                 match scope {
                     Some(wanted) if !caller.scopes.allows(wanted) => Err(AccessError::Refused(Refusal {
                         reason: Reason::ScopeMissing,
@@ -173,7 +173,7 @@ impl<'a> Access<'a> {
     ///
     /// # Errors
     /// Only where it could not be told.
-    pub async fn verify(&self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
+    pub async fn verify(self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
         let deny = |reason| Verdict { decision: Decision::Deny { reason, missing_scope: None }, key: None };
         let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
             Ok(parsed) => parsed,
@@ -210,7 +210,7 @@ impl<'a> Access<'a> {
     }
 
     /// Whose key this is, whatever its state. The text is neither kept nor shown.
-    pub async fn find(&self, text: &str) -> Result<Option<FoundKey>, ServiceError> {
+    pub async fn find(self, text: &str) -> Result<Option<FoundKey>, ServiceError> {
         let Ok((secret, claim)) = key_text::parse(text, self.core.settings.brand()) else {
             return Ok(None);
         };
@@ -221,7 +221,7 @@ impl<'a> Access<'a> {
     }
 
     /// Reads the credential and refuses what follows from the request alone.
-    fn read(&self, facts: &RequestFacts<'_>) -> Result<Presented, AccessError> {
+    fn read(self, facts: &RequestFacts<'_>) -> Result<Presented, AccessError> {
         let settings = &self.core.settings;
         let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
         let presented = credential::parse(facts.headers, facts.accepted, settings.brand());
@@ -245,7 +245,7 @@ impl<'a> Access<'a> {
     }
 
     /// Digest and look-up: the same steps for every well-formed text.
-    async fn identify(&self, secret: &ApiKeySecret, claim: TextClaim) -> Result<Identified, ServiceError> {
+    async fn identify(self, secret: &ApiKeySecret, claim: TextClaim) -> Result<Identified, ServiceError> {
         let fingerprint = KeyFingerprint::of(secret);
         let digests: Vec<KeyDigest> =
             self.core.secrets.ring().get().digests(&fingerprint).into_iter().map(|(_, digest)| digest).collect();
@@ -260,7 +260,7 @@ impl<'a> Access<'a> {
         Ok(Identified::Key(found.map(Box::new)))
     }
 
-    fn snapshot(&self, found: &FoundVersion) -> Result<KeySnapshot, ServiceError> {
+    fn snapshot(self, found: &FoundVersion) -> Result<KeySnapshot, ServiceError> {
         let profile = profile_of(self.core, &found.business)?;
         Ok(KeySnapshot {
             business: found.business.id.clone(),
@@ -277,7 +277,7 @@ impl<'a> Access<'a> {
     }
 
     async fn judge(
-        &self,
+        self,
         facts: &RequestFacts<'_>,
         demand: &Demand,
         presented: &Presented,
@@ -310,10 +310,8 @@ impl<'a> Access<'a> {
 
     /// A platform key: it has no dates and no business, and is protected like a LIVE key.
     fn judge_platform(
-        &self,
         facts: &RequestFacts<'_>,
         found: Option<&PlatformKeyRow>,
-        _secret: &ApiKeySecret,
     ) -> Result<PlatformCaller, AccessError> {
         let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
         match found {
@@ -327,7 +325,7 @@ impl<'a> Access<'a> {
 
     /// An accepted key: its use is noted, and its digest brought under the current pepper.
     async fn accept(
-        &self,
+        self,
         secret: &ApiKeySecret,
         found: FoundVersion,
         now: Timestamp,
@@ -345,7 +343,7 @@ impl<'a> Access<'a> {
     }
 
     /// After a rotation of the pepper, a key's row moves to the new one when the key is next used.
-    async fn renew_digest(&self, secret: &ApiKeySecret, found: &FoundVersion) {
+    async fn renew_digest(self, secret: &ApiKeySecret, found: &FoundVersion) {
         let ring = self.core.secrets.ring().get();
         if found.version.pepper_version == ring.current_pepper() {
             return;
@@ -366,7 +364,7 @@ impl<'a> Access<'a> {
 
     /// Keeps the exact reason for the key's business; if the key is unknown, for the business that was named.
     fn keep_reason(
-        &self,
+        self,
         facts: &RequestFacts<'_>,
         presented: &Presented,
         found: Option<&FoundVersion>,

@@ -77,7 +77,7 @@ impl<'a> Businesses<'a> {
 
     /// Makes a business with the first keys of its profile.
     pub async fn create(
-        &self,
+        self,
         context: &Context,
         draft: &BusinessDraft,
         idempotent: Option<&Idempotent<'_, CreatedBusiness>>,
@@ -137,7 +137,7 @@ impl<'a> Businesses<'a> {
     }
 
     /// One business.
-    pub async fn get(&self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
+    pub async fn get(self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
         self.core.store.read().find_business(id).await?.ok_or(ServiceError::NotFound)
     }
 
@@ -145,7 +145,7 @@ impl<'a> Businesses<'a> {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] if `after` is no business.
-    pub async fn list(&self, after: Option<&BusinessId>, limit: u32) -> Result<Page<BusinessRow>, ServiceError> {
+    pub async fn list(self, after: Option<&BusinessId>, limit: u32) -> Result<Page<BusinessRow>, ServiceError> {
         let mut reader = self.core.store.read();
         if let Some(after) = after
             && reader.find_business(after).await?.is_none()
@@ -159,13 +159,13 @@ impl<'a> Businesses<'a> {
     }
 
     /// How many businesses there are.
-    pub async fn count(&self) -> Result<u64, ServiceError> {
+    pub async fn count(self) -> Result<u64, ServiceError> {
         Ok(self.core.store.read().count_businesses().await?)
     }
 
     /// Changes a business.
     pub async fn update(
-        &self,
+        self,
         context: &Context,
         id: &BusinessId,
         change: &BusinessChange,
@@ -234,7 +234,7 @@ impl<'a> Businesses<'a> {
 
     /// Refuses all keys of a business from now on. Suspending a suspended business changes nothing.
     pub async fn suspend(
-        &self,
+        self,
         context: &Context,
         id: &BusinessId,
         idempotent: Option<&Idempotent<'_, BusinessRow>>,
@@ -244,7 +244,7 @@ impl<'a> Businesses<'a> {
 
     /// Accepts the keys of a suspended business again. Resuming an open business changes nothing.
     pub async fn resume(
-        &self,
+        self,
         context: &Context,
         id: &BusinessId,
         idempotent: Option<&Idempotent<'_, BusinessRow>>,
@@ -253,7 +253,7 @@ impl<'a> Businesses<'a> {
     }
 
     async fn switch(
-        &self,
+        self,
         context: &Context,
         id: &BusinessId,
         suspend: bool,

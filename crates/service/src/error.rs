@@ -17,8 +17,8 @@ pub struct FieldProblem {
 
 impl FieldProblem {
     /// A problem with one member.
-    pub fn new(field: &'static str, message: impl ToString) -> Self {
-        Self { field, message: message.to_string() }
+    pub fn new(field: &'static str, message: impl Into<String>) -> Self {
+        Self { field, message: message.into() }
     }
 }
 
@@ -112,7 +112,7 @@ impl From<SealError> for ServiceError {
 
 impl ServiceError {
     /// One member that makes no sense.
-    pub(crate) fn invalid(field: &'static str, message: impl ToString) -> Self {
+    pub(crate) fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::new(field, message)])
     }
 }

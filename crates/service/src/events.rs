@@ -24,7 +24,7 @@ impl<'a> Events<'a> {
     /// # Errors
     /// [`ServiceError::Invalid`] if `after` is no event of the tenant.
     pub async fn list(
-        &self,
+        self,
         tenant: &Tenant,
         filter: &EventFilter,
         after: Option<EventId>,
@@ -43,12 +43,12 @@ impl<'a> Events<'a> {
     }
 
     /// One event.
-    pub async fn get(&self, tenant: &Tenant, id: EventId) -> Result<EventRow, ServiceError> {
+    pub async fn get(self, tenant: &Tenant, id: EventId) -> Result<EventRow, ServiceError> {
         self.core.store.read().find_event(tenant, id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Why a request of a business was refused, by the reference of its answer.
-    pub async fn refusal(&self, business: &BusinessId, reference: RequestId) -> Result<RefusalRow, ServiceError> {
+    pub async fn refusal(self, business: &BusinessId, reference: RequestId) -> Result<RefusalRow, ServiceError> {
         self.core.store.read().find_refusal(business, reference).await?.ok_or(ServiceError::NotFound)
     }
 }

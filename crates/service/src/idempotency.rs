@@ -17,7 +17,7 @@ use trousseau_store::{IdempotencyRow, Tx};
 use crate::error::ServiceError;
 
 /// How long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// Where a key's value stood in an answer, so that it can be filled in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

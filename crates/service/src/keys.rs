@@ -217,7 +217,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] if `after` is no key of the tenant.
-    pub async fn list(&self, tenant: &Tenant, query: &KeyQuery) -> Result<Page<KeyView>, ServiceError> {
+    pub async fn list(self, tenant: &Tenant, query: &KeyQuery) -> Result<Page<KeyView>, ServiceError> {
         let now = self.core.clock.now();
         let mut reader = self.core.store.read();
         if let Some(after) = query.after
@@ -233,7 +233,7 @@ impl<'a> Keys<'a> {
 
     /// One numbered page of a tenant's keys, with the total.
     pub async fn list_counted(
-        &self,
+        self,
         tenant: &Tenant,
         filter: &KeyFilter,
         order: KeyOrder,
@@ -249,7 +249,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// [`ServiceError::ValueNotReadable`] if the profile does not let values be read again.
-    pub async fn list_with_values(&self, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
+    pub async fn list_with_values(self, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
         let now = self.core.clock.now();
@@ -269,7 +269,7 @@ impl<'a> Keys<'a> {
     }
 
     /// One key of a tenant.
-    pub async fn get(&self, tenant: &Tenant, name: KeyHandle) -> Result<KeyView, ServiceError> {
+    pub async fn get(self, tenant: &Tenant, name: KeyHandle) -> Result<KeyView, ServiceError> {
         let row = match name {
             KeyHandle::Id(id) => self.core.store.read().find_key(tenant, id).await?,
             KeyHandle::Number(number) => self.core.store.read().find_key_by_number(tenant, number).await?,
@@ -278,14 +278,14 @@ impl<'a> Keys<'a> {
     }
 
     /// One key, whoever owns it: for the operator at the machine.
-    pub async fn find_anywhere(&self, id: KeyId) -> Result<KeyView, ServiceError> {
+    pub async fn find_anywhere(self, id: KeyId) -> Result<KeyView, ServiceError> {
         let row = self.core.store.read().find_key_any_tenant(id).await?;
         row.map(|row| KeyView::new(row, self.core.clock.now())).ok_or(ServiceError::NotFound)
     }
 
     /// The value of a key without any record of it, where the profile lets it be read: for pages that show it
     /// beside the key, and for answers that are given again.
-    pub async fn readable_value(&self, tenant: &Tenant, id: KeyId) -> Result<Option<ReopenedValue>, ServiceError> {
+    pub async fn readable_value(self, tenant: &Tenant, id: KeyId) -> Result<Option<ReopenedValue>, ServiceError> {
         let Some(row) = self.core.store.read().find_key(tenant, id).await? else {
             return Err(ServiceError::NotFound);
         };
@@ -299,7 +299,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Fills a value into a stored answer again; none where it cannot be read.
-    pub async fn reopen(&self, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
+    pub async fn reopen(self, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
         let tenant = refill.tenant();
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
@@ -316,7 +316,7 @@ impl<'a> Keys<'a> {
 
     /// Makes a key.
     pub async fn create(
-        &self,
+        self,
         context: &Context,
         tenant: &Tenant,
         draft: &KeyDraft,
@@ -337,7 +337,7 @@ impl<'a> Keys<'a> {
 
     /// Changes a key.
     pub async fn update(
-        &self,
+        self,
         context: &Context,
         tenant: &Tenant,
         name: KeyHandle,
@@ -379,7 +379,7 @@ impl<'a> Keys<'a> {
 
     /// Gives a key a new value. The old one stays good for as long as the overlap says.
     pub async fn rotate(
-        &self,
+        self,
         context: &Context,
         tenant: &Tenant,
         id: KeyId,
@@ -402,7 +402,7 @@ impl<'a> Keys<'a> {
         check_not_beyond(context, &key.scopes, key.valid_until)?;
         let ends_at = overlap
             .ends_at(unit.now, &life_of(&key).validity)
-            .map_err(|error| ServiceError::invalid("overlap", error))?
+            .map_err(|error| ServiceError::invalid("overlap", error.to_string()))?
             // An overlap that a key's own end cuts to nothing is none.
             .filter(|end| *end > unit.now);
         if ends_at.is_some() && key.previous_ends_at.is_some_and(|end| end > unit.now) {
@@ -437,7 +437,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Shows a key's value again, where the profile allows it, and records that it did.
-    pub async fn reveal(&self, context: &Context, tenant: &Tenant, id: KeyId) -> Result<IssuedKey, ServiceError> {
+    pub async fn reveal(self, context: &Context, tenant: &Tenant, id: KeyId) -> Result<IssuedKey, ServiceError> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
         let mut unit = Unit::begin(self.core, context).await?;
@@ -473,7 +473,7 @@ impl<'a> Keys<'a> {
 
     /// Ends a key for good, at once.
     pub async fn revoke(
-        &self,
+        self,
         context: &Context,
         tenant: &Tenant,
         id: KeyId,
@@ -516,13 +516,13 @@ impl<'a> Keys<'a> {
         Ok(Answered::Done(view))
     }
 
-    async fn business(&self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
+    async fn business(self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
         self.core.store.read().find_business(id).await?.ok_or(ServiceError::NotFound)
     }
 
     /// Locks the business, which serialises every check of a rule, and refuses if it is suspended.
     async fn open_for_change(
-        &self,
+        self,
         unit: &mut Unit<'_>,
         id: &BusinessId,
     ) -> Result<(BusinessRow, std::sync::Arc<Profile>), ServiceError> {
@@ -534,7 +534,7 @@ impl<'a> Keys<'a> {
         Ok((business, profile))
     }
 
-    async fn key_in(&self, unit: &mut Unit<'_>, tenant: &Tenant, name: KeyHandle) -> Result<KeyRow, ServiceError> {
+    async fn key_in(self, unit: &mut Unit<'_>, tenant: &Tenant, name: KeyHandle) -> Result<KeyRow, ServiceError> {
         let found = match name {
             KeyHandle::Id(id) => unit.tx.read().find_key(tenant, id).await?,
             KeyHandle::Number(number) => unit.tx.read().find_key_by_number(tenant, number).await?,
@@ -542,7 +542,7 @@ impl<'a> Keys<'a> {
         found.ok_or(ServiceError::NotFound)
     }
 
-    async fn open_current(&self, key: &KeyRow) -> Result<(u32, ApiKeySecret), ServiceError> {
+    async fn open_current(self, key: &KeyRow) -> Result<(u32, ApiKeySecret), ServiceError> {
         let version = self
             .core
             .store
@@ -554,7 +554,7 @@ impl<'a> Keys<'a> {
         Ok((version.version, self.open_version(&version)?))
     }
 
-    fn open_version(&self, version: &VersionRow) -> Result<ApiKeySecret, ServiceError> {
+    fn open_version(self, version: &VersionRow) -> Result<ApiKeySecret, ServiceError> {
         let sealed = version.sealed.as_ref().ok_or(ServiceError::ValueNotReadable)?;
         let binding = Binding {
             key: version.key_id,
@@ -568,7 +568,7 @@ impl<'a> Keys<'a> {
     }
 
     fn changed(
-        &self,
+        self,
         context: &Context,
         profile: &Profile,
         old: &KeyRow,
@@ -751,7 +751,7 @@ fn check_values(core: &Core, profile: &Profile, key: &KeyRow) -> Result<(), Serv
         problems.push(FieldProblem::new("valid_until", "must be after valid_from"));
     }
     if let Err(error) = core.settings.catalogue().check(&key.scopes, key.kind) {
-        problems.push(FieldProblem::new("scopes", error));
+        problems.push(FieldProblem::new("scopes", error.to_string()));
     }
     if key.name.is_some() && !profile.named {
         problems.push(FieldProblem::new("name", "keys of this profile have no names"));

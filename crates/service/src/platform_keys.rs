@@ -45,7 +45,7 @@ impl<'a> PlatformKeys<'a> {
     /// # Errors
     /// [`ServiceError::Invalid`] without any scope.
     pub async fn create(
-        &self,
+        self,
         context: &Context,
         name: PlatformKeyName,
         scopes: &PlatformScopes,
@@ -78,12 +78,12 @@ impl<'a> PlatformKeys<'a> {
     }
 
     /// Every platform key, revoked ones too.
-    pub async fn list(&self) -> Result<Vec<PlatformKeyRow>, ServiceError> {
+    pub async fn list(self) -> Result<Vec<PlatformKeyRow>, ServiceError> {
         Ok(self.core.store.read().list_platform_keys().await?)
     }
 
     /// Ends a platform key for good, at once.
-    pub async fn revoke(&self, context: &Context, id: PlatformKeyId) -> Result<PlatformKeyRow, ServiceError> {
+    pub async fn revoke(self, context: &Context, id: PlatformKeyId) -> Result<PlatformKeyRow, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         let mut key = unit.tx.read().find_platform_key(id).await?.ok_or(ServiceError::NotFound)?;
         let now = unit.now;
@@ -98,7 +98,7 @@ impl<'a> PlatformKeys<'a> {
     }
 
     async fn audit(
-        &self,
+        self,
         unit: &mut Unit<'_>,
         context: &Context,
         action: AuditAction,
