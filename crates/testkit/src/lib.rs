@@ -1,3 +1,4 @@
-//! Test-only: clients of the application in the same process.
+//! Test-only: the application on a fresh database, and clients of it in the same process.
 
+pub mod app;
 pub mod client;

@@ -2,21 +2,26 @@
 
 use std::collections::HashSet;
 
-use trousseau_testkit::client::Client;
 use trousseau_web::problem::Kind;
 
-use crate::bare;
+use trousseau_store::testing::TestDatabase;
+use trousseau_testkit::app::TestApp;
+use trousseau_testkit::client::Client;
+
+async fn bare() -> Client {
+    TestApp::on(TestDatabase::sqlite().await).await.anonymous()
+}
 
 #[tokio::test]
 async fn the_process_says_that_it_is_alive() {
-    let answer = bare().get("/livez").await;
+    let answer = bare().await.get("/livez").await;
     assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "ok"));
 }
 
 #[tokio::test]
 async fn every_problem_has_its_page() {
     for kind in Kind::ALL {
-        let answer = bare().get(&kind.type_reference()).await;
+        let answer = bare().await.get(&kind.type_reference()).await;
         assert_eq!(answer.status.as_u16(), 200, "{kind:?}");
         assert!(answer.text().contains(kind.code()), "{kind:?}");
     }
@@ -24,7 +29,7 @@ async fn every_problem_has_its_page() {
 
 #[tokio::test]
 async fn every_operation_of_the_document_is_complete() {
-    let document = bare().get("/openapi.json").await.expect(200);
+    let document = bare().await.get("/openapi.json").await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
     let mut ids = HashSet::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -53,7 +58,7 @@ async fn every_operation_of_the_document_is_complete() {
 
 #[tokio::test]
 async fn every_reference_of_the_document_leads_somewhere() {
-    let document = bare().get("/openapi.json").await.expect(200);
+    let document = bare().await.get("/openapi.json").await.expect(200);
     let mut wanted = Vec::new();
     references(&document, &mut wanted);
     assert!(!wanted.is_empty());
@@ -81,8 +86,8 @@ fn references(value: &serde_json::Value, found: &mut Vec<String>) {
 #[tokio::test]
 async fn metrics_name_routes_and_never_what_a_caller_made_up() {
     trousseau_web::telemetry::recorder();
-    bare().get("/livez").await;
-    bare().get("/v1/made-up-by-the-caller").await;
+    bare().await.get("/livez").await;
+    bare().await.get("/v1/made-up-by-the-caller").await;
     let metrics = Client::new(trousseau_web::system::metrics_router()).get("/metrics").await;
     let text = metrics.text();
     assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));

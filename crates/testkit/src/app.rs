@@ -1,0 +1,132 @@
+//! The application on a fresh database, with a clock that stands and randomness that repeats.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use trousseau_domain::brand::Brand;
+use trousseau_domain::ids::RequestId;
+use trousseau_domain::platform_keys::PlatformScopes;
+use trousseau_domain::time::Timestamp;
+use trousseau_service::clock::ManualClock;
+use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
+use trousseau_service::secrets::Secrets;
+use trousseau_service::{App, Context, Settings};
+use trousseau_store::testing::TestDatabase;
+use trousseau_web::connection::ProxyTrust;
+use trousseau_web::edge::Edge;
+
+use crate::client::Client;
+
+/// The application of one test.
+#[derive(Debug)]
+pub struct TestApp {
+    /// The use cases, for what HTTP does not offer.
+    pub app: App,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Its database.
+    pub database: TestDatabase,
+    router: axum::Router,
+    platform: String,
+    _folder: TempDir,
+}
+
+impl TestApp {
+    /// One application per engine at hand: SQLite always, PostgreSQL where a server is named.
+    pub async fn on_every_engine() -> Vec<Self> {
+        let mut apps = vec![Self::on(TestDatabase::sqlite().await).await];
+        if let Some(server) = TestDatabase::postgres_server() {
+            apps.push(Self::on(TestDatabase::postgres(&server).await).await);
+        }
+        apps
+    }
+
+    /// The application on this database, on 31 January 2026 at noon.
+    ///
+    /// # Panics
+    /// When it cannot be put together: the test cannot go on.
+    pub async fn on(database: TestDatabase) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let start: Timestamp = "2026-01-31T12:00:00Z".parse().expect("an instant");
+        let clock = Arc::new(ManualClock::new(start));
+        let entropy = Arc::new(SystemEntropy);
+        let store = database.store().clone();
+        let secrets = Secrets::open(store.clone(), folder.path().join("keys.toml"), clock.clone(), entropy.clone())
+            .await
+            .expect("a fresh key file");
+        let app = App::new(store, secrets, Settings::default(), clock.clone(), entropy.clone());
+        let edge =
+            Edge::new(ProxyTrust::default(), Brand::default(), true, move || RequestId::from_random(entropy.bytes()));
+        let router = trousseau_web::router::router(edge, app.clone());
+        let issued = app
+            .platform_keys()
+            .create(&Context::system(), "tests".parse().expect("a name"), &PlatformScopes::default())
+            .await
+            .expect("a platform key");
+        let platform = issued.value.expose().to_owned();
+        Self { app, clock, database, router, platform, _folder: folder }
+    }
+
+    /// A client without a credential.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.router.clone())
+    }
+
+    /// A client with a platform key.
+    pub fn platform(&self) -> Client {
+        self.anonymous().bearer(&self.platform)
+    }
+
+    /// A client with this key as Bearer, and this business id beside it.
+    pub fn key(&self, business: &str, value: &str) -> Client {
+        self.anonymous().bearer(value).with("businessid", business)
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+
+    /// A business of this profile with its first keys, as the API answers it.
+    pub async fn business(&self, profile: &str) -> Business {
+        let body = json!({"name": "Atelier Lumière", "profile": profile});
+        Business(self.platform().post("/v1/businesses", &body).await.expect(201))
+    }
+}
+
+/// A business as its creation answered it.
+#[derive(Debug)]
+pub struct Business(pub Value);
+
+impl Business {
+    /// Its id.
+    ///
+    /// # Panics
+    /// If the answer has none.
+    pub fn id(&self) -> &str {
+        self.0["business"]["id"].as_str().expect("an id")
+    }
+
+    /// Its first key of this kind and environment.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn key(&self, environment: &str, kind: &str) -> &Value {
+        self.0["keys"]
+            .as_array()
+            .expect("keys")
+            .iter()
+            .find(|key| key["environment"] == environment && key["kind"] == kind)
+            .expect("a first key")
+    }
+
+    /// The value of that key.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn value(&self, environment: &str, kind: &str) -> &str {
+        self.key(environment, kind)["value"].as_str().expect("a value")
+    }
+}
