@@ -54,7 +54,6 @@ pub(crate) async fn readyz(State(web): State<Web>) -> Result<&'static str, Failu
     responses((status = 200, description = "The metrics", content_type = "text/plain", body = String)),
     security(("platform" = []))
 )]
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 pub(crate) async fn guarded_metrics(_may: PlatformGranted<AnyPlatform>) -> Response {
     metrics_answer()
 }

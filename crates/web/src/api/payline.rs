@@ -240,7 +240,6 @@ pub(crate) async fn update(
     responses((status = 200, description = "The key is good", body = AliveBody)),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 pub(crate) async fn alive(_may: Granted<AnyBackend>) -> Answer<AliveBody> {
     Answer(AliveBody::default())
 }

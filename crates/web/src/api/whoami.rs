@@ -50,7 +50,6 @@ pub(crate) struct WhoamiBody {
     responses((status = 200, description = "The key that calls", body = WhoamiBody)),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 pub(crate) async fn whoami(may: Granted<AnyKey>) -> Answer<WhoamiBody> {
     let caller = may.caller();
     Answer(WhoamiBody {
