@@ -147,7 +147,11 @@ impl PublicUrl {
     /// Whether what is sent there stays on this machine or is encrypted.
     pub(crate) fn is_private(&self) -> bool {
         let host = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        let host = host.rsplit_once(':').map_or(host, |(host, port)| if port.ends_with(']') { host } else { host });
+        // A colon inside brackets belongs to the address, one behind them to the port.
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => name,
+            _ => host,
+        };
         self.is_https() || host == "localhost" || host == "[::1]" || host.starts_with("127.")
     }
 }

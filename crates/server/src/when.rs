@@ -60,8 +60,8 @@ mod tests {
         assert_eq!(end("2026-01-31T12:00:00Z", &zone).expect("an instant"), at("2026-01-31T12:00:00Z"));
         for (text, expected) in [
             ("none", Overlap::None),
-            ("90m", Overlap::For(Duration::from_secs(5_400))),
-            ("1h", Overlap::For(Duration::from_secs(3_600))),
+            ("90m", Overlap::For(Duration::from_mins(90))),
+            ("1h", Overlap::For(Duration::from_hours(1))),
             ("30d", Overlap::For(Overlap::MOST)),
             ("2026-01-31", Overlap::Until(at("2026-01-31T23:00:00Z"))),
         ] {

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use trousseau_store::testing::TestDatabase;
 
 use crate::process::{Ended, Place, Server};
 
@@ -155,8 +156,19 @@ fn platform_keys_are_shown_once() {
 
 #[test]
 fn what_a_command_revokes_the_running_server_refuses_within_a_second() {
-    let place = Place::new();
-    let server = Server::start(&place, &[]);
+    revoke_while_serving(&Place::new());
+}
+
+#[tokio::test]
+async fn the_same_holds_on_a_database_server() {
+    if let Some(server) = TestDatabase::postgres_server() {
+        let database = TestDatabase::postgres(&server).await;
+        revoke_while_serving(&Place::with_database(database.url()));
+    }
+}
+
+fn revoke_while_serving(place: &Place) {
+    let server = Server::start(place, &[]);
     let business = place.run(&["business", "create", "Shop", "--json"]).json();
     let id = text(&business, "/business/id");
     let created = place.run(&["key", "create", "--business", id, "--environment", "test", "--json"]).json();

@@ -1,5 +1,7 @@
 //! kill -9 at any moment: what was acknowledged is there, exactly once.
 
+#![expect(clippy::print_stdout, reason = "the long run reports its figures")]
+
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -21,6 +21,11 @@ impl Place {
         Self { folder: tempfile::tempdir().expect("a folder"), database: None }
     }
 
+    /// A folder whose executable works on the database at this address.
+    pub(crate) fn with_database(url: &str) -> Self {
+        Self { database: Some(url.to_owned()), ..Self::new() }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

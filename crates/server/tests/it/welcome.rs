@@ -25,10 +25,14 @@ fn first_words(place: &Place) -> (String, String) {
     }
     let url = line.split_whitespace().nth(2).expect("an address").replace("localhost", "127.0.0.1");
     let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1/whoami")).expect("the route");
-    let headers: String = line.split('"').skip(1).step_by(2).map(|header| format!("{header}\r\n")).collect();
+    let headers: Vec<_> = line.split('"').skip(1).step_by(2).collect();
+    let headers = headers.join(
+        "
+",
+    );
     let answer = crate::process::exchange(
         address.parse().expect("an address"),
-        format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n").as_bytes(),
+        format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n\r\n").as_bytes(),
     );
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("not zero");
     kill_process(pid, Signal::TERM).expect("sent");
