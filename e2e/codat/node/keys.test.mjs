@@ -4,8 +4,8 @@ import { test } from "node:test";
 
 import { CodatPlatform } from "@codat/platform";
 
-const url = process.env.TROUSSEAU_URL;
-const created = JSON.parse(process.env.TROUSSEAU_BUSINESS);
+const url = process.env.TROUSSEAU_TEST_URL;
+const created = JSON.parse(process.env.TROUSSEAU_TEST_BUSINESS);
 const [first] = created.keys;
 
 // Without retries: a refusal must arrive at once, and a repetition would only hide one that is retried.

@@ -8,8 +8,8 @@ import unittest
 from codat_platform import CodatPlatform
 from codat_platform.models import errors, shared
 
-URL = os.environ["TROUSSEAU_URL"]
-FIRST = json.loads(os.environ["TROUSSEAU_BUSINESS"])["keys"][0]
+URL = os.environ["TROUSSEAU_TEST_URL"]
+FIRST = json.loads(os.environ["TROUSSEAU_TEST_BUSINESS"])["keys"][0]
 
 
 def basic(key):
