@@ -309,10 +309,7 @@ impl<'a> Access<'a> {
     }
 
     /// A platform key: it has no dates and no business, and is protected like a LIVE key.
-    fn judge_platform(
-        facts: &RequestFacts<'_>,
-        found: Option<&PlatformKeyRow>,
-    ) -> Result<PlatformCaller, AccessError> {
+    fn judge_platform(facts: &RequestFacts<'_>, found: Option<&PlatformKeyRow>) -> Result<PlatformCaller, AccessError> {
         let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
         match found {
             None => refuse(Reason::KeyUnknown),
