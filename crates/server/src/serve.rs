@@ -33,7 +33,7 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = opened.app.jobs().clone();
-    let jobs = tokio::spawn(Box::pin(async move { jobs.run(jobs_stopped).await }));
+    let jobs = tokio::spawn(async move { jobs.run(jobs_stopped).await });
     let mut servers = JoinSet::new();
     let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
     let edge = Edge::new(

@@ -186,12 +186,13 @@ impl Jobs {
     /// Runs all jobs until `shutdown` becomes true or its sender is gone, and writes down the last notes.
     /// No failure ends them.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        // Boxed, so that whoever spawns this does not carry five state machines on its stack.
         tokio::join!(
-            until_shutdown(shutdown.clone(), self.record()),
-            until_shutdown(shutdown.clone(), self.dispatch()),
-            until_shutdown(shutdown.clone(), self.follow_changes()),
-            until_shutdown(shutdown.clone(), self.move_rows()),
-            until_shutdown(shutdown, self.prune()),
+            Box::pin(until_shutdown(shutdown.clone(), self.record())),
+            Box::pin(until_shutdown(shutdown.clone(), self.dispatch())),
+            Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
+            Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
+            Box::pin(until_shutdown(shutdown, self.prune())),
         );
         if let Err(error) = self.flush_now().await {
             report("recorder", &error);
