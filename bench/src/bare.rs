@@ -1,0 +1,34 @@
+//! A server that checks nothing: the ceiling.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+/// Answers every request with `size` bytes.
+pub(crate) async fn serve(address: SocketAddr, size: usize) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    let body = Bytes::from(vec![b'x'; size]);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let body = body.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(move |_: Request<Incoming>| {
+                let body = body.clone();
+                async move { Ok::<_, Infallible>(Response::new(Full::new(body))) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(stream), answer);
+            // A client that goes away is none of our business here.
+            let _ = connection.await;
+        });
+    }
+}

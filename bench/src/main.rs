@@ -1,0 +1,163 @@
+//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run.
+//!
+//! Only ratios are printed as results: absolute figures move with the machine and its neighbours.
+#![expect(clippy::print_stdout, reason = "a program that prints figures")]
+
+mod bare;
+mod drive;
+mod seed;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::drive::{Load, Measured, Target};
+
+/// Measures whoami against a bare answer of the same size.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Internal>,
+    /// Keys in the database
+    #[arg(long, default_value_t = 1_000)]
+    keys: u32,
+    /// Pairs of runs, each one of both servers
+    #[arg(long, default_value_t = 10)]
+    pairs: u32,
+    /// Seconds a run
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// Keep-alive connections
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
+    /// The program to measure
+    #[arg(long, default_value = "target/release/trousseau")]
+    program: PathBuf,
+    /// A database to use again, with the keys in it; made if it is not there
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Internal {
+    /// Answer so many bytes to everything (started by the bench itself)
+    #[command(hide = true)]
+    Bare {
+        /// Where to listen
+        address: SocketAddr,
+        /// Bytes of the answer
+        size: usize,
+    },
+}
+
+/// A server process that ends with the bench.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Server> {
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("the server does not start")?;
+    let server = Server { child, address };
+    for _ in 0..300 {
+        if std::net::TcpStream::connect(address).is_ok() {
+            return Ok(server);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    anyhow::bail!("the server does not listen at {address}")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Internal::Bare { address, size }) => bare::serve(address, size).await,
+        None => compare(cli).await,
+    }
+}
+
+async fn compare(cli: Cli) -> anyhow::Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let folder = cli.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let requests = seed::requests(&folder, cli.keys).await?;
+
+    let address = free_address()?;
+    let mut command = Command::new(&cli.program);
+    command.args(["serve", "--listen", &address.to_string()]).arg("--data-dir").arg(&folder);
+    let ours = start(command, address)?;
+    let sample = drive::once(address, &requests[0]).await?;
+    anyhow::ensure!(sample.status == 200, "whoami answers {}", sample.status);
+    let wrong = drive::once(address, &seed::made_up()).await?;
+    anyhow::ensure!(wrong.status == 401, "a made-up key is answered with {}", wrong.status);
+
+    let address = free_address()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bare", &address.to_string(), &sample.body.to_string()]);
+    let bare = start(command, address)?;
+
+    println!(
+        "{} keys, {} connections, {} pairs of {} s, {} bytes an answer",
+        cli.keys, cli.connections, cli.pairs, cli.seconds, sample.body
+    );
+    let load = Load { connections: cli.connections, length: Duration::from_secs(cli.seconds) };
+    let targets = [&ours, &bare].map(|server| Target { address: server.address, process: server.child.id() });
+    for target in &targets {
+        drive::run(target, &load, &requests).await?;
+    }
+    let mut throughput = Vec::new();
+    let mut cpu = Vec::new();
+    for pair in 0..cli.pairs {
+        // Who goes first changes, so that a drift of the machine does not favour one of them.
+        let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
+        let mut measured: [Option<Measured>; 2] = [None, None];
+        for index in order {
+            measured[index] = Some(drive::run(&targets[index], &load, &requests).await?);
+        }
+        let [Some(ours), Some(bare)] = measured else { unreachable!("both were measured above") };
+        throughput.push(permille(ours.per_second(), bare.per_second()));
+        cpu.push(permille(ours.cpu_nanos_a_request(), bare.cpu_nanos_a_request()));
+        println!(
+            "pair {:2}: whoami {:6}/s {:6} ns CPU a request, bare {:6}/s {:6} ns",
+            pair + 1,
+            ours.per_second(),
+            ours.cpu_nanos_a_request(),
+            bare.per_second(),
+            bare.cpu_nanos_a_request()
+        );
+    }
+    println!("requests a second, whoami / bare: {}", summary(&mut throughput));
+    println!("server CPU a request, whoami / bare: {}", summary(&mut cpu));
+    Ok(())
+}
+
+/// A ratio in thousandths: figures here are integers like everywhere else.
+fn permille(a: u64, b: u64) -> u64 {
+    a * 1_000 / b.max(1)
+}
+
+fn summary(ratios: &mut [u64]) -> String {
+    ratios.sort_unstable();
+    let show = |ratio: u64| format!("{}.{:03}", ratio / 1_000, ratio % 1_000);
+    match (ratios.first(), ratios.last()) {
+        (Some(least), Some(most)) => {
+            format!("{} [{} .. {}]", show(ratios[ratios.len() / 2]), show(*least), show(*most))
+        }
+        _ => "nothing measured".to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! A database with many keys, written through the store, and a request for each of up to 200 000 of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use trousseau_domain::actor::Actor;
+use trousseau_domain::brand::Brand;
+use trousseau_domain::digest::KeyFingerprint;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ids::{BusinessId, KeyId};
+use trousseau_domain::key_text::{self, KeyForm};
+use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::scope::ScopeCatalogue;
+use trousseau_service::clock::{Clock, SystemClock};
+use trousseau_service::entropy::{Entropy, EntropyExt as _, SystemEntropy};
+use trousseau_service::secrets::Secrets;
+use trousseau_store::{BusinessRow, KeyRow, Store, StoreOptions, VersionOrigin, VersionRow};
+
+/// Keys of one business: as many as a business usually has.
+const PER_BUSINESS: u32 = 10;
+/// Businesses written in one transaction.
+const PER_COMMIT: u32 = 100;
+/// The most requests that are kept.
+const MOST_REQUESTS: usize = 200_000;
+
+/// The requests for the keys in `folder`, which are made first if they are not there.
+pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec<Vec<u8>>>> {
+    let list = folder.join("bench-requests.json");
+    if let Ok(text) = std::fs::read_to_string(&list) {
+        let requests: Vec<String> = serde_json::from_str(&text)?;
+        return Ok(Arc::new(requests.into_iter().map(String::into_bytes).collect()));
+    }
+    std::fs::create_dir_all(folder)?;
+    let store = Store::open_sqlite(&folder.join("trousseau.db"), &StoreOptions::default()).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let secrets =
+        Secrets::open(store.clone(), folder.join("keys.toml"), Arc::clone(&clock), Arc::clone(&entropy)).await?;
+    let ring = secrets.ring().get();
+    let scopes = ScopeCatalogue::default().default_for(KeyKind::Secret);
+    let brand = Brand::default();
+    let now = clock.now();
+    let businesses = keys.div_ceil(PER_BUSINESS);
+    let mut requests = Vec::new();
+    for first in (0..businesses).step_by(usize::try_from(PER_COMMIT)?) {
+        let mut tx = store.begin().await?;
+        for _ in first..(first + PER_COMMIT).min(businesses) {
+            let business = BusinessId::random_uuid(entropy.bytes());
+            tx.insert_business(&BusinessRow {
+                id: business.clone(),
+                name: "Bench".parse()?,
+                profile: "mileston".to_owned(),
+                time_zone: "Europe/Paris".parse()?,
+                language: "en".to_owned(),
+                metadata: Metadata::default(),
+                created_at: now,
+                suspended_at: None,
+                revision: 0,
+            })
+            .await?;
+            let tenant = Tenant::new(business.clone(), Environment::Test);
+            for number in 1..=PER_BUSINESS {
+                let value =
+                    key_text::generate(KeyForm::Branded, &brand, Environment::Test, KeyKind::Secret, &entropy.bytes());
+                let (digest, pepper_version) = ring.digest(&KeyFingerprint::of(&value));
+                let id = KeyId::new(now, entropy.bytes());
+                let last_three = value.last_three().as_str().to_owned();
+                tx.insert_key(&KeyRow {
+                    id,
+                    tenant: tenant.clone(),
+                    kind: KeyKind::Secret,
+                    number,
+                    name: None,
+                    external_reference: None,
+                    state: KeyState::Active,
+                    valid_from: now,
+                    valid_until: None,
+                    scopes: scopes.clone(),
+                    allowed_origins: vec![],
+                    allowed_ips: vec![],
+                    metadata: Metadata::default(),
+                    current_version: 1,
+                    mask_prefix: String::new(),
+                    last_three: last_three.clone(),
+                    previous_ends_at: None,
+                    created_at: now,
+                    created_by: Actor::System,
+                    revoked_at: None,
+                    revoked_by: None,
+                    updated_at: now,
+                    last_used_at: None,
+                })
+                .await?;
+                tx.insert_version(&VersionRow {
+                    key_id: id,
+                    version: 1,
+                    tenant: tenant.clone(),
+                    kind: KeyKind::Secret,
+                    digest,
+                    pepper_version,
+                    last_three,
+                    starts_at: now,
+                    ends_at: None,
+                    ended_by: None,
+                    created_at: now,
+                    created_by: Actor::System,
+                    origin: VersionOrigin::Generated,
+                    sealed: None,
+                    live_readable: false,
+                })
+                .await?;
+                if requests.len() < MOST_REQUESTS {
+                    requests.push(request(value.expose(), business.as_str()));
+                }
+            }
+        }
+        tx.commit().await?;
+    }
+    store.close().await;
+    std::fs::write(list, serde_json::to_string(&requests)?)?;
+    Ok(Arc::new(requests.into_iter().map(String::into_bytes).collect()))
+}
+
+fn request(key: &str, business: &str) -> String {
+    format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: {key}\r\nbusinessid: {business}\r\n\r\n")
+}
+
+/// A request with a well-formed key that nobody has.
+pub(crate) fn made_up() -> Vec<u8> {
+    let value = key_text::generate(
+        KeyForm::Branded,
+        &Brand::default(),
+        Environment::Test,
+        KeyKind::Secret,
+        &SystemEntropy.bytes(),
+    );
+    request(value.expose(), "5f0c8a52-5b8e-4a3e-9d0f-2f8f6f1c3b7a").into_bytes()
+}
