@@ -264,6 +264,25 @@ pub(crate) enum Key {
         #[arg(long)]
         revoked: bool,
     },
+    /// Take over keys of another system, from a file or standard input
+    #[command(
+        after_help = "One key per line, as JSON or CSV, with its `value` or the `sha256` of it; see docs/cli.md.\n\
+                      What is a key here already is left as it is. Exit code 1 if a line was refused.\n\n\
+                      Example:\n  trousseau key import --business ID --environment live keys.jsonl"
+    )]
+    Import {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// What keys are for whose line does not say it
+        #[arg(long, value_enum, default_value = "secret")]
+        kind: Kind,
+        /// The form of the lines [default: by the file's ending, else JSON]
+        #[arg(long, value_enum)]
+        format: Option<ImportFormat>,
+        /// The file; standard input if absent or -
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Show a key without its value
     #[command(after_help = "Example:\n  trousseau key show key_01j9z6m4q8s2d5f7g9h1k3n5p7")]
     Show(OneKey),
@@ -342,6 +361,14 @@ pub(crate) enum Key {
     /// Tell whose key is on standard input (or in TROUSSEAU_KEY)
     #[command(after_help = "Example:\n  trousseau key find < key.txt")]
     Find,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// One JSON object per line
+    Jsonl,
+    /// Comma-separated values with a line of names
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]

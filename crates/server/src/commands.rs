@@ -1,6 +1,7 @@
 //! The commands: text in, one use case, text or JSON out.
 
 pub(crate) mod business;
+pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod platform_key;
 pub(crate) mod secrets;

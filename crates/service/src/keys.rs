@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use trousseau_domain::credential::ready_header;
+use trousseau_domain::digest::KeyFingerprint;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{BusinessId, KeyId};
@@ -213,6 +214,10 @@ impl<'a> Keys<'a> {
         Self { core }
     }
 
+    pub(crate) const fn core(self) -> &'a Core {
+        self.core
+    }
+
     /// One page of a tenant's keys.
     ///
     /// # Errors
@@ -418,7 +423,9 @@ impl<'a> Keys<'a> {
         value.last_three().as_str().clone_into(&mut key.last_three);
         key.previous_ends_at = Some(ends_at.unwrap_or(unit.now));
         key.updated_at = unit.now;
-        insert_version(self.core, &mut unit, context, &profile, &key, &value, VersionOrigin::Generated).await?;
+        let fingerprint = KeyFingerprint::of(&value);
+        let generated = VersionOrigin::Generated;
+        insert_version(self.core, &mut unit, context, &profile, &key, &fingerprint, Some(&value), generated).await?;
         if !unit.tx.set_current_version(tenant, &key, expected).await? {
             return Err(ServiceError::Conflict);
         }
@@ -521,7 +528,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Locks the business, which serialises every check of a rule, and refuses if it is suspended.
-    async fn open_for_change(
+    pub(crate) async fn open_for_change(
         self,
         unit: &mut Unit<'_>,
         id: &BusinessId,
@@ -676,7 +683,8 @@ pub(crate) async fn create_in(
         check_limit(unit, profile, tenant, key.kind, None).await?;
     }
     unit.tx.insert_key(&key).await?;
-    insert_version(core, unit, context, profile, &key, &value, VersionOrigin::Generated).await?;
+    let fingerprint = KeyFingerprint::of(&value);
+    insert_version(core, unit, context, profile, &key, &fingerprint, Some(&value), VersionOrigin::Generated).await?;
     unit.record(Happened {
         event: EventType::KeyCreated,
         business: &business.id,
@@ -691,17 +699,21 @@ pub(crate) async fn create_in(
     Ok(issue(profile, key, 1, value, unit.now))
 }
 
+/// Writes the newest secret version of a key: found by its fingerprint, and sealed where the text is known and the
+/// profile lets it be read again.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the one row that is written")]
 pub(crate) async fn insert_version(
     core: &Core,
     unit: &mut Unit<'_>,
     context: &Context,
     profile: &Profile,
     key: &KeyRow,
-    value: &ApiKeySecret,
+    fingerprint: &KeyFingerprint,
+    value: Option<&ApiKeySecret>,
     origin: VersionOrigin,
 ) -> Result<(), ServiceError> {
     let ring = core.secrets.ring().get();
-    let (digest, pepper_version) = ring.digest(&trousseau_domain::digest::KeyFingerprint::of(value));
+    let (digest, pepper_version) = ring.digest(fingerprint);
     let binding = Binding {
         key: key.id,
         version: key.current_version,
@@ -709,9 +721,9 @@ pub(crate) async fn insert_version(
         environment: key.tenant.environment,
         kind: key.kind,
     };
-    let sealed = profile
-        .value_readable(key.tenant.environment, key.kind)
-        .then(|| ring.seal(value.expose().as_bytes(), &binding, core.entropy.as_ref()));
+    let sealed = value
+        .filter(|_| profile.value_readable(key.tenant.environment, key.kind))
+        .map(|value| ring.seal(value.expose().as_bytes(), &binding, core.entropy.as_ref()));
     let inserted = unit
         .tx
         .insert_version(&VersionRow {
@@ -745,7 +757,7 @@ fn issue(profile: &Profile, key: KeyRow, version: u32, value: ApiKeySecret, now:
     IssuedKey { view: KeyView::new(key, now), version, value, authorization }
 }
 
-fn check_values(core: &Core, profile: &Profile, key: &KeyRow) -> Result<(), ServiceError> {
+pub(crate) fn check_values(core: &Core, profile: &Profile, key: &KeyRow) -> Result<(), ServiceError> {
     let mut problems = Vec::new();
     if Validity::new(key.valid_from, key.valid_until).is_err() {
         problems.push(FieldProblem::new("valid_until", "must be after valid_from"));
@@ -810,7 +822,7 @@ fn check_not_beyond(context: &Context, scopes: &ScopeSet, valid_until: Option<Ti
 }
 
 /// The business is locked, so the count cannot change under us.
-async fn check_limit(
+pub(crate) async fn check_limit(
     unit: &mut Unit<'_>,
     profile: &Profile,
     tenant: &Tenant,

@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod error;
 pub mod events;
 pub mod idempotency;
+pub mod import;
 pub mod jobs;
 pub mod key_ring;
 pub mod keys;

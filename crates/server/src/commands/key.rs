@@ -28,6 +28,9 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
     match command {
         Key::Create { .. } => create(opened, command, json).await,
         Key::List { tenant, kind, revoked } => list(opened, &read_tenant(tenant)?, *kind, *revoked, json).await,
+        Key::Import { tenant, kind: of, format, file } => {
+            super::import::run(opened, &read_tenant(tenant)?, kind(*of), *format, file.as_deref(), json).await
+        }
         Key::Show(one) => show(&find(opened, one).await?, json),
         Key::Update { .. } => update(opened, command, json).await,
         Key::Rotate { key, overlap, sure } => {

@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod connections;
+mod import;
 mod kill;
 mod process;
 mod welcome;
