@@ -79,6 +79,17 @@ impl TestApp {
         self.anonymous().bearer(&self.platform)
     }
 
+    /// The value of another platform key, with these scopes.
+    ///
+    /// # Panics
+    /// If one of them is none.
+    pub async fn platform_with(&self, scopes: &[&str]) -> String {
+        let scopes: PlatformScopes = scopes.iter().map(|scope| scope.parse().expect("a scope")).collect();
+        let (system, name) = (Context::system(), "tests".parse().expect("a name"));
+        let issued = self.app.platform_keys().create(&system, name, &scopes).await;
+        issued.expect("a platform key").value.expose().to_owned()
+    }
+
     /// A client with this key as Bearer, and this business id beside it.
     pub fn key(&self, business: &str, value: &str) -> Client {
         self.anonymous().bearer(value).with("businessid", business)

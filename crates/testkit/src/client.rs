@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -55,6 +57,12 @@ impl Client {
     #[must_use]
     pub fn bearer(self, key: &str) -> Self {
         self.with(AUTHORIZATION.as_str(), format!("Bearer {key}"))
+    }
+
+    /// The same client with this key as Basic, without a colon.
+    #[must_use]
+    pub fn basic(self, key: &str) -> Self {
+        self.with(AUTHORIZATION.as_str(), format!("Basic {}", STANDARD.encode(key)))
     }
 
     /// The same client at another address.

@@ -1,11 +1,123 @@
 //! Every route of the document, walked by callers who may not.
 
+use std::collections::BTreeSet;
+
 use http::Method;
-use serde_json::json;
-use trousseau_testkit::app::TestApp;
+use serde_json::{Value, json};
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::client::{Answer, Client};
 
 /// Routes that ask for no credential.
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/openapi.json", "/problems/{slug}"];
+/// Routes that every good key may use.
+const FOR_EVERY_KEY: [&str; 2] = ["/v1/whoami", "/v1/checkout/alive"];
+
+/// Who may use a route, as its description says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    Keys,
+    Codat,
+    Platform,
+}
+
+/// One operation of the document.
+#[derive(Debug)]
+struct Operation {
+    template: String,
+    method: Method,
+    whose: For,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.template)
+    }
+
+    fn path(&self, ids: &Ids) -> String {
+        let id = if self.template.starts_with("/v1/events") { &ids.event } else { &ids.key };
+        let path = self
+            .template
+            .replace("{business_id}", &ids.business)
+            .replace("{merchantId}", &ids.business)
+            .replace("{apiKeyId}", "0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f")
+            .replace("{key}", "1");
+        let of_business = self.template == "/v1/businesses/{id}"
+            || self.template.ends_with("/{id}/suspend")
+            || self.template.ends_with("/{id}/resume");
+        let path = path.replace("{id}", if of_business { &ids.business } else { id });
+        assert!(!path.contains('{'), "{}: the walk does not know a part of this path", self.name());
+        let names_environment = self.template.starts_with("/v1/businesses/{business_id}/keys");
+        if names_environment { format!("{path}?environment=test") } else { path }
+    }
+
+    async fn by(&self, client: Client, ids: &Ids) -> Answer {
+        let body = (self.method != Method::GET && self.method != Method::DELETE).then(|| json!({}));
+        client.send(self.method.clone(), &self.path(ids), body.as_ref()).await
+    }
+}
+
+/// What the paths name.
+struct Ids {
+    business: String,
+    key: String,
+    event: String,
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut found = Vec::new();
+    for (template, item) in document["paths"].as_object().expect("paths") {
+        if OPEN.contains(&template.as_str()) {
+            continue;
+        }
+        for (method, operation) in item.as_object().expect("operations") {
+            let schemes: BTreeSet<&str> = operation["security"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{method} {template} does not say whom it is for"))
+                .iter()
+                .flat_map(|alternative| alternative.as_object().expect("schemes").keys().map(String::as_str))
+                .collect();
+            let whose = match (schemes.contains("platform"), template.starts_with("/apiKeys")) {
+                (true, _) => For::Platform,
+                (false, true) => For::Codat,
+                (false, false) => For::Keys,
+            };
+            let method = method.to_uppercase().parse().expect("a method");
+            found.push(Operation { template: template.clone(), method, whose });
+        }
+    }
+    found
+}
+
+/// A key of the business with these scopes; the operator can give any.
+async fn key_with(app: &TestApp, business: &Business, environment: &str, scopes: &[&str]) -> String {
+    let path = format!("/v1/businesses/{}/keys?environment={environment}", business.id());
+    let made = app.platform().post(&path, &json!({"scopes": scopes})).await.expect(201);
+    made["value"].as_str().expect("a value").to_owned()
+}
+
+const EVERY_SCOPE: [&str; 15] = [
+    "payment_links:read",
+    "payment_links:write",
+    "invoices:read",
+    "invoices:write",
+    "recurring_payments:read",
+    "recurring_payments:write",
+    "payments:read",
+    "payments:write",
+    "checkout:start",
+    "checkout:status",
+    "keys:read",
+    "keys:write",
+    "webhooks:read",
+    "webhooks:write",
+    "events:read",
+];
+
+fn code(answer: &Answer) -> String {
+    let body = answer.json();
+    let code = body.get("code").or_else(|| body.pointer("/result/code")).and_then(Value::as_str);
+    code.unwrap_or_default().to_owned()
+}
 
 #[tokio::test]
 async fn no_route_lets_in_who_may_not() {
@@ -13,46 +125,124 @@ async fn no_route_lets_in_who_may_not() {
         let business = app.business("mileston").await;
         let other = app.business("mileston").await;
         let document = app.anonymous().get("/openapi.json").await.expect(200);
-        let key_id = business.key("test", "secret")["id"].as_str().expect("an id");
-        let narrow = app
-            .platform()
-            .post(&format!("/v1/businesses/{}/keys?environment=test", business.id()), &json!({"scopes": []}))
-            .await
-            .expect(201);
-        let narrow = narrow["value"].as_str().expect("a value");
-        for (template, item) in document["paths"].as_object().expect("paths") {
-            for method in item.as_object().expect("operations").keys() {
-                if OPEN.contains(&template.as_str()) {
-                    continue;
+        let every = key_with(&app, &business, "test", &EVERY_SCOPE).await;
+        let every_live = key_with(&app, &business, "live", &EVERY_SCOPE).await;
+        let every_other = key_with(&app, &other, "test", &EVERY_SCOPE).await;
+        let none = key_with(&app, &business, "test", &[]).await;
+        let verify_only = app.platform_with(&["verify"]).await;
+        let manage_only = app.platform_with(&["manage"]).await;
+        let events = app.key(business.id(), &every).get("/v1/events").await.expect(200);
+        let ids = Ids {
+            business: business.id().to_owned(),
+            key: business.key("test", "secret")["id"].as_str().expect("an id").to_owned(),
+            event: events["data"][0]["id"].as_str().expect("an event").to_owned(),
+        };
+        let before = app.key(business.id(), &every).get("/v1/keys").await.expect(200);
+        for operation in operations(&document) {
+            let at = operation.name();
+            let status = async |client: Client| operation.by(client, &ids).await.status.as_u16();
+
+            assert_eq!(status(app.anonymous()).await, 401, "{at} without a credential");
+            assert_eq!(status(app.anonymous().bearer("Mileston_TEST_broken")).await, 401, "{at} broken");
+            assert_eq!(status(app.anonymous().bearer("unknown-but-well-formed")).await, 401, "{at} unknown");
+            let mismatch = app.key(business.id(), other.value("test", "secret"));
+            assert_eq!(status(mismatch).await, 401, "{at} with another business's key");
+
+            match operation.whose {
+                For::Platform => {
+                    for key in [&every, &every_live, &every_other] {
+                        let id = if *key == every_other { other.id() } else { business.id() };
+                        let answer = operation.by(app.key(id, key), &ids).await;
+                        assert_eq!(answer.status.as_u16(), 403, "{at} with a business's key: {}", answer.text());
+                        assert_eq!(code(&answer), "kind_not_allowed", "{at}");
+                    }
+                    let wrong = if operation.template == "/v1/keys/verify" { &manage_only } else { &verify_only };
+                    if operation.template != "/metrics" {
+                        let answer = operation.by(app.anonymous().bearer(wrong), &ids).await;
+                        assert_eq!(answer.status.as_u16(), 403, "{at} without the scope: {}", answer.text());
+                        assert_eq!(code(&answer), "scope_missing", "{at}");
+                    }
                 }
-                let path = template
-                    .replace("{business_id}", business.id())
-                    .replace("{merchantId}", business.id())
-                    .replace("{id}", key_id)
-                    .replace("{apiKeyId}", "0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f")
-                    .replace("{key}", "1");
-                let method: Method = method.to_uppercase().parse().expect("a method");
-                let call = async |client: trousseau_testkit::client::Client| {
-                    client.send(method.clone(), &path, None).await.status.as_u16()
-                };
-                let at = format!("{method} {template}");
-                assert_eq!(call(app.anonymous()).await, 401, "{at} without a credential");
-                assert_eq!(call(app.anonymous().bearer("Mileston_TEST_broken")).await, 401, "{at} broken");
-                let foreign = app.key(business.id(), other.value("test", "secret"));
-                assert_eq!(call(foreign).await, 401, "{at} with another business's key");
-                if matches!(template.as_str(), "/v1/whoami" | "/v1/checkout/alive") {
-                    continue;
+                For::Codat => {
+                    // These routes take the two Basic forms of a `codat` key and nothing else.
+                    for client in [
+                        app.key(business.id(), &every),
+                        app.key(business.id(), &every).with("x-nothing", "1"),
+                        app.anonymous().basic(&every),
+                        app.platform(),
+                    ] {
+                        let answered = status(client).await;
+                        assert!(matches!(answered, 401 | 403), "{at} with a foreign key: {answered}");
+                    }
                 }
-                let expected =
-                    |status: u16| matches!(status, 403) || (template.starts_with("/apiKeys") && status == 401);
-                let checkout = app.key(business.id(), business.value("test", "checkout"));
-                assert!(expected(call(checkout).await), "{at} with a checkout key");
-                assert!(expected(call(app.key(business.id(), narrow)).await), "{at} without the scope");
-                if template.contains("{id}") && !template.contains("{business_id}") {
-                    let live = app.key(business.id(), business.value("live", "secret"));
-                    assert!(matches!(call(live).await, 403 | 404), "{at} from the other environment");
+                For::Keys => {
+                    let answer = operation.by(app.platform(), &ids).await;
+                    assert_eq!(answer.status.as_u16(), 403, "{at} with a platform key: {}", answer.text());
+                    assert_eq!(code(&answer), "kind_not_allowed", "{at}");
+                    if FOR_EVERY_KEY.contains(&operation.template.as_str()) {
+                        continue;
+                    }
+                    let checkout = app.key(business.id(), business.value("test", "checkout"));
+                    let answer = operation.by(checkout, &ids).await;
+                    assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (403, "kind_not_allowed"), "{at}");
+                    let answer = operation.by(app.key(business.id(), &none), &ids).await;
+                    assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (403, "scope_missing"), "{at}");
+                    assert!(answer.json()["scope"].as_str().is_some_and(|scope| scope.contains(':')), "{at}");
+                    if operation.template.contains("{id}") {
+                        // The thing is there, for another tenant: for this one it is not, and the answers are alike.
+                        let unknown = Ids {
+                            business: ids.business.clone(),
+                            key: "key_00000000000000000000000000".to_owned(),
+                            event: "evt_00000000000000000000000000".to_owned(),
+                        };
+                        for (whose, key) in [(business.id(), &every_live), (other.id(), &every_other)] {
+                            let foreign = operation.by(app.key(whose, key), &ids).await;
+                            let nothing = operation.by(app.key(whose, key), &unknown).await;
+                            assert_eq!(foreign.status.as_u16(), 404, "{at} of another tenant: {}", foreign.text());
+                            assert_eq!(nothing.status.as_u16(), 404, "{at}");
+                            assert_eq!(without_id(&foreign), without_id(&nothing), "{at}");
+                        }
+                    }
                 }
             }
         }
+        let after = app.key(business.id(), &every).get("/v1/keys").await.expect(200);
+        assert_eq!(unused(before), unused(after), "a refused call changed something");
+    }
+}
+
+/// An answer without what differs from request to request.
+fn without_id(answer: &Answer) -> Value {
+    let mut body = answer.json();
+    body.as_object_mut().expect("an object").remove("request_id");
+    body
+}
+
+/// A list of keys without the times of their last use.
+fn unused(mut list: Value) -> Value {
+    for key in list["data"].as_array_mut().expect("a list") {
+        key.as_object_mut().expect("a key").remove("last_used_at");
+    }
+    list
+}
+
+#[tokio::test]
+async fn codats_keys_reach_their_own_business_only() {
+    for app in TestApp::on_every_engine().await {
+        let (one, other) = (app.business("codat").await, app.business("codat").await);
+        let client = |business: &Business| app.anonymous().basic(business.value("live", "secret"));
+        let second = client(&other).post("/apiKeys", &json!({"name": "second"})).await;
+        let second = second.json();
+        let id = second["id"].as_str().expect("an id");
+        let foreign = client(&one).delete(&format!("/apiKeys/{id}")).await;
+        let unknown = client(&one).delete("/apiKeys/0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f").await;
+        assert_eq!((foreign.status.as_u16(), unknown.status.as_u16()), (404, 404), "{}", foreign.text());
+        let left = client(&other).get("/apiKeys").await.expect(200);
+        assert_eq!(left["results"].as_array().map(Vec::len), Some(2), "{left}");
+        // A key of the same business that came with Bearer, or an Origin of a page, stays outside.
+        let bearer = app.anonymous().bearer(one.value("live", "secret")).get("/apiKeys").await;
+        assert_eq!(bearer.status.as_u16(), 401, "{}", bearer.text());
+        let page = client(&one).with("origin", "https://shop.example").get("/apiKeys").await;
+        assert_eq!(page.status.as_u16(), 403, "{}", page.text());
     }
 }
