@@ -10,6 +10,7 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::keys::VersionLife;
+use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
@@ -389,7 +390,12 @@ impl<'a> Access<'a> {
             path: facts.route.to_owned(),
             address: Some(facts.address.to_string()),
             last_three: Some(presented.secret.last_three().as_str().to_owned()),
-            origin: facts.origin.map(|origin| origin.chars().take(255).collect()),
+            origin: facts.origin.filter(|origin| worth_keeping(origin, &presented.secret)).map(ToOwned::to_owned),
         });
     }
+}
+
+/// Whether an `Origin` is one, and holds no key that strayed into it.
+fn worth_keeping(origin: &str, presented: &ApiKeySecret) -> bool {
+    (origin == "null" || origin.parse::<Origin>().is_ok()) && !origin.contains(presented.expose())
 }

@@ -1,5 +1,6 @@
 //! The real executable, from outside.
 
+mod canary;
 mod commands;
 mod configuration;
 mod connections;

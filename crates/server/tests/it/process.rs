@@ -78,9 +78,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `trousseau serve` on a free port and waits until it listens.
     pub(crate) fn start(place: &Place, arguments: &[&str]) -> Self {
+        Self::start_with(place, &[], arguments)
+    }
+
+    /// The same with these variables.
+    pub(crate) fn start_with(place: &Place, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut child = place
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
