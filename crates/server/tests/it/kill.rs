@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use trousseau_store::testing::TestDatabase;
 
 use crate::process::{Place, Server};
 
@@ -65,12 +66,23 @@ fn create_until_stopped(
 
 #[test]
 fn acknowledged_writes_survive_kills_exactly_once() {
+    survive("SQLite", &Place::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_writes_survive_kills_exactly_once_on_postgres() {
+    if let Some(server) = TestDatabase::postgres_server() {
+        let database = TestDatabase::postgres(&server).await;
+        survive("PostgreSQL", &Place::with_database(database.url()));
+    }
+}
+
+fn survive(engine: &str, place: &Place) {
     let kills = std::env::var("TROUSSEAU_TEST_KILLS").ok().map_or(KILLS, |text| text.parse().expect("a number"));
-    let place = Place::new();
     let key = place.run(&["platform-key", "create", "killer", "--json"]);
     let key: Value = serde_json::from_str(&key.out).expect(&key.err);
     let headers = format!("authorization: Bearer {}\r\n", key["value"].as_str().expect("a value"));
-    let mut server = Server::start(&place, &[]);
+    let mut server = Server::start(place, &[]);
     let address = Arc::new(Mutex::new(server.address));
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
@@ -86,7 +98,7 @@ fn acknowledged_writes_survive_kills_exactly_once() {
         thread::sleep(Duration::from_millis(40 + pause));
         server.signal(Signal::KILL);
         server.wait();
-        server = Server::start(&place, &[]);
+        server = Server::start(place, &[]);
         *address.lock().expect("not poisoned") = server.address;
     }
     thread::sleep(Duration::from_millis(200));
@@ -110,5 +122,5 @@ fn acknowledged_writes_survive_kills_exactly_once() {
     assert!(acknowledged.len() as u64 > CLIENTS, "nothing was created: {}", acknowledged.len());
     // At most one business of each client was under way at the end, done and not acknowledged.
     assert!(there.len() as u64 <= acknowledged.len() as u64 + CLIENTS);
-    println!("{kills} kills, {} acknowledged writes, none lost, none doubled", acknowledged.len());
+    println!("{engine}: {kills} kills, {} acknowledged writes, none lost, none doubled", acknowledged.len());
 }
