@@ -14,7 +14,7 @@ use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow};
+use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow, StoreError};
 
 use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
@@ -75,8 +75,8 @@ pub enum AccessError {
     Failed(#[from] ServiceError),
 }
 
-impl From<trousseau_store::StoreError> for AccessError {
-    fn from(error: trousseau_store::StoreError) -> Self {
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -159,6 +159,9 @@ impl<'a> Access<'a> {
                     })),
                     _ => {
                         self.core.recorder.record_platform_use(caller.id, self.core.clock.now());
+                        if let Some(row) = &found {
+                            self.renew_platform_digest(&presented.secret, row).await;
+                        }
                         Ok(caller)
                     }
                 }
@@ -342,12 +345,8 @@ impl<'a> Access<'a> {
 
     /// After a rotation of the pepper, a key's row moves to the new one when the key is next used.
     async fn renew_digest(self, secret: &ApiKeySecret, found: &FoundVersion) {
-        let ring = self.core.secrets.ring().get();
-        if found.version.pepper_version == ring.current_pepper() {
-            return;
-        }
-        let (digest, pepper) = ring.digest(&KeyFingerprint::of(secret));
         let version = &found.version;
+        let Some((digest, pepper)) = self.renewed(secret, version.pepper_version) else { return };
         let renewed = async {
             let mut tx = self.core.store.begin().await?;
             tx.redigest_version(&version.tenant, version.key_id, version.version, &version.digest, &digest, pepper)
@@ -355,9 +354,27 @@ impl<'a> Access<'a> {
             tx.commit().await
         };
         if let Err(error) = renewed.await {
-            // The key works under the old pepper all the same; the next use tries again.
-            tracing::warn!(key.id = %version.key_id, error = &error as &dyn std::error::Error, "the digest of a key was not renewed");
+            not_renewed(&version.key_id, &error);
         }
+    }
+
+    /// The same for the operator's keys.
+    async fn renew_platform_digest(self, secret: &ApiKeySecret, row: &PlatformKeyRow) {
+        let Some((digest, pepper)) = self.renewed(secret, row.pepper_version) else { return };
+        let renewed = async {
+            let mut tx = self.core.store.begin().await?;
+            tx.redigest_platform_key(row.id, &row.digest, &digest, pepper).await?;
+            tx.commit().await
+        };
+        if let Err(error) = renewed.await {
+            not_renewed(&row.id, &error);
+        }
+    }
+
+    /// The digest under the current pepper, where the row's is an older one.
+    fn renewed(self, secret: &ApiKeySecret, pepper_version: u32) -> Option<(KeyDigest, u32)> {
+        let ring = self.core.secrets.ring().get();
+        (pepper_version < ring.current_pepper()).then(|| ring.digest(&KeyFingerprint::of(secret)))
     }
 
     /// Keeps the exact reason for the key's business; if the key is unknown, for the business that was named.
@@ -398,4 +415,9 @@ impl<'a> Access<'a> {
 /// Whether an `Origin` is one, and holds no key that strayed into it.
 fn worth_keeping(origin: &str, presented: &ApiKeySecret) -> bool {
     (origin == "null" || origin.parse::<Origin>().is_ok()) && !origin.contains(presented.expose())
+}
+
+/// The key works under the old pepper all the same; the next use tries again.
+fn not_renewed(key: &dyn std::fmt::Display, error: &StoreError) {
+    tracing::warn!(key.id = %key, error = error as &dyn std::error::Error, "the digest of a key was not renewed");
 }

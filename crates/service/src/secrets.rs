@@ -292,18 +292,21 @@ impl Secrets {
     }
 
     async fn redigest_all(&self, ring: &KeyRing, moved: &mut Moved) -> Result<(), SecretsError> {
-        // Every sealed value, whatever key it is sealed under: no version is 0.
-        let rows = self.inner.store.read().list_sealed_on_other_kek(0, u32::MAX).await?;
+        let current = ring.current_pepper();
+        let mut rows = self.inner.store.read().list_sealed_on_older_pepper(current, None, BATCH).await?;
         if rows.is_empty() {
             return Ok(());
         }
         tokio::time::sleep(PEPPER_GRACE).await;
-        for batch in rows.chunks(usize::try_from(BATCH).expect("a small number")) {
+        while let Some(last) = rows.last() {
+            // What does not open stays behind; the next page begins after it.
+            let after = Some((last.key_id, last.version));
             let mut tx = self.inner.store.begin().await?;
-            for row in batch {
+            for row in &rows {
                 moved.redigested += u64::from(redigest(&mut tx, ring, row).await?);
             }
             tx.commit().await?;
+            rows = self.inner.store.read().list_sealed_on_older_pepper(current, after, BATCH).await?;
         }
         Ok(())
     }

@@ -274,6 +274,29 @@ impl Reader<'_> {
         rows.iter().map(SealedRow::from_row).collect()
     }
 
+    /// Sealed values whose digest is under an older pepper than `current`, in every tenant, those after `after` (a
+    /// key and its version) in their order; at most `limit`.
+    pub async fn list_sealed_on_older_pepper(
+        &mut self,
+        current: u32,
+        after: Option<(KeyId, u32)>,
+        limit: u32,
+    ) -> Result<Vec<SealedRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            version_columns!(),
+            " FROM key_versions v WHERE v.sealed IS NOT NULL AND v.pepper_version < $1 \
+             AND (CAST($2 AS TEXT) IS NULL OR v.key_id > $2 OR (v.key_id = $2 AND v.version > $3)) \
+             ORDER BY v.key_id, v.version LIMIT $4"
+        );
+        let stmt = Stmt::new(SQL)
+            .int(i64::from(current))
+            .opt_text(after.map(|(key, _)| key))
+            .int(after.map_or(0, |(_, version)| i64::from(version)))
+            .int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(SealedRow::from_row).collect()
+    }
+
     /// How many digests there are under each pepper, keys of businesses only.
     pub async fn count_versions_by_pepper(&mut self) -> Result<Vec<VersionCount>, StoreError> {
         const SQL: &str = "SELECT pepper_version AS version, COUNT(*) AS total FROM key_versions \

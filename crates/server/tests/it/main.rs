@@ -7,4 +7,5 @@ mod connections;
 mod import;
 mod kill;
 mod process;
+mod secrets;
 mod welcome;

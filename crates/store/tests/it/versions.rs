@@ -136,4 +136,28 @@ both_engines! {
         let moved = store.read().find_version(&mine, batch[0].key_id, 1).await.expect("reads").expect("is there");
         assert_eq!(moved.sealed, Some(Sealed { bytes: vec![9, 9], kek_version: 2 }));
     }
+
+    async fn sealed_values_under_an_older_pepper_are_paged(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let (mine, theirs) = (tenant("b1"), live("b2"));
+        commit!(store, |tx| {
+            for number in 1..=3u8 { add_key(tx, &key(&mine, number.into()), number).await }
+            add_key(tx, &key(&theirs, 9), 9).await;
+        });
+        assert_eq!(store.read().list_sealed_on_older_pepper(1, None, 9).await.expect("lists").len(), 0);
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.read().list_sealed_on_older_pepper(2, after, 2).await.expect("lists");
+            let Some(last) = page.last() else { break };
+            after = Some((last.key_id, last.version));
+            seen.extend(page.iter().map(|row| (row.key_id, row.version)));
+        }
+        let mut ordered = seen.clone();
+        ordered.sort_unstable_by_key(|(key, version)| (key.to_string(), *version));
+        ordered.dedup();
+        assert_eq!(seen, ordered);
+        assert_eq!(seen.len(), store.read().list_sealed_on_other_kek(0, 99).await.expect("lists").len());
+    }
 }
