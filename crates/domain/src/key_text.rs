@@ -252,18 +252,24 @@ fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
 }
 
 /// Whether `text` holds, anywhere, a text of our brand with a good checksum: a key that leaked into it.
+///
+/// The work grows with the length of the text and no faster, whatever stands in it.
 pub fn contains_key(text: &str, brand: &Brand) -> bool {
+    let lengths: [usize; 5] = {
+        let branded = |environment, kind| branded_prefix(brand, environment, kind).len() + BODY_LEN;
+        [
+            platform_prefix(brand).len() + BODY_LEN,
+            branded(Environment::Test, KeyKind::Secret),
+            branded(Environment::Live, KeyKind::Secret),
+            branded(Environment::Test, KeyKind::Checkout),
+            branded(Environment::Live, KeyKind::Checkout),
+        ]
+    };
     text.match_indices(brand.as_str()).any(|(start, _)| {
-        let rest = &text[start..];
-        let end = rest.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || byte == b'_')).unwrap_or(rest.len());
-        let run = &rest[..end];
-        // What follows a key may run on in letters: try each length that a form of ours has.
-        [platform_prefix(brand).len()]
-            .into_iter()
-            .chain(Environment::ALL.into_iter().flat_map(|environment| {
-                [KeyKind::Secret, KeyKind::Checkout].map(|kind| branded_prefix(brand, environment, kind).len())
-            }))
-            .filter_map(|prefix| run.get(..prefix + BODY_LEN))
+        // What follows a key may run on in letters: each length that a form of ours has is tried.
+        lengths
+            .iter()
+            .filter_map(|length| text.get(start..start + length))
             .any(|candidate| matches!(claim_of(candidate, brand), Ok(TextClaim::Branded { .. } | TextClaim::Platform)))
     })
 }
@@ -276,6 +282,25 @@ mod tests {
 
     fn entropy(seed: u8) -> [u8; 256] {
         std::array::from_fn(|index| u8::try_from((usize::from(seed) * 31 + index * 101) % 251).expect("below 251"))
+    }
+
+    #[test]
+    fn a_leaked_key_is_found_whatever_stands_around_it() {
+        let brand = Brand::default();
+        let key = generate(KeyForm::Branded, &brand, Environment::Live, KeyKind::Checkout, &entropy(5));
+        let platform = generate_platform(&brand, &entropy(6));
+        for text in [
+            key.expose().to_owned(),
+            format!("/v1/keys/{}/more", key.expose()),
+            format!("MilestonMileston_{}Mileston", key.expose()),
+            format!("é{}é", platform.expose()),
+        ] {
+            assert!(contains_key(&text, &brand), "{text}");
+        }
+        let broken = format!("{}x", &key.expose()[..key.expose().len() - 1]);
+        for text in ["", "Mileston", "Mileston_LIVE_", &broken, &"Mileston".repeat(8_000)] {
+            assert!(!contains_key(text, &brand), "{}", &text[..text.len().min(80)]);
+        }
     }
 
     #[test]

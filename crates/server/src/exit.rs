@@ -63,6 +63,7 @@ impl From<ServiceError> for Failure {
             | ServiceError::ProfileFixed
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused
+            | ServiceError::CallerRefused
             | ServiceError::Conflict => Self::Refused(error.into()),
         }
     }

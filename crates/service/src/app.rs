@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
+use trousseau_domain::keys::{KeyStatus, VersionLife};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{AuditRow, ChangeKind, EventRow, Store, StoreError, Tx};
 
 use crate::access::Access;
 use crate::businesses::Businesses;
 use crate::clock::Clock;
-use crate::context::Context;
+use crate::context::{Authority, Context};
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::idempotency::InFlight;
 use crate::jobs::{Jobs, Recorder};
-use crate::keys::Keys;
+use crate::keys::{Keys, life_of};
 use crate::platform_keys::PlatformKeys;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -137,7 +139,39 @@ impl<'a> Unit<'a> {
     pub(crate) async fn begin(core: &'a Core, context: &'a Context) -> Result<Self, ServiceError> {
         let tx = core.store.begin().await?;
         // Read after the transaction has begun: whoever waited for the writer decides at its own turn.
-        Ok(Self { core, context, tx, now: core.clock.now() })
+        let mut unit = Self { core, context, tx, now: core.clock.now() };
+        if let Actor::PlatformKey { id } = unit.context.actor {
+            let caller = unit.tx.read().find_platform_key(id).await?;
+            if caller.is_none_or(|caller| caller.revoked_at.is_some()) {
+                return Err(ServiceError::CallerRefused);
+            }
+        }
+        Ok(unit)
+    }
+
+    /// Looks at the caller's key once more, under the lock of its business: it may have been ended while the request
+    /// waited, or while its body was still on the way.
+    ///
+    /// # Errors
+    /// [`ServiceError::CallerRefused`] if it is not accepted any more, [`ServiceError::Conflict`] if its rights have
+    /// changed since they were checked.
+    pub(crate) async fn check_caller(&mut self) -> Result<(), ServiceError> {
+        let (Actor::Key { id, version }, Authority::Key { tenant, scopes, valid_until }) =
+            (&self.context.actor, &self.context.authority)
+        else {
+            return Ok(());
+        };
+        let mut reader = self.tx.read();
+        let key = reader.find_key(tenant, *id).await?.ok_or(ServiceError::CallerRefused)?;
+        let version = reader.find_version(tenant, *id, *version).await?.ok_or(ServiceError::CallerRefused)?;
+        let life = VersionLife { starts_at: version.starts_at, ends_at: version.ends_at };
+        if life_of(&key).status_at(self.now) != KeyStatus::Active || !life.accepts(self.now) {
+            return Err(ServiceError::CallerRefused);
+        }
+        if key.scopes != *scopes || key.valid_until != *valid_until {
+            return Err(ServiceError::Conflict);
+        }
+        Ok(())
     }
 
     /// Writes the audit entry and the event of what happened.

@@ -66,6 +66,8 @@ pub(crate) enum Authority {
     Operator,
     /// What the key itself has.
     Key {
+        /// Whose it is.
+        tenant: Tenant,
         /// Its scopes.
         scopes: ScopeSet,
         /// Its end.
@@ -87,7 +89,11 @@ impl Context {
         Self {
             actor: Actor::Key { id: caller.key.id, version: caller.version },
             request_id: Some(request_id),
-            authority: Authority::Key { scopes: caller.key.scopes.clone(), valid_until: caller.key.valid_until },
+            authority: Authority::Key {
+                tenant: caller.tenant.clone(),
+                scopes: caller.key.scopes.clone(),
+                valid_until: caller.key.valid_until,
+            },
         }
     }
 

@@ -67,6 +67,9 @@ pub enum ServiceError {
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// The caller's own key was ended while the request was under way.
+    #[error("the caller's key is not accepted any more")]
+    CallerRefused,
     /// Another writer changed the row in between; to be repeated.
     #[error("the row was changed by someone else at the same time")]
     Conflict,

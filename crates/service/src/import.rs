@@ -7,7 +7,7 @@ use trousseau_domain::events::EventType;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::key_text::{ApiKeySecret, SHOWN_LEN, TextClaim, branded_prefix};
 use trousseau_domain::keys::ExternalReference;
-use trousseau_domain::profile::Profile;
+use trousseau_domain::profile::{Profile, Reading};
 use trousseau_store::{ChangeKind, KeyRow, StoreError, UniqueRule, VersionOrigin};
 
 use crate::app::{Core, Happened, Unit};
@@ -125,7 +125,17 @@ impl Keys<'_> {
 
 /// Whether the authenticator would take the text for what it is.
 fn check_text(core: &Core, profile: &Profile, tenant: &Tenant, draft: &ImportDraft) -> Result<(), ServiceError> {
-    let ImportedValue::Text { secret, claim } = &draft.value else { return Ok(()) };
+    let ImportedValue::Text { secret, claim } = &draft.value else {
+        // Lists of such keys show their values, and of this one there would be none.
+        return if profile.reading == Reading::Always {
+            Err(ServiceError::invalid(
+                "sha256",
+                "is not enough here: keys of this profile can be read, so send the value",
+            ))
+        } else {
+            Ok(())
+        };
+    };
     let length = secret.expose().len();
     match claim {
         TextClaim::Platform => Err(ServiceError::invalid("value", "is a platform key")),

@@ -448,6 +448,7 @@ impl<'a> Keys<'a> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
         let mut unit = Unit::begin(self.core, context).await?;
+        unit.check_caller().await?;
         let key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if !profile.value_readable(tenant.environment, key.kind) {
             return Err(ServiceError::ValueNotReadable);
@@ -492,6 +493,7 @@ impl<'a> Keys<'a> {
             return Ok(Answered::Replayed(answer));
         }
         let business = unit.tx.lock_business(&tenant.business).await?.ok_or(ServiceError::NotFound)?;
+        unit.check_caller().await?;
         let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
         let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
@@ -534,6 +536,7 @@ impl<'a> Keys<'a> {
         id: &BusinessId,
     ) -> Result<(BusinessRow, std::sync::Arc<Profile>), ServiceError> {
         let business = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        unit.check_caller().await?;
         if business.suspended_at.is_some() {
             return Err(ServiceError::BusinessSuspended);
         }
@@ -593,18 +596,9 @@ impl<'a> Keys<'a> {
             new.valid_from = from;
         }
         if let Some(until) = change.valid_until {
-            if widens_life(old.valid_until, until) {
-                check_not_beyond(context, &ScopeSet::default(), until)?;
-            }
             new.valid_until = until;
         }
         if let Some(scopes) = &change.scopes {
-            let added: ScopeSet = scopes.iter().filter(|scope| !old.scopes.contains(scope)).cloned().collect();
-            if let Authority::Key { scopes: own, .. } = &context.authority
-                && let Some(scope) = added.first_beyond(own)
-            {
-                return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
-            }
             new.scopes = scopes.clone();
         }
         if let Some(origins) = &change.allowed_origins {
@@ -617,6 +611,10 @@ impl<'a> Keys<'a> {
             new.metadata = metadata.clone();
         }
         check_values(self.core, profile, &new)?;
+        // Whoever gives a key more than it had must have all that it has then.
+        if widens(old, &new) {
+            check_not_beyond(context, &new.scopes, new.valid_until)?;
+        }
         if new != *old {
             new.updated_at = now;
         }
@@ -646,7 +644,7 @@ pub(crate) async fn create_in(
     let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
     let (scopes, valid_until) = match &context.authority {
         Authority::Operator => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
-        Authority::Key { scopes: own, valid_until } => {
+        Authority::Key { scopes: own, valid_until, .. } => {
             (draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)), draft.valid_until.or(*valid_until))
         }
     };
@@ -797,18 +795,29 @@ fn check_change_allowed(profile: &Profile, business: &BusinessId, change: &KeyCh
     }
 }
 
-/// Whether an end was moved outwards.
-fn widens_life(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
-    match (old, new) {
+/// Whether a list that allows everything when it is empty lets in more than before.
+fn opened<T: PartialEq>(old: &[T], new: &[T]) -> bool {
+    !old.is_empty() && (new.is_empty() || new.iter().any(|entry| !old.contains(entry)))
+}
+
+/// Whether the key can do anything that it could not do before.
+fn widens(old: &KeyRow, new: &KeyRow) -> bool {
+    let later = match (old.valid_until, new.valid_until) {
         (None, _) => false,
         (Some(_), None) => true,
         (Some(old), Some(new)) => new > old,
-    }
+    };
+    later
+        || new.valid_from < old.valid_from
+        || (old.state == KeyState::Inactive && new.state == KeyState::Active)
+        || new.scopes.first_beyond(&old.scopes).is_some()
+        || opened(&old.allowed_origins, &new.allowed_origins)
+        || opened(&old.allowed_ips, &new.allowed_ips)
 }
 
 /// A key never gives, nor obtains the value of, a key with more than its own scopes or a longer life.
 fn check_not_beyond(context: &Context, scopes: &ScopeSet, valid_until: Option<Timestamp>) -> Result<(), ServiceError> {
-    let Authority::Key { scopes: own, valid_until: own_end } = &context.authority else {
+    let Authority::Key { scopes: own, valid_until: own_end, .. } = &context.authority else {
         return Ok(());
     };
     if let Some(scope) = scopes.first_beyond(own) {

@@ -146,7 +146,8 @@ impl<P> Granted<P> {
 
     /// Whose `Idempotency-Key`s these are.
     pub fn whose(&self) -> String {
-        format!("{}/{}", self.caller.tenant.business, self.caller.tenant.environment)
+        // Another key of the same business may have fewer rights, and its backend counts its own requests.
+        format!("{}/{}/{}", self.caller.tenant.business, self.caller.tenant.environment, self.caller.key_id())
     }
 }
 

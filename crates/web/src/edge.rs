@@ -31,6 +31,9 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
 pub const MAX_HEADERS_BYTES: usize = 64 * 1024;
 
+/// The most bytes of path and query together.
+pub const MAX_URI_BYTES: usize = 8 * 1024;
+
 /// What the outermost layer has to know.
 #[derive(Clone)]
 pub struct Edge {
@@ -150,6 +153,10 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
         if size > MAX_HEADER_BYTES || total > MAX_HEADERS_BYTES {
             return Err(Failure::new(Kind::HeadersTooLarge));
         }
+    }
+    // Before anything looks at it: what stands in it is the caller's choice.
+    if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
+        return Err(Failure::new(Kind::UriTooLong));
     }
     if url_holds_key(uri.path(), uri.query(), &edge.brand) {
         return Err(Failure::new(Kind::KeyInUrl));

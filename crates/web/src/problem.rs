@@ -223,7 +223,12 @@ kinds! {
         fr: "La première requête avec cette Idempotency-Key est encore en cours", "Répétez la requête dans un instant.";
     }
 
-    // 413, 415, 431: limits
+    // 413, 414, 415, 431: limits
+    /// Path and query over 8 KiB.
+    UriTooLong = URI_TOO_LONG "uri_too_long" {
+        en: "The address is too long", "Path and query have at most 8 KiB together.";
+        fr: "L'adresse est trop longue", "Le chemin et la requête ont 8 Kio au plus, ensemble.";
+    }
     /// More than 1 MiB.
     BodyTooLarge = PAYLOAD_TOO_LARGE "body_too_large" {
         en: "The body is too large", "A body has at most 1 MiB.";
@@ -481,10 +486,14 @@ impl From<ServiceError> for Failure {
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),
             ServiceError::IdempotencyInProgress => Self::new(Kind::IdempotencyInProgress),
             ServiceError::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
+            ServiceError::CallerRefused => Self::new(Kind::Unauthorized),
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
-            ServiceError::Store(_) => Self::new(Kind::Unavailable).with_cause(error),
-            ServiceError::Secrets(_) | ServiceError::Sealed(_) => Self::new(Kind::Internal).with_cause(error),
+            ServiceError::Store(ref cause) if cause.is_unavailable() => Self::new(Kind::Unavailable).with_cause(error),
+            // A statement that the database refuses is a fault of ours: trying again would not help.
+            ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => {
+                Self::new(Kind::Internal).with_cause(error)
+            }
         }
     }
 }

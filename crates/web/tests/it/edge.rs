@@ -74,6 +74,13 @@ async fn oversized_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn a_long_address_is_refused_before_anything_looks_at_it() {
+    let path = format!("/livez?{}", "Mileston".repeat(1_100));
+    assert_eq!(bare().await.get(&path).await.expect(414)["code"], "uri_too_long");
+    assert_eq!(bare().await.get(&format!("/livez?{}", "Mileston".repeat(900))).await.status, 200);
+}
+
+#[tokio::test]
 async fn other_methods_are_refused_with_those_that_are_offered() {
     let answer = bare().await.send(Method::PUT, "/livez", None).await;
     assert_eq!(answer.expect(405)["code"], "method_not_allowed");

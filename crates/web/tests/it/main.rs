@@ -3,5 +3,6 @@
 mod authority;
 mod edge;
 mod keys;
+mod rights;
 mod system;
 mod whoami;
