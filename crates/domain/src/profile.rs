@@ -346,6 +346,13 @@ impl Profile {
         if !(1..=10_000).contains(&self.limit.most) {
             return Some("limit.most must be 1 to 10000");
         }
+        let first = match self.limit.per {
+            LimitPer::KindAndEnvironment => 1,
+            LimitPer::Environment => self.first_kinds().count(),
+        };
+        if usize::try_from(self.limit.most).is_ok_and(|most| most < first) {
+            return Some("limit.most must leave room for the keys that a business begins with");
+        }
         if matches!(self.business_id, BusinessIdForm::Digits(count) if !(6..=20).contains(&count)) {
             return Some("business_id.digits must be 6 to 20");
         }

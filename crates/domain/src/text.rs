@@ -67,6 +67,36 @@ pub enum InvalidText {
     Control,
 }
 
+/// What a list is searched for: 1 to 100 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchText(String);
+
+/// The most characters of a search.
+const MAX_SEARCH: usize = 100;
+
+impl SearchText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SearchText {
+    type Err = InvalidText;
+
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        if text.is_empty() {
+            Err(InvalidText::Empty)
+        } else if text.chars().count() > MAX_SEARCH {
+            Err(InvalidText::TooLong { max: MAX_SEARCH })
+        } else if text.chars().any(char::is_control) {
+            Err(InvalidText::Control)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
 /// Invisible characters that reorder or hide what stands around them.
 const fn is_deceptive(character: char) -> bool {
     matches!(

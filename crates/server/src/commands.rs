@@ -30,7 +30,7 @@ fn metadata(pairs: &[(String, String)]) -> Result<Metadata, Failure> {
 }
 
 /// What was done. The command line names no request, so nothing is ever answered from memory.
-fn done<T>(answered: Answered<T>) -> T {
+pub(crate) fn done<T>(answered: Answered<T>) -> T {
     match answered {
         Answered::Done(done) => done,
         Answered::Replayed(_) => unreachable!("an answer is repeated only under an idempotency key"),

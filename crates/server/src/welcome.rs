@@ -9,13 +9,13 @@ use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::text::BusinessName;
 use trousseau_service::businesses::{BusinessDraft, CreatedBusiness};
-use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::KeyQuery;
 use trousseau_service::{Context, ServiceError};
 use trousseau_store::{BusinessRow, KeyFilter, KeyOrder};
 
 use crate::app::Opened;
 use crate::commands::business::key_lines;
+use crate::commands::done;
 use crate::exit::Failure;
 use crate::output::print;
 
@@ -63,10 +63,7 @@ async fn create(opened: &Opened, context: &Context, name: BusinessName) -> Resul
         language: Language::English,
         metadata: Metadata::default(),
     };
-    match opened.app.businesses().create(context, &draft, None).await? {
-        Answered::Done(created) => Ok(created),
-        Answered::Replayed(_) => unreachable!("an answer is repeated only under an idempotency key"),
-    }
+    Ok(done(opened.app.businesses().create(context, &draft, None).await?))
 }
 
 /// The oldest business of this name, else the oldest of all.
@@ -99,8 +96,8 @@ async fn call(opened: &Opened, business: &BusinessRow, url: &str) -> Result<Opti
     let query = KeyQuery { filter, order: KeyOrder::NumberAsc, after: None, limit: 1 };
     let page = opened.app.keys().list(&tenant, &query).await?;
     let Some(view) = page.data.first() else { return Ok(None) };
-    let issued = match opened.app.keys().reveal(&opened.context, &tenant, view.key.id).await {
-        Ok(issued) => issued,
+    let issued = match opened.app.keys().reveal(&opened.context, &tenant, view.key.id, None).await {
+        Ok(issued) => done(issued),
         // Imported as a digest: there is no value to show.
         Err(ServiceError::ValueNotReadable) => return Ok(None),
         Err(error) => return Err(error.into()),

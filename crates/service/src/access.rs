@@ -19,6 +19,7 @@ use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow, StoreError};
 use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
+use crate::idempotency::{self, Idempotent};
 use crate::keys::{life_of, profile_of};
 use crate::platform_keys::scopes_of;
 
@@ -41,8 +42,8 @@ pub struct RequestFacts<'a> {
     pub origin: Option<&'a str>,
     /// Whether a browser sent the request.
     pub from_browser: bool,
-    /// The caller's address.
-    pub address: IpAddr,
+    /// The caller's address, where it is known.
+    pub address: Option<IpAddr>,
     /// How the request travelled.
     pub transport: Transport,
     /// The request's id, which becomes the reference of a refusal.
@@ -173,6 +174,14 @@ impl<'a> Access<'a> {
         }
     }
 
+    /// Notes the name of a verify request, whose answer is never given from memory: a yes from yesterday is none.
+    ///
+    /// # Errors
+    /// [`ServiceError::IdempotencyKeyReused`] if it stood for another request.
+    pub async fn note_request(self, idempotent: Option<&Idempotent<'_, ()>>) -> Result<(), ServiceError> {
+        idempotency::note(self.core, idempotent).await
+    }
+
     /// Whether a key that was presented elsewhere is good.
     ///
     /// # Errors
@@ -296,7 +305,7 @@ impl<'a> Access<'a> {
                 business_ids: &presented.business_ids,
                 origin: facts.origin,
                 from_browser: facts.from_browser,
-                address: Some(facts.address),
+                address: facts.address,
                 transport: facts.transport,
                 meter: Meter::Within,
                 now,
@@ -405,7 +414,7 @@ impl<'a> Access<'a> {
             code: reason.as_str().to_owned(),
             method: facts.method.to_owned(),
             path: facts.route.to_owned(),
-            address: Some(facts.address.to_string()),
+            address: facts.address.map(|address| address.to_string()),
             last_three: Some(presented.secret.last_three().as_str().to_owned()),
             origin: facts.origin.filter(|origin| worth_keeping(origin, &presented.secret)).map(ToOwned::to_owned),
         });

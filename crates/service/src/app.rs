@@ -8,7 +8,7 @@ use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
 use trousseau_domain::keys::{KeyStatus, VersionLife};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{AuditRow, ChangeKind, EventRow, Store, StoreError, Tx};
+use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, Store, StoreError, Tx};
 
 use crate::access::Access;
 use crate::businesses::Businesses;
@@ -147,6 +147,14 @@ impl<'a> Unit<'a> {
             }
         }
         Ok(unit)
+    }
+
+    /// Takes the lock of a business, under which every rule of its keys is checked. Whoever waited for it decides by
+    /// the time that it is then.
+    pub(crate) async fn lock_business(&mut self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
+        let business = self.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        self.now = self.now.max(self.core.clock.now());
+        Ok(business)
     }
 
     /// Looks at the caller's key once more, under the lock of its business: it may have been ended while the request

@@ -171,7 +171,7 @@ impl<'a> Businesses<'a> {
         change: &BusinessChange,
     ) -> Result<BusinessRow, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
-        let old = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        let old = unit.lock_business(id).await?;
         let mut new = old.clone();
         if let Some(profile) = &change.profile
             && profile.as_str() != old.profile
@@ -264,7 +264,7 @@ impl<'a> Businesses<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        let mut business = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        let mut business = unit.lock_business(id).await?;
         let now = unit.now;
         let done = if suspend { unit.tx.suspend_business(id, now).await? } else { unit.tx.resume_business(id).await? };
         if done {

@@ -14,6 +14,7 @@ use trousseau_domain::ids::KeyId;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{IdempotencyRow, Tx};
 
+use crate::app::Core;
 use crate::error::ServiceError;
 
 /// How long an answer is kept.
@@ -109,6 +110,21 @@ impl Drop for Claim {
     fn drop(&mut self) {
         self.names.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
+}
+
+/// Notes a request that changes nothing, so that its name cannot stand for another one. Its answer is made anew each time.
+pub(crate) async fn note(core: &Core, wanted: Option<&Idempotent<'_, ()>>) -> Result<(), ServiceError> {
+    if wanted.is_none() {
+        return Ok(());
+    }
+    let _claim = core.in_flight.claim(wanted)?;
+    let mut tx = core.store.begin().await?;
+    let now = core.clock.now();
+    if earlier(&mut tx, wanted, now).await?.is_none() {
+        keep(&mut tx, wanted, &(), now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Looks for the answer of an earlier request inside the transaction that would otherwise do it.

@@ -188,8 +188,7 @@ pub enum KeyHandle {
 
 pub(crate) fn life_of(key: &KeyRow) -> Life {
     let validity = Validity::new(key.valid_from, key.valid_until)
-        .or_else(|_| Validity::new(key.valid_from, None))
-        .expect("a window without an end is always in order");
+        .expect("the store refuses a row without this order, and new values are checked before they are judged");
     Life { state: key.state, validity, revoked_at: key.revoked_at }
 }
 
@@ -290,22 +289,33 @@ impl<'a> Keys<'a> {
 
     /// The value of a key without any record of it, where the profile lets it be read: for pages that show it
     /// beside the key, and for answers that are given again.
-    pub async fn readable_value(self, tenant: &Tenant, id: KeyId) -> Result<Option<ReopenedValue>, ServiceError> {
+    pub async fn readable_value(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: KeyId,
+    ) -> Result<Option<ReopenedValue>, ServiceError> {
         let Some(row) = self.core.store.read().find_key(tenant, id).await? else {
             return Err(ServiceError::NotFound);
         };
-        self.reopen(&Refill {
+        let refill = Refill {
             business: tenant.business.clone(),
             environment: tenant.environment,
             key: id,
             version: row.current_version,
-        })
-        .await
+        };
+        self.reopen(context, &refill).await
     }
 
     /// Fills a value into a stored answer again; none where it cannot be read.
-    pub async fn reopen(self, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::BeyondOwnRights`] if the caller has less than the key by now.
+    pub async fn reopen(self, context: &Context, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
         let tenant = refill.tenant();
+        if let Some(key) = self.core.store.read().find_key(&tenant, refill.key).await? {
+            check_not_beyond(context, &key.scopes, key.valid_until)?;
+        }
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
         let Some(version) = self.core.store.read().find_version(&tenant, refill.key, refill.version).await? else {
@@ -444,11 +454,21 @@ impl<'a> Keys<'a> {
     }
 
     /// Shows a key's value again, where the profile allows it, and records that it did.
-    pub async fn reveal(self, context: &Context, tenant: &Tenant, id: KeyId) -> Result<IssuedKey, ServiceError> {
+    pub async fn reveal(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: KeyId,
+        idempotent: Option<&Idempotent<'_, IssuedKey>>,
+    ) -> Result<Answered<IssuedKey>, ServiceError> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
+        let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
         let key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if !profile.value_readable(tenant.environment, key.kind) {
             return Err(ServiceError::ValueNotReadable);
@@ -473,10 +493,11 @@ impl<'a> Keys<'a> {
             data: json!({ "version": key.current_version }),
         })
         .await?;
-        let now = unit.now;
+        let issued = issue(profile, key, version.version, value, unit.now);
+        idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
         // Nothing about the key changed, so no node needs to hear of it.
         unit.tx.commit().await?;
-        Ok(issue(profile, key, version.version, value, now))
+        Ok(Answered::Done(issued))
     }
 
     /// Ends a key for good, at once.
@@ -492,7 +513,7 @@ impl<'a> Keys<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        let business = unit.tx.lock_business(&tenant.business).await?.ok_or(ServiceError::NotFound)?;
+        let business = unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
         let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
         let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
@@ -535,7 +556,7 @@ impl<'a> Keys<'a> {
         unit: &mut Unit<'_>,
         id: &BusinessId,
     ) -> Result<(BusinessRow, std::sync::Arc<Profile>), ServiceError> {
-        let business = unit.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
+        let business = unit.lock_business(id).await?;
         unit.check_caller().await?;
         if business.suspended_at.is_some() {
             return Err(ServiceError::BusinessSuspended);

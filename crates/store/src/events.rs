@@ -2,6 +2,7 @@
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{BusinessId, EventId, KeyId, RequestId};
 use trousseau_domain::time::Timestamp;
 
@@ -37,7 +38,7 @@ pub struct EventRow {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Of this type only.
-    pub kind: Option<String>,
+    pub kind: Option<EventType>,
     /// About this key only.
     pub key_id: Option<KeyId>,
 }
@@ -101,7 +102,7 @@ impl Reader<'_> {
         let stmt = Stmt::new(SQL)
             .text(&tenant.business)
             .text(tenant.environment)
-            .opt_text(filter.kind.as_ref())
+            .opt_text(filter.kind.map(EventType::as_str))
             .opt_text(filter.key_id)
             .opt_text(after)
             .int(i64::from(limit));

@@ -98,7 +98,7 @@ impl KeyRow {
     }
 
     fn from_columns(row: &Row) -> Result<Self, BadColumn> {
-        Ok(Self {
+        let key = Self {
             id: row.parsed("k_id")?,
             tenant: Tenant::new(row.parsed("k_business_id")?, row.parsed("k_environment")?),
             kind: row.parsed("k_kind")?,
@@ -122,7 +122,14 @@ impl KeyRow {
             revoked_by: row.opt_json("k_revoked_by")?,
             updated_at: row.time("k_updated_at")?,
             last_used_at: row.opt_time("k_last_used_at")?,
-        })
+        };
+        // A window without an inside is damage; it must not be read as one without an end.
+        match key.valid_until {
+            Some(until) if until <= key.valid_from => {
+                Err(BadColumn { column: "k_valid_until", source: "is not after valid_from".into() })
+            }
+            _ => Ok(key),
+        }
     }
 }
 

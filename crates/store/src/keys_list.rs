@@ -3,6 +3,7 @@
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus};
+use trousseau_domain::text::SearchText;
 use trousseau_domain::time::Timestamp;
 
 use crate::error::StoreError;
@@ -21,7 +22,7 @@ pub struct KeyFilter {
     pub status: Option<KeyStatus>,
     /// With this text in the name, the external reference or the last three characters. Case does not matter for
     /// ASCII letters.
-    pub search: Option<String>,
+    pub search: Option<SearchText>,
     /// Revoked keys too; asking for the status `revoked` implies it.
     pub include_revoked: bool,
 }
@@ -145,7 +146,7 @@ fn filtered(sql: &'static str, tenant: &Tenant, filter: &KeyFilter, now: Timesta
         .opt_text(filter.status.map(KeyStatus::as_str))
         .time(now)
         .int(i64::from(revoked_too))
-        .opt_text(filter.search.as_deref().map(pattern))
+        .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
 }
 
 impl Reader<'_> {

@@ -5,6 +5,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::Value;
+use trousseau_service::Context;
 use trousseau_service::idempotency::{Refill, StoredAnswer};
 
 use crate::problem::{Failure, Kind};
@@ -50,11 +51,11 @@ fn slots(body: &mut Value) -> Vec<&mut serde_json::Map<String, Value>> {
 }
 
 /// An earlier answer, with the values that may still be read.
-pub(crate) async fn replay(web: &Web, earlier: StoredAnswer) -> Result<Response, Failure> {
+pub(crate) async fn replay(web: &Web, context: &Context, earlier: StoredAnswer) -> Result<Response, Failure> {
     let mut body: Value =
         serde_json::from_str(&earlier.body).map_err(|error| Failure::new(Kind::Internal).with_cause(error))?;
     for (slot, refill) in slots(&mut body).into_iter().zip(&earlier.refills) {
-        match web.app.keys().reopen(refill).await? {
+        match web.app.keys().reopen(context, refill).await? {
             Some(opened) => {
                 let value = Value::from(opened.value.expose());
                 if slot.contains_key("apiKey") {

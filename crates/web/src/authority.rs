@@ -234,7 +234,6 @@ impl<'a> Sent<'a> {
     }
 
     fn facts(&self, accepted: AcceptedForms) -> RequestFacts<'_> {
-        let protected = self.caller.secure || self.caller.ip.is_loopback();
         RequestFacts {
             headers: CredentialHeaders {
                 authorization: &self.authorization,
@@ -250,7 +249,7 @@ impl<'a> Sent<'a> {
             origin: self.origin.as_deref(),
             from_browser: self.from_browser,
             address: self.caller.ip,
-            transport: if protected { Transport::Protected } else { Transport::Plain },
+            transport: if self.caller.protected { Transport::Protected } else { Transport::Plain },
             request_id: self.request_id,
         }
     }

@@ -1,6 +1,6 @@
 //! The connection a request came by: its address, and whether it was private on the way.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
@@ -42,29 +42,31 @@ impl ProxyTrust {
     pub fn caller(&self, peer: Peer, headers: &HeaderMap) -> CallerAddress {
         let direct = peer.address.ip().to_canonical();
         if !self.trusts(direct) {
-            return CallerAddress { ip: direct, secure: peer.tls };
+            return CallerAddress { ip: Some(direct), protected: peer.tls || direct.is_loopback() };
         }
-        CallerAddress { ip: self.forwarded_for(direct, headers), secure: forwarded_https(headers).unwrap_or(peer.tls) }
+        let ip = self.forwarded_for(direct, headers);
+        let protected = match forwarded_https(headers) {
+            Some(https) => https,
+            // A proxy that says nothing passes on what it was sent: by TLS, or from this machine itself.
+            None => peer.tls || (direct.is_loopback() && ip.is_some_and(|ip| ip.is_loopback())),
+        };
+        CallerAddress { ip, protected }
     }
 
-    /// The rightmost address that is no trusted proxy; what stands left of it is the caller's own claim.
-    fn forwarded_for(&self, direct: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// The rightmost address that is no trusted proxy; what stands left of it is the caller's own claim. Where the
+    /// chain cannot be read up to there, nobody knows who called.
+    fn forwarded_for(&self, direct: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let mut nearest = direct;
         for value in headers.get_all("x-forwarded-for").iter().rev() {
-            let Ok(text) = value.to_str() else {
-                return nearest;
-            };
+            let text = value.to_str().ok()?;
             for entry in text.rsplit(',') {
-                let Some(address) = parse_forwarded(entry.trim()) else {
-                    return nearest;
-                };
-                nearest = address;
-                if !self.trusts(address) {
-                    return nearest;
+                nearest = parse_forwarded(entry.trim())?;
+                if !self.trusts(nearest) {
+                    return Some(nearest);
                 }
             }
         }
-        nearest
+        Some(nearest)
     }
 }
 
@@ -89,15 +91,15 @@ fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
 /// Who called. In the extensions of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallerAddress {
-    /// The address, IPv4 in its own form even where it came as IPv6.
-    pub ip: IpAddr,
-    /// Whether the caller used HTTPS.
-    pub secure: bool,
+    /// The address, IPv4 in its own form even where it came as IPv6; none where a proxy's headers cannot be read.
+    pub ip: Option<IpAddr>,
+    /// Whether nobody could listen on the way: the caller used HTTPS, or is on this machine.
+    pub protected: bool,
 }
 
 impl CallerAddress {
     /// What is assumed where the server did not say: nobody near, and nothing private.
-    pub const UNKNOWN: Self = Self { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), secure: false };
+    pub const UNKNOWN: Self = Self { ip: None, protected: false };
 }
 
 impl<S: Sync> FromRequestParts<S> for CallerAddress {
@@ -125,7 +127,7 @@ mod tests {
     fn headers_of_strangers_are_not_believed() {
         let forged = [("x-forwarded-for", "10.1.1.1"), ("x-forwarded-proto", "https")];
         let seen = caller(&["10.0.0.0/8"], "203.0.113.9:4000", &forged);
-        assert_eq!(seen, CallerAddress { ip: "203.0.113.9".parse().expect("good"), secure: false });
+        assert_eq!(seen, CallerAddress { ip: "203.0.113.9".parse().ok(), protected: false });
     }
 
     #[test]
@@ -138,20 +140,21 @@ mod tests {
             ("2001:db8::1", "2001:db8::1"),
             ("::ffff:198.51.100.7", "198.51.100.7"),
             ("10.0.0.4", "10.0.0.4"),
-            ("198.51.100.7, nonsense", "10.0.0.2"),
-            ("198.51.100.7, nonsense, 10.0.0.9", "10.0.0.9"),
-            ("", "10.0.0.2"),
         ] {
             let seen = caller(&["10.0.0.0/8"], "10.0.0.2:80", &[("x-forwarded-for", header)]);
-            assert_eq!(seen.ip, expected.parse::<IpAddr>().expect("an address"), "{header}");
+            assert_eq!(seen.ip, Some(expected.parse::<IpAddr>().expect("an address")), "{header}");
+        }
+        for unreadable in ["198.51.100.7, nonsense", "198.51.100.7, nonsense, 10.0.0.9", "", "unknown"] {
+            let seen = caller(&["10.0.0.0/8"], "10.0.0.2:80", &[("x-forwarded-for", unreadable)]);
+            assert_eq!(seen.ip, None, "{unreadable}");
         }
         let two = [("x-forwarded-for", "9.9.9.9"), ("x-forwarded-for", "198.51.100.7, 10.0.0.3")];
-        assert_eq!(caller(&["10.0.0.0/8"], "10.0.0.2:80", &two).ip.to_string(), "198.51.100.7");
+        assert_eq!(caller(&["10.0.0.0/8"], "10.0.0.2:80", &two).ip, "198.51.100.7".parse().ok());
     }
 
     #[test]
     fn https_is_believed_only_if_every_hop_says_so() {
-        for (values, secure) in [
+        for (values, protected) in [
             (&["https"][..], true),
             (&["HTTPS"], true),
             (&["http"], false),
@@ -159,8 +162,15 @@ mod tests {
             (&["https", "http"], false),
             (&[], false),
         ] {
-            let headers: Vec<_> = values.iter().map(|value| ("x-forwarded-proto", *value)).collect();
-            assert_eq!(caller(&["127.0.0.1"], "127.0.0.1:80", &headers).secure, secure, "{values:?}");
+            let mut headers: Vec<_> = values.iter().map(|value| ("x-forwarded-proto", *value)).collect();
+            headers.push(("x-forwarded-for", "203.0.113.9"));
+            assert_eq!(caller(&["127.0.0.1"], "127.0.0.1:80", &headers).protected, protected, "{values:?}");
+            // What a proxy on this machine says counts more than where it stands.
+            headers.pop();
+            let nobody = values.is_empty();
+            assert_eq!(caller(&["127.0.0.1"], "127.0.0.1:80", &headers).protected, protected || nobody, "{values:?}");
+            headers.push(("x-forwarded-for", "unknown"));
+            assert_eq!(caller(&["127.0.0.1"], "127.0.0.1:80", &headers).protected, protected, "{values:?}");
         }
     }
 }

@@ -58,8 +58,8 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
         }
         Key::Reveal(one) => {
             let view = find(opened, one).await?;
-            let issued = opened.app.keys().reveal(&opened.context, &view.key.tenant, view.key.id).await?;
-            show_issued(opened, &issued, json).await
+            let issued = opened.app.keys().reveal(&opened.context, &view.key.tenant, view.key.id, None).await?;
+            show_issued(opened, &done(issued), json).await
         }
         Key::Verify { business, scope, origin, ip } => {
             let request = VerifyRequest {

@@ -47,7 +47,7 @@ both_engines! {
         assert!(read.list_events(&mine, &all, Some(events[1].id), 9).await.expect("lists").is_empty());
         let of_key = EventFilter { key_id: events[0].key_id, ..EventFilter::default() };
         assert_eq!(ids(&read.list_events(&mine, &of_key, None, 9).await.expect("lists")), [4, 1]);
-        let created = EventFilter { kind: Some("key.created".to_owned()), ..EventFilter::default() };
+        let created = EventFilter { kind: Some(trousseau_domain::events::EventType::KeyCreated), ..EventFilter::default() };
         assert_eq!(ids(&read.list_events(&mine, &created, None, 9).await.expect("lists")), [5, 1]);
         assert_eq!(read.find_event(&mine, events[0].id).await.expect("reads").as_ref(), Some(&events[0]));
         assert_eq!(read.find_event(&mine, events[2].id).await.expect("reads").as_ref(), Some(&events[2]));

@@ -93,7 +93,7 @@ both_engines! {
         let mine = fill(store).await;
         let default = KeyFilter::default();
         let status = |status| KeyFilter { status: Some(status), ..KeyFilter::default() };
-        let search = |text: &str| KeyFilter { search: Some(text.to_owned()), ..KeyFilter::default() };
+        let search = |text: &str| KeyFilter { search: Some(text.parse().expect("a search")), ..KeyFilter::default() };
         let cases: [(KeyFilter, &[u32]); 13] = [
             (default.clone(), &[1, 2, 3, 4, 5, 7, 8]),
             (KeyFilter { kind: Some(KeyKind::Checkout), ..default.clone() }, &[2]),

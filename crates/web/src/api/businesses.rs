@@ -130,7 +130,7 @@ pub(crate) async fn create(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.businesses().create(may.context(), &draft, repeated.as_ref()).await? {
         Answered::Done(created) => Ok(respond(201, &created_body(&created))),
-        Answered::Replayed(earlier) => replay(&web, earlier).await,
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -205,7 +205,7 @@ pub(crate) async fn suspend(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.businesses().suspend(may.context(), &id, repeated.as_ref()).await? {
         Answered::Done(business) => Ok(respond(200, &json(&body_of(&business)))),
-        Answered::Replayed(earlier) => replay(&web, earlier).await,
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -232,6 +232,6 @@ pub(crate) async fn resume(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.businesses().resume(may.context(), &id, repeated.as_ref()).await? {
         Answered::Done(business) => Ok(respond(200, &json(&body_of(&business)))),
-        Answered::Replayed(earlier) => replay(&web, earlier).await,
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }

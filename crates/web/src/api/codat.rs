@@ -69,7 +69,7 @@ pub(crate) async fn create(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.keys().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
         Answered::Done(issued) => Ok(respond(201, &json(&body_of(&issued)))),
-        Answered::Replayed(earlier) => replay(&web, earlier).await,
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use trousseau_domain::actor::Actor;
 use trousseau_domain::ids::EventId;
 use trousseau_service::{EventFilter, EventRow};
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +12,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::keys::limit;
-use crate::answer::json;
 use crate::authority::{EventsRead, Granted};
 use crate::path::Path;
 use crate::problem::Failure;
@@ -41,11 +41,40 @@ pub(crate) struct EventBody {
     /// The key it is about.
     key_id: Option<String>,
     /// Who caused it.
-    actor: Value,
+    actor: ActorBody,
     /// The particulars.
     data: Value,
     /// The request that caused it.
     request_id: Option<String>,
+}
+
+/// Who caused something, as far as a business may know.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Actor)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum ActorBody {
+    /// A key of the business.
+    Key {
+        /// Its id.
+        #[schema(example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+        id: String,
+        /// Which of its values was presented.
+        version: u32,
+    },
+    /// The platform: by one of its keys or at its machines. Who that was stays in its own audit.
+    Platform,
+    /// The program itself.
+    System,
+}
+
+impl From<&Actor> for ActorBody {
+    fn from(actor: &Actor) -> Self {
+        match actor {
+            Actor::Key { id, version } => Self::Key { id: id.to_string(), version: *version },
+            Actor::PlatformKey { .. } | Actor::Operator { .. } => Self::Platform,
+            Actor::System => Self::System,
+        }
+    }
 }
 
 impl From<&EventRow> for EventBody {
@@ -56,7 +85,7 @@ impl From<&EventRow> for EventBody {
             created_at: event.at.to_string(),
             environment: event.environment.map(trousseau_domain::environment::Environment::as_str),
             key_id: event.key_id.map(|id| id.to_string()),
-            actor: json(&event.actor),
+            actor: ActorBody::from(&event.actor),
             data: event.data.clone(),
             request_id: event.request_id.map(|id| id.to_string()),
         }
@@ -97,7 +126,10 @@ pub(crate) async fn list(
     State(web): State<Web>,
     Query(given): Query<ListParameters>,
 ) -> Result<Answer<List<EventBody>>, Failure> {
-    let filter = EventFilter { kind: given.r#type.clone(), key_id: parameter("key_id", given.key_id.as_deref())? };
+    let filter = EventFilter {
+        kind: parameter("type", given.r#type.as_deref())?,
+        key_id: parameter("key_id", given.key_id.as_deref())?,
+    };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
     let page = web.app.events().list(may.tenant(), &filter, after, limit(given.limit.as_deref())?).await?;
     Ok(Answer(List { data: page.data.iter().map(EventBody::from).collect(), has_more: page.has_more }))

@@ -62,7 +62,7 @@ pub(crate) struct ListParameters {
     /// Only keys with the switch in this position.
     #[param(value_type = Option<crate::wire::keys::State>)]
     state: Option<String>,
-    /// Only keys with this text in their name, external reference or last three characters.
+    /// Only keys with this text in their name, external reference or last three characters; 1 to 100 characters.
     q: Option<String>,
     /// Revoked keys too.
     #[param(value_type = Option<bool>)]
@@ -234,7 +234,7 @@ pub(crate) async fn reveal(
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
-    reveal_in(&web, may.context(), may.tenant(), id, repeatable, body).await
+    reveal_in(&web, &Caller { context: may.context(), whose: may.whose() }, may.tenant(), id, repeatable, body).await
 }
 
 /// Revoke a key
@@ -429,7 +429,7 @@ pub(crate) async fn platform_reveal(
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
     let tenant = Tenant::new(business, environment(parameters.environment.as_deref())?);
-    reveal_in(&web, may.context(), &tenant, id, repeatable, body).await
+    reveal_in(&web, &Caller { context: may.context(), whose: may.whose() }, &tenant, id, repeatable, body).await
 }
 
 /// Revoke a key of a business
@@ -475,7 +475,7 @@ async fn list_in(web: &Web, tenant: &Tenant, given: &ListParameters) -> Result<A
         kind: parameter("kind", given.kind.as_deref())?,
         state: parameter("state", given.state.as_deref())?,
         status: parameter("status", given.status.as_deref())?,
-        search: given.q.clone().filter(|text| !text.is_empty()),
+        search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
         include_revoked: parameter("include_revoked", given.include_revoked.as_deref())?.unwrap_or(false),
     };
     let order = match given.order.as_deref() {
@@ -495,10 +495,15 @@ async fn list_in(web: &Web, tenant: &Tenant, given: &ListParameters) -> Result<A
     Ok(Answer(List { data: page.data.iter().map(KeyBody::from).collect(), has_more: page.has_more }))
 }
 
-async fn answer_issued(web: &Web, status: u16, answered: Answered<IssuedKey>) -> Result<Response, Failure> {
+async fn answer_issued(
+    web: &Web,
+    context: &Context,
+    status: u16,
+    answered: Answered<IssuedKey>,
+) -> Result<Response, Failure> {
     match answered {
         Answered::Done(issued) => Ok(respond(status, &json(&KeyWithValueBody::from(&issued)))),
-        Answered::Replayed(earlier) => replay(web, earlier).await,
+        Answered::Replayed(earlier) => replay(web, context, earlier).await,
     }
 }
 
@@ -513,7 +518,7 @@ async fn create_in(
     let render = |issued: &IssuedKey| stored(201, json(&KeyWithValueBody::from(issued)), vec![issued.refill()]);
     let repeated = repeatable.of(&caller.whose, &body.bytes, &render);
     let answered = web.app.keys().create(caller.context, tenant, &draft, repeated.as_ref()).await?;
-    answer_issued(web, 201, answered).await
+    answer_issued(web, caller.context, 201, answered).await
 }
 
 async fn get_in(web: &Web, tenant: &Tenant, id: KeyId) -> Result<Answer<KeyBody>, Failure> {
@@ -545,20 +550,21 @@ async fn rotate_in(
     let render = |issued: &IssuedKey| stored(200, json(&KeyWithValueBody::from(issued)), vec![issued.refill()]);
     let repeated = repeatable.of(&caller.whose, &body.bytes, &render);
     let answered = web.app.keys().rotate(caller.context, tenant, id, overlap, repeated.as_ref()).await?;
-    answer_issued(web, 200, answered).await
+    answer_issued(web, caller.context, 200, answered).await
 }
 
 async fn reveal_in(
     web: &Web,
-    context: &Context,
+    caller: &Caller<'_>,
     tenant: &Tenant,
     id: KeyId,
-    // Reading twice changes nothing, so nothing has to be remembered.
-    _: Repeatable,
-    _: JsonOrEmpty<Nothing>,
+    repeatable: Repeatable,
+    body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
-    let issued = web.app.keys().reveal(context, tenant, id).await?;
-    Ok(respond(200, &json(&KeyWithValueBody::from(&issued))))
+    let render = |issued: &IssuedKey| stored(200, json(&KeyWithValueBody::from(issued)), vec![issued.refill()]);
+    let repeated = repeatable.of(&caller.whose, &body.bytes, &render);
+    let answered = web.app.keys().reveal(caller.context, tenant, id, repeated.as_ref()).await?;
+    answer_issued(web, caller.context, 200, answered).await
 }
 
 async fn revoke_in(
@@ -573,6 +579,6 @@ async fn revoke_in(
     let repeated = repeatable.of(&caller.whose, &body.bytes, &render);
     match web.app.keys().revoke(caller.context, tenant, id, repeated.as_ref()).await? {
         Answered::Done(view) => Ok(respond(200, &json(&KeyBody::from(&view)))),
-        Answered::Replayed(earlier) => replay(web, earlier).await,
+        Answered::Replayed(earlier) => replay(web, caller.context, earlier).await,
     }
 }

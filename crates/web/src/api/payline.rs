@@ -161,7 +161,7 @@ pub(crate) async fn create(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.keys().create(may.context(), &merchant.tenant, &draft, repeated.as_ref()).await? {
         Answered::Done(issued) => Ok(respond(201, &json(&issued_of(&issued, zone)))),
-        Answered::Replayed(earlier) => replay(&web, earlier).await,
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn create(
     security(("platform" = []))
 )]
 pub(crate) async fn get(
-    _may: PlatformGranted<Manage>,
+    may: PlatformGranted<Manage>,
     State(web): State<Web>,
     Path((id, key)): Path<(BusinessId, String)>,
     Query(given): Query<EnvironmentParameter>,
@@ -186,7 +186,7 @@ pub(crate) async fn get(
     let merchant = merchant(&web, id, given.environment.as_deref()).await?;
     let view = web.app.keys().get(&merchant.tenant, number(&key)?).await?;
     let opened = match merchant.tenant.environment {
-        Environment::Test => web.app.keys().readable_value(&merchant.tenant, view.key.id).await?,
+        Environment::Test => web.app.keys().readable_value(may.context(), &merchant.tenant, view.key.id).await?,
         Environment::Live => None,
     };
     let (value, authorization) =

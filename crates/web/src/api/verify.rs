@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
+use crate::answer::stored;
 use crate::authority::{PlatformGranted, Verify};
 use crate::body::Json;
 use crate::idempotency::Repeatable;
@@ -144,18 +145,19 @@ fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyR
     path = "/v1/keys/verify",
     operation_id = "verify_keys",
     tag = "Access",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; for 24 hours it stands for this request only, whose answer is made anew each time", max_length = 255)),
     request_body = QuestionBody,
     responses((status = 200, description = "The answer, or `results` for a batch", body = VerdictBody)),
     security(("platform" = []))
 )]
 pub(crate) async fn verify(
-    _may: PlatformGranted<Verify>,
+    may: PlatformGranted<Verify>,
     State(web): State<Web>,
-    // Asking twice changes nothing, so nothing has to be remembered.
-    _repeatable: Repeatable,
+    repeatable: Repeatable,
     body: Json<QuestionBody>,
 ) -> Result<Response, Failure> {
+    let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
+    web.app.access().note_request(repeatable.of(&may.whose(), &body.bytes, &render).as_ref()).await?;
     let mut faults = Faults::new();
     let mut body = body.value;
     let Some(batch) = body.requests.take() else {
