@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{KeyId, PlatformKeyId};
+use crate::ids::{AccountId, KeyId, PlatformKeyId};
 
 /// Who caused a change, as the audit trail and the rows keep it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,11 @@ pub enum Actor {
     PlatformKey {
         /// Which key.
         id: PlatformKeyId,
+    },
+    /// A person, signed in to the dashboard.
+    Member {
+        /// Whose account.
+        id: AccountId,
     },
     /// A person at the command line.
     Operator {

@@ -133,6 +133,31 @@ id!(
     AuditId,
     "aud_"
 );
+id!(
+    /// A person's account.
+    AccountId,
+    "acc_"
+);
+id!(
+    /// The public handle of a session, for the list of sessions and their end; never the secret of the cookie.
+    SessionId,
+    "ses_"
+);
+id!(
+    /// An invitation to a business or to the platform.
+    InvitationId,
+    "ivt_"
+);
+id!(
+    /// A passkey of an account.
+    PasskeyId,
+    "psk_"
+);
+id!(
+    /// A mail to a person.
+    MailId,
+    "mai_"
+);
 
 impl KeyId {
     /// The same 128 bits as a GUID, which is how Codat's clients name a key.

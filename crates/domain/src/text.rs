@@ -1,9 +1,7 @@
 //! Texts that people choose, and the macro for closed vocabularies.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// A closed vocabulary: an enum whose members have one text each.
@@ -113,7 +111,7 @@ const fn is_deceptive(character: char) -> bool {
 }
 
 /// The text in Unicode NFC without the spaces around it.
-fn clean(text: &str, max: usize) -> Result<String, InvalidText> {
+pub(crate) fn clean(text: &str, max: usize) -> Result<String, InvalidText> {
     if text.chars().any(|character| character.is_control() || is_deceptive(character)) {
         return Err(InvalidText::Control);
     }
@@ -134,7 +132,7 @@ fn clean(text: &str, max: usize) -> Result<String, InvalidText> {
 macro_rules! text_type {
     ($(#[$meta:meta])* $name:ident, $max:literal) => {
         $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -148,34 +146,35 @@ macro_rules! text_type {
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidText;
+        impl std::str::FromStr for $name {
+            type Err = $crate::text::InvalidText;
 
-            fn from_str(text: &str) -> Result<Self, InvalidText> {
-                clean(text, $max).map(Self)
+            fn from_str(text: &str) -> Result<Self, $crate::text::InvalidText> {
+                $crate::text::clean(text, $max).map(Self)
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, formatter)
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&self.0, formatter)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
+        impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(crate) use text_type;
 
 text_type!(
     /// What people call a key.

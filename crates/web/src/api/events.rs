@@ -61,6 +61,12 @@ pub(crate) enum ActorBody {
         /// Which of its values was presented.
         version: u32,
     },
+    /// A person of the business or of the platform, signed in to the dashboard.
+    Member {
+        /// The id of the account.
+        #[schema(example = "acc_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+        id: String,
+    },
     /// The platform: by one of its keys or at its machines. Who that was stays in its own audit.
     Platform,
     /// The program itself.
@@ -71,6 +77,7 @@ impl From<&Actor> for ActorBody {
     fn from(actor: &Actor) -> Self {
         match actor {
             Actor::Key { id, version } => Self::Key { id: id.to_string(), version: *version },
+            Actor::Member { id } => Self::Member { id: id.to_string() },
             Actor::PlatformKey { .. } | Actor::Operator { .. } => Self::Platform,
             Actor::System => Self::System,
         }
