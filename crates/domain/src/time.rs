@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::tz::AmbiguousOffset;
 use serde::{Deserialize, Serialize};
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z, in the years 1 to 9998.
@@ -205,6 +206,41 @@ impl<'de> Deserialize<'de> for Day {
     }
 }
 
+/// What a clock on the wall shows: a day and a time of day, in no particular zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalTime(jiff::civil::DateTime);
+
+impl LocalTime {
+    /// The day, and the whole seconds since its midnight.
+    pub fn parts(self) -> (Day, u32) {
+        let time = self.0.time();
+        let seconds = [(time.hour(), 3_600), (time.minute(), 60), (time.second(), 1)]
+            .map(|(count, length)| u32::from(count.unsigned_abs()) * length);
+        (Day(self.0.date()), seconds.iter().sum())
+    }
+
+    /// The same time of day so many calendar days later.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn plus_days(self, days: u64) -> Result<Self, InvalidTime> {
+        self.plus(i64::try_from(days).ok().and_then(|days| jiff::Span::new().try_days(days).ok()))
+    }
+
+    /// The same time of day so many calendar months later, on the last day of the month where it has no such day.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn plus_months(self, months: u64) -> Result<Self, InvalidTime> {
+        self.plus(i64::try_from(months).ok().and_then(|months| jiff::Span::new().try_months(months).ok()))
+    }
+
+    fn plus(self, span: Option<jiff::Span>) -> Result<Self, InvalidTime> {
+        let later = span.and_then(|span| self.0.checked_add(span).ok()).ok_or(InvalidTime::Range)?;
+        if later.year() > 9998 { Err(InvalidTime::Range) } else { Ok(Self(later)) }
+    }
+}
+
 /// A time zone of the IANA database, by its name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimeZone(jiff::tz::TimeZone);
@@ -237,6 +273,33 @@ impl TimeZone {
     pub fn end_of(&self, day: Day) -> Result<Timestamp, InvalidTime> {
         let next = day.0.tomorrow().map_err(|_| InvalidTime::Range)?;
         self.start_of(Day(next))
+    }
+
+    /// What a clock on the wall shows at `instant` in this zone.
+    pub fn local_of(&self, instant: Timestamp) -> LocalTime {
+        LocalTime(instant.jiff().to_zoned_datetime(self.0.clone()).datetime())
+    }
+
+    /// The first instant at which a clock on the wall in this zone shows `local` or, where a change of the clock
+    /// skips it, any later time.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] at the very edges of the calendar.
+    pub fn first_at_or_after(&self, local: LocalTime) -> Result<Timestamp, InvalidTime> {
+        let ambiguous = self.0.to_ambiguous_timestamp(local.0);
+        let instant = match ambiguous.offset() {
+            AmbiguousOffset::Gap { .. } => {
+                // By the offset before the gap, the skipped time lies just behind the change of the clock.
+                let behind = ambiguous.later().map_err(|_| InvalidTime::Range)?;
+                let just_after = behind.checked_add(jiff::SignedDuration::from_nanos(1));
+                let change = self.0.preceding(just_after.map_err(|_| InvalidTime::Range)?).next();
+                change.map_or(behind, |change| change.timestamp())
+            }
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => {
+                ambiguous.earlier().map_err(|_| InvalidTime::Range)?
+            }
+        };
+        Timestamp::from_micros(instant.as_microsecond())
     }
 
     /// The last day that an exclusive end instant leaves usable: the day of the microsecond before it.

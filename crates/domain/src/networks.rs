@@ -1,0 +1,244 @@
+//! Networks and the assets on them, named by CAIP-2 and CAIP-19.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::text_enum;
+
+/// A network, `namespace:reference` (CAIP-2): `eip155:8453` is Base.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainId {
+    text: String,
+    colon: usize,
+}
+
+/// An asset on a network, `chain/namespace:reference` (CAIP-19): `eip155:8453/erc20:0x8335...2913`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssetId {
+    chain: ChainId,
+    asset: String,
+}
+
+/// Why a text names no network or asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidChainId {
+    /// Not the form of CAIP-2.
+    #[error("a network is namespace:reference (CAIP-2), such as eip155:8453")]
+    Chain,
+    /// Not the form of CAIP-19.
+    #[error("an asset is network/namespace:reference (CAIP-19), such as eip155:8453/erc20:0x...")]
+    Asset,
+}
+
+fn is_namespace(text: &str) -> bool {
+    (3..=8).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+impl ChainId {
+    /// What stands before the colon: which kind of network it is.
+    pub fn namespace(&self) -> &str {
+        &self.text[..self.colon]
+    }
+
+    /// What stands after the colon: which network of its kind.
+    pub fn reference(&self) -> &str {
+        &self.text[self.colon + 1..]
+    }
+
+    /// The chain id of EIP-155, where the network is an EVM one.
+    pub fn eip155(&self) -> Option<u64> {
+        (self.namespace() == "eip155").then(|| self.reference().parse().ok()).flatten()
+    }
+
+    /// The network as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for ChainId {
+    type Err = InvalidChainId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChainId> {
+        let (namespace, reference) = text.split_once(':').ok_or(InvalidChainId::Chain)?;
+        let good = is_namespace(namespace)
+            && (1..=32).contains(&reference.len())
+            && reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        // A number that is written in two ways would be two networks.
+        let plain_number = namespace != "eip155"
+            || (reference.bytes().all(|byte| byte.is_ascii_digit())
+                && !reference.starts_with('0')
+                && reference.parse::<u64>().is_ok());
+        if good && plain_number {
+            Ok(Self { text: text.to_owned(), colon: namespace.len() })
+        } else {
+            Err(InvalidChainId::Chain)
+        }
+    }
+}
+
+impl AssetId {
+    /// The network it is on.
+    pub const fn chain(&self) -> &ChainId {
+        &self.chain
+    }
+
+    /// The contract's address, where the asset is an ERC-20 token.
+    pub fn erc20(&self) -> Option<&str> {
+        self.asset.strip_prefix("erc20:")
+    }
+}
+
+impl FromStr for AssetId {
+    type Err = InvalidChainId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChainId> {
+        let (chain, asset) = text.split_once('/').ok_or(InvalidChainId::Asset)?;
+        let (namespace, reference) = asset.split_once(':').ok_or(InvalidChainId::Asset)?;
+        let good = is_namespace(namespace)
+            && (1..=128).contains(&reference.len())
+            && reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'%'));
+        if good {
+            Ok(Self { chain: chain.parse().map_err(|_| InvalidChainId::Asset)?, asset: asset.to_owned() })
+        } else {
+            Err(InvalidChainId::Asset)
+        }
+    }
+}
+
+impl fmt::Display for AssetId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.chain, self.asset)
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+macro_rules! as_text {
+    ($($name:ident),+) => { $(
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, formatter)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+ };
+}
+as_text!(ChainId, AssetId);
+
+text_enum! {
+    /// The short names by which Mileston's clients call networks.
+    ShortName {
+        /// Ethereum.
+        Eth = "eth",
+        /// Avalanche C-Chain.
+        Avax = "avax",
+        /// Polygon.
+        Pol = "pol",
+        /// Base.
+        Base = "base",
+        /// Arbitrum One.
+        Arb = "arb",
+        /// Sui.
+        Sui = "sui",
+        /// Solana.
+        Solana = "solana",
+    }
+}
+
+impl ShortName {
+    /// All of them.
+    pub const ALL: [Self; 7] = [Self::Eth, Self::Avax, Self::Pol, Self::Base, Self::Arb, Self::Sui, Self::Solana];
+
+    /// The network that holds real money.
+    pub fn live_chain(self) -> ChainId {
+        self.live_text().parse().expect("one of ours")
+    }
+
+    /// The part of the test ledger that stands for the network: its addresses are none of a real one.
+    pub fn test_chain(self) -> ChainId {
+        format!("test:{self}").parse().expect("one of ours")
+    }
+
+    const fn live_text(self) -> &'static str {
+        match self {
+            Self::Eth => "eip155:1",
+            Self::Avax => "eip155:43114",
+            Self::Pol => "eip155:137",
+            Self::Base => "eip155:8453",
+            Self::Arb => "eip155:42161",
+            Self::Sui => "sui:mainnet",
+            // The first 32 characters of the genesis block's hash, as CAIP-2's Solana profile says.
+            Self::Solana => "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
+        }
+    }
+
+    /// The short name of a network, live or of the test ledger.
+    pub fn of(chain: &ChainId) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| chain.as_str() == name.live_text() || *chain == name.test_chain())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_assets_have_one_spelling() {
+        let base: ChainId = "eip155:8453".parse().expect("a network");
+        assert_eq!((base.namespace(), base.reference(), base.eip155()), ("eip155", "8453", Some(8453)));
+        for bad in [
+            "",
+            "eip155",
+            "eip155:",
+            ":1",
+            "EIP155:1",
+            "eip155:01",
+            "eip155:0x1",
+            "eip155:1:2",
+            "ei:1",
+            "eip155:1/2",
+            "namespaces:1",
+            "eip155:18446744073709551616",
+        ] {
+            assert_eq!(bad.parse::<ChainId>(), Err(InvalidChainId::Chain), "{bad}");
+        }
+        let text = "eip155:8453/erc20:0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+        let usdc: AssetId = text.parse().expect("an asset");
+        assert_eq!(usdc.chain(), &base);
+        assert_eq!(usdc.erc20(), Some("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"));
+        assert_eq!(usdc.to_string(), text);
+        for bad in ["", "eip155:8453", "eip155:8453/", "eip155:8453/erc20", "/erc20:1", "eip155:8453/erc20:", "a/b/c:d"]
+        {
+            assert_eq!(bad.parse::<AssetId>(), Err(InvalidChainId::Asset), "{bad}");
+        }
+    }
+
+    #[test]
+    fn short_names_lead_to_their_networks_and_back() {
+        for name in ShortName::ALL {
+            assert_eq!(ShortName::of(&name.live_chain()), Some(name));
+            assert_eq!(ShortName::of(&name.test_chain()), Some(name));
+            assert_ne!(name.live_chain(), name.test_chain());
+        }
+        assert_eq!(ShortName::of(&"eip155:5".parse().expect("a network")), None);
+    }
+}

@@ -1,0 +1,514 @@
+//! What a payment is: its terms, what was seen of it, and the state that follows from both.
+//!
+//! The state is a pure function of the transfers that the ledger now holds to be true, the ledger's own time, what
+//! people decided, and the state before: looking again changes nothing, and nothing is credited twice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Money;
+use crate::text::text_enum;
+use crate::time::Timestamp;
+
+text_enum! {
+    /// Where a payment stands.
+    PaymentStatus {
+        /// Waiting for money.
+        Open = "open",
+        /// Enough was seen, not yet for certain.
+        Processing = "processing",
+        /// Paid.
+        Settled = "settled",
+        /// Its time ran out.
+        Expired = "expired",
+        /// Called off before anything was seen.
+        Cancelled = "cancelled",
+        /// Money came that somebody has to decide on.
+        NeedsReview = "needs_review",
+        /// Paid once, and the ledger took it back.
+        Reversed = "reversed",
+        /// Some of it was given back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it was given back.
+        Refunded = "refunded",
+    }
+}
+
+text_enum! {
+    /// What is unusual about it.
+    PaymentException {
+        /// Nothing.
+        None = "none",
+        /// Some money came, not enough yet.
+        Partial = "partial",
+        /// Less than the price, whether within the tolerance or when the time ran out.
+        Underpaid = "underpaid",
+        /// More than the price.
+        Overpaid = "overpaid",
+        /// The money came after the time had run out.
+        Late = "late",
+        /// Somebody decided.
+        Manual = "manual",
+    }
+}
+
+text_enum! {
+    /// What happened to a payment, as its events and webhooks name it.
+    PaymentEvent {
+        /// Some money came, not enough yet.
+        PartiallyPaid = "payment.partially_paid",
+        /// Enough was seen, not yet for certain.
+        Processing = "payment.processing",
+        /// It is paid.
+        Succeeded = "payment.succeeded",
+        /// What had been seen is gone again.
+        Reorged = "payment.reorged",
+        /// Its time ran out.
+        Expired = "payment.expired",
+        /// It was called off.
+        Cancelled = "payment.cancelled",
+        /// Somebody has to decide.
+        ReviewRequired = "payment.review_required",
+        /// Somebody decided.
+        Resolved = "payment.resolved",
+        /// The ledger took back what had been final.
+        Reversed = "payment.reversed",
+        /// Money was given back.
+        Refunded = "payment.refunded",
+    }
+}
+
+/// What is asked for, fixed when the payment is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The price.
+    pub due: Money,
+    /// How many base units may lack.
+    pub tolerance: Money,
+    /// The last instant of the ledger's time at which money comes in time; none where it may come at any time.
+    pub expires_at: Option<Timestamp>,
+    /// Whether money that comes later settles the payment all the same.
+    pub accepts_late: bool,
+}
+
+/// What the ledger now holds to be true: sums of the canonical transfers of the right asset to the payment's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// Everything, final or not.
+    pub seen: Money,
+    /// What has its confirmations.
+    pub settled: Money,
+    /// The part of `seen` that came in time.
+    pub seen_in_time: Money,
+    /// The part of `settled` that came in time.
+    pub settled_in_time: Money,
+    /// The ledger's own time: that of its latest block.
+    pub ledger_time: Timestamp,
+}
+
+/// Where a payment stands, and what it takes to leave it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentState {
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// What is unusual about it.
+    pub exception: PaymentException,
+    /// Base units that the ledger must go on holding, once the payment is settled; below them it is reversed.
+    pub floor: i64,
+}
+
+/// What somebody decided about a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// What came is good enough.
+    Accept,
+    /// It was, or will be, given back outside of this system.
+    Return,
+}
+
+/// Why somebody cannot do this to a payment now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// Money was seen, or the payment is past waiting.
+    #[error("a payment can be cancelled only while it waits and nothing was seen")]
+    Cancel,
+    /// There is nothing to decide.
+    #[error("only a payment that needs review or has expired can be decided on")]
+    Decide,
+}
+
+impl Terms {
+    /// The least that pays.
+    fn enough(&self) -> i64 {
+        self.due.units().saturating_sub(self.tolerance.units()).max(1)
+    }
+
+    /// Whether money in a block of this time comes in time.
+    pub fn in_time(&self, block_time: Timestamp) -> bool {
+        self.expires_at.is_none_or(|expires_at| block_time <= expires_at)
+    }
+
+    fn paid_with(&self, sum: Money, late: bool) -> PaymentState {
+        let exception = if late {
+            PaymentException::Late
+        } else {
+            match sum.units().cmp(&self.due.units()) {
+                std::cmp::Ordering::Less => PaymentException::Underpaid,
+                std::cmp::Ordering::Equal => PaymentException::None,
+                std::cmp::Ordering::Greater => PaymentException::Overpaid,
+            }
+        };
+        PaymentState { status: PaymentStatus::Settled, exception, floor: self.enough() }
+    }
+}
+
+impl PaymentState {
+    /// A payment that was just made.
+    pub const OPEN: Self = Self { status: PaymentStatus::Open, exception: PaymentException::None, floor: 0 };
+
+    const fn of(status: PaymentStatus, exception: PaymentException) -> Self {
+        Self { status, exception, floor: 0 }
+    }
+
+    /// The state that follows from what the ledger now holds to be true.
+    #[must_use]
+    pub fn after(self, terms: &Terms, observed: &Observed) -> Self {
+        match self.status {
+            PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Expired => awaited(terms, observed),
+            PaymentStatus::Cancelled if observed.settled.is_zero() => self,
+            PaymentStatus::Cancelled => Self::of(PaymentStatus::NeedsReview, PaymentException::Late),
+            PaymentStatus::Settled | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => {
+                if observed.seen.units() < self.floor {
+                    return Self { status: PaymentStatus::Reversed, ..self };
+                }
+                let exception = match self.exception {
+                    PaymentException::None | PaymentException::Underpaid | PaymentException::Overpaid
+                        if observed.settled.units() >= terms.enough() =>
+                    {
+                        terms.paid_with(observed.settled, false).exception
+                    }
+                    stays => stays,
+                };
+                Self { exception, ..self }
+            }
+            PaymentStatus::Reversed if observed.settled.units() >= self.floor => {
+                Self { status: PaymentStatus::Settled, ..self }.after(terms, observed)
+            }
+            // Under review people decide, not the ledger.
+            PaymentStatus::Reversed | PaymentStatus::NeedsReview => self,
+        }
+    }
+
+    /// The state after the merchant called the payment off.
+    ///
+    /// # Errors
+    /// [`NotNow::Cancel`] once anything was seen, or where it is not waiting.
+    pub fn cancelled(self, observed: &Observed) -> Result<Self, NotNow> {
+        if self.status == PaymentStatus::Open && observed.seen.is_zero() {
+            Ok(Self::of(PaymentStatus::Cancelled, PaymentException::None))
+        } else {
+            Err(NotNow::Cancel)
+        }
+    }
+
+    /// The state after somebody decided.
+    ///
+    /// # Errors
+    /// [`NotNow::Decide`] where there is nothing to decide.
+    pub fn decided(self, verdict: Verdict, observed: &Observed) -> Result<Self, NotNow> {
+        if !matches!(self.status, PaymentStatus::NeedsReview | PaymentStatus::Expired) {
+            return Err(NotNow::Decide);
+        }
+        let status = match verdict {
+            Verdict::Accept => PaymentStatus::Settled,
+            Verdict::Return => PaymentStatus::Refunded,
+        };
+        // What was there when it was decided must stay there; more was never asked for.
+        Ok(Self { status, exception: PaymentException::Manual, floor: observed.settled.units() })
+    }
+
+    /// Whether it counts as paid to whoever looks from outside.
+    pub const fn is_paid(self) -> bool {
+        match self.status {
+            PaymentStatus::Settled | PaymentStatus::PartiallyRefunded => true,
+            PaymentStatus::Open
+            | PaymentStatus::Processing
+            | PaymentStatus::Expired
+            | PaymentStatus::Cancelled
+            | PaymentStatus::NeedsReview
+            | PaymentStatus::Reversed
+            | PaymentStatus::Refunded => false,
+        }
+    }
+
+    /// What there is to tell about the step from this state to `next`; nothing where they are the same to an onlooker.
+    pub fn event_to(self, next: Self) -> Option<PaymentEvent> {
+        if self.status == next.status {
+            let more = next.exception == PaymentException::Partial && self.exception != PaymentException::Partial;
+            return more.then_some(PaymentEvent::PartiallyPaid);
+        }
+        Some(match next.status {
+            PaymentStatus::Open => PaymentEvent::Reorged,
+            PaymentStatus::Processing => PaymentEvent::Processing,
+            PaymentStatus::Settled | PaymentStatus::Refunded if next.exception == PaymentException::Manual => {
+                match self.status {
+                    PaymentStatus::Reversed => PaymentEvent::Succeeded,
+                    _ => PaymentEvent::Resolved,
+                }
+            }
+            PaymentStatus::Settled => PaymentEvent::Succeeded,
+            PaymentStatus::Expired => PaymentEvent::Expired,
+            PaymentStatus::Cancelled => PaymentEvent::Cancelled,
+            PaymentStatus::NeedsReview => PaymentEvent::ReviewRequired,
+            PaymentStatus::Reversed => PaymentEvent::Reversed,
+            PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => PaymentEvent::Refunded,
+        })
+    }
+}
+
+/// A payment that still waits, or waited in vain: it has no memory of its own.
+fn awaited(terms: &Terms, observed: &Observed) -> PaymentState {
+    let enough = terms.enough();
+    if observed.settled_in_time.units() >= enough {
+        return terms.paid_with(observed.settled, false);
+    }
+    // What was seen in time counts, however long it takes to be certain.
+    if observed.seen_in_time.units() >= enough {
+        return PaymentState::of(PaymentStatus::Processing, PaymentException::None);
+    }
+    if terms.in_time(observed.ledger_time) {
+        let exception = if observed.seen.is_zero() { PaymentException::None } else { PaymentException::Partial };
+        return PaymentState::of(PaymentStatus::Open, exception);
+    }
+    let came_late = observed.settled.units() > observed.settled_in_time.units();
+    match (came_late, observed.settled.units() >= enough && terms.accepts_late) {
+        (true, true) => terms.paid_with(observed.settled, true),
+        (true, false) => PaymentState::of(PaymentStatus::NeedsReview, PaymentException::Late),
+        (false, _) if observed.seen.is_zero() => PaymentState::of(PaymentStatus::Expired, PaymentException::None),
+        (false, _) => PaymentState::of(PaymentStatus::Expired, PaymentException::Underpaid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::money::Asset;
+
+    fn usdc(units: i64) -> Money {
+        Money::from_units(units, Asset::USDC).expect("positive")
+    }
+
+    fn start() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().expect("an instant")
+    }
+
+    fn minute(minutes: u64) -> Timestamp {
+        start().saturating_add(Duration::from_secs(minutes * 60))
+    }
+
+    /// 100 base units, one may lack, within an hour.
+    fn terms() -> Terms {
+        Terms { due: usdc(100), tolerance: usdc(1), expires_at: Some(minute(60)), accepts_late: true }
+    }
+
+    /// A transfer: base units, the minute of its block, whether it is final.
+    type Transfer = (i64, u64, bool);
+
+    fn observe(terms: &Terms, transfers: &[Transfer], now: u64) -> Observed {
+        let sum = |wanted: &dyn Fn(&Transfer) -> bool| {
+            usdc(transfers.iter().filter(|transfer| wanted(transfer)).map(|(units, ..)| units).sum())
+        };
+        let in_time = |transfer: &Transfer| terms.in_time(minute(transfer.1));
+        Observed {
+            seen: sum(&|_| true),
+            settled: sum(&|transfer| transfer.2),
+            seen_in_time: sum(&|transfer| in_time(transfer)),
+            settled_in_time: sum(&|transfer| transfer.2 && in_time(transfer)),
+            ledger_time: minute(now),
+        }
+    }
+
+    /// Runs through what was seen step by step; gives each status with its exception and its event.
+    fn run(
+        terms: &Terms,
+        steps: &[(&[Transfer], u64)],
+    ) -> Vec<(PaymentStatus, PaymentException, Option<PaymentEvent>)> {
+        let mut state = PaymentState::OPEN;
+        let mut told = Vec::new();
+        for (transfers, now) in steps {
+            let next = state.after(terms, &observe(terms, transfers, *now));
+            told.push((next.status, next.exception, state.event_to(next)));
+            state = next;
+        }
+        told
+    }
+
+    use PaymentEvent as Event;
+    use PaymentException as Ex;
+    use PaymentStatus as St;
+
+    #[test]
+    fn the_table_of_states() {
+        let t = terms();
+        // Seen, then final.
+        assert_eq!(
+            run(&t, &[(&[], 1), (&[(100, 2, false)], 2), (&[(100, 2, true)], 5)]),
+            [
+                (St::Open, Ex::None, None),
+                (St::Processing, Ex::None, Some(Event::Processing)),
+                (St::Settled, Ex::None, Some(Event::Succeeded)),
+            ]
+        );
+        // Two parts; the second one a unit short, which the tolerance allows.
+        assert_eq!(
+            run(&t, &[(&[(40, 1, false)], 1), (&[(40, 1, true)], 4), (&[(40, 1, true), (59, 5, true)], 9)]),
+            [
+                (St::Open, Ex::Partial, Some(Event::PartiallyPaid)),
+                (St::Open, Ex::Partial, None),
+                (St::Settled, Ex::Underpaid, Some(Event::Succeeded)),
+            ]
+        );
+        // Too little until the end.
+        assert_eq!(
+            run(&t, &[(&[(98, 1, true)], 60), (&[(98, 1, true)], 61)]),
+            [(St::Open, Ex::Partial, Some(Event::PartiallyPaid)), (St::Expired, Ex::Underpaid, Some(Event::Expired))]
+        );
+        // Too much, and then more.
+        assert_eq!(
+            run(&t, &[(&[(101, 1, true)], 3), (&[(101, 1, true), (7, 9, true)], 12)]),
+            [(St::Settled, Ex::Overpaid, Some(Event::Succeeded)), (St::Settled, Ex::Overpaid, None)]
+        );
+        // Seen in time, certain only later: the end does not matter.
+        assert_eq!(
+            run(&t, &[(&[(100, 60, false)], 60), (&[(100, 60, false)], 90), (&[(100, 60, true)], 91)]),
+            [
+                (St::Processing, Ex::None, Some(Event::Processing)),
+                (St::Processing, Ex::None, None),
+                (St::Settled, Ex::None, Some(Event::Succeeded)),
+            ]
+        );
+        // Gone again, before and after the end.
+        assert_eq!(
+            run(&t, &[(&[(100, 2, false)], 2), (&[], 3), (&[(100, 4, false)], 4), (&[], 61)]),
+            [
+                (St::Processing, Ex::None, Some(Event::Processing)),
+                (St::Open, Ex::None, Some(Event::Reorged)),
+                (St::Processing, Ex::None, Some(Event::Processing)),
+                (St::Expired, Ex::None, Some(Event::Expired)),
+            ]
+        );
+        // Late.
+        let late: &[(&[Transfer], u64)] = &[(&[], 61), (&[(100, 62, false)], 62), (&[(100, 62, true)], 65)];
+        assert_eq!(
+            run(&t, late),
+            [
+                (St::Expired, Ex::None, Some(Event::Expired)),
+                (St::Expired, Ex::Underpaid, None),
+                (St::Settled, Ex::Late, Some(Event::Succeeded)),
+            ]
+        );
+        let strict = Terms { accepts_late: false, ..t };
+        assert_eq!(run(&strict, late)[2], (St::NeedsReview, Ex::Late, Some(Event::ReviewRequired)));
+        assert_eq!(run(&t, &[(&[(30, 62, true)], 65)])[0].0, St::NeedsReview);
+        // Taken back after it was final, and back again.
+        assert_eq!(
+            run(&t, &[(&[(100, 2, true)], 5), (&[], 6), (&[(100, 7, false)], 7), (&[(100, 7, true)], 10)]),
+            [
+                (St::Settled, Ex::None, Some(Event::Succeeded)),
+                (St::Reversed, Ex::None, Some(Event::Reversed)),
+                (St::Reversed, Ex::None, None),
+                (St::Settled, Ex::None, Some(Event::Succeeded)),
+            ]
+        );
+        // Never expires.
+        let open_end = Terms { expires_at: None, ..t };
+        assert_eq!(run(&open_end, &[(&[], 1_000_000)])[0].0, St::Open);
+    }
+
+    #[test]
+    fn people_decide_where_the_ledger_cannot() {
+        let t = terms();
+        let nothing = observe(&t, &[], 1);
+        let some = observe(&t, &[(30, 62, true)], 65);
+        let cancelled = PaymentState::OPEN.cancelled(&nothing).expect("nothing was seen");
+        assert_eq!(PaymentState::OPEN.event_to(cancelled), Some(Event::Cancelled));
+        assert_eq!(cancelled.after(&t, &nothing), cancelled);
+        assert_eq!(PaymentState::OPEN.cancelled(&some), Err(NotNow::Cancel));
+        let review = cancelled.after(&t, &some);
+        assert_eq!((review.status, review.exception), (St::NeedsReview, Ex::Late));
+        assert_eq!(review.after(&t, &nothing), review);
+        assert_eq!(PaymentState::OPEN.decided(Verdict::Accept, &some), Err(NotNow::Decide));
+        let accepted = review.decided(Verdict::Accept, &some).expect("under review");
+        assert_eq!((accepted.status, accepted.exception, accepted.is_paid()), (St::Settled, Ex::Manual, true));
+        assert_eq!(review.event_to(accepted), Some(Event::Resolved));
+        // What was accepted stays accepted at its sum, and is reversed below it.
+        assert_eq!(accepted.after(&t, &some), accepted);
+        let reversed = accepted.after(&t, &nothing);
+        assert_eq!((reversed.status, accepted.event_to(reversed)), (St::Reversed, Some(Event::Reversed)));
+        let again = reversed.after(&t, &some);
+        assert_eq!((again, reversed.event_to(again)), (accepted, Some(Event::Succeeded)));
+        let returned = review.decided(Verdict::Return, &some).expect("under review");
+        assert_eq!((returned.status, returned.is_paid()), (St::Refunded, false));
+    }
+
+    #[test]
+    fn a_tolerance_never_makes_a_payment_free() {
+        let generous = Terms { due: usdc(5), tolerance: usdc(50), ..terms() };
+        assert_eq!(run(&generous, &[(&[], 1)])[0].0, St::Open);
+        assert_eq!(run(&generous, &[(&[(1, 1, true)], 4)])[0].0, St::Settled);
+    }
+
+    fn transfers() -> impl Strategy<Value = Vec<Transfer>> {
+        proptest::collection::vec((1i64..120, 0u64..90, any::<bool>()), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn looking_again_changes_nothing(
+            steps in proptest::collection::vec((transfers(), 0u64..120), 1..8), accepts_late: bool,
+        ) {
+            let t = Terms { accepts_late, ..terms() };
+            let mut state = PaymentState::OPEN;
+            for (transfers, now) in steps {
+                let observed = observe(&t, &transfers, now);
+                let next = state.after(&t, &observed);
+                prop_assert_eq!(next.after(&t, &observed), next);
+                prop_assert_eq!(next.event_to(next), None);
+                // Nothing is paid without the money being there, for certain when it becomes so.
+                if next.is_paid() {
+                    prop_assert!(observed.seen.units() >= 99);
+                    prop_assert!(state.is_paid() || observed.settled.units() >= 99);
+                }
+                if state.status != next.status {
+                    prop_assert!(state.event_to(next).is_some());
+                }
+                state = next;
+            }
+        }
+
+        #[test]
+        fn a_scan_from_the_start_ends_where_a_long_watch_did(transfers in transfers()) {
+            // As long as nothing is taken back, the way there does not matter.
+            let t = terms();
+            let mut watched = PaymentState::OPEN;
+            for now in 0..130 {
+                let so_far: Vec<Transfer> = transfers
+                    .iter()
+                    .filter(|(_, at, _)| *at <= now)
+                    .map(|(units, at, _)| (*units, *at, now >= at + 3))
+                    .collect();
+                watched = watched.after(&t, &observe(&t, &so_far, now));
+            }
+            let all: Vec<Transfer> = transfers.iter().map(|(units, at, _)| (*units, *at, true)).collect();
+            let scanned = PaymentState::OPEN.after(&t, &observe(&t, &all, 129));
+            // Only who watched knows what somebody was asked to decide before enough had come.
+            if watched.status != PaymentStatus::NeedsReview {
+                prop_assert_eq!(watched.status, scanned.status);
+            }
+        }
+    }
+}
