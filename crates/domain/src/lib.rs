@@ -25,6 +25,7 @@ pub mod payments;
 pub mod platform_keys;
 pub mod profile;
 pub mod recurrence;
+pub mod requests;
 pub mod scope;
 pub mod text;
 pub mod time;

@@ -12,6 +12,7 @@ use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::keys::VersionLife;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
+use trousseau_domain::requests::Door;
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow, StoreError};
@@ -411,12 +412,16 @@ impl<'a> Access<'a> {
             business,
             environment,
             key_id: found.map(|found| found.key.id),
+            key_version: found.map(|found| found.version.version),
             code: reason.as_str().to_owned(),
             method: facts.method.to_owned(),
             path: facts.route.to_owned(),
             address: facts.address.map(|address| address.to_string()),
             last_three: Some(presented.secret.last_three().as_str().to_owned()),
             origin: facts.origin.filter(|origin| worth_keeping(origin, &presented.secret)).map(ToOwned::to_owned),
+            missing_scope: None,
+            client: None,
+            door: Door::Api,
         });
     }
 }

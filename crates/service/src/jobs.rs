@@ -406,6 +406,7 @@ fn report(job: &'static str, error: &(dyn std::error::Error + 'static)) {
 mod tests {
     use trousseau_domain::actor::Actor;
     use trousseau_domain::ids::{EventId, RequestId};
+    use trousseau_domain::requests::Door;
     use trousseau_store::SecretKind;
     use trousseau_store::testing::TestDatabase;
 
@@ -446,12 +447,16 @@ mod tests {
             business: "b-1".parse().expect("good"),
             environment: None,
             key_id: None,
+            key_version: None,
             code: "expired".to_owned(),
             method: "GET".to_owned(),
             path: "/v1/keys".to_owned(),
             address: None,
             last_three: None,
             origin: None,
+            missing_scope: None,
+            client: None,
+            door: Door::Api,
         }
     }
 

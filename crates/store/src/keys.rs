@@ -91,6 +91,7 @@ macro_rules! select_key {
         )
     };
 }
+pub(crate) use select_key;
 
 impl KeyRow {
     pub(crate) fn from_row(row: &Row) -> Result<Self, StoreError> {
@@ -170,6 +171,29 @@ impl Reader<'_> {
         self.one_key(Stmt::new(SQL).text(id)).await
     }
 
+    /// The tenant's keys that a key of it made, the oldest first; those that are revoked too.
+    pub async fn list_keys_made_by(&mut self, tenant: &Tenant, maker: KeyId) -> Result<Vec<KeyRow>, StoreError> {
+        const SQL: &str =
+            select_key!("k.business_id = $1 AND k.environment = $2 AND k.created_by_key = $3 ORDER BY k.number");
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(maker);
+        self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect()
+    }
+
+    /// The tenant's keys with these last three characters, the newest first; at most `limit`.
+    pub async fn list_keys_ending_in(
+        &mut self,
+        tenant: &Tenant,
+        last_three: &str,
+        limit: u32,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        const SQL: &str = select_key!(
+            "k.business_id = $1 AND k.environment = $2 AND k.last_three = $3 ORDER BY k.number DESC LIMIT $4"
+        );
+        let stmt =
+            Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(last_three).int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(KeyRow::from_row).collect()
+    }
+
     /// How many keys count against the limits at `now`: those in force, and those that will be by the clock alone.
     pub async fn count_keys_counted_at(
         &mut self,
@@ -238,8 +262,12 @@ impl Tx {
         const SQL: &str = "INSERT INTO keys (id, business_id, environment, kind, number, name, external_reference, \
                            state, valid_from, valid_until, scopes, allowed_origins, allowed_ips, metadata, \
                            current_version, mask_prefix, last_three, previous_ends_at, created_at, created_by, \
-                           revoked_at, revoked_by, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                           $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+                           revoked_at, revoked_by, updated_at, created_by_key) VALUES ($1, $2, $3, $4, $5, $6, \
+                           $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+        let maker = match &key.created_by {
+            Actor::Key { id, .. } => Some(*id),
+            Actor::Member { .. } | Actor::PlatformKey { .. } | Actor::Operator { .. } | Actor::System => None,
+        };
         self.execute(
             Stmt::new(SQL)
                 .text(key.id)
@@ -264,7 +292,8 @@ impl Tx {
                 .json(&key.created_by)
                 .opt_time(key.revoked_at)
                 .opt_json(key.revoked_by.as_ref())
-                .time(key.updated_at),
+                .time(key.updated_at)
+                .opt_text(maker),
         )
         .await?;
         Ok(())

@@ -18,12 +18,15 @@ mod keys;
 mod keys_list;
 mod platform_keys;
 mod refusals;
+mod requests;
 mod row;
 mod schema;
 mod secret_versions;
+mod sightings;
 mod stmt;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod usage;
 mod versions;
 mod watch;
 
@@ -38,7 +41,10 @@ pub use keys::KeyRow;
 pub use keys_list::{KeyFilter, KeyOrder};
 pub use platform_keys::PlatformKeyRow;
 pub use refusals::RefusalRow;
+pub use requests::{RequestFilter, RequestRow};
 pub use schema::{Engine, StoreOptions};
 pub use secret_versions::{SecretKind, SecretVersionRow};
+pub use sightings::{MOST_NETWORKS, MOST_SIGHTINGS, SightingRow};
+pub use usage::UsageRow;
 pub use versions::{FoundVersion, Sealed, SealedRow, VersionCount, VersionOrigin, VersionRow};
 pub use watch::Watcher;

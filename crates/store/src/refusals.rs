@@ -2,6 +2,7 @@
 
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
+use trousseau_domain::requests::Door;
 use trousseau_domain::time::Timestamp;
 
 use crate::error::StoreError;
@@ -22,6 +23,8 @@ pub struct RefusalRow {
     pub environment: Option<Environment>,
     /// The key, where it is known.
     pub key_id: Option<KeyId>,
+    /// Which of its values was presented.
+    pub key_version: Option<u32>,
     /// The reason's code.
     pub code: String,
     /// The request's method.
@@ -34,6 +37,12 @@ pub struct RefusalRow {
     pub last_three: Option<String>,
     /// The request's origin.
     pub origin: Option<String>,
+    /// The scope that was missing, where that is the reason.
+    pub missing_scope: Option<String>,
+    /// The caller's program.
+    pub client: Option<String>,
+    /// Through which door it came.
+    pub door: Door,
 }
 
 impl RefusalRow {
@@ -45,12 +54,16 @@ impl RefusalRow {
                 business: row.parsed("business_id")?,
                 environment: row.opt_parsed("environment")?,
                 key_id: row.opt_parsed("key_id")?,
+                key_version: row.opt_number("key_version")?,
                 code: row.text("code")?,
                 method: row.text("method")?,
                 path: row.text("path")?,
                 address: row.opt_text("address")?,
                 last_three: row.opt_text("last_three")?,
                 origin: row.opt_text("origin")?,
+                missing_scope: row.opt_text("missing_scope")?,
+                client: row.opt_text("client")?,
+                door: row.parsed("door")?,
             })
         })
     }
@@ -64,7 +77,7 @@ impl Reader<'_> {
         reference: RequestId,
     ) -> Result<Option<RefusalRow>, StoreError> {
         const SQL: &str = "SELECT reference, at, business_id, environment, key_id, code, method, path, address, \
-                           last_three, origin FROM refusals WHERE business_id = $1 AND reference = $2";
+                           last_three, origin, key_version, missing_scope, client, door FROM refusals WHERE business_id = $1 AND reference = $2";
         self.fetch_optional(Stmt::new(SQL).text(business).text(reference))
             .await?
             .as_ref()
@@ -77,8 +90,9 @@ impl Tx {
     /// Keeps refusals. One whose business does not exist is dropped, as is one that is kept already.
     pub async fn insert_refusals(&mut self, refusals: &[RefusalRow]) -> Result<u64, StoreError> {
         const SQL: &str = "INSERT INTO refusals (reference, at, business_id, environment, key_id, code, method, path, \
-                           address, last_three, origin) SELECT $1, CAST($2 AS BIGINT), b.id, $4, $5, $6, $7, $8, $9, \
-                           $10, $11 FROM businesses b WHERE b.id = $3 ON CONFLICT (reference) DO NOTHING";
+                           address, last_three, origin, key_version, missing_scope, client, door) SELECT $1, \
+                           CAST($2 AS BIGINT), b.id, $4, $5, $6, $7, $8, $9, $10, $11, CAST($12 AS BIGINT), $13, $14, \
+                           $15 FROM businesses b WHERE b.id = $3 ON CONFLICT (reference) DO NOTHING";
         let mut kept = 0;
         for refusal in refusals {
             kept += self
@@ -94,7 +108,11 @@ impl Tx {
                         .text(&refusal.path)
                         .opt_text(refusal.address.as_ref())
                         .opt_text(refusal.last_three.as_ref())
-                        .opt_text(refusal.origin.as_ref()),
+                        .opt_text(refusal.origin.as_ref())
+                        .opt_int(refusal.key_version.map(i64::from))
+                        .opt_text(refusal.missing_scope.as_ref())
+                        .opt_text(refusal.client.as_ref())
+                        .text(refusal.door),
                 )
                 .await?;
         }

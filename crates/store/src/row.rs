@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 
 use crate::error::{BadColumn, StoreError};
@@ -75,6 +76,16 @@ impl Row {
 
     pub(crate) fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, BadColumn> {
         T::try_from(self.int(column)?).map_err(|_| BadColumn { column, source: "out of range".into() })
+    }
+
+    pub(crate) fn opt_number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, BadColumn> {
+        self.opt_int(column)?
+            .map(|number| T::try_from(number).map_err(|_| BadColumn { column, source: "out of range".into() }))
+            .transpose()
+    }
+
+    pub(crate) fn day(&self, column: &'static str) -> Result<UtcDay, BadColumn> {
+        UtcDay::from_number(self.int(column)?).map_err(|source| BadColumn { column, source: source.into() })
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, BadColumn> {

@@ -19,12 +19,20 @@ const TABLE: &str = "_sqlx_migrations";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One migration in both dialects: number, name, SQLite, PostgreSQL.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "create foundation",
-    include_str!("../migrations/sqlite/0001_create_foundation.sql"),
-    include_str!("../migrations/postgres/0001_create_foundation.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "create foundation",
+        include_str!("../migrations/sqlite/0001_create_foundation.sql"),
+        include_str!("../migrations/postgres/0001_create_foundation.sql"),
+    ),
+    (
+        3,
+        "create request log",
+        include_str!("../migrations/sqlite/0003_create_request_log.sql"),
+        include_str!("../migrations/postgres/0003_create_request_log.sql"),
+    ),
+];
 
 /// How to open a database.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ mod opening;
 mod parity;
 mod platform_keys;
 mod records;
+mod requests;
 mod samples;
 mod versions;
 mod watching;

@@ -4,6 +4,7 @@ use serde_json::json;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{AuditId, KeyId, RequestId};
+use trousseau_domain::requests::Door;
 use trousseau_store::{
     AuditRow, ChangeKind, Engine, IdempotencyRow, RefusalRow, SecretKind, SecretVersionRow, both_engines,
 };
@@ -31,12 +32,16 @@ fn refusal(bits: u8) -> RefusalRow {
         business: business_id("b1"),
         environment: Some(Environment::Test),
         key_id: Some(KeyId::from_bits(1)),
+        key_version: Some(3),
         code: "key_expired".to_owned(),
         method: "GET".to_owned(),
         path: "/v1/whoami".to_owned(),
         address: Some("203.0.113.7".to_owned()),
         last_three: Some("xyz".to_owned()),
         origin: None,
+        missing_scope: Some("payments:read".to_owned()),
+        client: Some("curl/8.14.1".to_owned()),
+        door: Door::Verify,
     }
 }
 
@@ -86,7 +91,10 @@ both_engines! {
         let store = database.store();
         two_businesses(store).await;
         let stranger = RefusalRow { business: business_id("nobody"), ..refusal(3) };
-        let bare = RefusalRow { environment: None, key_id: None, address: None, last_three: None, ..refusal(2) };
+        let bare = RefusalRow {
+            environment: None, key_id: None, key_version: None, address: None, last_three: None,
+            missing_scope: None, client: None, ..refusal(2)
+        };
         commit!(store, |tx| {
             let rows = [refusal(1), bare.clone(), stranger.clone()];
             assert_eq!(tx.insert_refusals(&rows).await.expect("keeps"), 2);
