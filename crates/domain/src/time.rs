@@ -241,6 +241,38 @@ impl LocalTime {
     }
 }
 
+impl Day {
+    /// The year, 1 to 9998.
+    pub fn year(self) -> i16 {
+        self.0.year()
+    }
+
+    /// The month, 1 to 12.
+    pub fn month(self) -> u8 {
+        self.0.month().unsigned_abs()
+    }
+
+    /// The day of the month, 1 to 31.
+    pub fn day(self) -> u8 {
+        self.0.day().unsigned_abs()
+    }
+}
+
+/// What a clock on the wall shows at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Civil {
+    /// The day.
+    pub day: Day,
+    /// The hour, 0 to 23.
+    pub hour: i8,
+    /// The minute, 0 to 59.
+    pub minute: i8,
+    /// The second, 0 to 59.
+    pub second: i8,
+    /// The abbreviation of the zone at that instant, such as `CET` or `CEST`.
+    pub zone: String,
+}
+
 /// A time zone of the IANA database, by its name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TimeZone(jiff::tz::TimeZone);
@@ -254,6 +286,19 @@ impl TimeZone {
     /// The day that `instant` falls on in this zone.
     pub fn day_of(&self, instant: Timestamp) -> Day {
         Day(instant.jiff().to_zoned_datetime(self.0.clone()).date())
+    }
+
+    /// What a clock on the wall shows in this zone at `instant`.
+    pub fn civil(&self, instant: Timestamp) -> Civil {
+        let zoned = instant.jiff().to_zoned_datetime(self.0.clone());
+        let time = zoned.time();
+        Civil {
+            day: Day(zoned.date()),
+            hour: time.hour(),
+            minute: time.minute(),
+            second: time.second(),
+            zone: zoned.strftime("%Z").to_string(),
+        }
     }
 
     /// The first instant of `day` in this zone. Where a clock change skips midnight, the first one after it.

@@ -17,6 +17,7 @@ use trousseau_store::testing::TestDatabase;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::edge::Edge;
 
+use crate::browser::Browser;
 use crate::client::Client;
 
 /// The application of one test.
@@ -72,6 +73,11 @@ impl TestApp {
     /// A client without a credential.
     pub fn anonymous(&self) -> Client {
         Client::new(self.router.clone())
+    }
+
+    /// A browser that nobody has signed in with.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.anonymous())
     }
 
     /// A client with a platform key.

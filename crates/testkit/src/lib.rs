@@ -1,4 +1,5 @@
 //! Test-only: the application on a fresh database, and clients of it in the same process.
 
 pub mod app;
+pub mod browser;
 pub mod client;

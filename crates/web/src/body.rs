@@ -75,7 +75,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
         let is_json = has_json_type(request.headers());
-        let bytes = read(request).await?;
+        let bytes = read(request, MAX_BODY_BYTES).await?;
         if !is_json && !bytes.is_empty() {
             return Err(Failure::new(Kind::UnsupportedMediaType).into());
         }
@@ -89,7 +89,7 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrEmpty<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
         let is_json = has_json_type(request.headers());
-        let bytes = read(request).await?;
+        let bytes = read(request, MAX_BODY_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Self { value: T::default(), bytes });
         }
@@ -114,9 +114,10 @@ fn has_json_type(headers: &HeaderMap) -> bool {
     essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
 }
 
-async fn read(request: Request) -> Result<Bytes, BodyRejection> {
+/// The whole body, if it is not longer than `most` and comes in time.
+pub(crate) async fn read(request: Request, most: usize) -> Result<Bytes, BodyRejection> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
+    if announced.is_some_and(|length| length > most) {
         return Err(Failure::new(Kind::BodyTooLarge).into());
     }
     let mut body = request.into_body();
@@ -134,7 +135,7 @@ async fn read(request: Request) -> Result<Bytes, BodyRejection> {
         if bytes.is_empty() && !data.is_empty() {
             deadline = Instant::now() + BODY_TIMEOUT;
         }
-        if bytes.len() + data.len() > MAX_BODY_BYTES {
+        if bytes.len() + data.len() > most {
             return Err(Failure::new(Kind::BodyTooLarge).into());
         }
         bytes.extend_from_slice(&data);

@@ -20,6 +20,7 @@ use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
+use crate::dashboard;
 use crate::dialect::Dialect;
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
@@ -63,6 +64,11 @@ impl Edge {
     ) -> Self {
         Self { proxies: Arc::new(proxies), brand, https, request_ids: Arc::new(request_ids) }
     }
+
+    /// Whether the public URL is HTTPS.
+    pub(crate) const fn https(&self) -> bool {
+        self.https
+    }
 }
 
 /// The outermost layer.
@@ -75,8 +81,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
         .map_or(CallerAddress::UNKNOWN, |peer| edge.proxies.caller(*peer, request.headers()));
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(caller);
-    let language = Language::of(request.headers());
-    let path = request.uri().path().to_owned();
+    let reader = Reader::of(&request, edge.https);
     let method = method_label(request.method());
     let route = request
         .extensions()
@@ -102,7 +107,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
                 let cause = failure.cause_chain().unwrap_or_default();
                 tracing::error!(code = failure.kind().code(), cause, "request failed");
             }
-            response = rendered(&failure, &response, &path, language, id);
+            response = rendered(&failure, &response, &reader, id);
         }
         adorn(response.headers_mut(), id, edge.https);
         response
@@ -120,9 +125,34 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     response
 }
 
-/// The failure in the dialect of the path, with what the router knew of the answer.
-fn rendered(failure: &Failure, bare: &Response, path: &str, language: Language, id: RequestId) -> Response {
-    let mut response = Dialect::of_path(path).render(failure, path, language, id);
+/// Whom a failure is told, should there be one.
+enum Reader {
+    /// A program, in the dialect of the path.
+    Program { path: String, language: Language },
+    /// A person, by a page.
+    Person { headers: Box<HeaderMap>, here: String, secure: bool },
+}
+
+impl Reader {
+    fn of(request: &Request, secure: bool) -> Self {
+        let (headers, path) = (request.headers(), request.uri().path());
+        if dashboard::is_page(path, headers) {
+            let here = request.uri().path_and_query().map_or(path, http::uri::PathAndQuery::as_str).to_owned();
+            Self::Person { headers: Box::new(dashboard::what_pages_need(headers)), here, secure }
+        } else {
+            Self::Program { path: path.to_owned(), language: Language::of(headers) }
+        }
+    }
+}
+
+/// The failure in the dialect of its reader, with what the router knew of the answer.
+fn rendered(failure: &Failure, bare: &Response, reader: &Reader, id: RequestId) -> Response {
+    let mut response = match reader {
+        Reader::Program { path, language } => Dialect::of_path(path).render(failure, path, *language, id),
+        Reader::Person { headers, here, secure } => {
+            dashboard::errors::bare(failure, headers, here.clone(), id, *secure)
+        }
+    };
     if let Some(allow) = bare.headers().get(ALLOW) {
         response.headers_mut().insert(ALLOW, allow.clone());
     }

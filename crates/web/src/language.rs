@@ -22,6 +22,14 @@ impl Language {
         }
     }
 
+    /// What it calls itself.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::French => "Français",
+        }
+    }
+
     /// The better of the two by `Accept-Language` (RFC 9110 section 12.5.4); English where both are equal.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut english = Wish::default();

@@ -1,10 +1,11 @@
-//! What is said: the HTTP API in its dialects. The only crate that names axum.
+//! What is said: the HTTP API in its dialects, and the pages. The only crate that names axum.
 
 mod answer;
 mod api;
 pub mod authority;
 pub mod body;
 pub mod connection;
+pub mod dashboard;
 pub mod dialect;
 pub mod edge;
 pub mod idempotency;

@@ -169,7 +169,13 @@ kinds! {
         fr: "La valeur de cette clé ne peut plus être lue", "Elle a été montrée une fois, à sa création. Renouvelez la clé pour obtenir une nouvelle valeur.";
     }
 
-    // 404, 405
+    /// A form that no page of ours sent in this session.
+    CrossSite = FORBIDDEN "cross_site" {
+        en: "The form does not come from a page of this site", "Open the page again and send the form from there.";
+        fr: "Le formulaire ne vient pas d'une page de ce site", "Rouvrez la page et envoyez le formulaire à partir d'elle.";
+    }
+
+    // 404, 405, 410
     /// Not there, or not for this caller to see.
     NotFound = NOT_FOUND "not_found" {
         en: "There is nothing here", "Nothing with this address is visible to the caller.";
@@ -179,6 +185,12 @@ kinds! {
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed" {
         en: "This method is not offered here", "The `Allow` header lists the methods that are.";
         fr: "Cette méthode n'est pas proposée ici", "L'en-tête `Allow` indique celles qui le sont.";
+    }
+
+    /// A one-time link that was used, or whose time is over.
+    Gone = GONE "gone" {
+        en: "This link cannot be used any more", "Ask for a new one.";
+        fr: "Ce lien n'est plus utilisable", "Demandez-en un nouveau.";
     }
 
     // 409: a rule that the current state breaks

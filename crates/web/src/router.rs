@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked};
-use crate::{api, openapi, pages, system};
+use crate::{api, dashboard, openapi, pages, system};
 
 /// What every handler works with.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Web {
     pub(crate) app: App,
     /// The description of the routes, as it is served.
     pub(crate) document: Arc<str>,
+    /// Whether people come by HTTPS, so that their cookies are for nothing else.
+    pub(crate) secure_cookies: bool,
 }
 
 /// Every route.
@@ -56,7 +58,8 @@ pub fn openapi() -> OpenApi {
 pub fn router(edge: Edge, app: App) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    enclose(router.with_state(Web { app, document }), edge)
+    let web = Web { app, document, secure_cookies: edge.https() };
+    enclose(router.merge(dashboard::routes()).with_state(web), edge)
 }
 
 /// Puts what stands around all routes around these.

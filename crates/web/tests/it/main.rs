@@ -3,6 +3,7 @@
 mod authority;
 mod edge;
 mod keys;
+mod pages;
 mod rights;
 mod system;
 mod whoami;

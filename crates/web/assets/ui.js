@@ -1,0 +1,117 @@
+// The one script of the pages. Every page works without it.
+const live = document.getElementById("live");
+const say = (text) => { live.textContent = ""; requestAnimationFrame(() => { live.textContent = text; }); };
+
+async function put(text) {
+  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  // Plain HTTP: no clipboard, so a selection is copied.
+  const area = document.createElement("textarea");
+  area.value = text; area.className = "vh"; document.body.append(area); area.select();
+  const done = document.execCommand("copy"); area.remove();
+  if (!done) throw new Error("copy refused");
+}
+function copied(button) {
+  button.classList.add("copied");
+  say(button.dataset.done);
+  setTimeout(() => button.classList.remove("copied"), 2000);
+}
+
+// Copy buttons: <button data-copy="#id" data-done="…" data-failed="…">. A <data value> copies its value.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  try {
+    await put(source.getAttribute("value") ?? source.textContent.trim());
+    copied(button);
+  } catch {
+    getSelection().selectAllChildren(source);       // left selected: Ctrl or Cmd and C still works
+    say(button.dataset.failed);
+  }
+});
+
+// Forms that fetch a value to copy it: <form data-fetch-copy="value">. Without script they show it on a page.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-fetch-copy]");
+  if (!form) return;
+  event.preventDefault();
+  const button = event.submitter ?? form.querySelector("button");
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST", headers: { accept: "application/json" }, body: new URLSearchParams(new FormData(form)),
+    });
+    const told = await answer.json();
+    if (told.step_up) { location.assign(told.step_up); return; }
+    if (!answer.ok) throw new Error("refused");
+    await put(told[form.dataset.fetchCopy]);
+    copied(button);
+  } catch {
+    say(button.dataset.failed);
+    HTMLFormElement.prototype.submit.call(form);    // the page with the value, to copy by hand
+  }
+});
+
+// Menus are <details>: Escape and a click elsewhere close them.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]");
+  if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+
+// Dialogs that a button opens; without script the button is a link to the same as a page.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  const dialog = opener && document.querySelector(opener.dataset.dialog);
+  if (dialog) { event.preventDefault(); dialog.showModal(); }
+  const closer = event.target.closest("[data-dismiss]");
+  if (closer) { event.preventDefault(); closer.closest("dialog").close(); }
+});
+
+// The dialog that is shown once: closing it needs the confirmation.
+const once = document.querySelector("dialog[data-once]");
+if (once) {
+  // Without script it stands open in the page; modal it can only become from closed.
+  once.close(); once.showModal();
+  const box = once.querySelector("[data-ack]"), close = once.querySelector("[data-close]");
+  const sync = () => close.setAttribute("aria-disabled", String(!box.checked));
+  box.addEventListener("change", sync); sync();
+  // closedby="none" stands in the markup: a second Escape closes a dialog whatever its "cancel" handler does.
+  once.addEventListener("cancel", (event) => event.preventDefault());
+  once.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.preventDefault(); (box.checked ? close : box).focus(); }
+  });
+  addEventListener("beforeunload", (event) => { if (!box.checked) event.preventDefault(); });
+  close.addEventListener("click", (event) => { if (!box.checked) { event.preventDefault(); box.focus(); } });
+  // The file is made here, of what the page shows: nothing is asked for again.
+  once.querySelector("[data-env-file]")?.addEventListener("click", (event) => {
+    const lines = [...once.querySelectorAll("[data-env]")].map((el) => `${el.dataset.env}=${el.textContent.trim()}\n`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines, { type: "text/plain" }));
+    link.download = event.currentTarget.dataset.envFile; link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+// A form with mistakes takes the reader to their summary.
+document.querySelector("[data-focus]")?.focus();
+
+// Parts of a form that only some choice needs: data-when="name=value value".
+const choose = (form) => {
+  for (const part of form.querySelectorAll("[data-when]")) {
+    const [name, values] = part.dataset.when.split("=");
+    const chosen = form.elements[name]?.value ?? "";
+    part.hidden = !values.split(" ").includes(chosen);
+  }
+};
+for (const form of document.querySelectorAll("form:has([data-when])")) {
+  choose(form);
+  form.addEventListener("change", () => choose(form));
+}
+
+// A choice that takes effect at once, such as the number of rows.
+document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form.requestSubmit(); });
+
+document.querySelector("[data-print]")?.addEventListener("click", () => print());
+document.addEventListener("htmx:after:swap", () => { const told = document.querySelector("[data-count]"); if (told) say(told.textContent.trim()); });

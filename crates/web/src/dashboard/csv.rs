@@ -1,0 +1,77 @@
+//! Lists to take along.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+
+/// A list as comma-separated values (RFC 4180) in UTF-8.
+#[derive(Debug)]
+pub struct Csv {
+    writer: csv::Writer<Vec<u8>>,
+}
+
+impl Csv {
+    /// A list with these columns.
+    pub fn new(columns: &[&str]) -> Self {
+        let mut csv =
+            Self { writer: csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()) };
+        csv.row(columns);
+        csv
+    }
+
+    /// One more row.
+    pub fn row(&mut self, cells: &[impl AsRef<str>]) {
+        let cells = cells.iter().map(|cell| guarded(cell.as_ref()));
+        self.writer.write_record(cells).expect("rows of one list have equally many cells, and memory takes them");
+    }
+
+    /// The list as a file of this name.
+    pub fn finish(self, file: &str) -> Response {
+        let bytes = self.writer.into_inner().expect("memory takes what is left");
+        let mut response = Response::new(Body::from(bytes));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+        let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
+        headers.insert(CONTENT_DISPOSITION, disposition.expect("names of files are ours: ids and words"));
+        response
+    }
+}
+
+/// What a spreadsheet would take for a formula becomes a text: an apostrophe goes before it.
+fn guarded(cell: &str) -> String {
+    let plain = cell.trim_start_matches(|first: char| first.is_whitespace());
+    let tempting = plain.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%']);
+    // A tab or a line break in front does not make it harmless.
+    if tempting || cell.starts_with(['\t', '\r', '\n']) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_are_no_formulas() {
+        for (cell, written) in [
+            ("Orders", "Orders"),
+            ("=HYPERLINK(\"https://evil.example\")", "'=HYPERLINK(\"https://evil.example\")"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("  =1", "'  =1"),
+            ("\t=1", "'\t=1"),
+            ("\r1", "'\r1"),
+            ("＝1", "'＝1"),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(guarded(cell), written);
+        }
+        let mut csv = Csv::new(&["name", "note"]);
+        csv.row(&["a,b", "say \"x\""]);
+        csv.row(&["=1", "line\nbreak"]);
+        let response = csv.finish("keys.csv");
+        assert_eq!(response.headers()[CONTENT_DISPOSITION], "attachment; filename=\"keys.csv\"");
+        let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a body").to_bytes();
+        assert_eq!(&body[..], b"name,note\r\n\"a,b\",\"say \"\"x\"\"\"\r\n'=1,\"line\nbreak\"\r\n");
+    }
+}

@@ -1,0 +1,200 @@
+//! Dates, times and numbers as people read them, by language and by the time zone of the business.
+
+use std::time::Duration;
+
+use trousseau_domain::time::{Civil, Day, TimeZone, Timestamp};
+
+use super::text::Texts;
+use crate::language::Language;
+
+/// How dates, times and numbers are written on one page.
+#[derive(Debug, Clone)]
+pub struct Formats {
+    language: Language,
+    zone: TimeZone,
+    now: Timestamp,
+}
+
+/// An instant as a page shows it: `<time datetime="…" title="…">…</time>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// For machines, in UTC.
+    pub datetime: String,
+    /// The exact time with its zone, on hover.
+    pub title: String,
+    /// What is read.
+    pub text: String,
+}
+
+const MONTHS_EN: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS_FR: [&str; 12] =
+    ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."];
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// The digits in groups of three: commas in English, narrow no-break spaces in French.
+pub(crate) fn grouped(digits: &str, language: Language) -> String {
+    let separator = match language {
+        Language::English => ',',
+        Language::French => '\u{202f}',
+    };
+    let (sign, rest) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let mut text = sign.to_owned();
+    for (index, digit) in rest.chars().enumerate() {
+        if index > 0 && (rest.len() - index).is_multiple_of(3) {
+            text.push(separator);
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl Formats {
+    /// The ways of this language, in this zone, seen from this instant.
+    pub const fn new(language: Language, zone: TimeZone, now: Timestamp) -> Self {
+        Self { language, zone, now }
+    }
+
+    /// The time zone that days and times are shown in.
+    pub const fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The instant of the page.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A whole number.
+    pub fn number(&self, number: u64) -> String {
+        grouped(&number.to_string(), self.language)
+    }
+
+    /// A calendar day: `12 Mar 2026`, `12 mars 2026`.
+    pub fn day(&self, day: Day) -> String {
+        let months = match self.language {
+            Language::English => MONTHS_EN,
+            Language::French => MONTHS_FR,
+        };
+        let month = months.get(usize::from(day.month()).saturating_sub(1)).copied().unwrap_or_default();
+        format!("{} {month} {}", day.day(), day.year())
+    }
+
+    /// The exact time with its zone: `12 Mar 2026, 14:03:22 CET`.
+    pub fn exact(&self, instant: Timestamp) -> String {
+        let Civil { day, hour, minute, second, zone } = self.zone.civil(instant);
+        let separator = match self.language {
+            Language::English => ", ",
+            Language::French => " à ",
+        };
+        format!("{}{separator}{hour:02}:{minute:02}:{second:02} {zone}", self.day(day))
+    }
+
+    /// The day of an instant, exact on hover.
+    pub fn date(&self, instant: Timestamp) -> Shown {
+        self.shown(instant, self.day(self.zone.day_of(instant)))
+    }
+
+    /// The last whole day before an exclusive end.
+    pub fn last_date(&self, end: Timestamp) -> Shown {
+        let day = self.zone.last_day_before(end);
+        self.shown(end, self.day(day))
+    }
+
+    /// The exact time.
+    pub fn moment(&self, instant: Timestamp) -> Shown {
+        self.shown(instant, self.exact(instant))
+    }
+
+    /// Time since (or until) an instant where it is less than seven days, the day otherwise.
+    pub fn relative(&self, instant: Timestamp) -> Shown {
+        let t = Texts::new(self.language);
+        let past = instant <= self.now;
+        let distance = if past { self.now.since(instant) } else { instant.since(self.now) };
+        let seconds = distance.as_secs();
+        let text = match (seconds, past) {
+            (0..MINUTE, true) => t.with("time-seconds-ago", [("count", seconds)]),
+            (MINUTE..HOUR, true) => t.with("time-minutes-ago", [("count", seconds / MINUTE)]),
+            (HOUR..DAY, true) => t.with("time-hours-ago", [("count", seconds / HOUR)]),
+            (0..HOUR, false) => t.with("time-in-minutes", [("count", seconds.div_ceil(MINUTE))]),
+            (HOUR..DAY, false) => t.with("time-in-hours", [("count", seconds / HOUR)]),
+            (DAY.., _) if distance < Duration::from_secs(7 * DAY) => {
+                let days = seconds / DAY;
+                if past {
+                    t.with("time-days-ago", [("count", days)])
+                } else {
+                    t.with("time-in-days", [("count", days)])
+                }
+            }
+            _ => self.day(self.zone.day_of(instant)),
+        };
+        self.shown(instant, text)
+    }
+
+    fn shown(&self, instant: Timestamp, text: String) -> Shown {
+        Shown { datetime: instant.truncated_to_second().to_string(), title: self.exact(instant), text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formats(language: Language) -> Formats {
+        let now = "2026-03-28T12:00:00Z".parse().expect("an instant");
+        Formats::new(language, "Europe/Paris".parse().expect("a zone"), now)
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    #[test]
+    fn numbers_are_grouped_as_the_language_does() {
+        for (number, english, french) in [
+            (0, "0", "0"),
+            (999, "999", "999"),
+            (48_210, "48,210", "48\u{202f}210"),
+            (1_234_567, "1,234,567", "1\u{202f}234\u{202f}567"),
+        ] {
+            assert_eq!(formats(Language::English).number(number), english);
+            assert_eq!(formats(Language::French).number(number), french);
+        }
+        assert_eq!(grouped("-12345", Language::English), "-12,345");
+    }
+
+    #[test]
+    fn days_and_times_are_those_of_the_zone() {
+        let late = at("2026-03-28T23:30:00Z");
+        assert_eq!(formats(Language::English).date(late).text, "29 Mar 2026");
+        assert_eq!(formats(Language::French).exact(late), "29 mars 2026 à 00:30:00 CET");
+        // Summer time begins at two o'clock that night.
+        assert_eq!(formats(Language::English).exact(at("2026-03-29T01:00:00Z")), "29 Mar 2026, 03:00:00 CEST");
+        // An exclusive end at midnight is the end of the day before.
+        assert_eq!(formats(Language::French).last_date(at("2026-11-28T23:00:00Z")).text, "28 nov. 2026");
+    }
+
+    #[test]
+    fn near_instants_are_told_by_their_distance() {
+        for (instant, english, french) in [
+            ("2026-03-28T11:59:48Z", "12 seconds ago", "il y a 12 secondes"),
+            ("2026-03-28T11:57:00Z", "3 minutes ago", "il y a 3 minutes"),
+            ("2026-03-28T10:59:00Z", "1 hour ago", "il y a 1 heure"),
+            ("2026-03-27T11:00:00Z", "yesterday", "hier"),
+            ("2026-03-22T11:00:00Z", "6 days ago", "il y a 6 jours"),
+            ("2026-03-21T11:00:00Z", "21 Mar 2026", "21 mars 2026"),
+            ("2026-03-28T12:00:30Z", "in 1 minute", "dans 1 minute"),
+            ("2026-03-28T18:00:00Z", "in 6 hours", "dans 6 heures"),
+            ("2026-04-03T12:00:00Z", "in 6 days", "dans 6 jours"),
+            ("2026-05-03T12:00:00Z", "3 May 2026", "3 mai 2026"),
+        ] {
+            assert_eq!(formats(Language::English).relative(at(instant)).text, english);
+            assert_eq!(formats(Language::French).relative(at(instant)).text, french);
+        }
+        let shown = formats(Language::English).relative(at("2026-03-28T11:59:48.5Z"));
+        assert_eq!(shown.datetime, "2026-03-28T11:59:48Z");
+        assert_eq!(shown.title, "28 Mar 2026, 12:59:48 CET");
+    }
+}

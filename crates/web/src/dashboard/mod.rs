@@ -1,0 +1,92 @@
+//! The pages: what people see of their keys. How one is made stands in `docs/dashboard.md`.
+
+mod assets;
+pub mod csv;
+pub mod errors;
+pub mod form;
+pub mod format;
+pub mod frame;
+pub mod look;
+mod preferences;
+pub mod session;
+pub mod text;
+
+use axum::Router;
+use axum::routing::{get, post};
+use http::HeaderMap;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
+
+use crate::router::Web;
+
+/// The routes of the pages.
+pub(crate) fn routes() -> Router<Web> {
+    Router::new().route("/assets/{digest}/{name}", get(assets::serve)).route("/preferences", post(preferences::keep))
+}
+
+/// The first segments of the paths that are pages.
+const PAGES: [&str; 14] = [
+    "",
+    "sign-in",
+    "sign-out",
+    "welcome",
+    "invitations",
+    "reset",
+    "step-up",
+    "account",
+    "businesses",
+    "b",
+    "platform",
+    "docs",
+    "preferences",
+    "assets",
+];
+
+/// Whether a failure on this path is told to a person rather than to a program.
+pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
+    let asks_for = |wanted: &str| {
+        headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains(wanted))
+    };
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    match first {
+        "v1" | "apiKeys" | "openapi.json" | "metrics" | "livez" | "readyz" => false,
+        // A script of ours asks for JSON.
+        page if PAGES.contains(&page) => !asks_for("application/json"),
+        // Nothing that we know: a browser says what it wants.
+        _ => asks_for("text/html"),
+    }
+}
+
+/// The headers that decide how a page about a failure looks.
+pub(crate) fn what_pages_need(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in [ACCEPT_LANGUAGE, COOKIE] {
+        for value in headers.get_all(&name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_pages_and_programs_do_not() {
+        let html = HeaderMap::from_iter([(ACCEPT, "text/html,*/*;q=0.8".parse().expect("a header"))]);
+        let json = HeaderMap::from_iter([(ACCEPT, "application/json".parse().expect("a header"))]);
+        let none = HeaderMap::new();
+        for (path, headers, page) in [
+            ("/", &none, true),
+            ("/b/x/test/developers/api-keys", &none, true),
+            ("/b/x/test/developers/api-keys", &json, false),
+            ("/v1/keys", &html, false),
+            ("/apiKeys", &html, false),
+            ("/nothing", &html, true),
+            ("/nothing", &none, false),
+            ("/payment-link", &json, false),
+        ] {
+            assert_eq!(is_page(path, headers), page, "{path}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The pages through their public HTTP interface, read as a browser without script reads them.
+
+mod frame;
