@@ -137,6 +137,14 @@ impl Overlap {
     /// The longest overlap.
     pub const MOST: Duration = Duration::from_hours(30 * 24);
 
+    /// The member of a request that said so.
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::None | Self::For(_) => "overlap_seconds",
+            Self::Until(_) => "overlap_until",
+        }
+    }
+
     /// When the old value ends, if it lives on at all; never past the key's own end.
     pub fn ends_at(self, now: Timestamp, validity: &Validity) -> Result<Option<Timestamp>, InvalidOverlap> {
         let wanted = match self {

@@ -417,7 +417,7 @@ impl<'a> Keys<'a> {
         check_not_beyond(context, &key.scopes, key.valid_until)?;
         let ends_at = overlap
             .ends_at(unit.now, &life_of(&key).validity)
-            .map_err(|error| ServiceError::invalid("overlap", error.to_string()))?
+            .map_err(|error| ServiceError::invalid(overlap.member(), error.to_string()))?
             // An overlap that a key's own end cuts to nothing is none.
             .filter(|end| *end > unit.now);
         if ends_at.is_some() && key.previous_ends_at.is_some_and(|end| end > unit.now) {

@@ -380,6 +380,17 @@ impl Failure {
         self
     }
 
+    /// The same about parameters of the query: what a use case refused by name stood there, not in a body.
+    #[must_use]
+    pub fn about_query(mut self) -> Self {
+        for error in &mut self.0.errors {
+            if let Place::Body(pointer) = &error.place {
+                error.place = Place::Parameter(pointer.trim_start_matches('/').to_owned());
+            }
+        }
+        self
+    }
+
     /// Names the scope that is missing.
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {

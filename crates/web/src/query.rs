@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Query as Pairs};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use trousseau_service::ServiceError;
 
 use crate::problem::{Failure, FieldError, Kind};
 
@@ -40,6 +41,11 @@ pub fn parameter<T: FromStr<Err: ToString>>(name: &str, text: Option<&str>) -> R
 /// A parameter that cannot be used.
 pub fn refused(name: &str, detail: impl Into<String>) -> Failure {
     Failure::new(Kind::InvalidQuery).with_errors(vec![FieldError::parameter(name, detail)])
+}
+
+/// What a use case refused of the query.
+pub fn about_query(error: ServiceError) -> Failure {
+    Failure::from(error).about_query()
 }
 
 #[cfg(test)]

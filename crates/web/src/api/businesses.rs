@@ -21,7 +21,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, parameter};
+use crate::query::{Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::businesses::{
     BusinessBody, BusinessChangeBody, BusinessChangeParts, BusinessWithKeysBody, NewBusinessBody, NewBusinessParts,
@@ -88,7 +88,8 @@ pub(crate) async fn list(
     Query(given): Query<ListParameters>,
 ) -> Result<Answer<List<BusinessBody>>, Failure> {
     let after: Option<BusinessId> = parameter("starting_after", given.starting_after.as_deref())?;
-    let page = web.app.businesses().list(after.as_ref(), limit(given.limit.as_deref())?).await?;
+    let limit = limit(given.limit.as_deref())?;
+    let page = web.app.businesses().list(after.as_ref(), limit).await.map_err(about_query)?;
     Ok(Answer(List { data: page.data.iter().map(body_of).collect(), has_more: page.has_more }))
 }
 

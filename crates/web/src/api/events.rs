@@ -15,7 +15,7 @@ use super::keys::limit;
 use crate::authority::{EventsRead, Granted};
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, parameter};
+use crate::query::{Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::List;
 
@@ -138,7 +138,8 @@ pub(crate) async fn list(
         key_id: parameter("key_id", given.key_id.as_deref())?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
-    let page = web.app.events().list(may.tenant(), &filter, after, limit(given.limit.as_deref())?).await?;
+    let limit = limit(given.limit.as_deref())?;
+    let page = web.app.events().list(may.tenant(), &filter, after, limit).await.map_err(about_query)?;
     Ok(Answer(List { data: page.data.iter().map(EventBody::from).collect(), has_more: page.has_more }))
 }
 

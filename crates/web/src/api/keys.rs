@@ -20,7 +20,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, parameter, refused};
+use crate::query::{Query, about_query, parameter, refused};
 use crate::router::Web;
 use crate::wire::keys::{
     KeyBody, KeyChangeBody, KeyChangeParts, KeyWithValueBody, NewKeyBody, NewKeyParts, RotationBody,
@@ -491,7 +491,7 @@ async fn list_in(web: &Web, tenant: &Tenant, given: &ListParameters) -> Result<A
         after: parameter("starting_after", given.starting_after.as_deref())?,
         limit: limit(given.limit.as_deref())?,
     };
-    let page = web.app.keys().list(tenant, &query).await?;
+    let page = web.app.keys().list(tenant, &query).await.map_err(about_query)?;
     Ok(Answer(List { data: page.data.iter().map(KeyBody::from).collect(), has_more: page.has_more }))
 }
 

@@ -1,9 +1,16 @@
 //! The API through its public HTTP interface; the modules mirror the URLs.
 
 mod authority;
+mod businesses;
 mod edge;
+mod events;
+mod idempotency;
 mod keys;
+mod keys_limits;
+mod keys_list;
+mod keys_rotate;
 mod pages;
 mod rights;
 mod system;
+mod verify;
 mod whoami;
