@@ -80,7 +80,7 @@ fn created_body(created: &CreatedBusiness) -> Value {
     tag = "Businesses",
     params(ListParameters),
     responses((status = 200, description = "One page of the businesses", body = List<BusinessBody>)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn list(
     _may: PlatformGranted<Manage>,
@@ -104,7 +104,7 @@ pub(crate) async fn list(
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
     request_body = NewBusinessBody,
     responses((status = 201, description = "The business and its first keys", body = BusinessWithKeysBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn create(
     may: PlatformGranted<Manage>,
@@ -143,7 +143,7 @@ pub(crate) async fn create(
     tag = "Businesses",
     params(("business_id" = String, Path, description = "The id of the business", example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77")),
     responses((status = 200, description = "The business", body = BusinessBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn get(
     _may: PlatformGranted<Manage>,
@@ -164,7 +164,7 @@ pub(crate) async fn get(
     params(("business_id" = String, Path, description = "The id of the business", example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77")),
     request_body = BusinessChangeBody,
     responses((status = 200, description = "The business as it is now", body = BusinessBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn update(
     may: PlatformGranted<Manage>,
@@ -193,7 +193,7 @@ pub(crate) async fn update(
     tag = "Businesses",
     params(("business_id" = String, Path, description = "The id of the business", example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
     responses((status = 200, description = "The business as it is now", body = BusinessBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn suspend(
     may: PlatformGranted<Manage>,
@@ -220,7 +220,7 @@ pub(crate) async fn suspend(
     tag = "Businesses",
     params(("business_id" = String, Path, description = "The id of the business", example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
     responses((status = 200, description = "The business as it is now", body = BusinessBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn resume(
     may: PlatformGranted<Manage>,

@@ -126,7 +126,12 @@ pub(crate) struct ListParameters {
     tag = "Events",
     params(ListParameters),
     responses((status = 200, description = "One page of the events", body = List<EventBody>)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["events:read"], "businessid" = []),
+        ("basic" = ["events:read"]),
+        ("bearer" = ["events:read"]),
+        ("x-api-key" = ["events:read"]),
+    )
 )]
 pub(crate) async fn list(
     may: Granted<EventsRead>,
@@ -151,7 +156,12 @@ pub(crate) async fn list(
     tag = "Events",
     params(("id" = String, Path, description = "The id of the event", example = "evt_01k3v5m8c2q7x9r4t6w8y0a1b3")),
     responses((status = 200, description = "The event", body = EventBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["events:read"], "businessid" = []),
+        ("basic" = ["events:read"]),
+        ("bearer" = ["events:read"]),
+        ("x-api-key" = ["events:read"]),
+    )
 )]
 pub(crate) async fn get(
     may: Granted<EventsRead>,

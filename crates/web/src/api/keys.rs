@@ -103,7 +103,12 @@ fn environment(text: Option<&str>) -> Result<Environment, Failure> {
         ListParameters,
     ),
     responses((status = 200, description = "One page of the keys", body = List<KeyBody>)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:read"], "businessid" = []),
+        ("basic" = ["keys:read"]),
+        ("bearer" = ["keys:read"]),
+        ("x-api-key" = ["keys:read"]),
+    )
 )]
 pub(crate) async fn list(
     may: Granted<KeysRead>,
@@ -129,7 +134,12 @@ pub(crate) async fn list(
     ),
     request_body = NewKeyBody,
     responses((status = 201, description = "The key, with its value", body = KeyWithValueBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:write"], "businessid" = []),
+        ("basic" = ["keys:write"]),
+        ("bearer" = ["keys:write"]),
+        ("x-api-key" = ["keys:write"]),
+    )
 )]
 pub(crate) async fn create(
     may: Granted<KeysWrite>,
@@ -152,7 +162,12 @@ pub(crate) async fn create(
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
     ),
     responses((status = 200, description = "The key", body = KeyBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:read"], "businessid" = []),
+        ("basic" = ["keys:read"]),
+        ("bearer" = ["keys:read"]),
+        ("x-api-key" = ["keys:read"]),
+    )
 )]
 pub(crate) async fn get(
     may: Granted<KeysRead>,
@@ -175,7 +190,12 @@ pub(crate) async fn get(
     ),
     request_body = KeyChangeBody,
     responses((status = 200, description = "The key as it is now", body = KeyBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:write"], "businessid" = []),
+        ("basic" = ["keys:write"]),
+        ("bearer" = ["keys:write"]),
+        ("x-api-key" = ["keys:write"]),
+    )
 )]
 pub(crate) async fn update(
     may: Granted<KeysWrite>,
@@ -200,7 +220,12 @@ pub(crate) async fn update(
     ),
     request_body = RotationBody,
     responses((status = 200, description = "The key, with its new value", body = KeyWithValueBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:write"], "businessid" = []),
+        ("basic" = ["keys:write"]),
+        ("bearer" = ["keys:write"]),
+        ("x-api-key" = ["keys:write"]),
+    )
 )]
 pub(crate) async fn rotate(
     may: Granted<KeysWrite>,
@@ -225,7 +250,12 @@ pub(crate) async fn rotate(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The key, with its value", body = KeyWithValueBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:write"], "businessid" = []),
+        ("basic" = ["keys:write"]),
+        ("bearer" = ["keys:write"]),
+        ("x-api-key" = ["keys:write"]),
+    )
 )]
 pub(crate) async fn reveal(
     may: Granted<KeysWrite>,
@@ -250,7 +280,12 @@ pub(crate) async fn reveal(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The key, revoked", body = KeyBody)),
-    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+    security(
+        ("apikey" = ["keys:write"], "businessid" = []),
+        ("basic" = ["keys:write"]),
+        ("bearer" = ["keys:write"]),
+        ("x-api-key" = ["keys:write"]),
+    )
 )]
 pub(crate) async fn revoke(
     may: Granted<KeysWrite>,
@@ -276,7 +311,7 @@ pub(crate) async fn revoke(
         ListParameters,
     ),
     responses((status = 200, description = "One page of the keys", body = List<KeyBody>)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_list(
     _may: PlatformGranted<Manage>,
@@ -304,7 +339,7 @@ pub(crate) async fn platform_list(
     ),
     request_body = NewKeyBody,
     responses((status = 201, description = "The key, with its value", body = KeyWithValueBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_create(
     may: PlatformGranted<Manage>,
@@ -332,7 +367,7 @@ pub(crate) async fn platform_create(
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
     ),
     responses((status = 200, description = "The key", body = KeyBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_get(
     _may: PlatformGranted<Manage>,
@@ -360,7 +395,7 @@ pub(crate) async fn platform_get(
     ),
     request_body = KeyChangeBody,
     responses((status = 200, description = "The key as it is now", body = KeyBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_update(
     may: PlatformGranted<Manage>,
@@ -389,7 +424,7 @@ pub(crate) async fn platform_update(
     ),
     request_body = RotationBody,
     responses((status = 200, description = "The key, with its new value", body = KeyWithValueBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_rotate(
     may: PlatformGranted<Manage>,
@@ -418,7 +453,7 @@ pub(crate) async fn platform_rotate(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The key, with its value", body = KeyWithValueBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_reveal(
     may: PlatformGranted<Manage>,
@@ -447,7 +482,7 @@ pub(crate) async fn platform_reveal(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The key, revoked", body = KeyBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_revoke(
     may: PlatformGranted<Manage>,

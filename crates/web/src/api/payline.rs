@@ -96,7 +96,7 @@ fn instant(
     tag = "Payline",
     params(("merchantId" = String, Path, description = "The id of the merchant", example = "17616983000123"), ListParameters),
     responses((status = 200, description = "One page of the keys", body = PageBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn list(
     _may: PlatformGranted<Manage>,
@@ -135,7 +135,7 @@ pub(crate) async fn list(
     params(("merchantId" = String, Path, description = "The id of the merchant", example = "17616983000123"), ("environment" = Option<String>, Query, description = "`test` (unless given) or `live`", example = "test"), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
     request_body(content = Option<NewBody>),
     responses((status = 201, description = "The key, with its value", body = ItemWithValueBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn create(
     may: PlatformGranted<Manage>,
@@ -175,7 +175,7 @@ pub(crate) async fn create(
     tag = "Payline",
     params(("merchantId" = String, Path, description = "The id of the merchant", example = "17616983000123"), ("key" = u32, Path, description = "The number of the key", example = 1, minimum = 1), ("environment" = Option<String>, Query, description = "`test` (unless given) or `live`", example = "test")),
     responses((status = 200, description = "The key", body = ItemWithValueBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn get(
     may: PlatformGranted<Manage>,
@@ -205,7 +205,7 @@ pub(crate) async fn get(
     params(("merchantId" = String, Path, description = "The id of the merchant", example = "17616983000123"), ("key" = u32, Path, description = "The number of the key", example = 1, minimum = 1), ("environment" = Option<String>, Query, description = "`test` (unless given) or `live`", example = "test")),
     request_body = ChangeBody,
     responses((status = 200, description = "The key as it is now", body = ItemBody)),
-    security(("platform" = []))
+    security(("platform" = ["manage"]))
 )]
 pub(crate) async fn update(
     may: PlatformGranted<Manage>,

@@ -36,11 +36,13 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
 #[schema(as = VerifyQuestion)]
 pub(crate) struct QuestionBody {
     /// The key's text.
+    #[schema(example = "Mileston_TEST_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0u1Ab2Cd")]
     key: Option<String>,
     /// The business id that stood beside it.
+    #[schema(example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77")]
     business_id: Option<String>,
     /// The environment that is needed.
-    #[schema(example = "live")]
+    #[schema(example = "test")]
     environment: Option<String>,
     /// The scope that is needed.
     #[schema(example = "payments:read")]
@@ -148,7 +150,7 @@ fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyR
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; for 24 hours it stands for this request only, whose answer is made anew each time", max_length = 255)),
     request_body = QuestionBody,
     responses((status = 200, description = "The answer, or `results` for a batch", body = VerdictBody)),
-    security(("platform" = []))
+    security(("platform" = ["verify"]))
 )]
 pub(crate) async fn verify(
     may: PlatformGranted<Verify>,

@@ -144,7 +144,7 @@ impl TryFrom<NewBusinessBody> for NewBusinessParts {
 pub struct BusinessChangeBody {
     /// The name.
     #[serde(default)]
-    #[schema(value_type = String, required = false, max_length = 200)]
+    #[schema(value_type = String, required = false, max_length = 200, example = "Atelier Lumière")]
     pub name: Change<String>,
     /// The profile; only while the business has no keys.
     #[serde(default)]

@@ -294,7 +294,7 @@ impl TryFrom<NewKeyBody> for NewKeyParts {
 pub struct KeyChangeBody {
     /// `null` removes the name.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 50)]
+    #[schema(value_type = Option<String>, max_length = 50, example = "Web shop")]
     pub name: Change<String>,
     /// The switch.
     #[serde(default)]
