@@ -1,11 +1,12 @@
 //! The pages behind the `type` of problems, so that a reference in an error leads somewhere.
 
-use std::future::{Ready, ready};
-
 use axum::extract::Path;
-use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName};
 
+use crate::dashboard;
+use crate::dashboard::frame::Frame;
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
 
@@ -18,20 +19,23 @@ use crate::problem::{Failure, Kind};
     tag = "Problems",
     params(("slug" = String, Path, description = "The last part of a problem's `type`", example = "scope-missing")),
     responses(
-        (status = 200, description = "The explanation", content_type = "text/plain", body = String),
+        (status = 200, description = "The explanation", content((String = "text/plain"), (String = "text/html"))),
         (status = 404, description = "There is no such problem"),
     )
 )]
-#[expect(clippy::needless_pass_by_value, reason = "extractors give values")]
-pub(crate) fn problem(Path(slug): Path<String>, headers: HeaderMap) -> Ready<Result<Page, Failure>> {
-    let language = Language::of(&headers);
-    ready(Kind::find(&slug).map(|kind| page(kind, language)).ok_or_else(|| Failure::new(Kind::NotFound)))
+pub(crate) async fn problem(Path(slug): Path<String>, frame: Frame, headers: HeaderMap) -> Result<Response, Failure> {
+    let kind = Kind::find(&slug).ok_or_else(|| Failure::new(Kind::NotFound))?;
+    let html = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("text/html"));
+    if html {
+        return Ok(dashboard::docs::problem(&frame, kind));
+    }
+    Ok(plain(kind, Language::of(&headers)).into_response())
 }
 
 /// A short text in one of the two languages.
-type Page = ([(HeaderName, &'static str); 2], String);
+type Plain = ([(HeaderName, &'static str); 3], String);
 
-fn page(kind: Kind, language: Language) -> Page {
+fn plain(kind: Kind, language: Language) -> Plain {
     let text = format!(
         "{}\n\n{}\n\ncode: {}\nstatus: {}\n",
         kind.title(language),
@@ -39,5 +43,11 @@ fn page(kind: Kind, language: Language) -> Page {
         kind.code(),
         kind.status().as_u16()
     );
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONTENT_LANGUAGE, language.tag())], text)
+    let headers = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CONTENT_LANGUAGE, language.tag()),
+        // The same address is a page for people.
+        (VARY, "Accept"),
+    ];
+    (headers, text)
 }

@@ -2,6 +2,7 @@
 
 mod assets;
 pub mod csv;
+pub(crate) mod docs;
 pub mod errors;
 pub mod form;
 pub mod format;
@@ -20,7 +21,10 @@ use crate::router::Web;
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Router<Web> {
-    Router::new().route("/assets/{digest}/{name}", get(assets::serve)).route("/preferences", post(preferences::keep))
+    Router::new()
+        .route("/assets/{digest}/{name}", get(assets::serve))
+        .route("/preferences", post(preferences::keep))
+        .merge(docs::routes())
 }
 
 /// The first segments of the paths that are pages.

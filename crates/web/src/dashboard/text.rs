@@ -36,7 +36,7 @@ macro_rules! catalogues {
     };
 }
 
-catalogues!["frame", "errors"];
+catalogues!["frame", "errors", "docs"];
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| load(Language::English));
 static FRENCH: LazyLock<Bundle> = LazyLock::new(|| load(Language::French));
@@ -64,7 +64,7 @@ fn load(language: Language) -> Bundle {
 
 /// French typography, so that the files can be written with the characters of a keyboard: no break before
 /// `: ; ! ?` and inside guillemets, and the right apostrophe.
-fn typeset(source: &str) -> String {
+pub(crate) fn typeset(source: &str) -> String {
     let mut text = source.replace('\'', "’");
     for mark in [":", ";", "!", "?", "»"] {
         text = text.replace(&format!(" {mark}"), &format!("\u{a0}{mark}"));

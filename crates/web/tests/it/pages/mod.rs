@@ -1,3 +1,4 @@
 //! The pages through their public HTTP interface, read as a browser without script reads them.
 
+mod docs;
 mod frame;

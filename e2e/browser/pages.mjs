@@ -1,0 +1,37 @@
+// Every page that there is: its name, who reads it, its path. The one list that the runs go by.
+import { ENVIRONMENTS } from "./matrix.mjs";
+
+const GUIDE = [
+  "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/rotate",
+  "/leaks", "/rules", "/refusals",
+];
+
+/** Pages for anybody. */
+export async function open(site) {
+  const pages = GUIDE.map((path, index) => ({
+    name: `docs${path.replaceAll("/", "-")}`,
+    path: `/docs${path}`,
+    likeOthers: index === 0 ? 0 : index,
+  }));
+  for (const profile of ["payline", "codat"]) {
+    GUIDE.forEach((path, index) =>
+      pages.push({ name: `docs-${profile}${path.replaceAll("/", "-")}`, path: `/docs${path}?profile=${profile}`, likeOthers: index + 1 }),
+    );
+  }
+  pages.push({ name: "api", path: "/docs/api" });
+  pages.push({ name: "api-search", path: "/docs/api?q=key", likeOthers: 1 });
+  pages.push({ name: "api-search-nothing", path: "/docs/api?q=nothing+like+this", likeOthers: 2 });
+  const document = await (await fetch(`${site.url}/openapi.json`)).json();
+  const operations = Object.values(document.paths).flatMap((item) => Object.values(item)).map((operation) => operation.operationId);
+  operations.forEach((id, index) => {
+    const slug = id.replaceAll("_", "-");
+    pages.push({ name: `api-${slug}`, path: `/docs/api/${slug}`, likeOthers: slug === "create-key" ? 0 : index + 1 });
+  });
+  for (const [index, slug] of ["scope-missing", "unauthorized", "key-in-url"].entries()) {
+    pages.push({ name: `problem-${slug}`, path: `/problems/${slug}`, likeOthers: index });
+  }
+  pages.push({ name: "not-found", path: "/b/none/test/nothing", status: 404 });
+  return pages;
+}
+
+export { ENVIRONMENTS };
