@@ -9,8 +9,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
@@ -108,6 +108,10 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
                 tracing::error!(code = failure.kind().code(), cause, "request failed");
             }
             response = rendered(&failure, &response, &reader, id);
+            if failure.kind() == Kind::AmbiguousLength {
+                // What follows on this connection may be the rest of that body.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         adorn(response.headers_mut(), id, edge.https);
         response
@@ -184,6 +188,9 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
             return Err(Failure::new(Kind::HeadersTooLarge));
         }
     }
+    if !length_is_plain(headers) {
+        return Err(Failure::new(Kind::AmbiguousLength));
+    }
     // Before anything looks at it: what stands in it is the caller's choice.
     if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {
         return Err(Failure::new(Kind::UriTooLong));
@@ -196,6 +203,17 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
         return Err(Failure::new(Kind::UnsupportedMediaType).with_detail("Compressed bodies are not accepted."));
     }
     Ok(())
+}
+
+/// Whether the end of the body is told in one way: a server in front that reads the other one would take the rest for
+/// a request of its own (RFC 9112, section 6.1).
+fn length_is_plain(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (encodings.next(), encodings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().eq_ignore_ascii_case(b"chunked") && !headers.contains_key(CONTENT_LENGTH),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// The headers of every answer. A route that chose its own keeps it.
@@ -303,6 +321,15 @@ mod tests {
             (http::Request::get("/v1/fine").header("x-a", "a".repeat(MAX_HEADER_BYTES)), 431),
             (http::Request::get("/v1/fine").header("content-encoding", "gzip"), 415),
             (http::Request::get("/v1/fine").header("content-encoding", "identity"), 200),
+            (http::Request::get("/v1/fine").header("transfer-encoding", "Chunked"), 200),
+            (http::Request::get("/v1/fine").header("transfer-encoding", "gzip, chunked"), 400),
+            (http::Request::get("/v1/fine").header("transfer-encoding", "chunked").header("content-length", 3), 400),
+            (
+                http::Request::get("/v1/fine")
+                    .header("transfer-encoding", "chunked")
+                    .header("transfer-encoding", "chunked"),
+                400,
+            ),
             (http::Request::get(format!("/v1/fine/{text}")), 400),
             (http::Request::get(format!("/v1/fine?x={encoded}")), 400),
             (http::Request::get("/v1/fine?API_KEY=1"), 400),

@@ -90,6 +90,12 @@ kinds! {
         fr: "Une clé a été envoyée dans l'URL", "Les URL finissent dans les journaux et les historiques. S'il s'agissait d'une vraie clé, renouvelez-la maintenant et n'envoyez les clés que dans un en-tête.";
     }
 
+    /// The end of the body is told in more than one way.
+    AmbiguousLength = BAD_REQUEST "ambiguous_length" {
+        en: "The length of the body is ambiguous", "Send either Content-Length, or Transfer-Encoding: chunked.";
+        fr: "La longueur du corps est ambiguë", "Envoyez soit Content-Length, soit Transfer-Encoding: chunked.";
+    }
+
     // 401: who calls is not proven
     /// No credential at all.
     CredentialMissing = UNAUTHORIZED "credential_missing" {

@@ -327,7 +327,8 @@ impl Operation {
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.
-            Kind::CrossSite
+            Kind::AmbiguousLength
+            | Kind::CrossSite
             | Kind::Gone
             | Kind::MethodNotAllowed
             | Kind::UriTooLong
