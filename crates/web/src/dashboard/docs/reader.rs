@@ -64,12 +64,7 @@ impl Reader {
 
     /// Where samples call.
     pub(super) fn target(&self) -> Target {
-        Target { base_url: self.base_url.clone(), business_id: self.business_id(), prefix: self.prefix() }
-    }
-
-    /// What the names of environment variables begin with.
-    pub(super) fn prefix(&self) -> String {
-        self.brand.to_uppercase()
+        Target { base_url: self.base_url.clone(), business_id: self.business_id() }
     }
 
     /// The reader's business id, or one like it.

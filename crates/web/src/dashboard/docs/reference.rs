@@ -222,7 +222,7 @@ impl Operation {
         let tag = operation.pointer("/tags/0").and_then(Value::as_str);
         Call {
             method: self.method.clone(),
-            path: self.path_with(|member| member.example.clone()),
+            path: self.path_with(|_, member| member.example.clone(), false),
             credential: match self.callers {
                 Callers::Everybody => Credential::None,
                 // What Payline's and Codat's own clients send.
@@ -236,16 +236,17 @@ impl Operation {
         }
     }
 
-    /// The path with a value for each of its parts, and the query with those parameters that have to be there.
-    pub(super) fn path_with(&self, value: impl Fn(&Member) -> Option<String>) -> String {
+    /// The path with a value for each of its parts, and the query with those parameters that have to be there; with
+    /// `all` those too that only may be there, where they have a value.
+    pub(super) fn path_with(&self, value: impl Fn(Place, &Member) -> Option<String>, all: bool) -> String {
         let mut path = self.path.clone();
         let mut query = Vec::new();
         for parameter in &self.parameters {
             let name = &parameter.member.name;
-            let given = value(&parameter.member).filter(|given| !given.is_empty());
+            let given = value(parameter.place, &parameter.member).filter(|given| !given.is_empty());
             match parameter.place {
                 Place::Path => path = path.replace(&format!("{{{name}}}"), &escaped(&given.unwrap_or_default())),
-                Place::Query if parameter.member.required => {
+                Place::Query if parameter.member.required || (all && given.is_some()) => {
                     query.push(format!("{name}={}", escaped(&given.unwrap_or_default())));
                 }
                 Place::Query | Place::Header => {}

@@ -11,8 +11,6 @@ pub(super) struct Target {
     pub(super) base_url: String,
     /// The business id that stands beside the key.
     pub(super) business_id: String,
-    /// What the names of environment variables begin with: the brand in capitals.
-    pub(super) prefix: String,
 }
 
 /// What proves who calls.
@@ -51,12 +49,12 @@ pub(super) struct Samples {
 /// The value of a header: a text, or an environment variable with a text before it.
 enum HeaderValue<'a> {
     Text(&'a str),
-    Variable { before: &'static str, name: String },
+    Variable { before: &'static str, name: &'static str },
 }
 
 impl Call {
     fn headers<'a>(&self, target: &'a Target) -> Vec<(&'static str, HeaderValue<'a>)> {
-        let variable = |before, name: &str| HeaderValue::Variable { before, name: format!("{}_{name}", target.prefix) };
+        let variable = |before, name| HeaderValue::Variable { before, name };
         let mut headers = match self.credential {
             Credential::None => vec![],
             Credential::Key => {
@@ -224,7 +222,6 @@ mod tests {
         Target {
             base_url: "https://keys.example.com".to_owned(),
             business_id: "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77".to_owned(),
-            prefix: "MILESTON".to_owned(),
         }
     }
 
@@ -241,7 +238,7 @@ mod tests {
         assert_eq!(
             samples.curl,
             r#"curl -X PATCH "https://keys.example.com/v1/keys/key_1" \
-  -H "apikey: $MILESTON_API_KEY" \
+  -H "apikey: $API_KEY" \
   -H "businessid: 3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77" \
   -H "Content-Type: application/json" \
   -d '{"allowed_ips":["203.0.113.0/24"],"name":"L'\''atelier","state":null}'"#
@@ -251,7 +248,7 @@ mod tests {
             r#"const response = await fetch("https://keys.example.com/v1/keys/key_1", {
   method: "PATCH",
   headers: {
-    apikey: process.env.MILESTON_API_KEY ?? "",
+    apikey: process.env.API_KEY ?? "",
     businessid: "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77",
     "Content-Type": "application/json",
   },
@@ -276,7 +273,7 @@ request = urllib.request.Request(
     "https://keys.example.com/v1/keys/key_1",
     method="PATCH",
     headers={
-        "apikey": os.environ["MILESTON_API_KEY"],
+        "apikey": os.environ["API_KEY"],
         "businessid": "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77",
         "Content-Type": "application/json",
     },

@@ -147,7 +147,7 @@ async fn programs_that_read_get_a_summary() {
 async fn samples_call_this_installation_with_the_key_from_the_environment() {
     let mut browser = browser().await;
     let page = browser.get("/docs/api/create-key").await.text();
-    for part in ["$MILESTON_API_KEY", "process.env.MILESTON_API_KEY", "os.environ[", "/v1/keys", "keys:write"] {
+    for part in ["$API_KEY", "process.env.API_KEY", "os.environ[", "/v1/keys", "keys:write"] {
         assert!(page.contains(part), "{part}: {page}");
     }
 }
