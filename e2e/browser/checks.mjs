@@ -34,12 +34,13 @@ export async function sideways(page, width) {
   });
 }
 
-/** The addresses on this site that the page leads to, without their fragments. */
+/** The addresses on this site that the page leads to, without their fragments and without the page itself. */
 export function links(page) {
   return page.evaluate(() => {
     const here = new URL(location.href);
     const found = [...document.querySelectorAll("a[href]")].map((link) => new URL(link.href, here));
-    return [...new Set(found.filter((url) => url.origin === here.origin).map((url) => url.pathname + url.search))];
+    const paths = found.filter((url) => url.origin === here.origin).map((url) => url.pathname + url.search);
+    return [...new Set(paths)].filter((path) => path !== here.pathname + here.search);
   });
 }
 
