@@ -27,6 +27,16 @@ text_enum! {
         KeyRevealed = "key.revealed",
         /// A key was revoked.
         KeyRevoked = "key.revoked",
+        /// Somebody was invited.
+        MemberInvited = "member.invited",
+        /// An invitation was taken back.
+        InvitationRevoked = "invitation.revoked",
+        /// Somebody became a member.
+        MemberAdded = "member.added",
+        /// A member got another role.
+        MemberRoleChanged = "member.role_changed",
+        /// A member was removed.
+        MemberRemoved = "member.removed",
     }
 }
 
@@ -39,5 +49,35 @@ text_enum! {
         PlatformKeyRevoked = "platform_key.revoked",
         /// The pepper or the key-encryption key got a new version.
         SecretsRotated = "secrets.rotated",
+        /// Somebody got an account.
+        AccountCreated = "account.created",
+        /// A person changed name or language.
+        AccountUpdated = "account.updated",
+        /// A person chose another password.
+        PasswordChanged = "account.password_changed",
+        /// A person chose another password by a link that was mailed.
+        PasswordReset = "account.password_reset",
+        /// An authenticator app became a second factor.
+        TotpEnabled = "account.totp_enabled",
+        /// It ceased to be one.
+        TotpDisabled = "account.totp_disabled",
+        /// Fresh recovery codes replaced the earlier ones.
+        RecoveryCodesReplaced = "account.recovery_codes_replaced",
+        /// A recovery code was used.
+        RecoveryCodeUsed = "account.recovery_code_used",
+        /// A passkey was added.
+        PasskeyAdded = "account.passkey_added",
+        /// A passkey was removed.
+        PasskeyRemoved = "account.passkey_removed",
+        /// Somebody signed in.
+        SessionStarted = "session.started",
+        /// A session was ended by its owner.
+        SessionEnded = "session.ended",
+        /// Somebody was invited to the platform.
+        PlatformInvited = "platform.invited",
+        /// Somebody became a platform administrator.
+        PlatformAdminAdded = "platform.administrator_added",
+        /// Somebody ceased to be one.
+        PlatformAdminRemoved = "platform.administrator_removed",
     }
 }

@@ -41,6 +41,52 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What a member can be told of by mail.
+    Notice {
+        /// A LIVE key was made.
+        LiveKeyCreated = "live_key.created",
+        /// A LIVE key can do more than before.
+        LiveKeyWidened = "live_key.widened",
+        /// The value of a LIVE key was read again.
+        LiveKeyRevealed = "live_key.revealed",
+        /// A LIVE key was revoked.
+        LiveKeyRevoked = "live_key.revoked",
+        /// Somebody became a member.
+        MemberAdded = "member.added",
+        /// A key is about to end.
+        KeyEnding = "key.ending",
+        /// A key was used from a network for the first time.
+        NewNetwork = "key.new_network",
+    }
+}
+
+impl Notice {
+    /// All notices.
+    pub const ALL: [Self; 7] = [
+        Self::LiveKeyCreated,
+        Self::LiveKeyWidened,
+        Self::LiveKeyRevealed,
+        Self::LiveKeyRevoked,
+        Self::MemberAdded,
+        Self::KeyEnding,
+        Self::NewNetwork,
+    ];
+
+    /// What the role must be allowed, to be told of this: nobody hears of what their pages do not show.
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::LiveKeyCreated
+            | Self::LiveKeyWidened
+            | Self::LiveKeyRevealed
+            | Self::LiveKeyRevoked
+            | Self::KeyEnding
+            | Self::NewNetwork => Operation::KeysRead,
+            Self::MemberAdded => Operation::MembersRead,
+        }
+    }
+}
+
 impl Role {
     /// All roles, the most powerful first.
     pub const ALL: [Self; 3] = [Self::Administrator, Self::Developer, Self::Analyst];

@@ -53,6 +53,22 @@ impl Tx {
             }
         }
     }
+
+    /// Leases the mails that are due, for the same reason.
+    pub(crate) const fn claim_mails_sql(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => {
+                "UPDATE mails SET next_at = $1, attempt = attempt + 1 WHERE id IN (\
+                 SELECT id FROM mails WHERE next_at <= $2 ORDER BY next_at, id LIMIT $3) \
+                 RETURNING id, account_id, template, sealed, kek_version, created_at, attempt, next_at"
+            }
+            Self::Postgres(_) => {
+                "UPDATE mails SET next_at = $1, attempt = attempt + 1 WHERE id IN (\
+                 SELECT id FROM mails WHERE next_at <= $2 ORDER BY next_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) \
+                 RETURNING id, account_id, template, sealed, kek_version, created_at, attempt, next_at"
+            }
+        }
+    }
 }
 
 /// Whether the table of migrations is there: the catalogues have different names.

@@ -91,6 +91,10 @@ pub enum UniqueRule {
     Digest,
     /// The digest of a platform key's value.
     PlatformDigest,
+    /// The address of an account.
+    AccountEmail,
+    /// A passkey, by what its authenticator calls it.
+    Passkey,
     /// Another one, by the engine's name for it.
     Other(String),
 }
@@ -105,6 +109,8 @@ impl fmt::Display for UniqueRule {
             Self::KeyVersion => "key version",
             Self::Digest => "key value",
             Self::PlatformDigest => "platform key value",
+            Self::AccountEmail => "account address",
+            Self::Passkey => "passkey",
             Self::Other(name) => name,
         })
     }
@@ -231,6 +237,8 @@ fn unique_rule(error: &dyn DatabaseError) -> Option<UniqueRule> {
         "key_versions_pkey" | "key_versions.key_id, key_versions.version" => UniqueRule::KeyVersion,
         "key_versions_digest" | "key_versions.digest" => UniqueRule::Digest,
         "platform_keys_digest" | "platform_keys.digest" => UniqueRule::PlatformDigest,
+        "accounts_email" | "accounts.email" => UniqueRule::AccountEmail,
+        "passkeys_credential" | "passkeys.credential_id" => UniqueRule::Passkey,
         other => UniqueRule::Other(other.to_owned()),
     })
 }

@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+mod accounts;
 mod audit;
 mod businesses;
 mod changes;
@@ -14,14 +15,19 @@ mod error;
 mod events;
 mod exec;
 mod idempotency;
+mod invitations;
 mod keys;
 mod keys_list;
+mod mails;
+mod one_time_tokens;
 mod platform_keys;
 mod refusals;
 mod requests;
 mod row;
 mod schema;
+mod second_factors;
 mod secret_versions;
+mod sessions;
 mod sightings;
 mod stmt;
 #[cfg(feature = "testing")]
@@ -30,6 +36,7 @@ mod usage;
 mod versions;
 mod watch;
 
+pub use accounts::{AccountRow, MemberRow, MembershipRow, TotpRow};
 pub use audit::AuditRow;
 pub use businesses::BusinessRow;
 pub use changes::{ChangeKind, ChangeRow};
@@ -37,13 +44,18 @@ pub use error::{BadColumn, SchemaError, StoreError, Unavailability, UniqueRule};
 pub use events::{EventFilter, EventRow, OutboxRow};
 pub use exec::{Reader, Store, Tx};
 pub use idempotency::IdempotencyRow;
+pub use invitations::{InvitationRow, InvitedTo};
 pub use keys::KeyRow;
 pub use keys_list::{KeyFilter, KeyOrder};
+pub use mails::MailRow;
+pub use one_time_tokens::{TokenPurpose, TokenRow};
 pub use platform_keys::PlatformKeyRow;
 pub use refusals::RefusalRow;
 pub use requests::{RequestFilter, RequestRow};
 pub use schema::{Engine, StoreOptions};
+pub use second_factors::{CeremonyKind, CeremonyRow, PasskeyRow, RecoveryCodeRow};
 pub use secret_versions::{SecretKind, SecretVersionRow};
+pub use sessions::{AttemptsRow, SessionRow};
 pub use sightings::{MOST_NETWORKS, MOST_SIGHTINGS, SightingRow};
 pub use usage::UsageRow;
 pub use versions::{FoundVersion, Sealed, SealedRow, VersionCount, VersionOrigin, VersionRow};

@@ -27,6 +27,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0001_create_foundation.sql"),
     ),
     (
+        2,
+        "add people",
+        include_str!("../migrations/sqlite/0002_add_people.sql"),
+        include_str!("../migrations/postgres/0002_add_people.sql"),
+    ),
+    (
         3,
         "create request log",
         include_str!("../migrations/sqlite/0003_create_request_log.sql"),

@@ -6,6 +6,7 @@ mod keys;
 mod keys_list;
 mod opening;
 mod parity;
+mod people;
 mod platform_keys;
 mod records;
 mod requests;
