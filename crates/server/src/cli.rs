@@ -70,6 +70,13 @@ pub(crate) enum Command {
         after_help = "Example:\n  trousseau key list --business ID --environment test"
     )]
     Key(Key),
+    /// People: who may sign in, and what they are
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau member list --business ID"
+    )]
+    Member(Member),
     /// The operator's own keys
     #[command(
         subcommand,
@@ -135,6 +142,9 @@ pub(crate) enum Business {
         /// What else is known about it, repeatable
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+        /// Invite its first administrator: the LIVE keys are then shown to that person, once, and not here
+        #[arg(long, value_name = "EMAIL")]
+        invite: Option<String>,
     },
     /// List the businesses
     #[command(after_help = "Example:\n  trousseau business list --json")]
@@ -158,6 +168,62 @@ pub(crate) enum Business {
     Resume {
         /// Its id
         id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Administrator,
+    Developer,
+    Analyst,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Member {
+    /// Invite somebody, print the one-time link and mail it
+    #[command(
+        after_help = "Examples:\n  trousseau member invite admin@example.com --business ID --role administrator\n  \
+                      trousseau member invite operator@example.com --platform"
+    )]
+    Invite {
+        /// Whom
+        email: String,
+        /// To this business
+        #[arg(long, value_name = "ID", requires = "role", required_unless_present = "platform")]
+        business: Option<String>,
+        /// As what
+        #[arg(long, value_enum, requires = "business")]
+        role: Option<Role>,
+        /// To administer the platform
+        #[arg(long, conflicts_with_all = ["business", "role"])]
+        platform: bool,
+        /// Language of the mail to somebody who has no account yet
+        #[arg(long, value_enum, default_value = "en")]
+        language: Language,
+    },
+    /// List the members of a business and its open invitations, or the platform's administrators
+    #[command(after_help = "Example:\n  trousseau member list --business ID --json")]
+    List {
+        /// Of this business
+        #[arg(long, value_name = "ID", required_unless_present = "platform")]
+        business: Option<String>,
+        /// Of the platform
+        #[arg(long, conflicts_with = "business")]
+        platform: bool,
+    },
+    /// Take somebody out of a business, or from the platform
+    #[command(after_help = "Example:\n  trousseau member remove developer@example.com --business ID --yes")]
+    Remove {
+        /// Whom
+        email: String,
+        /// Out of this business
+        #[arg(long, value_name = "ID", required_unless_present = "platform")]
+        business: Option<String>,
+        /// From the platform
+        #[arg(long, conflicts_with = "business")]
+        platform: bool,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 

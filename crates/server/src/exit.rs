@@ -64,6 +64,9 @@ impl From<ServiceError> for Failure {
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused
             | ServiceError::CallerRefused
+            | ServiceError::Forbidden
+            | ServiceError::StepUpRequired
+            | ServiceError::People(_)
             | ServiceError::Conflict => Self::Refused(error.into()),
         }
     }

@@ -95,6 +95,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
     let result = match &cli.command {
         Command::Business(command) => commands::business::run(&opened, command, json).await,
         Command::Key(command) => commands::key::run(&opened, command, json).await,
+        Command::Member(command) => commands::member::run(&opened, command, json).await,
         Command::PlatformKey(command) => commands::platform_key::run(&opened, command, json).await,
         Command::Secrets(command) => commands::secrets::run(&opened, command, json).await,
         Command::Serve(_) | Command::Config(_) | Command::Openapi | Command::Completions { .. } => Ok(()),

@@ -17,7 +17,7 @@ use trousseau_web::edge::Edge;
 use crate::app::Opened;
 use crate::connections::{self, Listening};
 use crate::exit::Failure;
-use crate::settings::Settings;
+use crate::settings::{Settings, local_url};
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
@@ -30,10 +30,18 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
     trousseau_web::telemetry::recorder();
     let ids = opened.app.clone();
     let (listener, address) = bind(settings.listen).await?;
+    if settings.public_url.is_none()
+        && let Ok(reached_at) = local_url(tls.is_some(), address).parse()
+    {
+        // The port that was given out, where any was asked for.
+        opened.app.set_address(reached_at);
+    }
+    opened.app.set_mail_transport(settings.mail.clone());
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = opened.app.jobs().clone();
-    let jobs = tokio::spawn(async move { jobs.run(jobs_stopped).await });
+    let mailer = opened.app.mailer().clone();
+    let jobs = tokio::spawn(async move { tokio::join!(jobs.run(jobs_stopped.clone()), mailer.run(jobs_stopped)) });
     let mut servers = JoinSet::new();
     let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
     let edge = Edge::new(
@@ -57,14 +65,13 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
         servers.spawn(Listening { listener, router, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped));
     }
     tracing::info!(server.address = %address, server.scheme = scheme, "listening");
+    if let Some(folder) = opened.app.mailer().folder() {
+        tracing::warn!(folder = %folder.display(), "no mail server is set (smtp.url): mails are written to files");
+    }
     if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
         tracing::warn!(url = url.as_str(), "the public URL is not HTTPS: keys would be sent in the clear");
     }
-    if let Some(name) = welcome {
-        let url =
-            settings.public_url.as_ref().map_or_else(|| local_url(scheme, address), |url| url.as_str().to_owned());
-        crate::welcome::welcome(&opened, name, &url).await?;
-    }
+    crate::welcome::welcome(&opened, welcome).await?;
 
     signals.wait().await;
     tracing::info!("stopping: running requests may end, new ones are not accepted");
@@ -90,15 +97,6 @@ async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> 
     Ok((listener, address))
 }
 
-/// How a browser on this machine reaches `address`.
-fn local_url(scheme: &str, address: SocketAddr) -> String {
-    if address.ip().is_loopback() || address.ip().is_unspecified() {
-        format!("{scheme}://localhost:{}", address.port())
-    } else {
-        format!("{scheme}://{address}")
-    }
-}
-
 /// The two ways in which a process is asked to end.
 struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -115,23 +113,6 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_printed_address_can_be_opened() {
-        for (address, url) in [
-            ("127.0.0.1:8080", "http://localhost:8080"),
-            ("0.0.0.0:80", "http://localhost:80"),
-            ("[::1]:8080", "http://localhost:8080"),
-            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
-        ] {
-            assert_eq!(local_url("http", address.parse().expect("an address")), url);
         }
     }
 }

@@ -17,6 +17,7 @@ use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::{OperatorScope, ScopeCatalogue};
 use trousseau_domain::time::TimeZone;
+use trousseau_service::mail::{InvalidMailSettings, MailTransport};
 use trousseau_service::settings::InvalidSettings;
 
 pub(crate) use layers::{Flags, Layers, Source};
@@ -58,6 +59,7 @@ struct Written {
     trusted_proxies: Vec<String>,
     tls: WrittenTls,
     metrics: WrittenMetrics,
+    smtp: WrittenSmtp,
     log: WrittenLog,
     limits: WrittenLimits,
 }
@@ -91,6 +93,20 @@ struct WrittenMetrics {
     listen: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenSmtp {
+    url: Option<String>,
+    url_file: Option<PathBuf>,
+    from: Option<String>,
+}
+
+impl fmt::Debug for WrittenSmtp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WrittenSmtp")
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct WrittenLog {
@@ -118,6 +134,11 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Where mails go.
+    pub(crate) mail: MailTransport,
+    /// The mail server, which may hold a password; mails become files without one.
+    smtp: Option<SecretString>,
+    mail_from: String,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
     /// The most connections served at a time.
@@ -273,12 +294,40 @@ impl Settings {
             "limits.connections",
             (1..=1_000_000).contains(&connections).then_some(()).ok_or("1 to 1000000"),
         )?;
+        let listen: SocketAddr = parse(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?;
+        let public_url: Option<PublicUrl> =
+            written.public_url.map(|text| parse(layers, "public_url", &text)).transpose()?;
+        let reached_at = match &public_url {
+            Some(url) => url.as_str().to_owned(),
+            None => local_url(tls.is_some(), listen),
+        };
+        let rules = rules.with_address(parse(layers, "public_url", &reached_at)?);
+        let smtp = match (written.smtp.url, written.smtp.url_file) {
+            (Some(url), _) => Some(SecretString::from(url)),
+            (None, Some(path)) => Some(SecretString::from(read_secret(layers, "smtp.url_file", &path)?)),
+            (None, None) => None,
+        };
+        let mail_from = written.smtp.from.unwrap_or_else(|| "trousseau@localhost".to_owned());
+        let mail = match &smtp {
+            Some(url) => MailTransport::smtp(url.expose_secret(), &mail_from),
+            None => MailTransport::folder(data_dir.join("mails"), &mail_from),
+        };
+        let mail = mail.map_err(|error| {
+            let name = match error {
+                InvalidMailSettings::Url => "smtp.url",
+                InvalidMailSettings::From => "smtp.from",
+            };
+            layers.invalid(name, error)
+        })?;
         Ok(Self {
-            listen: parse(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?,
+            listen,
+            mail,
+            smtp,
+            mail_from,
             database,
             key_file: written.key_file.unwrap_or_else(|| data_dir.join("keys.toml")),
             data_dir,
-            public_url: written.public_url.map(|text| parse(layers, "public_url", &text)).transpose()?,
+            public_url,
             rules,
             trusted_proxies: written
                 .trusted_proxies
@@ -315,6 +364,8 @@ impl Settings {
             ("tls.cert", optional(self.tls.as_ref().map(|tls| path(&tls.cert)))),
             ("tls.key", optional(self.tls.as_ref().map(|tls| path(&tls.key)))),
             ("metrics.listen", optional(self.metrics_listen.map(|address| address.to_string()))),
+            ("smtp.url", optional(self.smtp.as_ref().map(|url| redacted_url(url.expose_secret())))),
+            ("smtp.from", self.mail_from.clone()),
             ("log.format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
             ("log.level", self.log_level.0.to_string().to_ascii_lowercase()),
             ("limits.connections", self.connections.to_string()),
@@ -323,11 +374,22 @@ impl Settings {
             .map(|(name, value)| {
                 let origin = match name {
                     "database" if layers.source("database") == Source::Default => layers.source("database_file"),
+                    "smtp.url" if layers.source("smtp.url") == Source::Default => layers.source("smtp.url_file"),
                     _ => layers.source(name),
                 };
                 (name.to_owned(), value, origin)
             })
             .collect()
+    }
+}
+
+/// How a browser on this machine reaches `address`: by a name where there is one, because passkeys want one.
+pub(crate) fn local_url(tls: bool, address: SocketAddr) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("{scheme}://localhost:{}", address.port())
+    } else {
+        format!("{scheme}://{address}")
     }
 }
 
@@ -463,6 +525,39 @@ mod tests {
         );
         assert_eq!(redacted_url("postgres://db/keys"), "postgres://db/keys");
         assert_eq!(redacted_url("sqlite:trousseau-data/trousseau.db"), "sqlite:trousseau-data/trousseau.db");
+    }
+
+    #[test]
+    fn the_printed_address_can_be_opened() {
+        for (address, url) in [
+            ("127.0.0.1:8080", "http://localhost:8080"),
+            ("0.0.0.0:80", "http://localhost:80"),
+            ("[::1]:8080", "http://localhost:8080"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            assert_eq!(local_url(false, address.parse().expect("an address")), url);
+        }
+    }
+
+    #[test]
+    fn mail_goes_to_a_server_or_into_the_data_folder() {
+        let settings = env(&[]).expect("defaults");
+        assert!(
+            matches!(&settings.mail, MailTransport::Folder { path, .. } if path == Path::new("trousseau-data/mails"))
+        );
+        let settings = env(&[
+            ("TROUSSEAU_SMTP__URL", "smtps://ann:hunter2@mail.example.com"),
+            ("TROUSSEAU_SMTP__FROM", "Keys <keys@example.com>"),
+        ])
+        .expect("good");
+        assert!(matches!(settings.mail, MailTransport::Smtp { .. }));
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        for (name, value) in [("TROUSSEAU_SMTP__URL", "ftp://u:hunter2@h"), ("TROUSSEAU_SMTP__FROM", "nobody")] {
+            let message = env(&[(name, value)]).expect_err(name);
+            assert!(message.contains(name) && !message.contains("hunter2"), "{message}");
+        }
+        let both = env(&[("TROUSSEAU_SMTP__URL", "smtps://h"), ("TROUSSEAU_SMTP__URL_FILE", "/nowhere")]);
+        assert!(both.expect_err("both").contains("smtp.url_file"));
     }
 
     #[test]

@@ -22,20 +22,43 @@ use crate::output::print;
 /// Rows fetched at a time.
 const PAGE: u32 = 100;
 
-/// Makes the first business where there is none, and prints how to call `url` with its TEST key.
-pub(crate) async fn welcome(opened: &Opened, name: &str, url: &str) -> Result<(), Failure> {
-    let name: BusinessName = name.parse().map_err(|error| Failure::usage(format!("--welcome {name}: {error}")))?;
+/// Prints what the person at the machine needs next: with a name, the first business, made where there is none, and a
+/// call that works; as long as nobody has an account, the link that makes the first one.
+pub(crate) async fn welcome(opened: &Opened, name: Option<&str>) -> Result<(), Failure> {
+    let url = opened.app.address().as_str();
     let mut text = Zeroizing::new(String::new());
+    if let Some(name) = name {
+        first_business(opened, name, url, &mut text).await?;
+    }
+    if let Some(token) = opened.app.people().first_run_link(&opened.context).await? {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str("Nobody has an account yet. Open this link within 30 minutes to make the first one:\n\n  ");
+        for part in [url, "/welcome/", token.expose(), "\n"] {
+            text.push_str(part);
+        }
+    } else if name.is_some() {
+        let _ = write!(text, "\nSign in at {url}/sign-in\n");
+    }
+    if !text.is_empty() {
+        print(&text);
+    }
+    Ok(())
+}
+
+async fn first_business(opened: &Opened, name: &str, url: &str, text: &mut Zeroizing<String>) -> Result<(), Failure> {
+    let name: BusinessName = name.parse().map_err(|error| Failure::usage(format!("--welcome {name}: {error}")))?;
     let business = if opened.app.businesses().count().await? == 0 {
         let created = create(opened, &opened.context, name).await?;
-        head(&mut text, url, &created.business);
+        head(text, url, &created.business);
         text.push_str("Keys (the LIVE secret key is shown now and never again)\n");
         text.push_str(&key_lines(&created));
         text.push_str("\n\n");
         created.business
     } else {
         let business = oldest(opened, &name).await?;
-        head(&mut text, url, &business);
+        head(text, url, &business);
         business
     };
     if let Some(line) = call(opened, &business, url).await? {
@@ -46,7 +69,6 @@ pub(crate) async fn welcome(opened: &Opened, name: &str, url: &str) -> Result<()
         let _ = write!(text, "  trousseau key create --business {} --environment test", business.id);
     }
     text.push('\n');
-    print(&text);
     Ok(())
 }
 
@@ -62,6 +84,7 @@ async fn create(opened: &Opened, context: &Context, name: BusinessName) -> Resul
         time_zone: None,
         language: Language::English,
         metadata: Metadata::default(),
+        invite: None,
     };
     Ok(done(opened.app.businesses().create(context, &draft, None).await?))
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
-use trousseau_domain::events::EventType;
+use trousseau_domain::events::{AuditAction, EventType};
 use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
 use trousseau_domain::keys::{KeyStatus, VersionLife};
+use trousseau_domain::members::Operation;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, Store, StoreError, Tx};
 
 use crate::access::Access;
+use crate::address::PublicAddress;
 use crate::businesses::Businesses;
 use crate::clock::Clock;
 use crate::context::{Authority, Context};
@@ -20,6 +22,8 @@ use crate::events::Events;
 use crate::idempotency::InFlight;
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
+use crate::mail::{MailTransport, Mailer};
+use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform_keys::PlatformKeys;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -40,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) in_flight: InFlight,
     pub(crate) jobs: Jobs,
     pub(crate) recorder: Recorder,
+    pub(crate) people: PeopleState,
+    pub(crate) mailer: Mailer,
 }
 
 impl App {
@@ -53,8 +59,37 @@ impl App {
     ) -> Self {
         let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let recorder = jobs.recorder();
-        let core = Core { store, secrets, settings, clock, entropy, in_flight: InFlight::default(), jobs, recorder };
+        let people = PeopleState::new(&settings);
+        let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
+        let in_flight = InFlight::default();
+        let core = Core { store, secrets, settings, clock, entropy, in_flight, jobs, recorder, people, mailer };
         Self { core: Arc::new(core) }
+    }
+
+    /// Where the world reaches this installation, once that is known; the first call counts. Until then it is what
+    /// the settings say.
+    pub fn set_address(&self, address: PublicAddress) {
+        self.core.people.set_address(address);
+    }
+
+    /// Where the world reaches this installation.
+    pub fn address(&self) -> &PublicAddress {
+        self.core.people.address()
+    }
+
+    /// Accounts, members, sessions.
+    pub fn people(&self) -> People<'_> {
+        People::new(&self.core)
+    }
+
+    /// The job that sends mails.
+    pub fn mailer(&self) -> &Mailer {
+        &self.core.mailer
+    }
+
+    /// Where mails go; the first call counts, and without one they wait.
+    pub fn set_mail_transport(&self, transport: MailTransport) {
+        self.core.mailer.set_transport(transport);
     }
 
     /// Who is calling, and whether a key is good.
@@ -179,6 +214,81 @@ impl<'a> Unit<'a> {
         if key.scopes != *scopes || key.valid_until != *valid_until {
             return Err(ServiceError::Conflict);
         }
+        Ok(())
+    }
+
+    /// Looks at a person once more: the session is theirs still, and the role, read now, allows this. Where `proven`
+    /// is asked for, the last proof of who they are is recent. Callers of another kind pass.
+    ///
+    /// # Errors
+    /// [`ServiceError::CallerRefused`] if the session has ended, [`ServiceError::NotFound`] if they are not, or no
+    /// longer, a member, [`ServiceError::Forbidden`] if the role does not allow it, [`ServiceError::StepUpRequired`]
+    /// if the last proof is too old.
+    pub(crate) async fn check_member(
+        &mut self,
+        business: &BusinessId,
+        operation: Operation,
+        proven: bool,
+    ) -> Result<(), ServiceError> {
+        let Authority::Member { account, place, .. } = &self.context.authority else {
+            return Ok(());
+        };
+        if place.as_ref().is_none_or(|(entered, _)| entered != business) {
+            return Err(ServiceError::NotFound);
+        }
+        let role = self.tx.read().find_role(business, *account).await?.ok_or(ServiceError::NotFound)?;
+        if !role.may(operation) {
+            return Err(ServiceError::Forbidden);
+        }
+        self.check_session(proven).await
+    }
+
+    /// The same for a person who acts for the platform.
+    pub(crate) async fn check_platform(&mut self, proven: bool) -> Result<(), ServiceError> {
+        let Authority::Member { account, .. } = &self.context.authority else {
+            return Ok(());
+        };
+        let found = self.tx.read().find_account(*account).await?;
+        if !found.is_some_and(|account| account.platform_admin) {
+            return Err(ServiceError::Forbidden);
+        }
+        self.check_session(proven).await
+    }
+
+    /// Whether the caller's session is alive and, where that is asked for, proven recently.
+    pub(crate) async fn check_session(&mut self, proven: bool) -> Result<(), ServiceError> {
+        let Authority::Member { account, session, .. } = &self.context.authority else {
+            return Ok(());
+        };
+        let now = self.now;
+        let found = self.tx.read().find_session_of(*account, *session, now).await?;
+        let session = found.ok_or(ServiceError::CallerRefused)?;
+        if proven && now.since(session.verified_at) >= STEP_UP_WITHIN {
+            return Err(ServiceError::StepUpRequired);
+        }
+        Ok(())
+    }
+
+    /// Writes the audit entry of what concerns no business.
+    pub(crate) async fn audit(
+        &mut self,
+        action: AuditAction,
+        target: &str,
+        details: serde_json::Value,
+    ) -> Result<(), ServiceError> {
+        self.tx
+            .append_audit(&AuditRow {
+                id: AuditId::new(self.now, self.core.entropy.bytes()),
+                at: self.now,
+                actor: self.context.actor.clone(),
+                action: action.as_str().to_owned(),
+                business: None,
+                environment: None,
+                target: Some(target.to_owned()),
+                details,
+                request_id: self.context.request_id,
+            })
+            .await?;
         Ok(())
     }
 

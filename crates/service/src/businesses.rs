@@ -2,14 +2,15 @@
 
 use serde_json::json;
 use trousseau_domain::business::{BusinessStatus, Language};
-use trousseau_domain::environment::Tenant;
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::BusinessId;
+use trousseau_domain::members::{EmailAddress, Operation, Role};
 use trousseau_domain::metadata::Metadata;
-use trousseau_domain::profile::ProfileName;
+use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::text::BusinessName;
 use trousseau_domain::time::TimeZone;
-use trousseau_store::{BusinessRow, ChangeKind, StoreError, UniqueRule};
+use trousseau_store::{BusinessRow, ChangeKind, InvitedTo, StoreError, UniqueRule};
 
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -17,6 +18,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
 use crate::keys::{IssuedKey, KeyDraft, Page, create_in, profile_of};
+use crate::people::invitations::{Invited, invite_in};
 
 /// What is asked for when a business is made. What is absent gets its default.
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ pub struct BusinessDraft {
     pub language: Language,
     /// The operator's own data.
     pub metadata: Metadata,
+    /// Its first administrator. The first LIVE keys then come into being in the last step of accepting, and are shown
+    /// to that person only.
+    pub invite: Option<EmailAddress>,
 }
 
 /// What is to be different; what is absent stays.
@@ -57,6 +62,8 @@ pub struct CreatedBusiness {
     pub business: BusinessRow,
     /// Its first keys.
     pub keys: Vec<IssuedKey>,
+    /// The invitation of its first administrator, whose link is in the mail too.
+    pub invitation: Option<Invited>,
 }
 
 /// Whether a business is open.
@@ -97,40 +104,12 @@ impl<'a> Businesses<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        let business = BusinessRow {
-            id: id.clone(),
-            name: draft.name.clone(),
-            profile: name.as_str().to_owned(),
-            time_zone: draft.time_zone.clone().unwrap_or_else(|| self.core.settings.default_time_zone().clone()),
-            language: draft.language.as_str().to_owned(),
-            metadata: draft.metadata.clone(),
-            created_at: unit.now,
-            suspended_at: None,
-            revision: 0,
-        };
-        match unit.tx.insert_business(&business).await {
-            Err(StoreError::Unique { constraint: UniqueRule::Business, .. }) => {
-                return Err(ServiceError::BusinessExists);
-            }
-            other => other?,
+        unit.check_platform(true).await?;
+        let mut created = create_business_in(self.core, &mut unit, context, draft, name, profile, id.clone()).await?;
+        if let Some(email) = &draft.invite {
+            let to = InvitedTo::Business { id: id.clone(), role: Role::Administrator };
+            created.invitation = Some(invite_in(self.core, &mut unit, context, &to, email, draft.language).await?);
         }
-        unit.record(Happened {
-            event: EventType::BusinessCreated,
-            business: &id,
-            environment: None,
-            key: None,
-            data: json!({ "profile": business.profile }),
-        })
-        .await?;
-        let mut keys = Vec::new();
-        for environment in profile.environments.iter() {
-            for kind in profile.first_kinds() {
-                let tenant = Tenant::new(id.clone(), environment);
-                let first = KeyDraft::new(kind);
-                keys.push(create_in(self.core, &mut unit, context, &business, profile, &tenant, &first).await?);
-            }
-        }
-        let created = CreatedBusiness { business, keys };
         idempotency::keep(&mut unit.tx, idempotent, &created, unit.now).await?;
         unit.commit(ChangeKind::Business, Some(&id), None).await?;
         Ok(Answered::Done(created))
@@ -172,6 +151,7 @@ impl<'a> Businesses<'a> {
     ) -> Result<BusinessRow, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         let old = unit.lock_business(id).await?;
+        unit.check_member(id, Operation::BusinessWrite, false).await?;
         let mut new = old.clone();
         if let Some(profile) = &change.profile
             && profile.as_str() != old.profile
@@ -265,6 +245,7 @@ impl<'a> Businesses<'a> {
             return Ok(Answered::Replayed(answer));
         }
         let mut business = unit.lock_business(id).await?;
+        unit.check_platform(true).await?;
         let now = unit.now;
         let done = if suspend { unit.tx.suspend_business(id, now).await? } else { unit.tx.resume_business(id).await? };
         if done {
@@ -282,4 +263,63 @@ impl<'a> Businesses<'a> {
         unit.commit(ChangeKind::Business, Some(id), None).await?;
         Ok(Answered::Done(business))
     }
+}
+
+/// Makes a business with its first keys inside a unit of work: in LIVE only where nobody else is invited to see them.
+pub(crate) async fn create_business_in(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    context: &Context,
+    draft: &BusinessDraft,
+    profile_name: &ProfileName,
+    profile: &Profile,
+    id: BusinessId,
+) -> Result<CreatedBusiness, ServiceError> {
+    let business = BusinessRow {
+        id,
+        name: draft.name.clone(),
+        profile: profile_name.as_str().to_owned(),
+        time_zone: draft.time_zone.clone().unwrap_or_else(|| core.settings.default_time_zone().clone()),
+        language: draft.language.as_str().to_owned(),
+        metadata: draft.metadata.clone(),
+        created_at: unit.now,
+        suspended_at: None,
+        revision: 0,
+    };
+    match unit.tx.insert_business(&business).await {
+        Err(StoreError::Unique { constraint: UniqueRule::Business, .. }) => return Err(ServiceError::BusinessExists),
+        other => other?,
+    }
+    unit.record(Happened {
+        event: EventType::BusinessCreated,
+        business: &business.id,
+        environment: None,
+        key: None,
+        data: json!({ "profile": business.profile }),
+    })
+    .await?;
+    let mut keys = Vec::new();
+    for environment in profile.environments.iter() {
+        if environment == Environment::Test || draft.invite.is_none() {
+            keys.extend(first_keys_in(core, unit, context, &business, profile, environment).await?);
+        }
+    }
+    Ok(CreatedBusiness { business, keys, invitation: None })
+}
+
+/// The keys that a business begins with in one environment.
+pub(crate) async fn first_keys_in(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    context: &Context,
+    business: &BusinessRow,
+    profile: &Profile,
+    environment: Environment,
+) -> Result<Vec<IssuedKey>, ServiceError> {
+    let tenant = Tenant::new(business.id.clone(), environment);
+    let mut keys = Vec::new();
+    for kind in profile.first_kinds() {
+        keys.push(create_in(core, unit, context, business, profile, &tenant, &KeyDraft::new(kind)).await?);
+    }
+    Ok(keys)
 }

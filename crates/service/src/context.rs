@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::ids::{KeyId, PlatformKeyId, RequestId};
+use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
 use trousseau_domain::keys::KeyKind;
+use trousseau_domain::members::Role;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::profile::Profile;
 use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{BusinessRow, KeyRow};
+
+use crate::people::SignedIn;
 
 /// A key that was accepted, and all that a request may want to know of it.
 #[derive(Debug, Clone)]
@@ -73,6 +76,15 @@ pub(crate) enum Authority {
         /// Its end.
         valid_until: Option<Timestamp>,
     },
+    /// What a person's role allows, as it is when the request takes effect.
+    Member {
+        /// Whose account.
+        account: AccountId,
+        /// Which of its sessions.
+        session: SessionId,
+        /// The business that was entered and the role there; none on pages of the account itself.
+        place: Option<(BusinessId, Role)>,
+    },
 }
 
 /// Who asks, with what authority, in which request.
@@ -111,6 +123,30 @@ impl Context {
         Self { actor: Actor::Operator { user, actor }, request_id: None, authority: Authority::Operator }
     }
 
+    /// A request of a person in one of their businesses.
+    pub fn member(person: &SignedIn, business: &BusinessId, role: Role, request_id: RequestId) -> Self {
+        Self::person(person, Some((business.clone(), role)), request_id)
+    }
+
+    /// A request of a person about their own account, or about the platform.
+    pub fn account(person: &SignedIn, request_id: RequestId) -> Self {
+        Self::person(person, None, request_id)
+    }
+
+    fn person(person: &SignedIn, place: Option<(BusinessId, Role)>, request_id: RequestId) -> Self {
+        let (account, session) = (person.account.id, person.session.id);
+        Self {
+            actor: Actor::Member { id: account },
+            request_id: Some(request_id),
+            authority: Authority::Member { account, session, place },
+        }
+    }
+
+    /// Somebody who has just shown a one-time link, and what comes of that in the same transaction.
+    pub(crate) const fn newcomer(account: AccountId, request_id: Option<RequestId>) -> Self {
+        Self { actor: Actor::Member { id: account }, request_id, authority: Authority::Operator }
+    }
+
     /// The program itself.
     pub const fn system() -> Self {
         Self { actor: Actor::System, request_id: None, authority: Authority::Operator }
@@ -119,6 +155,10 @@ impl Context {
     /// Who asks.
     pub const fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    pub(crate) const fn is_member(&self) -> bool {
+        matches!(self.authority, Authority::Member { .. })
     }
 
     pub(crate) const fn is_operator(&self) -> bool {

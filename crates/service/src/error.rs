@@ -4,6 +4,7 @@ use trousseau_domain::scope::Scope;
 use trousseau_store::StoreError;
 
 use crate::key_ring::SealError;
+use crate::people::PeopleError;
 use crate::secrets::SecretsError;
 
 /// A value that makes no sense, named by the member it came in.
@@ -70,6 +71,15 @@ pub enum ServiceError {
     /// The caller's own key was ended while the request was under way.
     #[error("the caller's key is not accepted any more")]
     CallerRefused,
+    /// The role of the caller does not allow it.
+    #[error("the caller's role does not allow this")]
+    Forbidden,
+    /// The caller's last proof of who they are is too long ago for this.
+    #[error("this needs a recent proof of who asks")]
+    StepUpRequired,
+    /// Something about accounts, members or sessions.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// Another writer changed the row in between; to be repeated.
     #[error("the row was changed by someone else at the same time")]
     Conflict,

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 use trousseau_domain::digest::KeyFingerprint;
-use trousseau_domain::environment::Tenant;
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::key_text::{ApiKeySecret, SHOWN_LEN, TextClaim, branded_prefix};
 use trousseau_domain::keys::ExternalReference;
+use trousseau_domain::members::Operation;
 use trousseau_domain::profile::{Profile, Reading};
 use trousseau_store::{ChangeKind, KeyRow, StoreError, UniqueRule, VersionOrigin};
 
@@ -77,6 +78,7 @@ impl Keys<'_> {
         };
         let mut unit = Unit::begin(core, context).await?;
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, tenant.environment == Environment::Live).await?;
         if !profile.environments.offers(tenant.environment) {
             return Err(ServiceError::invalid("environment", "the profile of this business has no such environment"));
         }

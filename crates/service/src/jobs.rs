@@ -36,6 +36,10 @@ const PRUNE_STEP: u32 = 1000;
 const KEEP_REFUSALS: Duration = Duration::from_hours(30 * 24);
 /// How long the change sequence is kept: a node that was away for longer starts anew.
 const KEEP_CHANGES: Duration = Duration::from_hours(7 * 24);
+/// How long failed attempts to sign in are remembered.
+const KEEP_ATTEMPTS: Duration = Duration::from_hours(24);
+/// How long a device stays known that nobody signs in from.
+const KEEP_DEVICES: Duration = Duration::from_hours(400 * 24);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -338,8 +342,10 @@ impl Jobs {
             let refusals = tx.prune_refusals(now.saturating_sub(KEEP_REFUSALS), PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
             let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
+            let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
+            let people = tx.prune_people(now, attempts_before, now.saturating_sub(KEEP_DEVICES), PRUNE_STEP).await?;
             tx.commit().await?;
-            if refusals.max(records).max(changes) < u64::from(PRUNE_STEP) {
+            if refusals.max(records).max(changes).max(people) < u64::from(PRUNE_STEP) {
                 return Ok(());
             }
             tokio::task::yield_now().await;
@@ -359,7 +365,7 @@ fn hand_out(event: &EventRow) {
     );
 }
 
-async fn until_shutdown(mut shutdown: watch::Receiver<bool>, job: impl Future<Output = ()>) {
+pub(crate) async fn until_shutdown(mut shutdown: watch::Receiver<bool>, job: impl Future<Output = ()>) {
     tokio::select! {
         // An error means that the sender is gone, and the program with it.
         _ = shutdown.wait_for(|ended| *ended) => {}
@@ -368,17 +374,17 @@ async fn until_shutdown(mut shutdown: watch::Receiver<bool>, job: impl Future<Ou
 }
 
 /// Says once that a job fails, and once that it is well again.
-struct Health {
+pub(crate) struct Health {
     job: &'static str,
     failing: bool,
 }
 
 impl Health {
-    const fn new(job: &'static str) -> Self {
+    pub(crate) const fn new(job: &'static str) -> Self {
         Self { job, failing: false }
     }
 
-    async fn note(&mut self, result: Result<(), StoreError>) {
+    pub(crate) async fn note(&mut self, result: Result<(), StoreError>) {
         match result {
             Ok(()) if self.failing => {
                 self.failing = false;

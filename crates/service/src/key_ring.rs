@@ -418,7 +418,30 @@ pub struct Binding<'a> {
     pub kind: KeyKind,
 }
 
-impl Binding<'_> {
+/// Where a sealed value stands: what it is bound to.
+pub(crate) trait Bound {
+    /// The place as bytes, for the value itself or for the key that it is sealed with.
+    fn associated_data(&self, part: &[u8]) -> Vec<u8>;
+}
+
+/// A column of a row that belongs to no key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell<'a> {
+    /// The table.
+    pub(crate) table: &'static str,
+    /// The row's id.
+    pub(crate) row: &'a str,
+    /// The column.
+    pub(crate) column: &'static str,
+}
+
+impl Bound for Cell<'_> {
+    fn associated_data(&self, part: &[u8]) -> Vec<u8> {
+        encode(&[&[SEALED_FORMAT], self.table.as_bytes(), part, self.row.as_bytes(), self.column.as_bytes()])
+    }
+}
+
+impl Bound for Binding<'_> {
     fn associated_data(&self, part: &[u8]) -> Vec<u8> {
         encode(&[
             &[SEALED_FORMAT],
@@ -473,7 +496,7 @@ impl KeyRing {
     }
 
     /// Seals a value for its row: a data key of its own, wrapped by the current key-encryption key.
-    pub fn seal(&self, plaintext: &[u8], binding: &Binding<'_>, entropy: &dyn Entropy) -> Sealed {
+    pub(crate) fn seal(&self, plaintext: &[u8], binding: &impl Bound, entropy: &dyn Entropy) -> Sealed {
         let data_key: Secret = Zeroizing::new(entropy.bytes());
         let nonce: [u8; NONCE_LEN] = entropy.bytes();
         let mut body = nonce.to_vec();
@@ -485,7 +508,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// When it was changed, belongs to another row, or its key-encryption key is not in use.
-    pub fn open(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    pub(crate) fn open(&self, sealed: &Sealed, binding: &impl Bound) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (data_key, body) = self.unwrap_key(sealed, binding)?;
         let (nonce, body) = body.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Refused)?;
         decrypt(&data_key, nonce, body, &binding.associated_data(b"value")).ok_or(SealError::Refused)
@@ -495,13 +518,18 @@ impl KeyRing {
     ///
     /// # Errors
     /// As [`KeyRing::open`]: what does not open is not wrapped anew.
-    pub fn rewrap(&self, sealed: &Sealed, binding: &Binding<'_>, entropy: &dyn Entropy) -> Result<Sealed, SealError> {
+    pub(crate) fn rewrap(
+        &self,
+        sealed: &Sealed,
+        binding: &impl Bound,
+        entropy: &dyn Entropy,
+    ) -> Result<Sealed, SealError> {
         self.open(sealed, binding)?;
         let (data_key, body) = self.unwrap_key(sealed, binding)?;
         Ok(self.wrap(&data_key, body, binding, entropy))
     }
 
-    fn wrap(&self, data_key: &Secret, body: &[u8], binding: &Binding<'_>, entropy: &dyn Entropy) -> Sealed {
+    fn wrap(&self, data_key: &Secret, body: &[u8], binding: &impl Bound, entropy: &dyn Entropy) -> Sealed {
         let (kek_version, kek) = self.newest_kek();
         let nonce: [u8; NONCE_LEN] = entropy.bytes();
         let mut bytes = vec![SEALED_FORMAT];
@@ -511,7 +539,7 @@ impl KeyRing {
         Sealed { bytes, kek_version: *kek_version }
     }
 
-    fn unwrap_key<'a>(&self, sealed: &'a Sealed, binding: &Binding<'_>) -> Result<(Secret, &'a [u8]), SealError> {
+    fn unwrap_key<'a>(&self, sealed: &'a Sealed, binding: &impl Bound) -> Result<(Secret, &'a [u8]), SealError> {
         let kek = find(&self.keks, sealed.kek_version).ok_or(SealError::UnknownKek(sealed.kek_version))?;
         let (head, body) = sealed.bytes.split_at_checked(BODY_START).ok_or(SealError::Refused)?;
         let (format, wrapped) = head.split_first().ok_or(SealError::Refused)?;
@@ -741,6 +769,22 @@ mod tests {
         assert_ne!(rewrapped.bytes, sealed.bytes);
         assert_eq!(ring.open(&rewrapped, &right).expect("its row").as_slice(), b"the value");
         assert!(self::ring(8).open(&sealed, &right).is_err());
+    }
+
+    #[test]
+    fn a_sealed_cell_opens_in_its_own_place_only() {
+        let (ring, entropy) = (ring(1), SeededEntropy::new(2));
+        let cell = |table, row, column| Cell { table, row, column };
+        let sealed = ring.seal(b"secret", &cell("accounts", "acc_1", "totp_secret"), &entropy);
+        let opened = ring.open(&sealed, &cell("accounts", "acc_1", "totp_secret")).expect("opens");
+        assert_eq!(opened.as_slice(), b"secret");
+        for (table, row, column) in [
+            ("accounts", "acc_2", "totp_secret"),
+            ("accounts", "acc_1", "password_hash"),
+            ("mails", "acc_1", "totp_secret"),
+        ] {
+            assert!(ring.open(&sealed, &cell(table, row, column)).is_err(), "{table} {row} {column}");
+        }
     }
 
     #[test]

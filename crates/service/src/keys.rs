@@ -9,6 +9,7 @@ use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::key_text::{self, ApiKeySecret};
 use trousseau_domain::keys::{ExternalReference, KeyKind, KeyState, KeyStatus, Life, Overlap, Validity};
+use trousseau_domain::members::Operation;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::profile::{Changing, LimitPer, Profile, Revoking};
@@ -313,6 +314,10 @@ impl<'a> Keys<'a> {
     /// [`ServiceError::BeyondOwnRights`] if the caller has less than the key by now.
     pub async fn reopen(self, context: &Context, refill: &Refill) -> Result<Option<ReopenedValue>, ServiceError> {
         let tenant = refill.tenant();
+        if context.is_member() {
+            let mut unit = Unit::begin(self.core, context).await?;
+            unit.check_member(&tenant.business, Operation::KeysWrite, is_live(&tenant)).await?;
+        }
         if let Some(key) = self.core.store.read().find_key(&tenant, refill.key).await? {
             check_not_beyond(context, &key.scopes, key.valid_until)?;
         }
@@ -343,6 +348,7 @@ impl<'a> Keys<'a> {
             return Ok(Answered::Replayed(answer));
         }
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         let issued = create_in(self.core, &mut unit, context, &business, &profile, tenant, draft).await?;
         idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
         let target = issued.view.key.id.to_string();
@@ -360,6 +366,7 @@ impl<'a> Keys<'a> {
     ) -> Result<KeyView, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         let (_, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, false).await?;
         let old = self.key_in(&mut unit, tenant, name).await?;
         if old.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
@@ -368,6 +375,9 @@ impl<'a> Keys<'a> {
         let new = self.changed(context, &profile, &old, change, unit.now)?;
         if new == old {
             return Ok(KeyView::new(old, unit.now));
+        }
+        if is_live(tenant) && widens(&old, &new) {
+            unit.check_session(true).await?;
         }
         let (was, is) = (life_of(&old), life_of(&new));
         if was.status_at(unit.now) == KeyStatus::Active && is.status_at(unit.now) != KeyStatus::Active {
@@ -407,6 +417,7 @@ impl<'a> Keys<'a> {
             return Ok(Answered::Replayed(answer));
         }
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if profile.changing != Changing::Everything {
             return Err(ServiceError::NotAllowedByProfile(business.profile));
@@ -466,6 +477,7 @@ impl<'a> Keys<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
@@ -515,6 +527,7 @@ impl<'a> Keys<'a> {
         }
         let business = unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
         let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
@@ -643,6 +656,10 @@ impl<'a> Keys<'a> {
     }
 }
 
+const fn is_live(tenant: &Tenant) -> bool {
+    matches!(tenant.environment, Environment::Live)
+}
+
 /// Makes a key inside a unit of work; also for the first keys of a business.
 pub(crate) async fn create_in(
     core: &Core,
@@ -664,7 +681,7 @@ pub(crate) async fn create_in(
     }
     let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
     let (scopes, valid_until) = match &context.authority {
-        Authority::Operator => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
+        Authority::Operator | Authority::Member { .. } => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
         Authority::Key { scopes: own, valid_until, .. } => {
             (draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)), draft.valid_until.or(*valid_until))
         }

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod address;
 pub mod app;
 pub mod businesses;
 pub mod clock;
@@ -18,10 +19,13 @@ pub mod import;
 pub mod jobs;
 pub mod key_ring;
 pub mod keys;
+pub mod mail;
+pub mod people;
 pub mod platform_keys;
 pub mod secrets;
 pub mod settings;
 
+pub use address::PublicAddress;
 pub use app::App;
 pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};

@@ -9,6 +9,9 @@ use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::ScopeCatalogue;
 use trousseau_domain::time::TimeZone;
 
+use crate::address::PublicAddress;
+use crate::people::passwords::HashCost;
+
 /// The rules of one installation, checked as a whole.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -17,6 +20,8 @@ pub struct Settings {
     default_profile: ProfileName,
     catalogue: ScopeCatalogue,
     default_time_zone: TimeZone,
+    address: PublicAddress,
+    hash_cost: HashCost,
 }
 
 /// Settings that contradict themselves.
@@ -61,7 +66,30 @@ impl Settings {
         if !profiles.contains_key(&default_profile) {
             return Err(InvalidSettings::UnknownProfile(default_profile));
         }
-        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone })
+        let (address, hash_cost) = (PublicAddress::default(), HashCost::default());
+        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone, address, hash_cost })
+    }
+
+    /// The same settings of an installation that is reached there.
+    #[must_use]
+    pub fn with_address(self, address: PublicAddress) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The same settings with another cost of hashing passwords.
+    #[must_use]
+    pub fn with_hash_cost(self, hash_cost: HashCost) -> Self {
+        Self { hash_cost, ..self }
+    }
+
+    /// Where the world reaches this installation.
+    pub const fn address(&self) -> &PublicAddress {
+        &self.address
+    }
+
+    /// How much work one hash of a password is.
+    pub const fn hash_cost(&self) -> HashCost {
+        self.hash_cost
     }
 
     /// The first part of every branded key.

@@ -11,6 +11,8 @@ use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::time::Timestamp;
 use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
+use trousseau_service::mail::MailTransport;
+use trousseau_service::people::passwords::HashCost;
 use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context, Settings};
 use trousseau_store::testing::TestDatabase;
@@ -57,7 +59,10 @@ impl TestApp {
         let secrets = Secrets::open(store.clone(), folder.path().join("keys.toml"), clock.clone(), entropy.clone())
             .await
             .expect("a fresh key file");
-        let app = App::new(store, secrets, Settings::default(), clock.clone(), entropy.clone());
+        let settings = Settings::default().with_hash_cost(HashCost { memory_kib: 64, passes: 1 });
+        let app = App::new(store, secrets, settings, clock.clone(), entropy.clone());
+        let mails = folder.path().join("mails");
+        app.set_mail_transport(MailTransport::folder(mails, "keys@example.com").expect("a sender"));
         let edge =
             Edge::new(ProxyTrust::default(), Brand::default(), true, move || RequestId::from_random(entropy.bytes()));
         let router = trousseau_web::router::router(edge, app.clone());
@@ -99,6 +104,33 @@ impl TestApp {
     /// A client with this key as Bearer, and this business id beside it.
     pub fn key(&self, business: &str, value: &str) -> Client {
         self.anonymous().bearer(value).with("businessid", business)
+    }
+
+    /// Sends what is queued, and the text of every mail that was sent so far, the oldest first.
+    ///
+    /// # Panics
+    /// If one cannot be read.
+    pub async fn mails(&self) -> Vec<String> {
+        self.app.mailer().send_waiting().await.expect("the database answers");
+        let Some(folder) = self.app.mailer().folder().filter(|folder| folder.is_dir()) else {
+            return Vec::new();
+        };
+        let entries = std::fs::read_dir(folder).expect("the folder is ours");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        // Their names begin with the time.
+        paths.sort();
+        paths.iter().map(|path| std::fs::read_to_string(path).expect("a mail is text")).collect()
+    }
+
+    /// The secret at the end of the link to `path` in the latest mail that has one.
+    ///
+    /// # Panics
+    /// If no mail has one.
+    pub async fn mailed_token(&self, path: &str) -> String {
+        let mails = self.mails().await;
+        let start = format!("http://localhost:8080{path}/");
+        let found = mails.iter().rev().find_map(|mail| mail.split_once(&start).map(|(_, rest)| rest));
+        found.expect("a mail with this link").chars().take_while(|c| !c.is_whitespace()).collect()
     }
 
     /// Moves the clock.

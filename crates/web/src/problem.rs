@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use trousseau_domain::decision::Reason;
+use trousseau_service::people::PeopleError;
 use trousseau_service::{BeyondOwnRights, ServiceError};
 
 use crate::language::Language;
@@ -127,6 +128,11 @@ kinds! {
         en: "The key was not accepted", "The reason is kept for the key's owner under the request id.";
         fr: "La clé n'a pas été acceptée", "La raison est conservée pour le titulaire de la clé sous le numéro de requête.";
     }
+    /// A person's proof is wrong; which part of it stays unsaid.
+    SignInRefused = UNAUTHORIZED "sign_in_refused" {
+        en: "This is not right", "Check the e-mail address and the password or code, or ask for a new password.";
+        fr: "Ce n'est pas correct", "Vérifiez l'adresse e-mail et le mot de passe ou le code, ou demandez un nouveau mot de passe.";
+    }
 
     // 403: who calls is proven, and may not
     /// A LIVE key over plain HTTP.
@@ -153,6 +159,21 @@ kinds! {
     OriginNotAllowed = FORBIDDEN "origin_not_allowed" {
         en: "The key is not allowed from this origin", "Add the origin of the page to the key's allowed origins.";
         fr: "La clé n'est pas autorisée depuis cette origine", "Ajoutez l'origine de la page aux origines autorisées de la clé.";
+    }
+    /// A person's last proof of who they are is too long ago for this.
+    StepUpRequired = FORBIDDEN "step_up_required" {
+        en: "This needs a fresh proof of who you are", "Confirm by your password, a code or a passkey, then try again.";
+        fr: "Une nouvelle preuve de votre identité est nécessaire", "Confirmez par votre mot de passe, un code ou une clé d'accès, puis réessayez.";
+    }
+    /// The role of a person does not allow it.
+    RoleMissing = FORBIDDEN "role_missing" {
+        en: "Your role does not allow this", "Ask an administrator of the business.";
+        fr: "Votre rôle ne le permet pas", "Adressez-vous à un administrateur de l'entreprise.";
+    }
+    /// An invitation for another person than the one who is signed in.
+    OtherAccount = FORBIDDEN "other_account" {
+        en: "This invitation is for another account", "Sign out, then open the link again.";
+        fr: "Cette invitation est destinée à un autre compte", "Déconnectez-vous, puis ouvrez de nouveau le lien.";
     }
     /// The key lacks a scope.
     ScopeMissing = FORBIDDEN "scope_missing" {
@@ -204,6 +225,31 @@ kinds! {
     KeyLimitReached = CONFLICT "key_limit_reached" {
         en: "The business has as many keys as it may have", "Revoke a key first.";
         fr: "L'entreprise a autant de clés qu'elle peut en avoir", "Révoquez d'abord une clé.";
+    }
+    /// The last administrator of a business can be neither removed nor demoted.
+    LastAdministrator = CONFLICT "last_administrator" {
+        en: "This is the last administrator of the business", "Make somebody else an administrator first.";
+        fr: "C'est le dernier administrateur de l'entreprise", "Nommez d'abord un autre administrateur.";
+    }
+    /// The person is a member already.
+    AlreadyMember = CONFLICT "already_member" {
+        en: "This person is a member already", "Change their role instead.";
+        fr: "Cette personne est déjà membre", "Changez plutôt son rôle.";
+    }
+    /// The address has an account, whose owner signs in first.
+    SignInFirst = CONFLICT "sign_in_first" {
+        en: "This address has an account already", "Sign in, then open the link again.";
+        fr: "Cette adresse a déjà un compte", "Connectez-vous, puis ouvrez de nouveau le lien.";
+    }
+    /// The only way to sign in cannot be taken away.
+    LastWayIn = CONFLICT "last_way_in" {
+        en: "This is the only way to sign in", "Add another one first.";
+        fr: "C'est le seul moyen de se connecter", "Ajoutez d'abord un autre moyen.";
+    }
+    /// Passkeys need a name, and HTTPS or this machine.
+    PasskeysNotOffered = CONFLICT "passkeys_not_offered" {
+        en: "Passkeys are not offered at this address", "They need a host name, and HTTPS or localhost.";
+        fr: "Les clés d'accès ne sont pas proposées à cette adresse", "Elles exigent un nom d'hôte, et HTTPS ou localhost.";
     }
     /// The last key in force of its kind and environment.
     LastKey = CONFLICT "last_key" {
@@ -276,6 +322,11 @@ kinds! {
     }
 
     // 429: rates only
+    /// Too many wrong proofs of who somebody is.
+    TooManyAttempts = TOO_MANY_REQUESTS "too_many_attempts" {
+        en: "Too many attempts", "Wait for a while, use a device you have signed in from before, or ask for a new password.";
+        fr: "Trop de tentatives", "Patientez, utilisez un appareil déjà connu ou demandez un nouveau mot de passe.";
+    }
     /// Too many requests for now.
     RateLimited = TOO_MANY_REQUESTS "rate_limited" {
         en: "Too many requests", "Repeat the request after the time in `Retry-After`.";
@@ -516,6 +567,10 @@ impl From<ServiceError> for Failure {
             ServiceError::IdempotencyInProgress => Self::new(Kind::IdempotencyInProgress),
             ServiceError::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
             ServiceError::CallerRefused => Self::new(Kind::Unauthorized),
+            // Keys have scopes, not roles: only people meet these.
+            ServiceError::Forbidden => Self::new(Kind::RoleMissing),
+            ServiceError::StepUpRequired => Self::new(Kind::StepUpRequired),
+            ServiceError::People(error) => Self::from(error),
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
             ServiceError::Store(ref cause) if cause.is_unavailable() => Self::new(Kind::Unavailable).with_cause(error),
@@ -523,6 +578,23 @@ impl From<ServiceError> for Failure {
             ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => {
                 Self::new(Kind::Internal).with_cause(error)
             }
+        }
+    }
+}
+
+impl From<PeopleError> for Failure {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::SignInRefused => Self::new(Kind::SignInRefused),
+            PeopleError::TooManyAttempts { .. } => Self::new(Kind::TooManyAttempts),
+            PeopleError::LinkEnded => Self::new(Kind::Gone),
+            PeopleError::OtherAccount => Self::new(Kind::OtherAccount),
+            PeopleError::SignInFirst => Self::new(Kind::SignInFirst),
+            PeopleError::LastAdministrator => Self::new(Kind::LastAdministrator),
+            PeopleError::AlreadyMember => Self::new(Kind::AlreadyMember),
+            PeopleError::PasskeysNotOffered => Self::new(Kind::PasskeysNotOffered),
+            PeopleError::LastWayIn => Self::new(Kind::LastWayIn),
+            PeopleError::Busy => Self::new(Kind::Unavailable),
         }
     }
 }

@@ -19,7 +19,7 @@ const PAGE: u32 = 100;
 pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Result<(), Failure> {
     let businesses = opened.app.businesses();
     match command {
-        Business::Create { name, profile, id, time_zone, language, metadata: pairs } => {
+        Business::Create { name, profile, id, time_zone, language, metadata: pairs, invite } => {
             let draft = BusinessDraft {
                 name: read("the name", name)?,
                 id: id.clone(),
@@ -30,12 +30,17 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
                     cli::Language::Fr => Language::French,
                 }),
                 metadata: metadata(pairs)?,
+                invite: invite.as_deref().map(|email| read("--invite", email)).transpose()?,
             };
             let created = done(businesses.create(&opened.context, &draft, None).await?);
             if json {
-                return print_json(&created_json(&created));
+                return print_json(&created_json(opened, &created));
             }
             print_created(&created);
+            if let Some(invited) = &created.invitation {
+                super::member::print_invited(opened, invited);
+                print("The LIVE keys come into being when the invitation is accepted, and are shown there once.");
+            }
             Ok(())
         }
         Business::List => {
@@ -91,11 +96,15 @@ fn business_json(row: &BusinessRow) -> Value {
     })
 }
 
-fn created_json(created: &CreatedBusiness) -> Value {
-    json!({
+fn created_json(opened: &Opened, created: &CreatedBusiness) -> Value {
+    let mut body = json!({
         "business": business_json(&created.business),
         "keys": created.keys.iter().map(super::key::issued_json).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(invited) = &created.invitation {
+        body["invitation"] = super::member::invited_json(opened, invited);
+    }
+    body
 }
 
 fn show(row: &BusinessRow, json: bool) -> Result<(), Failure> {

@@ -37,6 +37,9 @@ const KNOWN: &[(&str, Kind)] = &[
     ("tls.cert", Kind::Text),
     ("tls.key", Kind::Text),
     ("metrics.listen", Kind::Text),
+    ("smtp.url", Kind::Text),
+    ("smtp.url_file", Kind::Text),
+    ("smtp.from", Kind::Text),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("limits.connections", Kind::Integer),
@@ -49,7 +52,7 @@ const RESERVED_FOR_TESTS: &str = "TROUSSEAU_TEST_";
 const DEFAULT_FILE: &str = "trousseau.toml";
 
 /// A secret and the file that may hold it instead.
-const EITHER: &[(&str, &str)] = &[("database", "database_file")];
+const EITHER: &[(&str, &str)] = &[("database", "database_file"), ("smtp.url", "smtp.url_file")];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +178,7 @@ impl Layers {
             }
             if has_one || has_other {
                 for lower in [one, other] {
-                    self.table.remove(*lower);
+                    remove(&mut self.table, lower);
                     self.sources.remove(*lower);
                 }
             }
@@ -239,6 +242,20 @@ impl Layer {
 
     fn has(&self, path: &str) -> bool {
         self.values.iter().any(|(set, ..)| set == path)
+    }
+}
+
+/// Takes the value at a path away, if there is one.
+fn remove(table: &mut Table, path: &str) {
+    match path.split_once('.') {
+        None => {
+            table.remove(path);
+        }
+        Some((first, rest)) => {
+            if let Some(toml::Value::Table(inner)) = table.get_mut(first) {
+                remove(inner, rest);
+            }
+        }
     }
 }
 

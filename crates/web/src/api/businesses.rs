@@ -120,6 +120,7 @@ pub(crate) async fn create(
         time_zone: parts.time_zone,
         language: parts.language.unwrap_or(Language::English),
         metadata: parts.metadata,
+        invite: None,
     };
     let render = |created: &CreatedBusiness| {
         stored(

@@ -329,8 +329,18 @@ impl Operation {
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.
             Kind::AmbiguousLength
+            | Kind::AlreadyMember
             | Kind::CrossSite
             | Kind::Gone
+            | Kind::LastAdministrator
+            | Kind::LastWayIn
+            | Kind::OtherAccount
+            | Kind::PasskeysNotOffered
+            | Kind::RoleMissing
+            | Kind::SignInFirst
+            | Kind::SignInRefused
+            | Kind::StepUpRequired
+            | Kind::TooManyAttempts
             | Kind::MethodNotAllowed
             | Kind::UriTooLong
             | Kind::HeadersTooLarge

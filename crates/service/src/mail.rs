@@ -1,0 +1,608 @@
+//! Mails to people: written in the transaction of what they tell of, sent by a job.
+//!
+//! A mail that waits is sealed, because it may hold a one-time link; once it is sent nothing of it is left.
+
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use trousseau_domain::business::Language;
+use trousseau_domain::ids::{AccountId, MailId};
+use trousseau_domain::members::{EmailAddress, Notice, Role};
+use trousseau_domain::text::BusinessName;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{BusinessRow, MailRow, Store, StoreError, Tx};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::app::Core;
+use crate::clock::Clock;
+use crate::entropy::EntropyExt as _;
+use crate::error::ServiceError;
+use crate::jobs::{Health, until_shutdown};
+use crate::key_ring::Cell;
+use crate::secrets::Secrets;
+
+/// How often the queue is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Mails leased at once.
+const PER_CLAIM: u32 = 20;
+/// After this a mail whose sender died is taken by another.
+const LEASE: Duration = Duration::from_mins(2);
+/// How long one delivery may take.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+/// How long a mail is tried: longer than any link in it is good for would help nobody.
+const TRY_FOR: Duration = Duration::from_hours(24);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_hours(2);
+
+/// What a mail says.
+#[derive(Debug, Clone)]
+pub(crate) enum Letter<'a> {
+    /// Come and join a business.
+    Invitation { business: &'a BusinessName, role: Role, link: &'a str },
+    /// Come and run the platform.
+    PlatformInvitation { link: &'a str },
+    /// Choose another password.
+    Reset { link: &'a str },
+    /// The password was changed.
+    PasswordChanged,
+    /// A second factor was added or removed.
+    SecondFactorChanged,
+    /// Something happened in a business that the member wants to hear of.
+    Notice { business: &'a BusinessName, notice: Notice, subject: &'a str, link: &'a str },
+}
+
+impl Letter<'_> {
+    const fn template(&self) -> &'static str {
+        match self {
+            Self::Invitation { .. } => "invitation",
+            Self::PlatformInvitation { .. } => "platform_invitation",
+            Self::Reset { .. } => "reset",
+            Self::PasswordChanged => "password_changed",
+            Self::SecondFactorChanged => "second_factor_changed",
+            Self::Notice { .. } => "notice",
+        }
+    }
+
+    /// Subject and text.
+    fn render(&self, language: Language, brand: &str) -> (String, Zeroizing<String>) {
+        let (subject, text) = match language {
+            Language::English => self.english(brand),
+            Language::French => self.french(brand),
+        };
+        (subject, Zeroizing::new(text))
+    }
+
+    fn english(&self, brand: &str) -> (String, String) {
+        match self {
+            Self::Invitation { business, role, link } => (
+                format!("Invitation to {business}"),
+                format!(
+                    "Hello,\n\nYou are invited to join {business} on {brand} as {}.\n\nOpen this link to accept. \
+                     It is good once, for 7 days:\n\n{link}\n\nIf you did not expect this, ignore this message: \
+                     nothing happens without you.\n",
+                    match role {
+                        Role::Administrator => "an administrator",
+                        Role::Developer => "a developer",
+                        Role::Analyst => "an analyst",
+                    }
+                ),
+            ),
+            Self::PlatformInvitation { link } => (
+                format!("Invitation to administer {brand}"),
+                format!(
+                    "Hello,\n\nYou are invited to administer the platform {brand}.\n\nOpen this link to accept. \
+                     It is good once, for 7 days:\n\n{link}\n\nIf you did not expect this, ignore this message: \
+                     nothing happens without you.\n"
+                ),
+            ),
+            Self::Reset { link } => (
+                format!("Choose a new password for {brand}"),
+                format!(
+                    "Hello,\n\nSomebody, probably you, asked for a new password for your account on {brand}.\n\n\
+                     Open this link to choose one. It is good once, for 15 minutes:\n\n{link}\n\nIf it was not you, \
+                     ignore this message: your password stays as it is.\n"
+                ),
+            ),
+            Self::PasswordChanged => (
+                format!("Your password on {brand} was changed"),
+                format!(
+                    "Hello,\n\nThe password of your account on {brand} was changed, and your other sessions were \
+                     ended.\n\nIf it was not you, choose a new one at once by \"Forgotten your password?\" on the \
+                     sign-in page, and tell an administrator of your business.\n"
+                ),
+            ),
+            Self::SecondFactorChanged => (
+                format!("How you sign in to {brand} was changed"),
+                format!(
+                    "Hello,\n\nAn authenticator app, recovery codes or a passkey of your account on {brand} were \
+                     added, replaced or removed.\n\nIf it was not you, choose a new password at once and tell an \
+                     administrator of your business.\n"
+                ),
+            ),
+            Self::Notice { business, notice, subject, link } => {
+                let what = match notice {
+                    Notice::LiveKeyCreated => "A LIVE key was created",
+                    Notice::LiveKeyWidened => "A LIVE key can do more than before",
+                    Notice::LiveKeyRevealed => "The value of a LIVE key was read",
+                    Notice::LiveKeyRevoked => "A LIVE key was revoked",
+                    Notice::MemberAdded => "A member was added",
+                    Notice::KeyEnding => "A key is about to end",
+                    Notice::NewNetwork => "A key was used from a new network",
+                };
+                (
+                    format!("{what}: {business}"),
+                    format!(
+                        "Hello,\n\n{what} in {business}: {subject}\n\nSee it here:\n\n{link}\n\nYou choose which \
+                         notices you get under \"Account\".\n"
+                    ),
+                )
+            }
+        }
+    }
+
+    fn french(&self, brand: &str) -> (String, String) {
+        match self {
+            Self::Invitation { business, role, link } => (
+                format!("Invitation à rejoindre {business}"),
+                format!(
+                    "Bonjour,\n\nVous êtes invité(e) à rejoindre {business} sur {brand} en tant que {}.\n\nOuvrez \
+                     ce lien pour accepter. Il n’est valable qu’une fois, pendant 7 jours\u{a0}:\n\n{link}\n\nSi \
+                     vous ne vous y attendiez pas, ignorez ce message\u{a0}: rien ne se fait sans vous.\n",
+                    match role {
+                        Role::Administrator => "administrateur",
+                        Role::Developer => "développeur",
+                        Role::Analyst => "analyste",
+                    }
+                ),
+            ),
+            Self::PlatformInvitation { link } => (
+                format!("Invitation à administrer {brand}"),
+                format!(
+                    "Bonjour,\n\nVous êtes invité(e) à administrer la plateforme {brand}.\n\nOuvrez ce lien pour \
+                     accepter. Il n’est valable qu’une fois, pendant 7 jours\u{a0}:\n\n{link}\n\nSi vous ne vous y \
+                     attendiez pas, ignorez ce message\u{a0}: rien ne se fait sans vous.\n"
+                ),
+            ),
+            Self::Reset { link } => (
+                format!("Choisir un nouveau mot de passe pour {brand}"),
+                format!(
+                    "Bonjour,\n\nQuelqu’un, sans doute vous, a demandé un nouveau mot de passe pour votre compte \
+                     {brand}.\n\nOuvrez ce lien pour le choisir. Il n’est valable qu’une fois, pendant 15 \
+                     minutes\u{a0}:\n\n{link}\n\nSi ce n’était pas vous, ignorez ce message\u{a0}: votre mot de \
+                     passe ne change pas.\n"
+                ),
+            ),
+            Self::PasswordChanged => (
+                format!("Votre mot de passe {brand} a été changé"),
+                format!(
+                    "Bonjour,\n\nLe mot de passe de votre compte {brand} a été changé et vos autres sessions ont \
+                     été fermées.\n\nSi ce n’était pas vous, choisissez-en un nouveau sans attendre par «\u{a0}Mot \
+                     de passe oublié\u{a0}?\u{a0}» sur la page de connexion, et prévenez un administrateur de votre \
+                     entreprise.\n"
+                ),
+            ),
+            Self::SecondFactorChanged => (
+                format!("Votre façon de vous connecter à {brand} a changé"),
+                format!(
+                    "Bonjour,\n\nUne application d’authentification, des codes de secours ou une clé d’accès de \
+                     votre compte {brand} ont été ajoutés, remplacés ou retirés.\n\nSi ce n’était pas vous, \
+                     choisissez un nouveau mot de passe sans attendre et prévenez un administrateur de votre \
+                     entreprise.\n"
+                ),
+            ),
+            Self::Notice { business, notice, subject, link } => {
+                let what = match notice {
+                    Notice::LiveKeyCreated => "Une clé LIVE a été créée",
+                    Notice::LiveKeyWidened => "Une clé LIVE peut faire plus qu’avant",
+                    Notice::LiveKeyRevealed => "La valeur d’une clé LIVE a été lue",
+                    Notice::LiveKeyRevoked => "Une clé LIVE a été révoquée",
+                    Notice::MemberAdded => "Un membre a été ajouté",
+                    Notice::KeyEnding => "Une clé arrive à échéance",
+                    Notice::NewNetwork => "Une clé a été utilisée depuis un nouveau réseau",
+                };
+                (
+                    format!("{what}\u{a0}: {business}"),
+                    format!(
+                        "Bonjour,\n\n{what} chez {business}\u{a0}: {subject}\n\nVoir\u{a0}:\n\n{link}\n\nVous \
+                         choisissez les avis que vous recevez sous «\u{a0}Compte\u{a0}».\n"
+                    ),
+                )
+            }
+        }
+    }
+}
+
+/// To whom a mail goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipient<'a> {
+    /// The address; none where nobody has the address that was given, and the mail is written all the same, so that
+    /// the time it takes says nothing.
+    pub(crate) email: Option<&'a EmailAddress>,
+    /// Whose account, if any.
+    pub(crate) account: Option<AccountId>,
+    /// The language.
+    pub(crate) language: Language,
+}
+
+/// A mail as it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    to: Option<String>,
+    subject: String,
+    text: String,
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.text.zeroize();
+    }
+}
+
+fn cell(id: &str) -> Cell<'_> {
+    Cell { table: "mails", row: id, column: "sealed" }
+}
+
+/// Queues a mail in the transaction of what it tells of.
+pub(crate) async fn queue(
+    core: &Core,
+    tx: &mut Tx,
+    now: Timestamp,
+    to: Recipient<'_>,
+    letter: &Letter<'_>,
+) -> Result<(), ServiceError> {
+    let id = MailId::new(now, core.entropy.bytes());
+    let (subject, text) = letter.render(to.language, core.settings.brand().as_str());
+    let content = Content { to: to.email.map(ToString::to_string), subject, text: text.as_str().to_owned() };
+    let plain = Zeroizing::new(serde_json::to_vec(&content).expect("three texts are JSON"));
+    let sealed = core.secrets.ring().get().seal(&plain, &cell(&id.to_string()), core.entropy.as_ref());
+    let row = MailRow {
+        id,
+        account: to.account,
+        template: letter.template().to_owned(),
+        sealed,
+        created_at: now,
+        attempt: 0,
+        next_at: now,
+    };
+    tx.insert_mail(&row).await?;
+    Ok(())
+}
+
+/// Tells all members of a business who want to hear of it, in the transaction of what happened.
+pub(crate) async fn notify(
+    core: &Core,
+    tx: &mut Tx,
+    now: Timestamp,
+    business: &BusinessRow,
+    notice: Notice,
+    subject: &str,
+    path: &str,
+) -> Result<(), ServiceError> {
+    let link = core.people.address().link(path);
+    for member in tx.read().list_members(&business.id).await? {
+        if !member.membership.role.may(notice.operation()) {
+            continue;
+        }
+        let chosen = tx.read().list_notice_settings(&business.id, member.account.id).await?;
+        if chosen.iter().any(|(known, wanted)| *known == notice && !wanted) {
+            continue;
+        }
+        let recipient = Recipient {
+            email: Some(&member.account.email),
+            account: Some(member.account.id),
+            language: member.account.language,
+        };
+        let letter = Letter::Notice { business: &business.name, notice, subject, link: &link };
+        queue(core, tx, now, recipient, &letter).await?;
+    }
+    Ok(())
+}
+
+/// Where mails go.
+#[derive(Clone)]
+pub enum MailTransport {
+    /// To a server.
+    Smtp {
+        /// The connection to it.
+        server: AsyncSmtpTransport<Tokio1Executor>,
+        /// What stands in `From`.
+        from: Mailbox,
+    },
+    /// Into a folder, where no server is set.
+    Folder {
+        /// The folder; made when it is needed, for us only.
+        path: PathBuf,
+        /// What stands in `From`.
+        from: Mailbox,
+    },
+}
+
+/// Mail settings that cannot be used. They may hold a password, so they are not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMailSettings {
+    /// The server's address.
+    #[error("an SMTP address is smtps://user:password@host or smtp://user:password@host:587?tls=required")]
+    Url,
+    /// The sender.
+    #[error("a sender is an address such as keys@example.com or Name <keys@example.com>")]
+    From,
+}
+
+impl MailTransport {
+    /// A server by its address: `smtps://user:password@host`, or `smtp://...?tls=required`.
+    ///
+    /// # Errors
+    /// If one of the two cannot be read.
+    pub fn smtp(url: &str, from: &str) -> Result<Self, InvalidMailSettings> {
+        let from = from.parse().map_err(|_| InvalidMailSettings::From)?;
+        let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| InvalidMailSettings::Url)?;
+        Ok(Self::Smtp { server: server.timeout(Some(SEND_WITHIN)).build(), from })
+    }
+
+    /// A folder.
+    ///
+    /// # Errors
+    /// If the sender cannot be read.
+    pub fn folder(path: PathBuf, from: &str) -> Result<Self, InvalidMailSettings> {
+        Ok(Self::Folder { path, from: from.parse().map_err(|_| InvalidMailSettings::From)? })
+    }
+
+    const fn from(&self) -> &Mailbox {
+        match self {
+            Self::Smtp { from, .. } | Self::Folder { from, .. } => from,
+        }
+    }
+
+    async fn send(&self, id: MailId, message: Message) -> Result<(), Undelivered> {
+        match self {
+            Self::Smtp { server, .. } => match tokio::time::timeout(SEND_WITHIN, server.send(message)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(Undelivered { final_answer: error.is_permanent(), reason: reason_of(&error) }),
+                Err(_) => Err(Undelivered { final_answer: false, reason: "no answer in time" }),
+            },
+            Self::Folder { path, .. } => {
+                let path = path.clone();
+                let written = tokio::task::spawn_blocking(move || write_file(&path, id, &message.formatted())).await;
+                match written {
+                    Ok(Ok(())) => Ok(()),
+                    _ => Err(Undelivered { final_answer: false, reason: "the file cannot be written" }),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for MailTransport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Smtp { .. } => "MailTransport::Smtp",
+            Self::Folder { .. } => "MailTransport::Folder",
+        })
+    }
+}
+
+/// Why a mail did not go out. What the server said may repeat the address, so it is put in our words.
+struct Undelivered {
+    final_answer: bool,
+    reason: &'static str,
+}
+
+fn reason_of(error: &lettre::transport::smtp::Error) -> &'static str {
+    if error.is_permanent() {
+        "the server refused it for good"
+    } else if error.is_transient() {
+        "the server refused it for now"
+    } else if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_tls() {
+        "TLS failed"
+    } else {
+        "the server cannot be reached"
+    }
+}
+
+fn write_file(folder: &Path, id: MailId, bytes: &[u8]) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let path = folder.join(format!("{id}.eml"));
+    // A mail that is handed out twice is the same file.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The job that sends mails. Clones share everything.
+#[derive(Clone)]
+pub struct Mailer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    secrets: Secrets,
+    clock: Arc<dyn Clock>,
+    transport: OnceLock<MailTransport>,
+}
+
+impl fmt::Debug for Mailer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Mailer")
+    }
+}
+
+impl Mailer {
+    pub(crate) fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Arc::new(Inner { store, secrets, clock, transport: OnceLock::new() }) }
+    }
+
+    pub(crate) fn set_transport(&self, transport: MailTransport) {
+        // A second call changes nothing, as the first one says.
+        let _ = self.inner.transport.set(transport);
+    }
+
+    /// The folder that mails are written to, where no server is set: pages and the log say so.
+    pub fn folder(&self) -> Option<&Path> {
+        match self.inner.transport.get() {
+            Some(MailTransport::Folder { path, .. }) => Some(path),
+            Some(MailTransport::Smtp { .. }) | None => None,
+        }
+    }
+
+    /// Sends what is queued until `shutdown` becomes true or its sender is gone. No failure ends it.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        until_shutdown(shutdown, Box::pin(self.send_forever())).await;
+    }
+
+    async fn send_forever(&self) {
+        let mut health = Health::new("mail");
+        loop {
+            health.note(self.send_waiting().await).await;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Sends what is due, once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn send_waiting(&self) -> Result<(), StoreError> {
+        let Some(transport) = self.inner.transport.get() else { return Ok(()) };
+        loop {
+            if self.inner.store.read().count_mails().await? == 0 {
+                return Ok(());
+            }
+            let now = self.inner.clock.now();
+            let mut tx = self.inner.store.begin().await?;
+            let claimed = tx.claim_mails(now, now.saturating_add(LEASE), PER_CLAIM).await?;
+            tx.commit().await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for mail in &claimed {
+                self.send(transport, mail, now).await?;
+            }
+        }
+    }
+
+    async fn send(&self, transport: &MailTransport, mail: &MailRow, now: Timestamp) -> Result<(), StoreError> {
+        let sent = match self.message(transport, mail, now) {
+            // Nobody has the address.
+            Ok(None) => Ok(()),
+            Ok(Some(message)) => transport.send(mail.id, message).await,
+            Err(reason) => Err(Undelivered { final_answer: true, reason }),
+        };
+        let mut tx = self.inner.store.begin().await?;
+        match sent {
+            Ok(()) => {
+                tx.finish_mail(mail.id, mail.attempt).await?;
+                tracing::info!(mail.id = %mail.id, mail.template = %mail.template, "mail sent");
+            }
+            Err(failure) if failure.final_answer || now.since(mail.created_at) > TRY_FOR => {
+                tx.finish_mail(mail.id, mail.attempt).await?;
+                let (id, template) = (mail.id, mail.template.as_str());
+                tracing::error!(mail.id = %id, mail.template = template, reason = failure.reason, "mail given up");
+            }
+            Err(failure) => {
+                tx.postpone_mail(mail.id, mail.attempt, now.saturating_add(pause_after(mail.attempt))).await?;
+                let (id, attempt) = (mail.id, mail.attempt);
+                tracing::warn!(mail.id = %id, attempt, reason = failure.reason, "mail not sent, to be tried again");
+            }
+        }
+        tx.commit().await
+    }
+
+    fn message(
+        &self,
+        transport: &MailTransport,
+        mail: &MailRow,
+        now: Timestamp,
+    ) -> Result<Option<Message>, &'static str> {
+        let id = mail.id.to_string();
+        let plain =
+            self.inner.secrets.ring().get().open(&mail.sealed, &cell(&id)).map_err(|_| "the row does not open")?;
+        let content: Content = serde_json::from_slice(&plain).map_err(|_| "the row does not hold a mail")?;
+        let Some(to) = &content.to else { return Ok(None) };
+        let to: lettre::Address = to.parse().map_err(|_| "the address is none that mail can be sent to")?;
+        let from = transport.from().clone();
+        let message_id = format!("<{id}@{}>", from.email.domain());
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
+        Message::builder()
+            .from(from)
+            .to(Mailbox::new(None, to))
+            .date(date)
+            .message_id(Some(message_id))
+            .subject(content.subject.clone())
+            .header(ContentType::TEXT_PLAIN)
+            .body(content.text.clone())
+            .map(Some)
+            .map_err(|_| "the mail cannot be put together")
+    }
+}
+
+/// A minute, then twice as long each time, up to two hours.
+fn pause_after(attempt: u32) -> Duration {
+    Duration::from_mins(1).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_speaks_both_languages() {
+        let business: BusinessName = "Atelier Lumière".parse().expect("good");
+        let link = "https://keys.example.com/x";
+        let mut letters = vec![
+            Letter::PlatformInvitation { link },
+            Letter::Reset { link },
+            Letter::PasswordChanged,
+            Letter::SecondFactorChanged,
+        ];
+        letters.extend(Role::ALL.map(|role| Letter::Invitation { business: &business, role, link }));
+        letters.extend(Notice::ALL.map(|notice| Letter::Notice {
+            business: &business,
+            notice,
+            subject: "key 3",
+            link,
+        }));
+        for letter in letters {
+            let (english, french) =
+                (letter.render(Language::English, "Mileston"), letter.render(Language::French, "Mileston"));
+            assert_ne!(english.0, french.0, "{letter:?}");
+            for (subject, text) in [english, french] {
+                assert!(!subject.contains('\n') && subject.len() < 300, "{subject}");
+                assert!(text.ends_with('\n') && !text.contains("  "), "{}", text.as_str());
+                let has_link = !matches!(letter, Letter::PasswordChanged | Letter::SecondFactorChanged);
+                assert_eq!(text.contains(&format!("\n\n{link}\n\n")), has_link, "{}", text.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_end_growing() {
+        let pauses: Vec<_> = [1, 2, 3, 8, 40].map(|attempt| pause_after(attempt).as_secs() / 60).into();
+        assert_eq!(pauses, [1, 2, 4, 120, 120]);
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_are_refused_without_being_repeated() {
+        for (url, from, why) in [
+            ("mail.example.com", "keys@example.com", InvalidMailSettings::Url),
+            ("http://u:hunter2@mail.example.com", "keys@example.com", InvalidMailSettings::Url),
+            ("smtps://u:hunter2@mail.example.com", "nobody", InvalidMailSettings::From),
+        ] {
+            let error = MailTransport::smtp(url, from).expect_err(url);
+            assert_eq!(error, why);
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}
