@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use lettre::message::Mailbox;
-use lettre::message::header::ContentType;
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -532,6 +532,16 @@ impl Mailer {
         let content: Content = serde_json::from_slice(&plain).map_err(|_| "the row does not hold a mail")?;
         let Some(to) = &content.to else { return Ok(None) };
         let to: lettre::Address = to.parse().map_err(|_| "the address is none that mail can be sent to")?;
+        let text = content.text.clone();
+        let body = match transport {
+            MailTransport::Smtp { .. } => Body::new(text),
+            // People read the file as it is, and take the link out of it. No line of ours is near the 998 bytes that a
+            // line may have, and no name holds a NUL.
+            MailTransport::Folder { .. } => {
+                let lines = text.replace('\n', "\r\n").into_bytes();
+                Body::dangerous_pre_encoded(lines, ContentTransferEncoding::EightBit)
+            }
+        };
         let from = transport.from().clone();
         let message_id = format!("<{id}@{}>", from.email.domain());
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
@@ -542,7 +552,7 @@ impl Mailer {
             .message_id(Some(message_id))
             .subject(content.subject.clone())
             .header(ContentType::TEXT_PLAIN)
-            .body(content.text.clone())
+            .body(body)
             .map(Some)
             .map_err(|_| "the mail cannot be put together")
     }

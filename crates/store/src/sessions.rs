@@ -45,6 +45,18 @@ pub struct AttemptsRow {
     pub blocked_until: Option<Timestamp>,
 }
 
+impl AttemptsRow {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.read("sign_in_attempts", "t_last_at", |row| {
+            Ok(Self {
+                failures: row.number("t_failures")?,
+                last_at: row.time("t_last_at")?,
+                blocked_until: row.opt_time("t_blocked_until")?,
+            })
+        })
+    }
+}
+
 macro_rules! session_columns {
     () => {
         "s.id AS s_id, s.account_id AS s_account_id, s.digest AS s_digest, s.created_at AS s_created_at, \
@@ -134,16 +146,7 @@ impl Reader<'_> {
         const SQL: &str = "SELECT t.failures AS t_failures, t.last_at AS t_last_at, \
                            t.blocked_until AS t_blocked_until FROM sign_in_attempts t WHERE t.subject = $1";
         let row = self.fetch_optional(Stmt::new(SQL).bytes(subject.as_slice())).await?;
-        row.map(|row| {
-            row.read("sign_in_attempts", "t_last_at", |row| {
-                Ok(AttemptsRow {
-                    failures: row.number("t_failures")?,
-                    last_at: row.time("t_last_at")?,
-                    blocked_until: row.opt_time("t_blocked_until")?,
-                })
-            })
-        })
-        .transpose()
+        row.as_ref().map(AttemptsRow::from_row).transpose()
     }
 
     /// Whether the device of this digest is one of the account's.
@@ -214,21 +217,21 @@ impl Tx {
         self.execute(Stmt::new(SQL).text(account).opt_text(spared)).await
     }
 
-    /// Counts a failed proof: a subject whose last one lies before `forget_before` begins anew. Returns how many there
-    /// are now.
+    /// Counts a failed proof: a subject whose last one lies before `forget_before` begins anew. Returns what is known
+    /// with it; whoever counts at the same time waits, and sees what this one has left.
     pub async fn count_failure(
         &mut self,
         subject: &[u8; 32],
         now: Timestamp,
         forget_before: Timestamp,
-    ) -> Result<u32, StoreError> {
+    ) -> Result<AttemptsRow, StoreError> {
         const SQL: &str = "INSERT INTO sign_in_attempts (subject, failures, last_at, blocked_until) \
                            VALUES ($1, 1, $2, NULL) ON CONFLICT (subject) DO UPDATE SET \
                            failures = CASE WHEN sign_in_attempts.last_at < $3 THEN 1 \
                            ELSE sign_in_attempts.failures + 1 END, last_at = excluded.last_at \
-                           RETURNING failures";
+                           RETURNING failures AS t_failures, last_at AS t_last_at, blocked_until AS t_blocked_until";
         let statement = Stmt::new(SQL).bytes(subject.as_slice()).time(now).time(forget_before);
-        self.fetch_one(statement).await?.read("sign_in_attempts", "failures", |row| row.number("failures"))
+        AttemptsRow::from_row(&self.fetch_one(statement).await?)
     }
 
     /// Looks at no further proof about a subject until then.

@@ -113,22 +113,21 @@ fn delay(subject: &Subject, failures: u32) -> Option<Duration> {
     }
 }
 
-/// Counts a proof as failed until it turns out right; refuses it where too many have failed.
-async fn admit(tx: &mut Tx, subjects: &[Subject], now: Timestamp) -> Result<(), ServiceError> {
-    let mut until = None;
+/// Counts a proof as failed until it turns out right; refuses it, and counts nothing, where too many have failed.
+async fn admit(core: &Core, subjects: &[Subject]) -> Result<(), ServiceError> {
+    let mut tx = core.store.begin().await?;
+    let now = core.clock.now();
     for subject in subjects {
-        let blocked = tx.read().find_attempts(&subject.digest).await?.and_then(|row| row.blocked_until);
-        until = until.max(blocked.filter(|blocked| *blocked > now));
-    }
-    if let Some(until) = until {
-        return Err(PeopleError::TooManyAttempts { until }.into());
-    }
-    for subject in subjects {
-        let failures = tx.count_failure(&subject.digest, now, now.saturating_sub(REMEMBER)).await?;
-        if let Some(delay) = delay(subject, failures) {
+        // The count takes the row, so that of many at a time each sees what the one before has left.
+        let row = tx.count_failure(&subject.digest, now, now.saturating_sub(REMEMBER)).await?;
+        if let Some(until) = row.blocked_until.filter(|until| *until > now) {
+            return Err(PeopleError::TooManyAttempts { until }.into());
+        }
+        if let Some(delay) = delay(subject, row.failures) {
             tx.block_attempts(&subject.digest, now.saturating_add(delay)).await?;
         }
     }
+    tx.commit().await?;
     Ok(())
 }
 
@@ -244,11 +243,8 @@ impl People<'_> {
         let account = account.ok_or(ServiceError::CallerRefused)?;
         let digest = subject(self.core, "session", &[&person.session.id.to_string()]);
         let own = Subject { digest, most: MOST_OF_PAIR, delays: true };
-        let mut tx = self.core.store.begin().await?;
+        admit(self.core, std::slice::from_ref(&own)).await?;
         let now = self.core.clock.now();
-        let admitted = admit(&mut tx, std::slice::from_ref(&own), now).await;
-        tx.commit().await?;
-        admitted?;
         let found = match proof {
             StepUpProof::Password(password) => {
                 let kept = account.password_hash.as_deref();
@@ -274,10 +270,8 @@ impl People<'_> {
         visit: &Visit<'_>,
     ) -> Result<Vec<Subject>, ServiceError> {
         let subjects = subjects(self.core, email, account.map(|account| account.id), visit).await?;
-        let mut tx = self.core.store.begin().await?;
-        let admitted = admit(&mut tx, &subjects, self.core.clock.now()).await;
-        tx.commit().await?;
-        admitted.map(|()| subjects)
+        admit(self.core, &subjects).await?;
+        Ok(subjects)
     }
 
     /// Begins the session of a person who has proved to be the owner.

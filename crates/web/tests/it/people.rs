@@ -163,7 +163,8 @@ async fn a_session_ends_by_idleness_by_age_and_by_hand() {
         let person = signed_in(&app, &three.token).await;
         assert_eq!(people.sessions(&person).await.expect("listed").len(), 2);
         let account = Context::account(&person, request());
-        assert_eq!(people.end_other_sessions(&account, &person).await.expect("ended"), 1);
+        assert!(people.end_other_sessions(&account, &person).await.expect("ended") >= 1);
+        assert_eq!(people.sessions(&person).await.expect("listed").len(), 1);
         assert!(people.session(&four.token).await.expect("asked").is_none());
         people.sign_out(&person).await.expect("signed out");
         assert!(people.session(&three.token).await.expect("asked").is_none());
