@@ -115,3 +115,33 @@ document.addEventListener("change", (event) => { if (event.target.matches("[data
 
 document.querySelector("[data-print]")?.addEventListener("click", () => print());
 document.addEventListener("htmx:after:swap", () => { const told = document.querySelector("[data-count]"); if (told) say(told.textContent.trim()); });
+
+// Passkeys: <button data-passkey="/path">. The path with /start tells what to ask; the path itself takes the answer.
+for (const button of document.querySelectorAll("[data-passkey]")) {
+  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) break;
+  button.hidden = false;
+  const form = button.closest("form"), told = form.querySelector("[data-passkey-error]");
+  const send = async (path, more) => {
+    const body = new URLSearchParams(new FormData(form));
+    body.delete("password");
+    for (const [name, value] of Object.entries(more)) body.set(name, value);
+    const answer = await fetch(path, { method: "POST", headers: { accept: "application/json" }, body });
+    const json = await answer.json();
+    if (!answer.ok) throw new Error(json.error ?? json.title ?? button.dataset.failed);
+    return json;
+  };
+  button.addEventListener("click", async () => {
+    told.hidden = true;
+    try {
+      const { handle, options } = await send(`${button.dataset.passkey}/start`, {});
+      const credential = button.hasAttribute("data-create")
+        ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey) })
+        : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey) });
+      const { to } = await send(button.dataset.passkey, { handle, answer: JSON.stringify(credential.toJSON()) });
+      location.assign(to);
+    } catch (error) {
+      told.textContent = error instanceof DOMException ? button.dataset.failed : error.message;
+      told.hidden = false;
+    }
+  });
+}

@@ -8,6 +8,7 @@ pub mod form;
 pub mod format;
 pub mod frame;
 pub mod look;
+mod people;
 mod preferences;
 pub mod session;
 pub mod text;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route("/assets/{digest}/{name}", get(assets::serve))
         .route("/preferences", post(preferences::keep))
+        .merge(people::routes())
         .merge(docs::routes())
 }
 
