@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::{OperatorScope, ScopeCatalogue};
 use trousseau_domain::time::TimeZone;
 use trousseau_service::mail::{InvalidMailSettings, MailTransport};
-use trousseau_service::settings::InvalidSettings;
+use trousseau_service::settings::{InvalidSettings, Keep};
 
 pub(crate) use layers::{Flags, Layers, Source};
 
@@ -62,6 +63,7 @@ struct Written {
     smtp: WrittenSmtp,
     log: WrittenLog,
     limits: WrittenLimits,
+    keep: WrittenKeep,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,6 +120,15 @@ struct WrittenLog {
 #[serde(deny_unknown_fields, default)]
 struct WrittenLimits {
     connections: Option<u32>,
+}
+
+/// Days.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenKeep {
+    requests: Option<u32>,
+    refusals: Option<u32>,
+    usage: Option<u32>,
 }
 
 /// The configuration in force, in types that cannot hold nonsense.
@@ -252,20 +263,12 @@ impl Settings {
             (None, None) => SecretString::from(format!("sqlite:{}", data_dir.join("trousseau.db").display())),
         };
         check(layers, "database", database_kind(database.expose_secret()).map(drop))?;
-        let scopes = written.scopes.into_iter().map(|scope| {
-            Ok(OperatorScope {
-                name: parse(layers, "scopes", &scope.name)?,
-                description_en: scope.description.en,
-                description_fr: scope.description.fr,
-                checkout: scope.checkout,
-            })
-        });
-        let scopes = scopes.collect::<Result<Vec<_>, SettingsError>>()?;
-        let scopes = ScopeCatalogue::new(scopes).map_err(|error| layers.invalid("scopes", error))?;
+        let scopes = catalogue(layers, written.scopes)?;
         let brand: Option<Brand> = written.brand.map(|text| parse(layers, "brand", &text)).transpose()?;
         let default_profile: ProfileName =
             parse(layers, "default_profile", written.default_profile.as_deref().unwrap_or("mileston"))?;
         let time_zone: TimeZone = parse(layers, "time_zone", written.time_zone.as_deref().unwrap_or("Europe/Paris"))?;
+        let keep = keep(layers, &written.keep)?;
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -273,6 +276,7 @@ impl Settings {
             scopes,
             time_zone,
         )
+        .map(|rules| rules.with_keep(keep))
         .map_err(|error| {
             let name = match &error {
                 InvalidSettings::UnknownProfile(_) => "default_profile",
@@ -369,6 +373,9 @@ impl Settings {
             ("log.format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
             ("log.level", self.log_level.0.to_string().to_ascii_lowercase()),
             ("limits.connections", self.connections.to_string()),
+            ("keep.requests", in_days(self.rules.keep().requests)),
+            ("keep.refusals", in_days(self.rules.keep().refusals)),
+            ("keep.usage", in_days(self.rules.keep().usage)),
         ];
         rows.into_iter()
             .map(|(name, value)| {
@@ -440,6 +447,41 @@ fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str, text: &str)
     text.parse().map_err(|error| layers.invalid(name, error))
 }
 
+/// The platform's own scopes beside the built-in ones.
+fn catalogue(layers: &Layers, written: Vec<WrittenScope>) -> Result<ScopeCatalogue, SettingsError> {
+    let scopes = written.into_iter().map(|scope| {
+        Ok(OperatorScope {
+            name: parse(layers, "scopes", &scope.name)?,
+            description_en: scope.description.en,
+            description_fr: scope.description.fr,
+            checkout: scope.checkout,
+        })
+    });
+    let scopes = scopes.collect::<Result<Vec<_>, SettingsError>>()?;
+    ScopeCatalogue::new(scopes).map_err(|error| layers.invalid("scopes", error))
+}
+
+/// How long what was recorded is kept.
+fn keep(layers: &Layers, written: &WrittenKeep) -> Result<Keep, SettingsError> {
+    let usual = Keep::default();
+    Ok(Keep {
+        requests: days(layers, "keep.requests", written.requests, usual.requests)?,
+        refusals: days(layers, "keep.refusals", written.refusals, usual.refusals)?,
+        usage: days(layers, "keep.usage", written.usage, usual.usage)?,
+    })
+}
+
+/// How long something is kept, from 1 day to 10 years.
+fn days(layers: &Layers, name: &str, written: Option<u32>, usual: Duration) -> Result<Duration, SettingsError> {
+    let Some(days) = written else { return Ok(usual) };
+    check(layers, name, (1..=3_650).contains(&days).then_some(()).ok_or("1 to 3650 days"))?;
+    Ok(Duration::from_hours(24 * u64::from(days)))
+}
+
+fn in_days(time: Duration) -> String {
+    (time.as_secs() / 86_400).to_string()
+}
+
 fn check<E: fmt::Display>(layers: &Layers, name: &str, result: Result<(), E>) -> Result<(), SettingsError> {
     result.map_err(|error| layers.invalid(name, error))
 }
@@ -474,11 +516,14 @@ mod tests {
         let settings = env(&[
             ("TROUSSEAU_LIMITS__CONNECTIONS", "12"),
             ("TROUSSEAU_LOG__FORMAT", "json"),
+            ("TROUSSEAU_KEEP__USAGE", "40"),
             ("TROUSSEAU_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
             ("TROUSSEAU_SCOPES", r#"[{name="ledger:post",description={en="Post",fr="Poster"}}]"#),
         ])
         .expect("good");
         assert_eq!(settings.connections, 12);
+        assert_eq!(settings.rules.keep().usage, Duration::from_hours(40 * 24));
+        assert_eq!(settings.rules.keep().refusals, Keep::default().refusals);
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.trusted_proxies.len(), 2);
         assert_eq!(settings.rules.catalogue().operator_scopes().count(), 1);
@@ -494,6 +539,8 @@ mod tests {
             ("TROUSSEAU_BRAND", "Ü"),
             ("TROUSSEAU_LIMITS__CONNECTIONS", "many"),
             ("TROUSSEAU_LIMITS__CONNECTIONS", "0"),
+            ("TROUSSEAU_KEEP__REQUESTS", "0"),
+            ("TROUSSEAU_KEEP__USAGE", "9999"),
             ("TROUSSEAU_DATABASE", "mysql://x"),
             ("TROUSSEAU_TLS__CERT", "cert.pem"),
             ("TROUSSEAU_PUBLIC_URL", "https://example.com/path"),

@@ -2,9 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
-use trousseau_domain::decision::{Circumstances, Decision, Demand, KeySnapshot, Meter, Reason, Transport, decide};
+use trousseau_domain::decision::{
+    Circumstances, Decision, Demand, Disclosure, KeySnapshot, Meter, Reason, Transport, decide,
+};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, RequestId};
@@ -12,10 +16,10 @@ use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::keys::VersionLife;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
-use trousseau_domain::requests::Door;
+use trousseau_domain::requests::{ClientName, Door};
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{FoundVersion, PlatformKeyRow, RefusalRow, StoreError};
+use trousseau_store::{FoundVersion, PlatformKeyRow, StoreError};
 
 use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
@@ -23,6 +27,7 @@ use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
 use crate::keys::{life_of, profile_of};
 use crate::platform_keys::scopes_of;
+use crate::requests::{CallAnswer, CallTrace, Subject, SubjectKey};
 
 /// The parts of a request that the authenticator looks at.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +36,7 @@ pub struct RequestFacts<'a> {
     pub headers: CredentialHeaders<'a>,
     /// Which forms the route takes.
     pub accepted: AcceptedForms,
-    /// The method.
+    /// The method, as one of a few words.
     pub method: &'a str,
     /// The path, as sent.
     pub path: &'a str,
@@ -47,8 +52,12 @@ pub struct RequestFacts<'a> {
     pub address: Option<IpAddr>,
     /// How the request travelled.
     pub transport: Transport,
+    /// The `User-Agent` header.
+    pub user_agent: Option<&'a str>,
     /// The request's id, which becomes the reference of a refusal.
     pub request_id: RequestId,
+    /// Where whose call this is gets noted.
+    pub trace: &'a CallTrace,
 }
 
 /// A refusal, as the caller's door needs it.
@@ -96,7 +105,13 @@ pub struct VerifyRequest {
     pub origin: Option<String>,
     /// The address of its caller.
     pub address: Option<IpAddr>,
+    /// Under which reference the answer is kept; a question without one leaves no trace.
+    pub reference: Option<RequestId>,
 }
+
+/// How a question of the verify call is kept in the request log.
+const VERIFY_METHOD: &str = "POST";
+const VERIFY_ROUTE: &str = "/v1/keys/verify";
 
 /// The answer to one question.
 #[derive(Debug)]
@@ -170,6 +185,7 @@ impl<'a> Access<'a> {
             }
             Identified::Key(found) => {
                 self.judge(facts, &Demand::default(), &presented, found).await?;
+                facts.trace.refuse(Reason::KindNotAllowed);
                 Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
             }
         }
@@ -188,6 +204,7 @@ impl<'a> Access<'a> {
     /// # Errors
     /// Only where it could not be told.
     pub async fn verify(self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
+        let started = Instant::now();
         let deny = |reason| Verdict { decision: Decision::Deny { reason, missing_scope: None }, key: None };
         let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
             Ok(parsed) => parsed,
@@ -216,6 +233,9 @@ impl<'a> Access<'a> {
                 now,
             },
         );
+        if let Some(reference) = request.reference {
+            self.keep_verdict(request, reference, &secret, claim, found.as_deref(), &decision, now, started.elapsed());
+        }
         let key = match (&decision, found) {
             (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now).await?)),
             _ => None,
@@ -237,7 +257,10 @@ impl<'a> Access<'a> {
     /// Reads the credential and refuses what follows from the request alone.
     fn read(self, facts: &RequestFacts<'_>) -> Result<Presented, AccessError> {
         let settings = &self.core.settings;
-        let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
+        let refuse = |reason| {
+            self.keep_unread(facts, reason);
+            Err(AccessError::Refused(Refusal::because(reason)))
+        };
         let presented = credential::parse(facts.headers, facts.accepted, settings.brand());
         // Two credentials are named first, then a key in the URL, then what is wrong with the one credential.
         if matches!(presented, Err(Reason::AmbiguousCredentials)) {
@@ -312,10 +335,13 @@ impl<'a> Access<'a> {
                 now,
             },
         );
+        if let Some(subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
+            self.core.recorder.record_refusal_of(&subject);
+            facts.trace.set(subject);
+        }
         match (decision, found) {
             (Decision::Allow, Some(found)) => Ok(self.accept(&presented.secret, *found, now).await?),
-            (Decision::Deny { reason, missing_scope }, found) => {
-                self.keep_reason(facts, presented, found.as_deref(), reason, now);
+            (Decision::Deny { reason, missing_scope }, _) => {
                 Err(AccessError::Refused(Refusal { reason, missing_scope }))
             }
             (Decision::Allow, None) => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
@@ -387,42 +413,116 @@ impl<'a> Access<'a> {
         (pepper_version < ring.current_pepper()).then(|| ring.digest(&KeyFingerprint::of(secret)))
     }
 
-    /// Keeps the exact reason for the key's business; if the key is unknown, for the business that was named.
-    fn keep_reason(
-        self,
-        facts: &RequestFacts<'_>,
-        presented: &Presented,
-        found: Option<&FoundVersion>,
-        reason: Reason,
-        now: Timestamp,
-    ) {
-        let business: Option<BusinessId> = match found {
-            Some(found) => Some(found.business.id.clone()),
-            None => presented.business_ids.iter().find_map(|id| id.parse().ok()),
-        };
-        let Some(business) = business else { return };
-        let environment = match (found, presented.claim) {
-            (Some(found), _) => Some(found.key.tenant.environment),
-            (None, TextClaim::Branded { environment, .. }) => Some(environment),
-            (None, TextClaim::Plain | TextClaim::Platform) => None::<Environment>,
-        };
-        self.core.recorder.record_refusal(RefusalRow {
+    /// Keeps the reason of a request that could not even be read, for the business that it names.
+    fn keep_unread(self, facts: &RequestFacts<'_>, reason: Reason) {
+        let [named] = facts.headers.business_id else { return };
+        let Some(business) = std::str::from_utf8(named).ok().and_then(|id| id.parse().ok()) else { return };
+        let subject = Subject {
             reference: facts.request_id,
-            at: now,
+            at: self.core.clock.now(),
             business,
-            environment,
-            key_id: found.map(|found| found.key.id),
-            key_version: found.map(|found| found.version.version),
-            code: reason.as_str().to_owned(),
+            environment: None,
+            key: None,
+            door: Door::Api,
             method: facts.method.to_owned(),
             path: facts.route.to_owned(),
-            address: facts.address.map(|address| address.to_string()),
-            last_three: Some(presented.secret.last_three().as_str().to_owned()),
-            origin: facts.origin.filter(|origin| worth_keeping(origin, &presented.secret)).map(ToOwned::to_owned),
-            missing_scope: None,
+            address: facts.address,
+            // What could not be read may stand in any header.
             client: None,
-            door: Door::Api,
+            origin: None,
+            last_three: None,
+            missing_scope: None,
+            reason: Some(reason),
+        };
+        self.core.recorder.record_refusal_of(&subject);
+        facts.trace.set(subject);
+    }
+
+    /// Keeps the answer to a question of the verify call as one of our own doors would have given it.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the one row that is written")]
+    fn keep_verdict(
+        self,
+        request: &VerifyRequest,
+        reference: RequestId,
+        secret: &ApiKeySecret,
+        claim: TextClaim,
+        found: Option<&FoundVersion>,
+        decision: &Decision,
+        now: Timestamp,
+        took: Duration,
+    ) {
+        let named = || request.business_id.as_ref().and_then(|id| id.parse().ok());
+        let Some(business) = found.map(|found| found.business.id.clone()).or_else(named) else { return };
+        let reason = decision.reason();
+        let subject = Subject {
+            reference,
+            at: now,
+            business,
+            environment: environment_of(found, claim),
+            key: found.map(SubjectKey::of),
+            door: Door::Verify,
+            method: VERIFY_METHOD.to_owned(),
+            path: VERIFY_ROUTE.to_owned(),
+            address: request.address,
+            client: None,
+            origin: request.origin.as_ref().filter(|origin| worth_keeping(origin, secret)).cloned(),
+            last_three: Some(secret.last_three().as_str().to_owned()),
+            missing_scope: missing_scope_of(decision),
+            reason,
+        };
+        self.core.recorder.record_refusal_of(&subject);
+        let status = reason.map_or(200, |reason| match reason.disclosure() {
+            Disclosure::BadRequest => 400,
+            Disclosure::Spoken | Disclosure::Generic => 401,
+            Disclosure::Forbidden => 403,
+            Disclosure::Limited => 429,
         });
+        self.core.recorder.record_call(subject.answered(CallAnswer { status, took, code: None }));
+    }
+}
+
+/// Whose call this is: of the key's business; if the key is unknown, of the business that was named.
+fn subject_of(
+    facts: &RequestFacts<'_>,
+    presented: &Presented,
+    found: Option<&FoundVersion>,
+    decision: &Decision,
+    now: Timestamp,
+) -> Option<Subject> {
+    let named = || presented.business_ids.iter().find_map(|id| id.parse().ok());
+    let business: BusinessId = found.map(|found| found.business.id.clone()).or_else(named)?;
+    let secret = &presented.secret;
+    Some(Subject {
+        reference: facts.request_id,
+        at: now,
+        business,
+        environment: environment_of(found, presented.claim),
+        key: found.map(SubjectKey::of),
+        door: Door::Api,
+        method: facts.method.to_owned(),
+        path: facts.route.to_owned(),
+        address: facts.address,
+        client: facts.user_agent.filter(|header| !header.contains(secret.expose())).and_then(ClientName::of_user_agent),
+        origin: facts.origin.filter(|origin| worth_keeping(origin, secret)).map(ToOwned::to_owned),
+        last_three: Some(secret.last_three().as_str().to_owned()),
+        missing_scope: missing_scope_of(decision),
+        reason: decision.reason(),
+    })
+}
+
+/// The environment of a key; of an unknown one, what its text says.
+fn environment_of(found: Option<&FoundVersion>, claim: TextClaim) -> Option<Environment> {
+    match (found, claim) {
+        (Some(found), _) => Some(found.key.tenant.environment),
+        (None, TextClaim::Branded { environment, .. }) => Some(environment),
+        (None, TextClaim::Plain | TextClaim::Platform) => None,
+    }
+}
+
+fn missing_scope_of(decision: &Decision) -> Option<String> {
+    match decision {
+        Decision::Deny { missing_scope, .. } => missing_scope.as_ref().map(ToString::to_string),
+        Decision::Allow => None,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::keys::{Keys, life_of};
 use crate::mail::{MailTransport, Mailer};
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform_keys::PlatformKeys;
+use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 
@@ -57,7 +58,7 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock));
+        let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock), settings.keep());
         let recorder = jobs.recorder();
         let people = PeopleState::new(&settings);
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
@@ -115,6 +116,11 @@ impl App {
     /// What happened.
     pub fn events(&self) -> Events<'_> {
         Events::new(&self.core)
+    }
+
+    /// Calls, usage, and why a request was refused.
+    pub fn requests(&self) -> Requests<'_> {
+        Requests::new(&self.core)
     }
 
     /// Pepper and key-encryption key.

@@ -1,8 +1,8 @@
-//! What happened to a tenant's keys, and why a request was refused.
+//! What happened to a tenant's keys.
 
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::ids::{BusinessId, EventId, RequestId};
-use trousseau_store::{EventFilter, EventRow, RefusalRow};
+use trousseau_domain::ids::EventId;
+use trousseau_store::{EventFilter, EventRow};
 
 use crate::app::Core;
 use crate::error::ServiceError;
@@ -45,10 +45,5 @@ impl<'a> Events<'a> {
     /// One event.
     pub async fn get(self, tenant: &Tenant, id: EventId) -> Result<EventRow, ServiceError> {
         self.core.store.read().find_event(tenant, id).await?.ok_or(ServiceError::NotFound)
-    }
-
-    /// Why a request of a business was refused, by the reference of its answer.
-    pub async fn refusal(self, business: &BusinessId, reference: RequestId) -> Result<RefusalRow, ServiceError> {
-        self.core.store.read().find_refusal(business, reference).await?.ok_or(ServiceError::NotFound)
     }
 }

@@ -1,18 +1,23 @@
 //! What runs beside the requests: writing down uses and refusals, handing out events, hearing of changes, pruning.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
+use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{KeyId, PlatformKeyId};
+use trousseau_domain::requests::{Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{ChangeKind, EventRow, RefusalRow, Store, StoreError};
+use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow, Store, StoreError, UsageRow};
 
 use crate::clock::Clock;
+use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
+use crate::settings::Keep;
 
 /// Notes that may wait to be written; more are dropped and counted.
 const CAPACITY: usize = 10_000;
@@ -32,14 +37,16 @@ const CHANGES_PER_READ: u32 = 500;
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// Rows pruned in one transaction.
 const PRUNE_STEP: u32 = 1000;
-/// How long refusals are kept.
-const KEEP_REFUSALS: Duration = Duration::from_hours(30 * 24);
 /// How long the change sequence is kept: a node that was away for longer starts anew.
 const KEEP_CHANGES: Duration = Duration::from_hours(7 * 24);
 /// How long failed attempts to sign in are remembered.
 const KEEP_ATTEMPTS: Duration = Duration::from_hours(24);
 /// How long a device stays known that nobody signs in from.
 const KEEP_DEVICES: Duration = Duration::from_hours(400 * 24);
+/// Calls written in one transaction, so that others get their turn.
+const CALLS_PER_WRITE: usize = 1000;
+/// Networks of keys that a node remembers to have written down; beyond them it begins anew.
+const NETWORKS_IN_MEMORY: usize = 100_000;
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -47,6 +54,7 @@ enum Note {
     Use(KeyId, Timestamp),
     PlatformUse(PlatformKeyId, Timestamp),
     Refusal(Box<RefusalRow>),
+    Call(Box<Call>),
 }
 
 /// Takes notes without waiting: a request is never slower for them, and may lose one rather than fail.
@@ -54,6 +62,24 @@ enum Note {
 pub struct Recorder {
     sender: mpsc::Sender<Note>,
     full: Arc<Notify>,
+    dropped: Arc<DropCounter>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What was not taken, for the pages that show it.
+#[derive(Default)]
+struct DropCounter {
+    notes: AtomicU64,
+    /// Microseconds; 0 before the first one.
+    last_at: AtomicI64,
+}
+
+impl DropCounter {
+    fn count(&self, notes: u64, now: Timestamp) {
+        metrics::counter!("trousseau_recorder_dropped_total").increment(notes);
+        self.notes.fetch_add(notes, Ordering::Relaxed);
+        self.last_at.store(now.as_micros(), Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Recorder {
@@ -78,18 +104,33 @@ impl Recorder {
         self.note(Note::Refusal(Box::new(refusal)));
     }
 
+    /// A call of a business was answered.
+    pub(crate) fn record_call(&self, call: Call) {
+        self.note(Note::Call(Box::new(call)));
+    }
+
+    /// The refusal in a call, if it is one.
+    pub(crate) fn record_refusal_of(&self, subject: &Subject) {
+        if let Some(refusal) = subject.refusal() {
+            self.record_refusal(refusal);
+        }
+    }
+
+    /// What was not written down since this node started.
+    pub fn dropped(&self) -> Dropped {
+        let notes = self.dropped.notes.load(Ordering::Relaxed);
+        let last_at = Timestamp::from_micros(self.dropped.last_at.load(Ordering::Relaxed)).ok();
+        Dropped { notes, last_at: last_at.filter(|_| notes > 0) }
+    }
+
     fn note(&self, note: Note) {
         if self.sender.try_send(note).is_err() {
-            count_dropped(1);
+            self.dropped.count(1, self.clock.now());
         }
         if self.sender.max_capacity() - self.sender.capacity() >= FULL {
             self.full.notify_one();
         }
     }
-}
-
-fn count_dropped(notes: u64) {
-    metrics::counter!("trousseau_recorder_dropped_total").increment(notes);
 }
 
 /// What was noted and is not written yet.
@@ -98,26 +139,85 @@ struct Queue {
     uses: HashMap<KeyId, Timestamp>,
     platform_uses: HashMap<PlatformKeyId, Timestamp>,
     refusals: Vec<RefusalRow>,
+    calls: Vec<RequestRow>,
+    usage: HashMap<(Tenant, UtcDay, Option<KeyId>, Outcome), u64>,
+    sightings: HashMap<SightedBy, SightingRow>,
+    /// Networks of keys to write down, with their first use.
+    networks: BTreeMap<(KeyId, Network), Timestamp>,
+    /// Networks that are written down, so that the database is asked once.
+    known_networks: HashSet<(KeyId, Network)>,
 }
 
+/// Which sighting of a key is the same one.
+type SightedBy = (KeyId, u32, Option<String>, Option<String>, Option<String>);
+
 impl Queue {
+    fn new(receiver: mpsc::Receiver<Note>) -> Self {
+        Self {
+            receiver,
+            uses: HashMap::new(),
+            platform_uses: HashMap::new(),
+            refusals: Vec::new(),
+            calls: Vec::new(),
+            usage: HashMap::new(),
+            sightings: HashMap::new(),
+            networks: BTreeMap::new(),
+            known_networks: HashSet::new(),
+        }
+    }
+
+    fn take_call(&mut self, call: Call) {
+        let Call { row, seen, network } = call;
+        if let Some(environment) = row.environment {
+            let tenant = Tenant::new(row.business.clone(), environment);
+            let counter = (tenant, UtcDay::of(row.at), row.key_id, row.outcome);
+            *self.usage.entry(counter).or_default() += 1;
+        }
+        if let Some(seen) = seen {
+            let by = (seen.key_id, seen.version, seen.address.clone(), seen.client.clone(), seen.origin.clone());
+            self.sightings
+                .entry(by)
+                .and_modify(|known| {
+                    known.requests += 1;
+                    known.first_seen_at = known.first_seen_at.min(seen.first_seen_at);
+                    known.last_seen_at = known.last_seen_at.max(seen.last_seen_at);
+                })
+                .or_insert(seen);
+        }
+        if let (Some(key), Some(network)) = (row.key_id, network)
+            && !self.known_networks.contains(&(key, network))
+        {
+            self.networks.entry((key, network)).or_insert(row.at);
+        }
+        self.calls.push(row);
+    }
+
     /// Takes over what is waiting, up to a bound, so that an outage cannot fill the memory.
     fn drain(&mut self) {
-        while self.waiting() < CAPACITY {
+        while self.waiting() < CAPACITY && self.calls.len() < CALLS_PER_WRITE {
             match self.receiver.try_recv() {
                 Ok(Note::Use(key, at)) => keep_latest(&mut self.uses, key, at),
                 Ok(Note::PlatformUse(key, at)) => keep_latest(&mut self.platform_uses, key, at),
                 Ok(Note::Refusal(refusal)) => self.refusals.push(*refusal),
+                Ok(Note::Call(call)) => self.take_call(*call),
                 Err(_) => return,
             }
         }
     }
 
     fn waiting(&self) -> usize {
-        self.uses.len() + self.platform_uses.len() + self.refusals.len()
+        self.uses.len() + self.platform_uses.len() + self.refusals.len() + self.calls.len()
     }
 
+    /// Forgets what was waiting, once it is written or given up.
     fn clear(&mut self) {
+        if self.known_networks.len() + self.networks.len() > NETWORKS_IN_MEMORY {
+            self.known_networks.clear();
+        }
+        self.known_networks.extend(std::mem::take(&mut self.networks).into_keys());
+        self.calls.clear();
+        self.usage.clear();
+        self.sightings.clear();
         self.uses.clear();
         self.platform_uses.clear();
         self.refusals.clear();
@@ -136,8 +236,21 @@ impl Queue {
         for chunk in self.refusals.chunks(FULL) {
             tx.insert_refusals(chunk).await?;
         }
+        tx.insert_requests(&self.calls).await?;
+        let usage: Vec<_> = self.usage.iter().map(usage_row).collect();
+        tx.add_usage(&usage).await?;
+        let sightings: Vec<_> = self.sightings.values().cloned().collect();
+        tx.add_sightings(&sightings).await?;
+        for ((key, network), at) in &self.networks {
+            tx.note_network(*key, *network, *at).await?;
+        }
         tx.commit().await
     }
+}
+
+fn usage_row((counter, requests): (&(Tenant, UtcDay, Option<KeyId>, Outcome), &u64)) -> UsageRow {
+    let (tenant, day, key_id, outcome) = counter;
+    UsageRow { tenant: tenant.clone(), day: *day, key_id: *key_id, outcome: *outcome, requests: *requests }
 }
 
 fn keep_latest<K: Eq + Hash>(uses: &mut HashMap<K, Timestamp>, key: K, at: Timestamp) {
@@ -161,6 +274,7 @@ struct Inner {
     store: Store,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
+    keep: Keep,
     recorder: Recorder,
     queue: Mutex<Queue>,
     events: Notify,
@@ -174,12 +288,16 @@ impl fmt::Debug for Jobs {
 
 impl Jobs {
     /// The jobs of one application. Nothing happens until they are run.
-    pub fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>, keep: Keep) -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
-        let recorder = Recorder { sender, full: Arc::new(Notify::new()) };
-        let queue =
-            Mutex::new(Queue { receiver, uses: HashMap::new(), platform_uses: HashMap::new(), refusals: Vec::new() });
-        Self { inner: Arc::new(Inner { store, secrets, clock, recorder, queue, events: Notify::new() }) }
+        let recorder = Recorder {
+            sender,
+            full: Arc::new(Notify::new()),
+            dropped: Arc::new(DropCounter::default()),
+            clock: Arc::clone(&clock),
+        };
+        let queue = Mutex::new(Queue::new(receiver));
+        Self { inner: Arc::new(Inner { store, secrets, clock, keep, recorder, queue, events: Notify::new() }) }
     }
 
     /// Where requests leave their notes.
@@ -228,7 +346,9 @@ impl Jobs {
                 Err(error) => {
                     if !error.is_unavailable() {
                         // What the database will never take must not hold up what it would.
-                        count_dropped(u64::try_from(queue.waiting()).unwrap_or(u64::MAX));
+                        let notes = u64::try_from(queue.waiting()).unwrap_or(u64::MAX);
+                        self.inner.recorder.dropped.count(notes, self.inner.clock.now());
+                        queue.networks.clear();
                         queue.clear();
                     }
                     return Err(error);
@@ -339,13 +459,17 @@ impl Jobs {
         let now = self.inner.clock.now();
         loop {
             let mut tx = self.inner.store.begin().await?;
-            let refusals = tx.prune_refusals(now.saturating_sub(KEEP_REFUSALS), PRUNE_STEP).await?;
+            let refusals = tx.prune_refusals(now.saturating_sub(self.inner.keep.refusals), PRUNE_STEP).await?;
+            let requests = tx.prune_requests(now.saturating_sub(self.inner.keep.requests), PRUNE_STEP).await?;
+            let first_day = UtcDay::of(now.saturating_sub(self.inner.keep.usage));
+            let usage = tx.prune_usage(first_day, PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
             let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
             let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
             let people = tx.prune_people(now, attempts_before, now.saturating_sub(KEEP_DEVICES), PRUNE_STEP).await?;
             tx.commit().await?;
-            if refusals.max(records).max(changes).max(people) < u64::from(PRUNE_STEP) {
+            let most = [refusals, requests, usage, records, changes, people].into_iter().fold(0, u64::max);
+            if most < u64::from(PRUNE_STEP) {
                 return Ok(());
             }
             tokio::task::yield_now().await;
@@ -433,7 +557,7 @@ mod tests {
 
     async fn jobs(database: &TestDatabase) -> Jobs {
         let clock = Arc::new(ManualClock::new(now()));
-        Jobs::new(database.store().clone(), secrets(database, 1).await, clock)
+        Jobs::new(database.store().clone(), secrets(database, 1).await, clock, Keep::default())
     }
 
     async fn add_business(database: &TestDatabase) {
@@ -546,7 +670,7 @@ mod tests {
         let database = TestDatabase::sqlite().await;
         add_business(&database).await;
         let jobs = jobs(&database).await;
-        let old = RefusalRow { at: now().saturating_sub(KEEP_REFUSALS + BACK_OFF), ..refusal(1) };
+        let old = RefusalRow { at: now().saturating_sub(Keep::default().refusals + BACK_OFF), ..refusal(1) };
         jobs.recorder().record_refusal(old);
         jobs.recorder().record_refusal(refusal(2));
         jobs.flush_now().await.expect("written");

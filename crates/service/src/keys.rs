@@ -13,11 +13,12 @@ use trousseau_domain::members::Operation;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::profile::{Changing, LimitPer, Profile, Revoking};
-use trousseau_domain::scope::ScopeSet;
+use trousseau_domain::scope::{BuiltIn, Scope, ScopeSet};
 use trousseau_domain::text::KeyName;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, KeyFilter, KeyOrder, KeyRow, StoreError, UniqueRule, VersionOrigin, VersionRow,
+    BusinessRow, ChangeKind, KeyFilter, KeyOrder, KeyRow, Reader, SightingRow, StoreError, UniqueRule, VersionOrigin,
+    VersionRow,
 };
 use zeroize::Zeroizing;
 
@@ -27,6 +28,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::{BeyondOwnRights, FieldProblem, ServiceError};
 use crate::idempotency::{self, Answered, Idempotent, Refill};
 use crate::key_ring::Binding;
+use crate::requests::{Calls, Requests};
 
 /// The most entries in a list of origins or of address ranges.
 const MAX_LIST: usize = 100;
@@ -176,6 +178,80 @@ pub struct CountedPage<T> {
     pub data: Vec<T>,
     /// How many there are in all.
     pub total: u64,
+}
+
+/// How many keys there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Of which kind; of both together where the profile counts so.
+    pub kind: Option<KeyKind>,
+    /// How many count against the limit.
+    pub used: u32,
+    /// The limit.
+    pub most: u32,
+}
+
+/// What a key's value is worth to whoever finds it, and to its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// The key.
+    pub key: KeyView,
+    /// What it may change or start.
+    pub may_change: Vec<Scope>,
+    /// What it may read.
+    pub may_read: Vec<Scope>,
+    /// Whether it may make and change keys.
+    pub makes_keys: bool,
+    /// Whether it is bound to addresses (secret keys) or origins (checkout keys).
+    pub bound: bool,
+    /// Whether its value can be read again.
+    pub value_readable: bool,
+    /// Until when the value before the present one is accepted, if it still is.
+    pub old_value_until: Option<Timestamp>,
+    /// What is left in force of its kind without it.
+    pub remaining: Remaining,
+    /// Its calls in 7 days.
+    pub week: Calls,
+    /// How many different callers were seen in 7 days.
+    pub callers_of_week: usize,
+    /// Who was seen with a value that is not the present one.
+    pub old_value_callers: Vec<SightingRow>,
+    /// The keys that it left behind.
+    pub left_behind: Vec<KeyView>,
+}
+
+/// What is left in force of a kind of key without one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remaining {
+    /// So many others, or the key is not in force itself.
+    Others(u32),
+    /// None, and the profile allows that.
+    NoneAllowed,
+    /// None, so this one stays until another is made.
+    NoneProtected,
+}
+
+/// What counts as seen lately.
+const WEEK: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+/// The most keys that a key's offspring is followed to.
+const MOST_LEFT_BEHIND: usize = 1_000;
+
+/// The keys in a tenant that a key made, and those that they made, without the revoked ones; the oldest first.
+async fn left_behind(reader: &mut Reader<'_>, tenant: &Tenant, id: KeyId) -> Result<Vec<KeyRow>, ServiceError> {
+    let mut found: Vec<KeyRow> = Vec::new();
+    let mut makers = vec![id];
+    while let Some(maker) = makers.pop() {
+        for row in reader.list_keys_made_by(tenant, maker).await? {
+            // A revoked key may have made others before it was.
+            if found.len() < MOST_LEFT_BEHIND && found.iter().all(|known| known.id != row.id) {
+                makers.push(row.id);
+                found.push(row);
+            }
+        }
+    }
+    found.retain(|row| row.revoked_at.is_none());
+    found.sort_by_key(|row| row.number);
+    Ok(found)
 }
 
 /// How a key is named by its caller.
@@ -533,13 +609,128 @@ impl<'a> Keys<'a> {
         if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
             return Err(ServiceError::NotAllowedByProfile(business.profile));
         }
+        self.end_for_good(&mut unit, context, &profile, &mut key).await?;
+        let view = KeyView::new(key, unit.now);
+        idempotency::keep(&mut unit.tx, idempotent, &view, unit.now).await?;
+        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(view))
+    }
+
+    /// Ends a key for good, together with keys that it left behind: one transaction, all or none.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if one of `with` was not made by this key or by one that it made.
+    pub async fn revoke_with(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: KeyId,
+        with: &[KeyId],
+    ) -> Result<Vec<KeyView>, ServiceError> {
+        let mut unit = Unit::begin(self.core, context).await?;
+        let business = unit.lock_business(&tenant.business).await?;
+        unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
+        let profile = std::sync::Arc::clone(profile_of(self.core, &business)?);
+        if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
+            return Err(ServiceError::NotAllowedByProfile(business.profile));
+        }
+        let left = left_behind(&mut unit.tx.read(), tenant, id).await?;
+        if let Some(stranger) = with.iter().find(|wanted| !left.iter().any(|key| key.id == **wanted)) {
+            return Err(ServiceError::invalid("with", format!("{stranger} was not made by this key")));
+        }
+        let mut chosen: Vec<KeyId> = with.to_vec();
+        chosen.push(id);
+        chosen.sort_unstable();
+        chosen.dedup();
+        let mut revoked = Vec::with_capacity(chosen.len());
+        for id in chosen {
+            let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
+            self.end_for_good(&mut unit, context, &profile, &mut key).await?;
+            revoked.push(KeyView::new(key, unit.now));
+        }
+        unit.commit(ChangeKind::Key, Some(&tenant.business), None).await?;
+        Ok(revoked)
+    }
+
+    /// The keys that a key made, and those that they made, which are not revoked: what it left behind.
+    pub async fn left_behind(self, tenant: &Tenant, id: KeyId) -> Result<Vec<KeyView>, ServiceError> {
+        let now = self.core.clock.now();
+        let left = left_behind(&mut self.core.store.read(), tenant, id).await?;
+        Ok(left.into_iter().map(|row| KeyView::new(row, now)).collect())
+    }
+
+    /// How many keys count against each limit of the profile, for *n of limit*.
+    pub async fn allowances(self, tenant: &Tenant) -> Result<Vec<Allowance>, ServiceError> {
+        let business = self.business(&tenant.business).await?;
+        let profile = profile_of(self.core, &business)?;
+        let kinds: &[Option<KeyKind>] = match profile.limit.per {
+            LimitPer::Environment => &[None],
+            LimitPer::KindAndEnvironment => &[Some(KeyKind::Secret), Some(KeyKind::Checkout)],
+        };
+        let now = self.core.clock.now();
+        let mut allowances = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            if kind.is_some_and(|kind| profile.form(kind).is_none()) {
+                continue;
+            }
+            let used = self.core.store.read().count_keys_counted_at(tenant, *kind, now, None).await?;
+            allowances.push(Allowance { kind: *kind, used, most: profile.limit.most });
+        }
+        Ok(allowances)
+    }
+
+    /// What whoever finds this key's value could do, and what breaks if it ends now: facts, for pages to word.
+    pub async fn exposure(self, tenant: &Tenant, id: KeyId) -> Result<Exposure, ServiceError> {
+        let key = self.get(tenant, KeyHandle::Id(id)).await?;
+        let business = self.business(&tenant.business).await?;
+        let profile = profile_of(self.core, &business)?;
+        let requests = Requests::new(self.core);
+        let week = requests.usage_of_keys(tenant, &[id]).await?.remove(&id).unwrap_or_default();
+        let callers = requests.sightings(tenant, id).await?;
+        let mut reader = self.core.store.read();
+        let now = self.core.clock.now();
+        let others = reader.count_in_force(tenant, Some(key.key.kind), now, Some(id)).await?;
+        let (writes, reads) = key.key.scopes.iter().cloned().partition(|scope| !scope.as_str().ends_with(":read"));
+        Ok(Exposure {
+            may_change: writes,
+            may_read: reads,
+            makes_keys: key.key.scopes.contains(&Scope::built_in(BuiltIn::KeysWrite)),
+            bound: match key.key.kind {
+                KeyKind::Secret => !key.key.allowed_ips.is_empty(),
+                KeyKind::Checkout => !key.key.allowed_origins.is_empty(),
+            },
+            value_readable: profile.value_readable(tenant.environment, key.key.kind),
+            old_value_until: key.key.previous_ends_at.filter(|end| *end > now),
+            remaining: match others {
+                0 if key.status == KeyStatus::Active && profile.last_key_protected => Remaining::NoneProtected,
+                0 if key.status == KeyStatus::Active => Remaining::NoneAllowed,
+                others => Remaining::Others(others),
+            },
+            week,
+            callers_of_week: callers.iter().filter(|seen| now.since(seen.last_seen_at) < WEEK).count(),
+            old_value_callers: callers.into_iter().filter(|seen| seen.version < key.key.current_version).collect(),
+            left_behind: self.left_behind(tenant, id).await?,
+            key,
+        })
+    }
+
+    /// Revokes one key inside a unit of work.
+    async fn end_for_good(
+        self,
+        unit: &mut Unit<'_>,
+        context: &Context,
+        profile: &Profile,
+        key: &mut KeyRow,
+    ) -> Result<(), ServiceError> {
         if key.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
         }
-        if life_of(&key).status_at(unit.now) == KeyStatus::Active {
-            check_not_last(&mut unit, &profile, tenant, &key).await?;
+        let tenant = key.tenant.clone();
+        if life_of(key).status_at(unit.now) == KeyStatus::Active {
+            check_not_last(unit, profile, &tenant, key).await?;
         }
-        if !unit.tx.mark_key_revoked(tenant, id, &context.actor, unit.now).await? {
+        if !unit.tx.mark_key_revoked(&tenant, key.id, &context.actor, unit.now).await? {
             return Err(ServiceError::KeyRevoked);
         }
         key.revoked_at = Some(unit.now);
@@ -549,14 +740,10 @@ impl<'a> Keys<'a> {
             event: EventType::KeyRevoked,
             business: &tenant.business,
             environment: Some(tenant.environment),
-            key: Some(id),
+            key: Some(key.id),
             data: json!({}),
         })
-        .await?;
-        let view = KeyView::new(key, unit.now);
-        idempotency::keep(&mut unit.tx, idempotent, &view, unit.now).await?;
-        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
-        Ok(Answered::Done(view))
+        .await
     }
 
     async fn business(self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod mail;
 pub mod people;
 pub mod platform_keys;
+pub mod requests;
 pub mod secrets;
 pub mod settings;
 
@@ -30,4 +31,7 @@ pub use app::App;
 pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
-pub use trousseau_store::{BusinessRow, EventFilter, EventRow, KeyFilter, KeyOrder, KeyRow};
+pub use trousseau_store::{
+    BusinessRow, EventFilter, EventRow, KeyFilter, KeyOrder, KeyRow, RefusalRow, RequestFilter, RequestRow,
+    SightingRow, UsageRow,
+};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use trousseau_domain::brand::Brand;
 use trousseau_domain::key_text::TextClaim;
@@ -22,6 +23,26 @@ pub struct Settings {
     default_time_zone: TimeZone,
     address: PublicAddress,
     hash_cost: HashCost,
+    keep: Keep,
+}
+
+/// How long what was recorded is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The request log.
+    pub requests: Duration,
+    /// Why requests were refused.
+    pub refusals: Duration,
+    /// Usage by day.
+    pub usage: Duration,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_hours(days * 24);
+        // Thirteen months: a month can be laid beside the same one a year ago.
+        Self { requests: days(30), refusals: days(30), usage: days(396) }
+    }
 }
 
 /// Settings that contradict themselves.
@@ -67,7 +88,8 @@ impl Settings {
             return Err(InvalidSettings::UnknownProfile(default_profile));
         }
         let (address, hash_cost) = (PublicAddress::default(), HashCost::default());
-        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone, address, hash_cost })
+        let keep = Keep::default();
+        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone, address, hash_cost, keep })
     }
 
     /// The same settings of an installation that is reached there.
@@ -90,6 +112,17 @@ impl Settings {
     /// How much work one hash of a password is.
     pub const fn hash_cost(&self) -> HashCost {
         self.hash_cost
+    }
+
+    /// The same settings with other times of keeping.
+    #[must_use]
+    pub fn with_keep(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// How long what was recorded is kept.
+    pub const fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// The first part of every branded key.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders};
 use trousseau_domain::decision::{Demand, Transport};
@@ -15,9 +15,11 @@ use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::profile::ManagedByKeys;
 use trousseau_domain::scope::{BuiltIn, Scope};
 use trousseau_service::access::{AccessError, RequestFacts};
+use trousseau_service::requests::CallTrace;
 use trousseau_service::{Context, KeyCaller, PlatformCaller};
 
 use crate::connection::CallerAddress;
+use crate::edge::method_label;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
 
@@ -209,7 +211,9 @@ struct Sent<'a> {
     origin: Option<String>,
     from_browser: bool,
     caller: CallerAddress,
+    user_agent: Option<&'a str>,
     request_id: RequestId,
+    trace: CallTrace,
 }
 
 fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
@@ -228,7 +232,9 @@ impl<'a> Sent<'a> {
             origin: headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
             from_browser: headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site"),
             caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
+            user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
             request_id,
+            trace: parts.extensions.get().cloned().unwrap_or_default(),
             parts,
         })
     }
@@ -242,15 +248,17 @@ impl<'a> Sent<'a> {
                 business_id: &self.business_id,
             },
             accepted,
-            method: self.parts.method.as_str(),
+            method: method_label(&self.parts.method),
             path: self.parts.uri.path(),
             route: self.parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
             query: self.parts.uri.query(),
             origin: self.origin.as_deref(),
             from_browser: self.from_browser,
+            user_agent: self.user_agent,
             address: self.caller.ip,
             transport: if self.caller.protected { Transport::Protected } else { Transport::Plain },
             request_id: self.request_id,
+            trace: &self.trace,
         }
     }
 }

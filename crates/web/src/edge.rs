@@ -18,6 +18,8 @@ use tracing::Instrument as _;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
+use trousseau_service::App;
+use trousseau_service::requests::{CallAnswer, CallTrace};
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
@@ -71,7 +73,23 @@ impl Edge {
     }
 }
 
-/// The outermost layer.
+/// The code of the problem that an answer is.
+#[derive(Debug, Clone, Copy)]
+struct ProblemCode(&'static str);
+
+/// Around everything else: notes the answers to calls of businesses in the request log. Nothing waits for it.
+pub async fn recorded(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let trace = CallTrace::default();
+    request.extensions_mut().insert(trace.clone());
+    let response = next.run(request).await;
+    let code = response.extensions().get::<ProblemCode>().map(|problem| problem.0);
+    let answer = CallAnswer { status: response.status().as_u16(), took: started.elapsed(), code };
+    app.requests().record(&trace, answer);
+    response
+}
+
+/// The layer with an id, limits and a trace for every request.
 pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = (edge.request_ids)();
@@ -112,6 +130,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
                 // What follows on this connection may be the rest of that body.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            response.extensions_mut().insert(ProblemCode(failure.kind().code()));
         }
         adorn(response.headers_mut(), id, edge.https);
         response
@@ -165,7 +184,7 @@ fn rendered(failure: &Failure, bare: &Response, reader: &Reader, id: RequestId) 
 }
 
 /// A method as a label; whatever else a client makes up is one label, so that their number stays bounded.
-fn method_label(method: &http::Method) -> &'static str {
+pub(crate) fn method_label(method: &http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod dashboard;
 pub mod dialect;
 pub mod edge;
+mod explain;
 pub mod idempotency;
 pub mod language;
 pub mod openapi;

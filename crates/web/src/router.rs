@@ -10,7 +10,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked};
+use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
 use crate::{api, dashboard, openapi, pages, system};
 
 /// What every handler works with.
@@ -32,6 +32,7 @@ fn routes() -> OpenApiRouter<Web> {
         .merge(api::keys::routes())
         .merge(api::businesses::routes())
         .merge(api::events::routes())
+        .merge(api::refusals::routes())
         .merge(api::codat::routes())
         .merge(api::payline::routes())
         .routes(routes!(system::livez))
@@ -58,8 +59,8 @@ pub fn openapi() -> OpenApi {
 pub fn router(edge: Edge, app: App) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    let web = Web { app, document, secure_cookies: edge.https() };
-    enclose(router.merge(dashboard::routes()).with_state(web), edge)
+    let web = Web { app: app.clone(), document, secure_cookies: edge.https() };
+    enclose(router.merge(dashboard::routes()).with_state(web), edge).layer(from_fn_with_state(app, recorded))
 }
 
 /// Puts what stands around all routes around these.

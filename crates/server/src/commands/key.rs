@@ -71,6 +71,7 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
                 },
                 origin: origin.clone(),
                 address: *ip,
+                reference: None,
             };
             verify(opened, &request, json).await
         }

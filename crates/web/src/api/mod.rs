@@ -5,5 +5,6 @@ pub(crate) mod codat;
 pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod payline;
+pub(crate) mod refusals;
 pub(crate) mod verify;
 pub(crate) mod whoami;

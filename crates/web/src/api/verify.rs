@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use axum::Extension;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use trousseau_domain::decision::{Decision, Demand};
 use trousseau_domain::environment::Environment;
+use trousseau_domain::ids::RequestId;
 use trousseau_domain::scope::Scope;
 use trousseau_service::access::{Verdict, VerifyRequest};
+use trousseau_service::entropy::EntropyExt as _;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -69,6 +72,10 @@ pub(crate) struct VerdictBody {
     /// The scope that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scope: Option<String>,
+    /// The reference under which the business that owns the key finds the reason of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "5f2b8c1d4e6f7a8b9c0d1e2f3a4b5c6d")]
+    reference: Option<String>,
     /// The key, where it is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<VerifiedKeyBody>,
@@ -102,8 +109,8 @@ pub(crate) struct VerdictsBody {
     results: Vec<VerdictBody>,
 }
 
-impl From<Verdict> for VerdictBody {
-    fn from(verdict: Verdict) -> Self {
+impl VerdictBody {
+    fn new(verdict: Verdict, reference: Option<RequestId>) -> Self {
         let (code, missing_scope) = match verdict.decision {
             Decision::Allow => ("ok", None),
             Decision::Deny { reason, missing_scope } => (reason.as_str(), missing_scope.map(|scope| scope.to_string())),
@@ -117,11 +124,12 @@ impl From<Verdict> for VerdictBody {
             metadata: caller.metadata().entries().clone(),
             business_metadata: caller.business.metadata.entries().clone(),
         });
-        Self { valid: key.is_some(), code, missing_scope, key }
+        let reference = reference.filter(|_| key.is_none()).map(|reference| reference.to_string());
+        Self { valid: key.is_some(), code, missing_scope, reference, key }
     }
 }
 
-fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyRequest> {
+fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Faults) -> Option<VerifyRequest> {
     if body.key.is_none() {
         faults.unreadable(&format!("{at}/key"), "is missing");
     }
@@ -135,6 +143,7 @@ fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyR
         demand: Demand { environment, scopes: scope.into_iter().collect(), ..Demand::default() },
         origin: body.origin,
         address,
+        reference: Some(reference),
     })
 }
 
@@ -155,6 +164,7 @@ fn question(body: QuestionBody, at: &str, faults: &mut Faults) -> Option<VerifyR
 pub(crate) async fn verify(
     may: PlatformGranted<Verify>,
     State(web): State<Web>,
+    Extension(request_id): Extension<RequestId>,
     repeatable: Repeatable,
     body: Json<QuestionBody>,
 ) -> Result<Response, Failure> {
@@ -163,11 +173,11 @@ pub(crate) async fn verify(
     let mut faults = Faults::new();
     let mut body = body.value;
     let Some(batch) = body.requests.take() else {
-        let asked = question(body, "", &mut faults);
+        let asked = question(body, "", request_id, &mut faults);
         faults.finish()?;
         let asked = asked.ok_or(crate::problem::Kind::Internal)?;
         let verdict = web.app.access().verify(&asked).await?;
-        return Ok(Answer(VerdictBody::from(verdict)).into_response());
+        return Ok(Answer(VerdictBody::new(verdict, asked.reference)).into_response());
     };
     if body.key.is_some() {
         faults.unreadable("/key", "cannot stand beside requests");
@@ -181,12 +191,14 @@ pub(crate) async fn verify(
         if entry.requests.is_some() {
             faults.unreadable(&format!("{at}/requests"), "cannot be nested");
         }
-        asked.extend(question(entry, &at, &mut faults));
+        // Each question has a reference of its own: a gateway hands it on to whoever sent the key.
+        let reference = RequestId::from_random(web.app.entropy().bytes());
+        asked.extend(question(entry, &at, reference, &mut faults));
     }
     faults.finish()?;
     let mut results = Vec::with_capacity(asked.len());
     for question in &asked {
-        results.push(VerdictBody::from(web.app.access().verify(question).await?));
+        results.push(VerdictBody::new(web.app.access().verify(question).await?, question.reference));
     }
     Ok(Answer(VerdictsBody { results }).into_response())
 }

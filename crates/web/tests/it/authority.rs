@@ -42,7 +42,8 @@ impl Operation {
             .replace("{business_id}", &ids.business)
             .replace("{merchantId}", &ids.business)
             .replace("{apiKeyId}", "0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f")
-            .replace("{key}", "1");
+            .replace("{key}", "1")
+            .replace("{reference}", &ids.reference);
         let of_business = self.template == "/v1/businesses/{id}"
             || self.template.ends_with("/{id}/suspend")
             || self.template.ends_with("/{id}/resume");
@@ -63,6 +64,7 @@ struct Ids {
     business: String,
     key: String,
     event: String,
+    reference: String,
 }
 
 fn operations(document: &Value) -> Vec<Operation> {
@@ -146,10 +148,13 @@ async fn no_route_lets_in_who_may_not() {
         let verify_only = app.platform_with(&["verify"]).await;
         let manage_only = app.platform_with(&["manage"]).await;
         let events = app.key(business.id(), &every).get("/v1/events").await.expect(200);
+        let refused = app.key(business.id(), &none).get("/v1/keys").await;
+        app.app.jobs().run_pending().await.expect("written");
         let ids = Ids {
             business: business.id().to_owned(),
             key: business.key("test", "secret")["id"].as_str().expect("an id").to_owned(),
             event: events["data"][0]["id"].as_str().expect("an event").to_owned(),
+            reference: refused.header("x-request-id").to_owned(),
         };
         let before = app.key(business.id(), &every).get("/v1/keys").await.expect(200);
         for operation in operations(&document) {
@@ -208,12 +213,13 @@ async fn no_route_lets_in_who_may_not() {
                     let answer = operation.by(app.key(business.id(), &none), &ids).await;
                     assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (403, "scope_missing"), "{at}");
                     assert_eq!(answer.json()["scope"].as_str(), operation.scope.as_deref(), "{at}");
-                    if operation.template.contains("{id}") {
+                    if operation.template.contains("{id}") || operation.template.contains("{reference}") {
                         // The thing is there, for another tenant: for this one it is not, and the answers are alike.
                         let unknown = Ids {
                             business: ids.business.clone(),
                             key: "key_00000000000000000000000000".to_owned(),
                             event: "evt_00000000000000000000000000".to_owned(),
+                            reference: "0".repeat(32),
                         };
                         for (whose, key) in [(business.id(), &every_live), (other.id(), &every_other)] {
                             let foreign = operation.by(app.key(whose, key), &ids).await;
