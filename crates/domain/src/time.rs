@@ -256,6 +256,16 @@ impl Day {
     pub fn day(self) -> u8 {
         self.0.day().unsigned_abs()
     }
+
+    /// So many days later.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn plus_days(self, days: u16) -> Result<Self, InvalidTime> {
+        let span = jiff::Span::new().try_days(i64::from(days)).map_err(|_| InvalidTime::Range)?;
+        let later = self.0.checked_add(span).map_err(|_| InvalidTime::Range)?;
+        if later.year() > 9998 { Err(InvalidTime::Range) } else { Ok(Self(later)) }
+    }
 }
 
 /// What a clock on the wall shows at one instant.

@@ -31,6 +31,17 @@ impl PublicAddress {
         self.0.scheme() == "https"
     }
 
+    /// Whether nobody can listen on the way: HTTPS, or this machine.
+    pub fn is_private(&self) -> bool {
+        self.is_https()
+            || match self.0.host() {
+                Some(Host::Domain(name)) => name == "localhost",
+                Some(Host::Ipv4(address)) => address.is_loopback(),
+                Some(Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            }
+    }
+
     /// Whether browsers offer passkeys there: a name, and HTTPS or this machine.
     pub fn offers_passkeys(&self) -> bool {
         matches!(self.0.host(), Some(Host::Domain(name)) if self.is_https() || name == "localhost")

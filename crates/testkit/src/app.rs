@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trousseau_domain::brand::Brand;
+use trousseau_domain::business::Language;
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::time::Timestamp;
 use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
 use trousseau_service::mail::MailTransport;
+use trousseau_service::people::invitations::Acceptance;
 use trousseau_service::people::passwords::HashCost;
+use trousseau_service::people::{Password, Visit};
 use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context, Settings};
 use trousseau_store::testing::TestDatabase;
@@ -21,6 +24,9 @@ use trousseau_web::edge::Edge;
 
 use crate::browser::Browser;
 use crate::client::Client;
+
+/// The password of everybody in tests.
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// The application of one test.
 #[derive(Debug)]
@@ -83,6 +89,27 @@ impl TestApp {
     /// A browser that nobody has signed in with.
     pub fn browser(&self) -> Browser {
         Browser::new(self.anonymous())
+    }
+
+    /// A browser in which somebody new is signed in, who has this role in a business.
+    ///
+    /// # Panics
+    /// If there is no such business or role.
+    pub async fn member(&self, business: &str, role: &str) -> Browser {
+        let email =
+            format!("{role}-{}@example.com", self.app.entropy().bytes::<4>().map(|byte| byte.to_string()).concat());
+        let email = email.parse().expect("an address");
+        let (business, role) = (business.parse().expect("a business id"), role.parse().expect("a role"));
+        let people = self.app.people();
+        let invited = people.invite(&Context::system(), &business, &email, role).await.expect("an invitation");
+        let acceptance = Acceptance::New {
+            name: "A member".parse().expect("a name"),
+            password: Password::new(PASSWORD),
+            language: Language::English,
+        };
+        let accepted = people.accept(&invited.token, acceptance, &Visit::default()).await.expect("accepted");
+        let session = accepted.session.expect("a session for somebody new");
+        self.browser().with_cookie("__Host-trousseau_session", session.token.expose())
     }
 
     /// A client with a platform key.

@@ -60,20 +60,25 @@ document.addEventListener("keydown", (event) => {
   if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 
-// Dialogs that a button opens; without script the button is a link to the same as a page.
-document.addEventListener("click", (event) => {
-  const opener = event.target.closest("[data-dialog]");
-  const dialog = opener && document.querySelector(opener.dataset.dialog);
-  if (dialog) { event.preventDefault(); dialog.showModal(); }
-  const closer = event.target.closest("[data-dismiss]");
-  if (closer) { event.preventDefault(); closer.closest("dialog").close(); }
-});
-
-// The dialog that is shown once: closing it needs the confirmation.
+// A value stands in a dialog. Without script that is open in the page; modal it can only become from closed.
+const shown = document.querySelector("dialog[data-replace]");
+if (shown) {
+  // Reload and Back lead to a page without the value, and no form is sent twice.
+  history.replaceState(null, "", shown.dataset.replace);
+  shown.removeAttribute("open"); shown.showModal();
+  if (!("once" in shown.dataset)) shown.addEventListener("close", () => location.assign(shown.dataset.replace));
+  // The file is made here, of what the page shows: nothing is asked for again.
+  shown.querySelector("[data-env-file]").addEventListener("click", (event) => {
+    const lines = [...shown.querySelectorAll("[data-env]")].map((el) => `${el.dataset.env}="${el.textContent.trim()}"\n`);
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines, { type: "text/plain" }));
+    link.download = event.currentTarget.dataset.envFile; link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+// Where it is shown once, closing needs the confirmation.
 const once = document.querySelector("dialog[data-once]");
 if (once) {
-  // Without script it stands open in the page; modal it can only become from closed.
-  once.close(); once.showModal();
   const box = once.querySelector("[data-ack]"), close = once.querySelector("[data-close]");
   const sync = () => close.setAttribute("aria-disabled", String(!box.checked));
   box.addEventListener("change", sync); sync();
@@ -84,14 +89,6 @@ if (once) {
   });
   addEventListener("beforeunload", (event) => { if (!box.checked) event.preventDefault(); });
   close.addEventListener("click", (event) => { if (!box.checked) { event.preventDefault(); box.focus(); } });
-  // The file is made here, of what the page shows: nothing is asked for again.
-  once.querySelector("[data-env-file]")?.addEventListener("click", (event) => {
-    const lines = [...once.querySelectorAll("[data-env]")].map((el) => `${el.dataset.env}=${el.textContent.trim()}\n`);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob(lines, { type: "text/plain" }));
-    link.download = event.currentTarget.dataset.envFile; link.click();
-    URL.revokeObjectURL(link.href);
-  });
 }
 
 // A form with mistakes takes the reader to their summary.
@@ -113,7 +110,6 @@ for (const form of document.querySelectorAll("form:has([data-when])")) {
 // A choice that takes effect at once, such as the number of rows.
 document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form.requestSubmit(); });
 
-document.querySelector("[data-print]")?.addEventListener("click", () => print());
 document.addEventListener("htmx:after:swap", () => { const told = document.querySelector("[data-count]"); if (told) say(told.textContent.trim()); });
 
 // Passkeys: <button data-passkey="/path">. The path with /start tells what to ask; the path itself takes the answer.

@@ -80,3 +80,12 @@ time-in-days = { $count ->
     [one] tomorrow
    *[other] in { $count } days
 }
+
+step-up-title = Confirm that it is you
+step-up-intro = LIVE keys and members are changed only by someone who proved who they are in the last ten minutes. Then you go on where you were.
+password = Password
+or-code = Code instead
+code-hint = From your authenticator app, or a recovery code.
+confirm = Confirm
+proof-wrong = This is not right. Try again.
+proof-later = Too many attempts. Try again { $when }.

@@ -80,3 +80,12 @@ time-in-days = { $count ->
     [1] demain
    *[other] dans { $count } jours
 }
+
+step-up-title = Confirmez que c'est bien vous
+step-up-intro = Seule une personne qui a prouvé son identité dans les dix dernières minutes peut modifier les clés LIVE et les membres. Vous reprenez ensuite là où vous étiez.
+password = Mot de passe
+or-code = Un code à la place
+code-hint = De votre application d'authentification, ou un code de récupération.
+confirm = Confirmer
+proof-wrong = Ce n'est pas juste. Réessayez.
+proof-later = Trop de tentatives. Réessayez { $when }.

@@ -11,7 +11,7 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, RequestId};
 use trousseau_domain::members::{Operation, Role};
 use trousseau_domain::profile::Environments;
-use trousseau_domain::time::Timestamp;
+use trousseau_domain::time::{TimeZone, Timestamp};
 
 use super::assets;
 use super::form::csrf_token;
@@ -356,6 +356,18 @@ impl Frame {
             flash: Flash::read(headers, Texts::new(look.language)),
             secure,
         }
+    }
+
+    /// The same frame in another language.
+    pub(crate) fn speak(&mut self, t: Texts, headers: &HeaderMap) {
+        self.t = t;
+        self.flash = Flash::read(headers, t);
+    }
+
+    /// The same frame inside a business.
+    pub(crate) fn enter(&mut self, place: Place, zone: TimeZone) {
+        self.f = Formats::new(self.t.language(), zone, self.f.now());
+        self.place = Some(place);
     }
 
     /// A frame where nothing is known but the request: for pages about failures, which show no times.

@@ -7,10 +7,12 @@ pub mod errors;
 pub mod form;
 pub mod format;
 pub mod frame;
+mod keys;
 pub mod look;
 mod people;
 mod preferences;
 pub mod session;
+mod step_up;
 pub mod text;
 
 use axum::Router;
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/preferences", post(preferences::keep))
         .merge(people::routes())
         .merge(docs::routes())
+        .route("/step-up", get(step_up::form).post(step_up::prove))
+        .merge(keys::routes())
 }
 
 /// The first segments of the paths that are pages.

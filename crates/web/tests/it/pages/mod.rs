@@ -2,4 +2,5 @@
 
 mod docs;
 mod frame;
+mod keys;
 mod people;

@@ -1,0 +1,310 @@
+//! The fields of the form that makes or changes a key: what was typed, and what it means.
+
+use serde::Deserialize;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ip_range::IpRange;
+use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::origin::Origin;
+use trousseau_domain::scope::{BuiltIn, ScopeCatalogue, ScopeSet};
+use trousseau_domain::text::{InvalidText, KeyName};
+use trousseau_domain::time::Day;
+use trousseau_service::keys::KeyView;
+
+use super::view::{Console, abilities, in_sentence, noun, reach, texts};
+use crate::dashboard::form::FormErrors;
+use crate::dashboard::format::Formats;
+use crate::dashboard::text::{Arg, Texts, message};
+use crate::language::Language;
+
+/// The most entries of a list of origins or address ranges.
+const MOST_ENTRIES: usize = 100;
+
+/// What was typed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Fields {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) start: String,
+    pub(super) end: String,
+    pub(super) end_date: String,
+    pub(super) ips: String,
+    pub(super) origins: String,
+    /// One entry per control; an entry may name several scopes, parted by spaces.
+    pub(super) scope: Vec<String>,
+    /// Makes one form one key, however often it is sent.
+    pub(super) once: String,
+}
+
+/// What it means.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) name: Option<KeyName>,
+    pub(super) kind: KeyKind,
+    pub(super) state: KeyState,
+    pub(super) start: Day,
+    /// The last day.
+    pub(super) end: Option<Day>,
+    pub(super) scopes: ScopeSet,
+    pub(super) origins: Vec<Origin>,
+    pub(super) ips: Vec<IpRange>,
+}
+
+impl Fields {
+    /// The form of a new key.
+    pub(super) fn fresh(once: String, f: &Formats, catalogue: &ScopeCatalogue) -> Self {
+        Self {
+            kind: KeyKind::Secret.to_string(),
+            state: KeyState::Active.to_string(),
+            start: f.zone().day_of(f.now()).to_string(),
+            end: "none".to_owned(),
+            scope: catalogue.default_for(KeyKind::Secret).iter().map(ToString::to_string).collect(),
+            once,
+            ..Self::default()
+        }
+    }
+
+    /// The form of a key that is there.
+    pub(super) fn of(view: &KeyView, f: &Formats) -> Self {
+        let key = &view.key;
+        let end = key.valid_until.map(|end| f.zone().last_day_before(end).to_string());
+        Self {
+            name: key.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: key.kind.to_string(),
+            state: key.state.to_string(),
+            start: f.zone().day_of(key.valid_from).to_string(),
+            end: if end.is_some() { "date".to_owned() } else { "none".to_owned() },
+            end_date: end.unwrap_or_default(),
+            ips: texts(&key.allowed_ips).join("\n"),
+            origins: texts(&key.allowed_origins).join("\n"),
+            scope: key.scopes.iter().map(ToString::to_string).collect(),
+            once: String::new(),
+        }
+    }
+
+    /// The kind that was chosen.
+    pub(super) fn kind(&self) -> KeyKind {
+        self.kind.parse().unwrap_or(KeyKind::Secret)
+    }
+
+    /// The scopes that were chosen; what is no scope is left out.
+    pub(super) fn scopes(&self) -> ScopeSet {
+        self.scope.iter().flat_map(|entry| entry.split_whitespace()).filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// Reads the fields. What is wrong goes into `errors`; then there is nothing to work with.
+    pub(super) fn read(
+        &self,
+        console: &Console,
+        catalogue: &ScopeCatalogue,
+        f: &Formats,
+        t: Texts,
+        errors: &mut FormErrors,
+    ) -> Option<Wanted> {
+        let before = errors.all().len();
+        let kind = if console.checkout { self.kind() } else { KeyKind::Secret };
+        let name = self.read_name(console, t, errors);
+        let today = f.zone().day_of(f.now());
+        let start = match self.start.trim() {
+            "" => today,
+            text => errors.read("start", text.parse::<Day>(), t.get("wrong-day")).unwrap_or(today),
+        };
+        let end = self.read_end(start, t, errors);
+        if end.is_some_and(|end| end < start) {
+            errors.add("end_date", t.get("wrong-order"));
+        }
+        let scopes = match (kind, console.rights) {
+            (KeyKind::Checkout, _) | (_, false) => ScopeSet::default(),
+            (KeyKind::Secret, true) => self.scopes(),
+        };
+        if catalogue.check(&scopes, kind).is_err() {
+            errors.add("permissions", t.get("wrong-scope"));
+        }
+        let (mut origins, mut ips) = (Vec::new(), Vec::new());
+        match kind {
+            KeyKind::Secret => ips = entries("ips", &self.ips, message!("wrong-ip"), t, errors),
+            KeyKind::Checkout => origins = entries("origins", &self.origins, message!("wrong-origin"), t, errors),
+        }
+        let state = self.state.parse().unwrap_or(KeyState::Active);
+        (errors.all().len() == before).then_some(Wanted { name, kind, state, start, end, scopes, origins, ips })
+    }
+
+    fn read_name(&self, console: &Console, t: Texts, errors: &mut FormErrors) -> Option<KeyName> {
+        if !console.named {
+            return None;
+        }
+        match self.name.parse::<KeyName>() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                errors.add(
+                    "name",
+                    match error {
+                        InvalidText::Empty => t.get("wrong-name-empty"),
+                        InvalidText::TooLong { max } => t.with("wrong-name-long", [("most", max)]),
+                        InvalidText::Control => t.get("wrong-name-control"),
+                    },
+                );
+                None
+            }
+        }
+    }
+
+    fn read_end(&self, start: Day, t: Texts, errors: &mut FormErrors) -> Option<Day> {
+        let days = match self.end.as_str() {
+            "30" => 30,
+            "90" => 90,
+            "365" => 365,
+            "date" => return errors.read("end_date", self.end_date.trim().parse::<Day>(), t.get("wrong-day")),
+            _ => return None,
+        };
+        errors.read("end_date", start.plus_days(days), t.get("wrong-day"))
+    }
+}
+
+/// The lines of a text, each read on its own.
+fn entries<T: std::str::FromStr>(
+    field: &'static str,
+    text: &str,
+    wrong: &'static str,
+    t: Texts,
+    errors: &mut FormErrors,
+) -> Vec<T> {
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for line in text.split(['\n', ',', ' ']).map(str::trim).filter(|line| !line.is_empty()).take(MOST_ENTRIES + 1) {
+        match line.parse() {
+            Ok(entry) => good.push(entry),
+            Err(_) => bad.push(line.to_owned()),
+        }
+    }
+    if !bad.is_empty() {
+        errors.add(field, t.with(wrong, [("list", bad.join(", "))]));
+    } else if good.len() > MOST_ENTRIES {
+        errors.add(field, t.with("wrong-too-many", [("most", MOST_ENTRIES)]));
+    }
+    good
+}
+
+impl Wanted {
+    /// What the key will be able to do, from where and when, in sentences.
+    pub(super) fn summary(
+        &self,
+        environment: Environment,
+        catalogue: &ScopeCatalogue,
+        f: &Formats,
+        t: Texts,
+    ) -> String {
+        let environment = environment.in_key_text();
+        let able = match self.kind {
+            KeyKind::Checkout => t.with("sum-checkout", [("environment", environment)]),
+            KeyKind::Secret if self.scopes.is_empty() => t.get("sum-nothing"),
+            KeyKind::Secret => {
+                let able = in_sentence(&abilities(&self.scopes, catalogue, t));
+                t.with("sum-secret", [("environment", Arg::from(environment)), ("able", Arg::from(able))])
+            }
+        };
+        let reach = t.with("sum-reach", [("reach", reach(self.kind, &texts(&self.origins), &texts(&self.ips), t))]);
+        format!("{able} {reach} {}", self.dates(f, t))
+    }
+
+    /// When the key will be in force, in a sentence.
+    pub(super) fn dates(&self, f: &Formats, t: Texts) -> String {
+        let start = Arg::from(f.day(self.start));
+        let dates = match self.end {
+            None => t.with("sum-no-end", [("start", start)]),
+            Some(end) => t.with("sum-end", [("start", start), ("end", Arg::from(f.day(end)))]),
+        };
+        if self.state == KeyState::Inactive { format!("{dates} {}", t.get("sum-off")) } else { dates }
+    }
+}
+
+/// What a key may do with one kind of thing.
+#[derive(Debug, Clone)]
+pub(super) struct Permission {
+    pub(super) id: String,
+    pub(super) label: String,
+    pub(super) levels: Vec<Level>,
+}
+
+/// One choice of it.
+#[derive(Debug, Clone)]
+pub(super) struct Level {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+/// A scope of the operator.
+#[derive(Debug, Clone)]
+pub(super) struct Extra {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+/// The permissions by what they concern, with what is chosen.
+pub(super) fn permissions(chosen: &ScopeSet, t: Texts) -> Vec<Permission> {
+    use BuiltIn::{
+        CheckoutStart, CheckoutStatus, EventsRead, InvoicesRead, InvoicesWrite, KeysRead, KeysWrite, PaymentLinksRead,
+        PaymentLinksWrite, PaymentsRead, PaymentsWrite, RecurringPaymentsRead, RecurringPaymentsWrite, WebhooksRead,
+        WebhooksWrite,
+    };
+    [
+        (message!("resource-payment-links"), PaymentLinksRead, Some(PaymentLinksWrite)),
+        (message!("resource-invoices"), InvoicesRead, Some(InvoicesWrite)),
+        (message!("resource-recurring-payments"), RecurringPaymentsRead, Some(RecurringPaymentsWrite)),
+        (message!("resource-payments"), PaymentsRead, Some(PaymentsWrite)),
+        (message!("resource-checkout"), CheckoutStatus, Some(CheckoutStart)),
+        (message!("resource-keys"), KeysRead, Some(KeysWrite)),
+        (message!("resource-webhooks"), WebhooksRead, Some(WebhooksWrite)),
+        (message!("resource-events"), EventsRead, None),
+    ]
+    .into_iter()
+    .map(|(resource, first, second)| permission(resource, first, second, chosen, t))
+    .collect()
+}
+
+fn permission(
+    resource: &'static str,
+    first: BuiltIn,
+    second: Option<BuiltIn>,
+    chosen: &ScopeSet,
+    t: Texts,
+) -> Permission {
+    let has_first = chosen.allows(first);
+    let has_second = second.is_some_and(|second| chosen.allows(second));
+    let both = second.map(|second| format!("{} {}", first.as_str(), second.as_str()));
+    let mut levels = vec![
+        Level { value: String::new(), label: t.get("level-none"), chosen: !has_first && !has_second },
+        Level { value: first.as_str().to_owned(), label: t.get("level-read"), chosen: has_first && !has_second },
+    ];
+    if first == BuiltIn::CheckoutStatus {
+        levels[1].label = t.get("level-status");
+    }
+    if let (Some(second), Some(both)) = (second, both) {
+        let label = if second == BuiltIn::CheckoutStart { t.get("level-start") } else { t.get("level-write") };
+        levels.push(Level { value: both, label, chosen: has_first && has_second });
+        // Only the API makes such a key; the form keeps it as it is.
+        if has_second && !has_first {
+            let label = t.with("level-only", [("what", t.with("may-change", [("what", noun(second, t))]))]);
+            levels.push(Level { value: second.as_str().to_owned(), label, chosen: true });
+        }
+    }
+    Permission { id: resource.to_owned(), label: t.get(resource), levels }
+}
+
+/// The scopes of the operator, with what is chosen.
+pub(super) fn extras(chosen: &ScopeSet, catalogue: &ScopeCatalogue, t: Texts) -> Vec<Extra> {
+    catalogue
+        .operator_scopes()
+        .map(|scope| Extra {
+            value: scope.name.to_string(),
+            label: match t.language() {
+                Language::English => scope.description_en.clone(),
+                Language::French => scope.description_fr.clone(),
+            },
+            chosen: chosen.contains(&scope.name),
+        })
+        .collect()
+}

@@ -1,0 +1,330 @@
+//! Making a key, and changing one: one form.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use std::collections::HashMap;
+use trousseau_domain::keys::KeyKind;
+use trousseau_domain::time::{Day, TimeZone, Timestamp};
+use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
+use trousseau_service::{FieldProblem, ServiceError};
+
+use super::fields::{Extra, Fields, Permission, Wanted, extras, permissions};
+use super::view::{Console, Row};
+use super::{at_home, base, is_live, issued, key_of, path_of};
+use crate::dashboard::form::{Form, FormErrors};
+use crate::dashboard::frame::Frame;
+use crate::dashboard::session::{Entered, Stop, WriteKeys};
+use crate::dashboard::text::{Arg, Texts, message};
+use crate::router::Web;
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/keys/form.html")]
+struct FormPage<'a> {
+    frame: &'a Frame,
+    console: Console,
+    base: String,
+    action: String,
+    /// The key that is changed; none where one is made.
+    editing: Option<Row>,
+    fields: Fields,
+    is_secret: bool,
+    errors: FormErrors,
+    permissions: Vec<Permission>,
+    extras: Vec<Extra>,
+    summary: String,
+    live: bool,
+    /// What is full, and which keys could be ended to make room.
+    full: Option<Full>,
+    ends: Vec<(&'static str, String, bool)>,
+}
+
+/// There is no room for another key.
+#[derive(Debug, Clone)]
+struct Full {
+    text: String,
+    unused: Vec<Row>,
+}
+
+/// The form of a new key.
+pub(super) async fn form(State(web): State<Web>, entered: Entered<WriteKeys>) -> Result<Response, Stop> {
+    entered.prove_first(&entered.frame.here)?;
+    let once = super::once(&web);
+    let fields = Fields::fresh(once, &entered.frame.f, web.app.settings().catalogue());
+    draw(&web, &entered, StatusCode::OK, None, fields, FormErrors::new()).await
+}
+
+/// The same form with the sentence of what was chosen so far.
+pub(super) async fn summary(
+    State(web): State<Web>,
+    entered: Entered<WriteKeys>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Stop> {
+    draw(&web, &entered, StatusCode::OK, None, fields, FormErrors::new()).await
+}
+
+/// Makes the key.
+pub(super) async fn make(
+    State(web): State<Web>,
+    entered: Entered<WriteKeys>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Stop> {
+    let (f, t) = (entered.frame.f.clone(), entered.frame.t);
+    let console = Console::of(&entered.profile);
+    let mut errors = FormErrors::new();
+    let wanted = fields.read(&console, web.app.settings().catalogue(), &f, t, &mut errors);
+    let Some(wanted) = wanted else {
+        return draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors).await;
+    };
+    let home = base(&entered.frame);
+    let draft = match drafted(&console, &wanted, f.zone(), f.now()) {
+        Ok(draft) => draft,
+        Err(error) => return Err(entered.refused(error, &home)),
+    };
+    let render = |issued: &IssuedKey| StoredAnswer {
+        status: 200,
+        body: issued.view.key.number.to_string(),
+        refills: Vec::new(),
+    };
+    let account = entered.person.account.id;
+    let idempotent = Idempotent {
+        scope: format!("page/{account}/{}/{}/create", entered.tenant.business, entered.tenant.environment),
+        key: fields.once.clone(),
+        // Sent again, by a reload or by a second click, a form makes nothing more.
+        fingerprint: "form".to_owned(),
+        render: &render,
+    };
+    let idempotent = (!fields.once.is_empty()).then_some(&idempotent);
+    match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent).await {
+        Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, issued::Moment::Made)),
+        Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),
+        Err(ServiceError::KeyLimitReached(_)) => {
+            draw(&web, &entered, StatusCode::CONFLICT, None, fields, FormErrors::new()).await
+        }
+        Err(ServiceError::Invalid(problems)) => {
+            told(&problems, t, &mut errors);
+            draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors).await
+        }
+        Err(error) => Err(entered.refused(error, &format!("{home}/create"))),
+    }
+}
+
+fn drafted(console: &Console, wanted: &Wanted, zone: &TimeZone, now: Timestamp) -> Result<KeyDraft, ServiceError> {
+    let mut draft = KeyDraft::new(wanted.kind);
+    draft.name.clone_from(&wanted.name);
+    if console.dates {
+        draft.state = wanted.state;
+        let today = zone.day_of(now) == wanted.start;
+        draft.valid_from = (!today).then(|| zone.start_of(wanted.start)).transpose().map_err(out_of_range)?;
+        draft.valid_until = wanted.end.map(|day| zone.end_of(day)).transpose().map_err(out_of_range)?;
+    }
+    if console.rights {
+        draft.scopes = (wanted.kind == KeyKind::Secret).then(|| wanted.scopes.clone());
+        draft.allowed_origins.clone_from(&wanted.origins);
+        draft.allowed_ips.clone_from(&wanted.ips);
+    }
+    Ok(draft)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors come by value")]
+fn out_of_range(error: trousseau_domain::time::InvalidTime) -> ServiceError {
+    ServiceError::Invalid(vec![FieldProblem::new("valid_until", error.to_string())])
+}
+
+/// What the service found wrong, at the controls that it concerns.
+fn told(problems: &[FieldProblem], t: Texts, errors: &mut FormErrors) {
+    for problem in problems {
+        match problem.field {
+            "valid_from" | "valid_until" => errors.add("end_date", t.get("wrong-order")),
+            "name" => errors.add("name", t.get("wrong-name-control")),
+            "scopes" => errors.add("permissions", t.get("wrong-scope")),
+            "allowed_origins" => errors.add("origins", t.get("wrong-origins")),
+            "allowed_ips" => errors.add("ips", t.get("wrong-ips")),
+            _ => errors.add("kind", t.get("wrong-kind")),
+        }
+    }
+}
+
+/// The form of a key that is there.
+pub(super) async fn edit_form(
+    State(web): State<Web>,
+    entered: Entered<WriteKeys>,
+    Path(path): Path<HashMap<String, String>>,
+) -> Result<Response, Stop> {
+    let view = key_of(&web, &entered, number_in(&path)).await?;
+    may_be_changed(&entered, &view)?;
+    entered.prove_first(&entered.frame.here)?;
+    let fields = Fields::of(&view, &entered.frame.f);
+    draw(&web, &entered, StatusCode::OK, Some(&view), fields, FormErrors::new()).await
+}
+
+/// The number in a path.
+pub(super) fn number_in(path: &HashMap<String, String>) -> &str {
+    path.get("number").map(String::as_str).unwrap_or_default()
+}
+
+/// A key that cannot be changed has no form: its page says why.
+fn may_be_changed(entered: &Entered<WriteKeys>, view: &KeyView) -> Result<(), Stop> {
+    let console = Console::of(&entered.profile);
+    if console.edits() && view.key.revoked_at.is_none() {
+        Ok(())
+    } else {
+        Err(Stop::go(&path_of(&entered.frame, view.key.number)))
+    }
+}
+
+/// Changes the key by what is different in the form.
+pub(super) async fn edit(
+    State(web): State<Web>,
+    entered: Entered<WriteKeys>,
+    Path(path): Path<HashMap<String, String>>,
+    Form(mut fields): Form<Fields>,
+) -> Result<Response, Stop> {
+    let view = key_of(&web, &entered, number_in(&path)).await?;
+    may_be_changed(&entered, &view)?;
+    let (f, t) = (entered.frame.f.clone(), entered.frame.t);
+    let console = Console::of(&entered.profile);
+    // The kind is not in the form: it never changes.
+    fields.kind = view.key.kind.to_string();
+    let mut errors = FormErrors::new();
+    let wanted = fields.read(&console, web.app.settings().catalogue(), &f, t, &mut errors);
+    let Some(wanted) = wanted else {
+        return draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&view), fields, errors).await;
+    };
+    let here = format!("{}/edit", path_of(&entered.frame, view.key.number));
+    let change = difference(&console, &view, &wanted, f.zone()).map_err(|error| entered.refused(error, &here))?;
+    let handle = KeyHandle::Id(view.key.id);
+    match web.app.keys().update(&entered.context, &entered.tenant, handle, &change).await {
+        Ok(new) => {
+            let to = path_of(&entered.frame, new.key.number);
+            Ok(entered.frame.done(&to, message!("flash-key-saved"), &super::view::label(&new, t)))
+        }
+        Err(ServiceError::Invalid(problems)) => {
+            told(&problems, t, &mut errors);
+            draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&view), fields, errors).await
+        }
+        Err(ServiceError::LastKey) => {
+            errors.add(if view.key.state == wanted.state { "end_date" } else { "state" }, t.get("last-key"));
+            draw(&web, &entered, StatusCode::CONFLICT, Some(&view), fields, errors).await
+        }
+        Err(ServiceError::KeyLimitReached(_)) => {
+            errors.add("state", t.get("limit-reached"));
+            draw(&web, &entered, StatusCode::CONFLICT, Some(&view), fields, errors).await
+        }
+        Err(error) => Err(entered.refused(error, &here)),
+    }
+}
+
+/// What is different. A day that stays the same moves no instant, whatever the time of day it stands for.
+fn difference(console: &Console, view: &KeyView, wanted: &Wanted, zone: &TimeZone) -> Result<KeyChange, ServiceError> {
+    let key = &view.key;
+    let mut change = KeyChange::default();
+    if console.named && console.rights && key.name != wanted.name {
+        change.name = Some(wanted.name.clone());
+    }
+    if console.dates {
+        change.state = (key.state != wanted.state).then_some(wanted.state);
+        if zone.day_of(key.valid_from) != wanted.start {
+            change.valid_from = Some(zone.start_of(wanted.start).map_err(out_of_range)?);
+        }
+        let old_end: Option<Day> = key.valid_until.map(|end| zone.last_day_before(end));
+        if old_end != wanted.end {
+            let end = wanted.end.map(|day| zone.end_of(day)).transpose().map_err(out_of_range)?;
+            change.valid_until = Some(end);
+        }
+    }
+    if console.rights {
+        if key.kind == KeyKind::Secret {
+            change.scopes = (key.scopes != wanted.scopes).then(|| wanted.scopes.clone());
+        }
+        change.allowed_origins = (key.allowed_origins != wanted.origins).then(|| wanted.origins.clone());
+        change.allowed_ips = (key.allowed_ips != wanted.ips).then(|| wanted.ips.clone());
+    }
+    Ok(change)
+}
+
+async fn draw(
+    web: &Web,
+    entered: &Entered<WriteKeys>,
+    status: StatusCode,
+    view: Option<&KeyView>,
+    fields: Fields,
+    errors: FormErrors,
+) -> Result<Response, Stop> {
+    let frame = at_home(entered.frame.clone());
+    let (f, t) = (&frame.f, frame.t);
+    let console = Console::of(&entered.profile);
+    let catalogue = web.app.settings().catalogue();
+    let home = base(&frame);
+    let chosen = fields.scopes();
+    let summary = fields
+        .read(&console, catalogue, f, t, &mut FormErrors::new())
+        .or_else(|| {
+            // A form that lacks a name only has its sentence all the same.
+            let named = Fields { name: "-".to_owned(), ..fields.clone() };
+            named.read(&console, catalogue, f, t, &mut FormErrors::new())
+        })
+        .map(|wanted| {
+            if console.rights {
+                wanted.summary(entered.tenant.environment, catalogue, f, t)
+            } else if console.dates {
+                wanted.dates(f, t)
+            } else {
+                t.get("sum-everything")
+            }
+        })
+        .unwrap_or_default();
+    let editing = view.map(|view| Row::of(&frame, &entered.profile, catalogue, view));
+    let full = if view.is_none() { full(web, entered, &frame, fields.kind()).await? } else { None };
+    let ends = ["none", "30", "90", "365", "date"]
+        .map(|value| (value, end_label(value, t), fields.end == value || (value == "none" && fields.end.is_empty())))
+        .to_vec();
+    let template = FormPage {
+        action: editing.as_ref().map_or_else(|| format!("{home}/create"), |row| format!("{}/edit", row.path)),
+        is_secret: fields.kind() == KeyKind::Secret,
+        permissions: permissions(&chosen, t),
+        extras: extras(&chosen, catalogue, t),
+        live: is_live(entered),
+        frame: &frame,
+        base: home,
+        console,
+        editing,
+        fields,
+        errors,
+        summary,
+        full,
+        ends,
+    };
+    Ok(frame.page_with(status, &template))
+}
+
+fn end_label(value: &str, t: Texts) -> String {
+    match value {
+        "none" => t.get("end-none"),
+        "date" => t.get("end-date"),
+        days => t.with("end-days", [("count", days.parse::<u32>().unwrap_or(0))]),
+    }
+}
+
+/// What is full, for the kind of key that is to be made.
+async fn full(web: &Web, entered: &Entered<WriteKeys>, frame: &Frame, kind: KeyKind) -> Result<Option<Full>, Stop> {
+    let fail = |error| entered.refused(error, &base(frame));
+    let keys = web.app.keys();
+    let room = keys.room(&entered.tenant).await.map_err(fail)?;
+    let Some(full) = room.into_iter().find(|room| room.is_full() && room.kind.is_none_or(|counted| counted == kind))
+    else {
+        return Ok(None);
+    };
+    let unused = keys.least_used(&entered.tenant, full.kind, 5).await.map_err(fail)?;
+    let t = frame.t;
+    let what = full.kind.map_or("all", KeyKind::as_str);
+    Ok(Some(Full {
+        text: t.with("limit-reached-here", [("most", Arg::from(full.most)), ("kind", Arg::from(what))]),
+        unused: unused
+            .iter()
+            .map(|view| Row::of(frame, &entered.profile, web.app.settings().catalogue(), view))
+            .collect(),
+    }))
+}
