@@ -295,7 +295,7 @@ async fn revoking_asks_for_the_name_in_live_and_the_last_key_stays() {
     let (app, business, mut browser) = with_business("mileston").await;
     let list = keys(&business, "live");
     let stays = page(&browser.get(&format!("{list}/1/revoke")).await, 200);
-    assert!(stays.contains("This is the stays key in force") && !stays.contains("Revoke for good</button>"), "{stays}");
+    assert!(stays.contains("This is the last key in force") && !stays.contains("Revoke for good</button>"), "{stays}");
     let create = format!("{list}/create");
     let made = value_in(&page(&browser.submit(&create, &create, &[("name", "Second")]).await, 200));
     let revoke = format!("{list}/3/revoke");
