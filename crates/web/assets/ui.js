@@ -123,6 +123,7 @@ for (const button of document.querySelectorAll("[data-passkey]")) {
     for (const [name, value] of Object.entries(more)) body.set(name, value);
     const answer = await fetch(path, { method: "POST", headers: { accept: "application/json" }, body });
     const json = await answer.json();
+    if (json.step_up) { location.assign(json.step_up); return new Promise(() => {}); }
     if (!answer.ok) throw new Error(json.error ?? json.title ?? button.dataset.failed);
     return json;
   };

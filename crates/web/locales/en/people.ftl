@@ -78,3 +78,111 @@ flash-signed-out = You are signed out.
 flash-sign-in-again = This step took too long, or too many codes were wrong. Sign in again.
 flash-password-changed = Your password was changed, and all other sessions were ended.
 flash-password-reset = Your password was changed. Sign in with it and your second factor.
+
+people-save = Save
+people-cancel = Cancel
+people-remove = Remove
+
+account-title = Account
+account-profile = Name and language
+account-password-lead = All your other sessions end when you change it.
+account-password-current = Current password
+account-password-change = Change the password
+account-password-wrong = The current password is not right.
+account-totp = Authenticator app
+account-totp-on = Signing in asks for a code of your app. { $count ->
+    [one] { $count } recovery code is left.
+   *[other] { $count } recovery codes are left.
+}
+account-totp-off = Add an authenticator app: signing in then asks for its code after the password.
+account-totp-add = Add an authenticator app
+account-totp-remove = Remove the app
+account-totp-lead = Scan the code with your app, or type the secret into it. Then enter the code that the app shows.
+account-totp-qr = QR code for the authenticator app; the secret stands beneath it
+account-totp-secret = Secret
+account-totp-copy = Copy the secret
+account-totp-code = Code of the app
+account-codes = Recovery codes
+account-codes-lead = Store these codes now: they are shown once. Each one signs you in once if you do not have your app at hand.
+account-codes-copy = Copy the recovery codes
+account-codes-stored = I have stored the codes
+account-codes-replace = Make new recovery codes
+account-passkeys = Passkeys
+account-passkeys-lead = Sign in with your fingerprint, your face or the lock of your device, without a password.
+account-passkeys-not-offered = Passkeys need a host name and HTTPS. They are not offered at this address.
+account-passkey-name = Name of the new passkey
+account-passkey-name-invalid = Enter a name of 1 to 50 characters for the passkey.
+account-passkey-add = Add a passkey
+account-passkey-failed = Your browser did not make a passkey.
+account-passkey-script = Adding a passkey needs JavaScript, because only a script can ask your device for one.
+account-added = added
+account-used = last used
+account-never-used = never used
+account-sessions = Sessions
+account-sessions-lead = Where you are signed in. A session ends two hours after its last use, and after two weeks in any case.
+account-this-session = this one
+account-unknown-browser = Unknown browser
+account-began = signed in
+account-seen = last seen
+account-session-end = Sign out
+account-sessions-end = Sign out everywhere else
+account-notices = Notices
+account-notices-lead = Choose for each business what you are told by mail.
+
+businesses-none = You are no member of a business
+businesses-none-next = Ask an administrator of your business for an invitation.
+
+settings-profile = Profile
+settings-administrators = Administrators of the business can change this.
+
+members-lead = Administrators manage people. Administrators and developers see and manage keys.
+members-count = { $count ->
+    [one] { $count } member
+   *[other] { $count } members
+}
+members-you = you
+members-since = member since
+members-not-signed-in = not signed in now
+members-second-factor = second factor
+members-no-second-factor = no second factor
+members-last = The last administrator can be neither removed nor demoted: make somebody else an administrator first.
+members-role = Role
+members-role-of = Role of { $name }
+members-role-invalid = Choose a role.
+members-change-role = Change role
+members-invitations = Open invitations
+members-ends = ends
+members-ended = ended
+members-revoke = Take back
+members-invite = Invite somebody
+members-send = Send the invitation
+members-already = This person is a member already.
+members-about-administrator = manages people, keys and settings
+members-about-developer = manages keys, reads logs and usage
+members-about-analyst = sees figures, nothing of keys
+members-remove-title = Remove a member
+members-remove-question = Remove { $name }?
+members-remove-consequence = { $name } sees nothing of { $business } any more, and all sessions of this account end now. Keys stay as they are.
+
+notices-lead = Mails to { $email } about this business.
+notices-when = Tell me when
+notices-none = There is nothing that your role is told of.
+notice-live-key-created = a LIVE key is created
+notice-live-key-widened = a LIVE key can do more than before
+notice-live-key-revealed = the value of a LIVE key is read
+notice-live-key-revoked = a LIVE key is revoked
+notice-member-added = a member is added
+notice-key-ending = a key is about to end (14, 7 and 1 days before)
+notice-new-network = a key is used from a new network
+
+flash-account-saved = Your account was changed.
+flash-totp-removed = The authenticator app was removed.
+flash-passkey-removed = The passkey was removed.
+flash-session-ended = The session was ended.
+flash-sessions-ended = All other sessions were ended.
+flash-business-saved = { $name } was changed.
+flash-invited = { $name } was invited.
+flash-role-changed = The role of { $name } was changed. Their sessions were ended.
+flash-member-removed = { $name } was removed.
+flash-invitation-revoked = The invitation was taken back.
+flash-notices-saved = Your choice was saved.

@@ -78,3 +78,111 @@ flash-signed-out = Vous êtes déconnecté.
 flash-sign-in-again = Cette étape a duré trop longtemps, ou trop de codes étaient faux. Connectez-vous de nouveau.
 flash-password-changed = Votre mot de passe a été changé et toutes les autres sessions ont été fermées.
 flash-password-reset = Votre mot de passe a été changé. Connectez-vous avec lui et votre second facteur.
+
+people-save = Enregistrer
+people-cancel = Annuler
+people-remove = Retirer
+
+account-title = Compte
+account-profile = Nom et langue
+account-password-lead = Toutes vos autres sessions sont fermées quand vous le changez.
+account-password-current = Mot de passe actuel
+account-password-change = Changer le mot de passe
+account-password-wrong = Le mot de passe actuel n'est pas correct.
+account-totp = Application d'authentification
+account-totp-on = La connexion demande un code de votre application. { $count ->
+    [one] Il reste { $count } code de secours.
+   *[other] Il reste { $count } codes de secours.
+}
+account-totp-off = Ajoutez une application d'authentification : la connexion demandera alors son code après le mot de passe.
+account-totp-add = Ajouter une application d'authentification
+account-totp-remove = Retirer l'application
+account-totp-lead = Scannez le code avec votre application, ou saisissez-y le secret. Saisissez ensuite le code que l'application affiche.
+account-totp-qr = Code QR pour l'application d'authentification ; le secret figure en dessous
+account-totp-secret = Secret
+account-totp-copy = Copier le secret
+account-totp-code = Code de l'application
+account-codes = Codes de secours
+account-codes-lead = Rangez ces codes maintenant : ils ne sont affichés qu'une seule fois. Chacun permet une connexion si vous n'avez pas votre application sous la main.
+account-codes-copy = Copier les codes de secours
+account-codes-stored = J'ai rangé les codes
+account-codes-replace = Créer de nouveaux codes de secours
+account-passkeys = Clés d'accès
+account-passkeys-lead = Connectez-vous par votre empreinte, votre visage ou le verrouillage de votre appareil, sans mot de passe.
+account-passkeys-not-offered = Les clés d'accès exigent un nom d'hôte et HTTPS. Elles ne sont pas proposées à cette adresse.
+account-passkey-name = Nom de la nouvelle clé d'accès
+account-passkey-name-invalid = Saisissez un nom de 1 à 50 caractères pour la clé d'accès.
+account-passkey-add = Ajouter une clé d'accès
+account-passkey-failed = Votre navigateur n'a créé aucune clé d'accès.
+account-passkey-script = L'ajout d'une clé d'accès exige JavaScript, car seul un script peut en demander une à votre appareil.
+account-added = ajoutée
+account-used = dernière utilisation
+account-never-used = jamais utilisée
+account-sessions = Sessions
+account-sessions-lead = Là où vous êtes connecté. Une session se ferme deux heures après sa dernière utilisation, et après deux semaines dans tous les cas.
+account-this-session = celle-ci
+account-unknown-browser = Navigateur inconnu
+account-began = connexion
+account-seen = vue
+account-session-end = Déconnecter
+account-sessions-end = Déconnecter partout ailleurs
+account-notices = Notifications
+account-notices-lead = Choisissez pour chaque entreprise ce qui vous est signalé par e-mail.
+
+businesses-none = Vous n'êtes membre d'aucune entreprise
+businesses-none-next = Demandez une invitation à un administrateur de votre entreprise.
+
+settings-profile = Profil
+settings-administrators = Les administrateurs de l'entreprise peuvent changer ceci.
+
+members-lead = Les administrateurs gèrent les personnes. Les administrateurs et les développeurs voient et gèrent les clés.
+members-count = { $count ->
+    [one] { $count } membre
+   *[other] { $count } membres
+}
+members-you = vous
+members-since = membre depuis le
+members-not-signed-in = pas connecté actuellement
+members-second-factor = second facteur
+members-no-second-factor = pas de second facteur
+members-last = Le dernier administrateur ne peut être ni retiré ni rétrogradé : nommez d'abord un autre administrateur.
+members-role = Rôle
+members-role-of = Rôle de { $name }
+members-role-invalid = Choisissez un rôle.
+members-change-role = Changer le rôle
+members-invitations = Invitations en attente
+members-ends = se termine
+members-ended = terminée
+members-revoke = Reprendre
+members-invite = Inviter quelqu'un
+members-send = Envoyer l'invitation
+members-already = Cette personne est déjà membre.
+members-about-administrator = gère les personnes, les clés et les paramètres
+members-about-developer = gère les clés, lit les journaux et l'utilisation
+members-about-analyst = voit les chiffres, rien des clés
+members-remove-title = Retirer un membre
+members-remove-question = Retirer { $name } ?
+members-remove-consequence = { $name } ne voit plus rien de { $business }, et toutes les sessions de ce compte se ferment maintenant. Les clés restent comme elles sont.
+
+notices-lead = E-mails à { $email } au sujet de cette entreprise.
+notices-when = Me prévenir quand
+notices-none = Il n'y a rien qui soit signalé à votre rôle.
+notice-live-key-created = une clé LIVE est créée
+notice-live-key-widened = une clé LIVE peut faire plus qu'avant
+notice-live-key-revealed = la valeur d'une clé LIVE est lue
+notice-live-key-revoked = une clé LIVE est révoquée
+notice-member-added = un membre est ajouté
+notice-key-ending = une clé arrive à échéance (14, 7 et 1 jours avant)
+notice-new-network = une clé est utilisée depuis un nouveau réseau
+
+flash-account-saved = Votre compte a été changé.
+flash-totp-removed = L'application d'authentification a été retirée.
+flash-passkey-removed = La clé d'accès a été retirée.
+flash-session-ended = La session a été fermée.
+flash-sessions-ended = Toutes les autres sessions ont été fermées.
+flash-business-saved = { $name } a été modifiée.
+flash-invited = { $name } a été invité(e).
+flash-role-changed = Le rôle de { $name } a été changé. Ses sessions ont été fermées.
+flash-member-removed = { $name } a été retiré(e).
+flash-invitation-revoked = L'invitation a été reprise.
+flash-notices-saved = Votre choix a été enregistré.

@@ -328,7 +328,7 @@ async fn an_authenticator_app_is_asked_for_and_no_code_is_good_twice() {
 }
 
 /// The code of an app, made by other hands: HOTP as RFC 4226 states it.
-fn code_at(secret: &str, seconds: i64) -> String {
+pub(crate) fn code_at(secret: &str, seconds: i64) -> String {
     use hmac::{Hmac, KeyInit as _, Mac as _};
 
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -1,7 +1,9 @@
-//! Pages of people: the first start, signing in, invitations, new passwords.
+//! Pages of people: the first start, signing in, invitations, new passwords, accounts, members, settings.
 
+mod account;
 mod invitation;
 mod reset;
+mod settings;
 mod sign_in;
 mod welcome;
 
@@ -40,6 +42,7 @@ const DEVICE_FOR: u32 = 34_560_000;
 
 pub(crate) fn routes() -> Router<Web> {
     Router::new()
+        .route("/", get(account::start))
         .route("/welcome/{token}", get(welcome::show).post(welcome::complete))
         .route("/sign-in", get(sign_in::show).post(sign_in::password))
         .route("/sign-in/code", post(sign_in::code))
@@ -49,6 +52,31 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/reset", get(reset::show).post(reset::request))
         .route("/reset/{token}", get(reset::choose).post(reset::complete))
         .route("/invitations/{token}", get(invitation::show).post(invitation::accept))
+        .route("/account", get(account::show))
+        .route("/account/profile", post(account::profile))
+        .route("/account/password", post(account::password))
+        .route("/account/totp", get(account::pending_totp).post(account::start_totp))
+        .route("/account/totp/confirm", post(account::confirm_totp))
+        .route("/account/totp/remove", post(account::remove_totp))
+        .route("/account/recovery-codes", post(account::recovery_codes))
+        .route("/account/passkeys/start", post(account::start_passkey))
+        .route("/account/passkeys", post(account::add_passkey))
+        .route("/account/passkeys/{id}/remove", post(account::remove_passkey))
+        .route("/account/sessions/{id}/end", post(account::end_session))
+        .route("/account/sessions/end-others", post(account::end_other_sessions))
+        .route("/businesses", get(account::businesses))
+        .nest("/b/{business}/{environment}/settings", settings_routes())
+}
+
+fn settings_routes() -> Router<Web> {
+    Router::new()
+        .route("/", get(settings::show).post(settings::save))
+        .route("/members", get(settings::members))
+        .route("/members/invite", post(settings::invite))
+        .route("/members/{account}/role", post(settings::change_role))
+        .route("/members/{account}/remove", get(settings::ask_removal).post(settings::remove))
+        .route("/invitations/{invitation}/revoke", post(settings::revoke_invitation))
+        .route("/notices", get(settings::notices).post(settings::save_notices))
 }
 
 const fn device_cookie(secure: bool) -> &'static str {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trousseau_domain::ids::BusinessId;
-use trousseau_domain::members::Role;
+use trousseau_domain::members::{Operation, Role};
 use trousseau_service::Context;
 use trousseau_testkit::app::TestApp;
 use trousseau_testkit::browser::Browser;
@@ -27,7 +27,10 @@ fn well_made(answer: &Answer, status: u16) -> String {
         let tag = &text[at..at + text[at..].find('>').expect("it ends")];
         let id = tag.split_once(" id=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned());
         let labelled = id.is_some_and(|id| text.contains(&format!("for=\"{id}\"")));
-        assert!(labelled || tag.contains("type=\"hidden\"") || tag.contains("type=\"checkbox\""), "{tag}");
+        assert!(
+            labelled || ["hidden", "checkbox", "radio"].iter().any(|kind| tag.contains(&format!("type=\"{kind}\""))),
+            "{tag}"
+        );
     }
     text
 }
@@ -287,6 +290,280 @@ async fn what_people_type_is_shown_as_text() {
                 browser.submit("/sign-in", "/sign-in", &[("email", text), ("password", text), ("return", text)]).await;
             let again = well_made(&again, 422);
             assert!(!again.contains("<script>alert") && !again.contains("\" onfocus"), "{again}");
+        }
+    }
+}
+
+const MINUTES: Duration = Duration::from_mins(11);
+
+fn leads_to(answer: &Answer, to: &str) {
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, to), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn an_account_changes_its_name_language_and_password() {
+    for app in TestApp::on_every_engine().await {
+        let (mut browser, _) = first_person(&app).await;
+        let mut other = app.browser();
+        other.submit("/sign-in", "/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]).await;
+        well_made(&other.get("/account").await, 200);
+        well_made(&browser.submit("/account", "/account/profile", &[("name", " ")]).await, 422);
+        let saved = browser.submit("/account", "/account/profile", &[("name", "Zoé <b>"), ("language", "fr")]).await;
+        leads_to(&saved, "/account");
+        let page = well_made(&browser.follow(&saved).await, 200);
+        assert!(page.contains("Zoé &#60;b&#62;") && page.contains("Votre compte a été changé"), "{page}");
+        for (current, new, why) in [
+            ("wrong wrong wrong", "another long passphrase", "Le mot de passe actuel"),
+            (PASSWORD, "short", "12 caractères"),
+            ("", "another long passphrase", "Saisissez votre mot de passe"),
+        ] {
+            let fields = [("current", current), ("password", new)];
+            let again = well_made(&browser.submit("/account", "/account/password", &fields).await, 422);
+            assert!(again.contains(why), "{again}");
+        }
+        let before = browser.cookie(SESSION).expect("signed in").to_owned();
+        let fields = [("current", PASSWORD), ("password", "another long passphrase")];
+        leads_to(&browser.submit("/account", "/account/password", &fields).await, "/account");
+        assert_ne!(browser.cookie(SESSION).expect("signed in"), before);
+        well_made(&browser.get("/account").await, 200);
+        assert_eq!(other.get("/account").await.status.as_u16(), 303, "the other session ended");
+        assert_eq!(app.browser().with_cookie(SESSION, &before).get("/account").await.status.as_u16(), 303);
+    }
+}
+
+#[tokio::test]
+async fn an_authenticator_app_is_added_asked_for_and_removed() {
+    for app in TestApp::on_every_engine().await {
+        let (mut browser, _) = first_person(&app).await;
+        leads_to(&browser.get("/account/totp").await, "/account");
+        app.advance(MINUTES);
+        leads_to(&browser.submit("/account", "/account/totp", &[]).await, "/step-up?return=%2Faccount");
+        let proven = browser.submit("/step-up?return=%2Faccount", "/step-up", &[("password", PASSWORD)]).await;
+        leads_to(&proven, "/account");
+        let page = well_made(&browser.submit("/account", "/account/totp", &[]).await, 200);
+        assert!(page.contains("<svg class=\"qr\""), "{page}");
+        let (_, rest) = page.split_once("id=\"secret\" translate=\"no\">").expect("a secret");
+        let secret = rest.split('<').next().expect("an end").to_owned();
+        let wrong = browser.submit("/account/totp", "/account/totp/confirm", &[("code", "000000")]).await;
+        assert!(well_made(&wrong, 422).contains(&secret), "the same secret again");
+        let code = crate::people::code_at(&secret, app.app.now().as_seconds());
+        let shown = browser.submit("/account/totp", "/account/totp/confirm", &[("code", &code)]).await;
+        let codes = well_made(&shown, 200);
+        let (_, rest) = codes.split_once("id=\"codes\" translate=\"no\">").expect("codes");
+        let codes: Vec<String> =
+            rest.split('<').next().expect("an end").split_whitespace().map(str::to_owned).collect();
+        assert_eq!(codes.len(), 10);
+        let page = well_made(&browser.get("/account").await, 200);
+        assert!(page.contains("10 recovery codes") && !page.contains(&codes[0]) && !page.contains(&secret));
+        let mut other = app.browser();
+        let fields = [("email", "admin@example.com"), ("password", PASSWORD)];
+        let step = well_made(&other.submit("/sign-in?return=/account", "/sign-in", &fields).await, 200);
+        assert!(other.cookie(SESSION).is_none(), "not yet");
+        let hidden = |name: &str| {
+            let (_, rest) = step.split_once(&format!("name=\"{name}\" value=\"")).expect("a field");
+            rest.split('"').next().expect("an end").to_owned()
+        };
+        let (token, back) = (hidden("step"), hidden("return"));
+        let send = |code: &str| [("step", token.clone()), ("return", back.clone()), ("code", code.to_owned())];
+        for (code, status) in [("123456", 422), (codes[0].as_str(), 303)] {
+            let fields = send(code);
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let answer = other.post("/sign-in/code", &fields).await;
+            assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        }
+        assert!(well_made(&other.get("/account").await, 200).contains("9 recovery codes"));
+        leads_to(&browser.submit("/account", "/account/totp/remove", &[]).await, "/account");
+        assert!(!well_made(&browser.get("/account").await, 200).contains("recovery code"));
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    for app in TestApp::on_every_engine().await {
+        let (mut browser, _) = first_person(&app).await;
+        let mut others = [app.browser(), app.browser()];
+        for other in &mut others {
+            other.submit("/sign-in", "/sign-in", &[("email", "admin@example.com"), ("password", PASSWORD)]).await;
+        }
+        let page = well_made(&browser.get("/account").await, 200);
+        let paths: Vec<String> = page
+            .match_indices("action=\"/account/sessions/ses_")
+            .map(|(at, _)| page[at + 8..].split('"').next().expect("an end").to_owned())
+            .collect();
+        assert_eq!(paths.len(), 2, "its own is not among them");
+        leads_to(&browser.submit("/account", &paths[0], &[]).await, "/account");
+        let mut alive = 0;
+        for other in &mut others {
+            alive += u32::from(other.get("/account").await.status.as_u16() == 200);
+        }
+        assert_eq!(alive, 1);
+        leads_to(&browser.submit("/account", "/account/sessions/end-others", &[]).await, "/account");
+        for other in &mut others {
+            assert_eq!(other.get("/account").await.status.as_u16(), 303);
+        }
+        well_made(&browser.get("/account").await, 200);
+    }
+}
+
+#[tokio::test]
+async fn administrators_invite_change_and_remove_members() {
+    for app in TestApp::on_every_engine().await {
+        let (mut admin, shown) = first_person(&app).await;
+        let business = business_id(&shown);
+        let base = format!("/b/{business}/test/settings");
+        let members = format!("{base}/members");
+        let page = well_made(&admin.get(&members).await, 200);
+        assert!(page.contains("last administrator") && !page.contains("/remove\""), "{page}");
+        let invite = format!("{members}/invite");
+        well_made(&admin.submit(&members, &invite, &[("email", "nobody")]).await, 422);
+        well_made(&admin.submit(&members, &invite, &[("email", "admin@example.com")]).await, 422);
+        let invited = admin.submit(&members, &invite, &[("email", "dev@example.com"), ("role", "developer")]).await;
+        leads_to(&invited, &members);
+        let page = well_made(&admin.follow(&invited).await, 200);
+        assert!(page.contains("dev@example.com was invited") && page.contains("/revoke\""), "{page}");
+        let link = format!("/invitations/{}", app.mailed_token("/invitations").await);
+        let mut developer = app.browser();
+        leads_to(
+            &developer.submit(&link, &link, &[("name", "Dev"), ("password", PASSWORD)]).await,
+            &format!("/b/{business}/test"),
+        );
+        let page = well_made(&developer.get(&members).await, 200);
+        assert!(page.contains("admin@example.com") && !page.contains(&format!("action=\"{invite}")), "{page}");
+        let csrf = token(&mut developer).await;
+        let refused =
+            developer.post(&invite, &[("csrf", &csrf), ("email", "x@example.com"), ("role", "analyst")]).await;
+        well_made(&refused, 403);
+        // Members ask for a recent proof.
+        let page = well_made(&admin.get(&members).await, 200);
+        let (_, rest) = page.split_once("/members/acc_").expect("a member that can be changed");
+        let dev = format!("{members}/acc_{}", rest.split('/').next().expect("an id"));
+        app.advance(MINUTES);
+        let (role, remove) = (format!("{dev}/role"), format!("{dev}/remove"));
+        let late = admin.submit(&members, &role, &[("role", "analyst")]).await;
+        assert!(late.header("location").starts_with("/step-up?return="), "{}", late.text());
+        assert!(admin.get(&remove).await.header("location").starts_with("/step-up?return="));
+        admin.submit("/step-up?return=/account", "/step-up", &[("password", PASSWORD)]).await;
+        leads_to(&admin.submit(&members, &role, &[("role", "analyst")]).await, &members);
+        assert_eq!(developer.get(&members).await.status.as_u16(), 303, "signed out with the role");
+        let question = well_made(&admin.get(&remove).await, 200);
+        assert!(question.contains("Remove Dev?"), "{question}");
+        leads_to(&admin.submit(&remove, &remove, &[]).await, &members);
+        assert!(!well_made(&admin.get(&members).await, 200).contains("dev@example.com"));
+        well_made(&admin.get(&remove).await, 404);
+    }
+}
+
+#[tokio::test]
+async fn settings_and_notices_are_kept() {
+    for app in TestApp::on_every_engine().await {
+        let (mut admin, shown) = first_person(&app).await;
+        let base = format!("/b/{}/test/settings", business_id(&shown));
+        well_made(&admin.submit(&base, &base, &[("time_zone", "Mars/Base")]).await, 422);
+        let saved = admin.submit(&base, &base, &[("name", "Maison"), ("time_zone", "America/New_York")]).await;
+        leads_to(&saved, &base);
+        let page = well_made(&admin.follow(&saved).await, 200);
+        assert!(page.contains("value=\"America/New_York\"") && page.contains("mileston"), "{page}");
+        let notices = format!("{base}/notices");
+        assert_eq!(well_made(&admin.get(&notices).await, 200).matches(" checked>").count(), 7);
+        let csrf = token(&mut admin).await;
+        let kept = [("csrf", csrf.as_str()), ("notice", "key.ending"), ("notice", "member.added"), ("notice", "none")];
+        leads_to(&admin.post(&notices, &kept).await, &notices);
+        assert_eq!(well_made(&admin.get(&notices).await, 200).matches(" checked>").count(), 2);
+        assert!(well_made(&admin.get("/businesses").await, 200).contains("Maison"));
+        leads_to(&admin.get("/").await, &format!("/b/{}/test", business_id(&shown)));
+        leads_to(&app.browser().get("/").await, "/sign-in?return=%2F");
+    }
+}
+
+/// The one table of roles, walked over the pages of people.
+#[tokio::test]
+async fn each_role_opens_the_pages_that_the_table_says() {
+    for app in TestApp::on_every_engine().await {
+        let (_, shown) = first_person(&app).await;
+        let business = business_id(&shown);
+        let other = app.business("mileston").await;
+        let nobody = "acc_00000000000000000000000000";
+        for role in Role::ALL {
+            let mut browser = app.member(business.as_str(), role.as_str()).await;
+            for (path, operation) in [
+                ("", Operation::BusinessRead),
+                ("/notices", Operation::BusinessRead),
+                ("/members", Operation::MembersRead),
+            ] {
+                let page = browser.get(&format!("/b/{business}/live/settings{path}")).await;
+                well_made(&page, if role.may(operation) { 200 } else { 403 });
+                well_made(&browser.get(&format!("/b/{}/live/settings{path}", other.id())).await, 404);
+            }
+            let csrf = token(&mut browser).await;
+            for (path, operation) in [
+                ("", Operation::BusinessWrite),
+                ("/members/invite", Operation::MembersWrite),
+                (&format!("/members/{nobody}/role"), Operation::MembersWrite),
+                (&format!("/members/{nobody}/remove"), Operation::MembersWrite),
+                ("/invitations/ivt_00000000000000000000000000/revoke", Operation::MembersWrite),
+            ] {
+                let path = format!("/b/{business}/live/settings{path}");
+                let answer = browser.post(&path, &[("csrf", &csrf), ("role", "analyst")]).await;
+                let allowed = answer.status.as_u16() != 403;
+                assert_eq!(allowed, role.may(operation), "{role} {path}: {}", answer.text());
+            }
+            well_made(&browser.get("/account").await, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_people_is_taken_from_another_site_or_without_its_token() {
+    for app in TestApp::on_every_engine().await {
+        let (mut browser, shown) = first_person(&app).await;
+        let base = format!("/b/{}/test/settings", business_id(&shown));
+        for path in [
+            "/account/profile",
+            "/account/password",
+            "/account/totp",
+            "/account/totp/confirm",
+            "/account/totp/remove",
+            "/account/recovery-codes",
+            "/account/passkeys/start",
+            "/account/passkeys",
+            "/account/passkeys/psk_00000000000000000000000000/remove",
+            "/account/sessions/ses_00000000000000000000000000/end",
+            "/account/sessions/end-others",
+            "/sign-out",
+            "/sign-in",
+            "/sign-in/code",
+            "/sign-in/passkey/start",
+            "/sign-in/passkey",
+            "/reset",
+            &base,
+            &format!("{base}/members/invite"),
+            &format!("{base}/notices"),
+        ] {
+            let csrf = token(&mut browser).await;
+            well_made(&browser.post_from_elsewhere(path, &[("csrf", &csrf), ("name", "Taken over")]).await, 403);
+            assert_eq!(browser.post(path, &[("name", "Taken over")]).await.status.as_u16(), 403, "{path}");
+        }
+        assert!(!well_made(&browser.get("/account").await, 200).contains("Taken over"));
+        assert_eq!(app.mails().await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_people_speak_french_too() {
+    for app in TestApp::on_every_engine().await {
+        let (mut browser, shown) = first_person(&app).await;
+        leads_to(&browser.submit("/account", "/account/profile", &[("language", "fr")]).await, "/account");
+        let base = format!("/b/{}/test/settings", business_id(&shown));
+        for (path, word) in [
+            ("/account".to_owned(), "Application d’authentification"),
+            ("/businesses".to_owned(), "Entreprises"),
+            (base.clone(), "Fuseau horaire"),
+            (format!("{base}/members"), "Inviter quelqu’un"),
+            (format!("{base}/notices"), "Me prévenir quand"),
+        ] {
+            let page = well_made(&browser.get(&path).await, 200);
+            assert!(page.contains("<html lang=\"fr\""), "{path}");
+            assert!(page.contains(word), "{path}: {page}");
         }
     }
 }
