@@ -18,7 +18,6 @@ pub mod idempotency;
 pub mod import;
 pub mod jobs;
 pub mod key_ring;
-pub mod key_room;
 pub mod keys;
 pub mod mail;
 pub mod people;

@@ -24,7 +24,7 @@ column-masked = Masked key value
 column-start = Start date
 column-end = End date
 column-created = Created
-column-usage = Last used
+column-usage = Usage, 7 days
 column-state = State
 actions = Actions
 
@@ -194,7 +194,11 @@ stolen-nothing = Nothing: it has no permission.
 stolen-test = Whoever has it can { $able } in TEST, { $reach }. No real money moves.
 stolen-live = Whoever has it can { $able }, { $reach }, with real customers and real money.
 stolen-checkout = Little: it is public. Whoever has it can { $able }, { $reach }.
-ended-used = What last used it { $used } is refused from that moment on.
+ended-used = { $count ->
+    [one] { $count } request used it in 7 days, { $used }. Whatever sends it is refused from that moment on.
+   *[other] { $count } requests used it in 7 days, the last one { $used }. Whatever sends them is refused from that moment on.
+}
+ended-quiet = Nothing used it in 7 days; the last request came { $used }. Whatever sends it is refused from that moment on.
 ended-unused = Nothing has used it yet, so nothing breaks.
 ended-not-in-force = Nothing breaks: it is not in force.
 
@@ -272,3 +276,30 @@ flash-key-saved = { $name } was changed.
 flash-key-off = { $name } is switched off.
 flash-key-on = { $name } is switched on.
 flash-key-revoked = { $name } is revoked.
+
+unbound-seen = It was used from:
+unbound-bind = Bind it to these origins
+usage-week = Requests in 7 days
+usage-chart = Requests by day; the numbers stand in the table
+day-utc = Day (UTC)
+accepted = Accepted
+refused = Refused
+who-uses = Who uses it
+who-uses-old = Who was seen with an old value
+last-calls = Last requests
+when = When
+call = Request
+http-status = Status
+address = Address
+client = Client
+origin = Origin
+which-value = Value
+value-old = earlier
+value-present = present
+requests = Requests
+first-seen = First seen
+last-seen = Last seen
+not-known = not known
+left-behind = Keys that it made
+left-behind-hint = They live on when this key ends, unless they are revoked with it.
+end-as-well = Whoever had this key had these too. They are revoked with it, unless you take the tick away.

@@ -24,7 +24,7 @@ column-masked = Valeur de la clé masquée
 column-start = Date de début
 column-end = Date de fin
 column-created = Création
-column-usage = Dernière utilisation
+column-usage = Utilisation, 7 jours
 column-state = État
 actions = Actions
 
@@ -194,7 +194,11 @@ stolen-nothing = Rien : elle n'a aucune autorisation.
 stolen-test = Quiconque l'a peut { $able } dans TEST, { $reach }. Aucun argent réel ne circule.
 stolen-live = Quiconque l'a peut { $able }, { $reach }, avec de vrais clients et de l'argent réel.
 stolen-checkout = Peu de chose : elle est publique. Quiconque l'a peut { $able }, { $reach }.
-ended-used = Ce qui l'a utilisée en dernier ({ $used }) est refusé dès cet instant.
+ended-used = { $count ->
+    [one] { $count } requête l'a utilisée en 7 jours, { $used }. Ce qui l'envoie est refusé dès cet instant.
+   *[other] { $count } requêtes l'ont utilisée en 7 jours, la dernière { $used }. Ce qui les envoie est refusé dès cet instant.
+}
+ended-quiet = Rien ne l'a utilisée en 7 jours ; la dernière requête est venue { $used }. Ce qui l'envoie est refusé dès cet instant.
 ended-unused = Rien ne l'a encore utilisée : rien ne s'arrête.
 ended-not-in-force = Rien ne s'arrête : elle n'est pas en vigueur.
 
@@ -272,3 +276,30 @@ flash-key-saved = { $name } : modifications enregistrées.
 flash-key-off = { $name } est désactivée.
 flash-key-on = { $name } est activée.
 flash-key-revoked = { $name } est révoquée.
+
+unbound-seen = Elle a été utilisée depuis :
+unbound-bind = La limiter à ces origines
+usage-week = Requêtes en 7 jours
+usage-chart = Requêtes par jour ; les nombres sont dans le tableau
+day-utc = Jour (UTC)
+accepted = Acceptées
+refused = Refusées
+who-uses = Qui l'utilise
+who-uses-old = Qui a été vu avec une ancienne valeur
+last-calls = Dernières requêtes
+when = Quand
+call = Requête
+http-status = Statut
+address = Adresse
+client = Client
+origin = Origine
+which-value = Valeur
+value-old = antérieure
+value-present = actuelle
+requests = Requêtes
+first-seen = Vu d'abord
+last-seen = Vu en dernier
+not-known = inconnu
+left-behind = Les clés qu'elle a créées
+left-behind-hint = Elles survivent à la fin de cette clé, sauf si elles sont révoquées avec elle.
+end-as-well = Qui avait cette clé avait aussi celles-ci. Elles sont révoquées avec elle, sauf si vous les décochez.

@@ -67,6 +67,12 @@ impl Formats {
         self.now
     }
 
+    /// The calendar day of an instant in UTC, for what is counted by such days.
+    pub fn utc_day(&self, instant: Timestamp) -> Day {
+        let utc: TimeZone = "UTC".parse().expect("a zone of the database");
+        utc.day_of(instant)
+    }
+
     /// A whole number.
     pub fn number(&self, number: u64) -> String {
         grouped(&number.to_string(), self.language)

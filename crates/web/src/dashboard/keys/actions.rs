@@ -8,13 +8,15 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
+use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::{KeyState, KeyStatus, Overlap};
 use trousseau_service::ServiceError;
 use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
-use trousseau_service::keys::{IssuedKey, KeyChange, KeyHandle, KeyView};
+use trousseau_service::keys::{Exposure, IssuedKey, KeyChange, KeyHandle, KeyView, Remaining};
 
 use super::issued::{self, Moment};
 use super::make::number_in;
+use super::usage::{Seen, seen};
 use super::view::{Row, Rules, Stakes, label};
 use super::{at_home, base, is_live, key_of, once, path_of};
 use crate::dashboard::form::{Form, FormErrors};
@@ -36,6 +38,8 @@ struct ConfirmPage<'a> {
     button: String,
     danger: bool,
     errors: FormErrors,
+    /// The keys that this one left behind, to end as well.
+    offspring: Vec<Row>,
     /// The name to type, where that is asked for.
     type_name: Option<String>,
     /// Why it cannot be done at all.
@@ -52,6 +56,8 @@ struct RotatePage<'a> {
     once: String,
     overlaps: Vec<(&'static str, String, bool)>,
     previous: Option<Shown>,
+    /// Who was seen with a value that is not the present one.
+    seen: Vec<Seen>,
     consequence: String,
     errors: FormErrors,
     live: bool,
@@ -62,6 +68,8 @@ struct RotatePage<'a> {
 #[serde(default)]
 pub(super) struct Confirmed {
     name: String,
+    /// The ids of keys to end as well.
+    with: Vec<String>,
 }
 
 /// What was chosen for a rotation.
@@ -73,6 +81,12 @@ pub(super) struct Rotation {
 }
 
 type Number = Path<HashMap<String, String>>;
+
+/// What a key's value is worth, and what breaks without it.
+async fn exposure(web: &Web, entered: &Entered<WriteKeys>, view: &KeyView) -> Result<Exposure, Stop> {
+    let found = web.app.keys().exposure(&entered.tenant, view.key.id).await;
+    found.map_err(|error| entered.refused(error, &path_of(&entered.frame, view.key.number)))
+}
 
 /// A key that can still be acted on, and its page.
 async fn target(web: &Web, entered: &Entered<WriteKeys>, path: &Number) -> Result<(KeyView, String), Stop> {
@@ -112,10 +126,12 @@ async fn ask_switch(
     let catalogue = web.app.settings().catalogue();
     let row = Row::of(&frame, &entered.profile, catalogue, view);
     let off = view.key.state == KeyState::Active;
-    let must_stay = web.app.keys().must_stay(view).await.map_err(|error| entered.refused(error, &row.path))?;
-    let stakes = Stakes::of(view, catalogue, &frame.f, t);
+    let exposure = exposure(web, entered, view).await?;
+    let must_stay = exposure.remaining == Remaining::NoneProtected;
+    let stakes = Stakes::of(&exposure, catalogue, &frame.f, t);
     let name = [("name", row.label.as_str())];
     let template = ConfirmPage {
+        offspring: Vec::new(),
         question: if off { t.with("switch-off-question", name) } else { t.with("switch-on-question", name) },
         consequence: if off { stakes.if_ended } else { stakes.if_stolen },
         action: format!("{}/switch", row.path),
@@ -169,20 +185,21 @@ pub(super) async fn rotate_form(
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    Ok(ask_rotate(&web, &entered, &view, StatusCode::OK, once(&web), FormErrors::new()))
+    ask_rotate(&web, &entered, &view, StatusCode::OK, once(&web), FormErrors::new()).await
 }
 
-fn ask_rotate(
+async fn ask_rotate(
     web: &Web,
     entered: &Entered<WriteKeys>,
     view: &KeyView,
     status: StatusCode,
     once: String,
     errors: FormErrors,
-) -> Response {
+) -> Result<Response, Stop> {
     let frame = at_home(entered.frame.clone());
     let t = frame.t;
     let catalogue = web.app.settings().catalogue();
+    let exposure = exposure(web, entered, view).await?;
     let overlaps = OVERLAPS.map(|(value, hours)| {
         let label = if hours < 48 {
             t.with("overlap-hours", [("count", hours)])
@@ -196,12 +213,13 @@ fn ask_rotate(
         once,
         overlaps: overlaps.to_vec(),
         previous: view.key.previous_ends_at.filter(|end| *end > frame.f.now()).map(|end| frame.f.moment(end)),
-        consequence: Stakes::of(view, catalogue, &frame.f, t).if_ended,
+        consequence: Stakes::of(&exposure, catalogue, &frame.f, t).if_ended,
+        seen: seen(&exposure.old_value_callers, view, &frame.f, t),
         errors,
         live: is_live(entered),
         frame: &frame,
     };
-    frame.page_with(status, &template)
+    Ok(frame.page_with(status, &template))
 }
 
 /// The overlaps that can be chosen, in hours.
@@ -223,7 +241,7 @@ pub(super) async fn rotate(
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("choose-overlap"));
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(ask_rotate(&web, &entered, &view, status, rotation.once, errors));
+            return ask_rotate(&web, &entered, &view, status, rotation.once, errors).await;
         }
     };
     let render = |issued: &IssuedKey| StoredAnswer {
@@ -244,7 +262,7 @@ pub(super) async fn rotate(
         Err(ServiceError::OverlapInProgress) => {
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("overlap-in-progress"));
-            Ok(ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, once(&web), errors))
+            ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, once(&web), errors).await
         }
         Err(error) => Err(entered.refused(error, &format!("{page}/rotate"))),
     }
@@ -275,10 +293,13 @@ async fn ask_revoke(
     let t = frame.t;
     let catalogue = web.app.settings().catalogue();
     let row = Row::of(&frame, &entered.profile, catalogue, view);
-    let must_stay = web.app.keys().must_stay(view).await.map_err(|error| entered.refused(error, &row.path))?;
+    let exposure = exposure(web, entered, view).await?;
+    let must_stay = exposure.remaining == Remaining::NoneProtected;
+    let offspring = exposure.left_behind.iter().map(|left| Row::of(&frame, &entered.profile, catalogue, left));
     let template = ConfirmPage {
+        offspring: offspring.collect(),
         question: t.with("revoke-question", [("name", row.label.as_str())]),
-        consequence: Stakes::of(view, catalogue, &frame.f, t).if_ended,
+        consequence: Stakes::of(&exposure, catalogue, &frame.f, t).if_ended,
         action: format!("{}/revoke", row.path),
         button: t.get("revoke-button"),
         danger: true,
@@ -308,7 +329,8 @@ pub(super) async fn revoke(
         errors.add("name", t.with("type-name-wrong", [("name", name)]));
         return ask_revoke(&web, &entered, &view, StatusCode::UNPROCESSABLE_ENTITY, errors).await;
     }
-    match web.app.keys().revoke(&entered.context, &entered.tenant, view.key.id, None).await {
+    let with: Vec<KeyId> = confirmed.with.iter().filter_map(|id| id.parse().ok()).collect();
+    match web.app.keys().revoke_with(&entered.context, &entered.tenant, view.key.id, &with).await {
         Ok(_) => Ok(entered.frame.done(&page, message!("flash-key-revoked"), &name)),
         Err(ServiceError::LastKey) => ask_revoke(&web, &entered, &view, StatusCode::CONFLICT, FormErrors::new()).await,
         Err(error) => Err(entered.refused(error, &format!("{page}/revoke"))),

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::members::Operation;
 use trousseau_domain::text::SearchText;
-use trousseau_service::key_room::Room;
-use trousseau_service::keys::KeyView;
+use trousseau_service::keys::Allowance;
 use trousseau_service::{KeyFilter, KeyOrder};
 
+use super::usage::weeks;
 use super::view::{Console, Row, kind_name, status_name};
 use super::{at_home, base};
 use crate::dashboard::csv::Csv;
@@ -191,9 +191,17 @@ pub(super) async fn page(
     if current != wanted {
         found = list(current).await.map_err(fail)?;
     }
-    let room = keys.room(&entered.tenant).await.map_err(fail)?;
-    let rows: Vec<Row> =
-        found.data.iter().map(|view| Row::of(&frame, &entered.profile, web.app.settings().catalogue(), view)).collect();
+    let room = keys.allowances(&entered.tenant).await.map_err(fail)?;
+    let mut weeks = weeks(web, &entered, &found.data).await.map_err(fail)?;
+    let last_verified = web.app.requests().last_verified(&entered.tenant).await.map_err(fail)?;
+    let rows: Vec<Row> = found
+        .data
+        .iter()
+        .map(|view| {
+            let row = Row::of(&frame, &entered.profile, web.app.settings().catalogue(), view);
+            Row { week: weeks.remove(&view.key.id), ..row }
+        })
+        .collect();
     let at_page = |page: u64| Asked { page: page.to_string(), ..asked.clone() }.href(&base);
     let template = ListPage {
         columns: columns(&asked, &console, &base, t),
@@ -206,7 +214,7 @@ pub(super) async fn page(
         csv: Asked { format: "csv".to_owned(), page: String::new(), per_page: String::new(), ..asked.clone() }
             .href(&base),
         facts: facts(&room, t),
-        last_verified: last_verified(&found.data, &frame),
+        last_verified: last_verified.map(|at| frame.f.relative(at)),
         may_write: entered.role.may(Operation::KeysWrite),
         filtered: filtered(&asked, t),
         warning: !web.app.address().is_private(),
@@ -276,7 +284,7 @@ fn states(asked: &Asked, t: Texts) -> Vec<Choice> {
     choices
 }
 
-fn facts(room: &[Room], t: Texts) -> Vec<Fact> {
+fn facts(room: &[Allowance], t: Texts) -> Vec<Fact> {
     room.iter()
         .map(|room| {
             let (id, label) = match room.kind {
@@ -285,7 +293,7 @@ fn facts(room: &[Room], t: Texts) -> Vec<Fact> {
                 None => ("all", t.get("active-keys")),
             };
             let numbers = [("used", Arg::from(room.used)), ("most", Arg::from(room.most))];
-            let low = room.is_full();
+            let low = room.used >= room.most;
             Fact {
                 id: format!("room-{id}"),
                 label,
@@ -296,11 +304,6 @@ fn facts(room: &[Room], t: Texts) -> Vec<Fact> {
             }
         })
         .collect()
-}
-
-/// The latest use of the keys in sight.
-fn last_verified(views: &[KeyView], frame: &Frame) -> Option<Shown> {
-    views.iter().filter_map(|view| view.key.last_used_at).max().map(|at| frame.f.relative(at))
 }
 
 fn range(frame: &Frame, page: u64, rows: u32, shown: usize, total: u64) -> String {

@@ -1,15 +1,17 @@
 //! Making a key, and changing one: one form.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::StatusCode;
+use serde::Deserialize;
 use std::collections::HashMap;
-use trousseau_domain::keys::KeyKind;
+use trousseau_domain::keys::{KeyKind, KeyStatus};
+use trousseau_domain::origin::Origin;
 use trousseau_domain::time::{Day, TimeZone, Timestamp};
 use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
-use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
-use trousseau_service::{FieldProblem, ServiceError};
+use trousseau_service::keys::{Allowance, IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
+use trousseau_service::{FieldProblem, KeyFilter, KeyOrder, ServiceError};
 
 use super::fields::{Extra, Fields, Permission, Wanted, extras, permissions};
 use super::view::{Console, Row};
@@ -152,12 +154,35 @@ pub(super) async fn edit_form(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     Path(path): Path<HashMap<String, String>>,
+    Query(offer): Query<Offer>,
 ) -> Result<Response, Stop> {
     let view = key_of(&web, &entered, number_in(&path)).await?;
     may_be_changed(&entered, &view)?;
     entered.prove_first(&entered.frame.here)?;
-    let fields = Fields::of(&view, &entered.frame.f);
+    let mut fields = Fields::of(&view, &entered.frame.f);
+    if offer.origins == "seen" && fields.origins.is_empty() {
+        fields.origins = origins_seen(&web, &entered, &view).await?.join("\n");
+    }
     draw(&web, &entered, StatusCode::OK, Some(&view), fields, FormErrors::new()).await
+}
+
+/// What the form is to begin with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Offer {
+    /// `seen` for the origins that the key was used from.
+    origins: String,
+}
+
+/// The origins of the pages that a checkout key was used from.
+pub(super) async fn origins_seen<P>(web: &Web, entered: &Entered<P>, view: &KeyView) -> Result<Vec<String>, Stop> {
+    let seen = web.app.requests().sightings(&entered.tenant, view.key.id).await;
+    let seen = seen.map_err(|error| entered.refused(error, &base(&entered.frame)))?;
+    let mut origins: Vec<String> = seen.into_iter().filter_map(|row| row.origin).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    origins.retain(|origin| origin.parse::<Origin>().is_ok());
+    Ok(origins)
 }
 
 /// The number in a path.
@@ -312,12 +337,14 @@ fn end_label(value: &str, t: Texts) -> String {
 async fn full(web: &Web, entered: &Entered<WriteKeys>, frame: &Frame, kind: KeyKind) -> Result<Option<Full>, Stop> {
     let fail = |error| entered.refused(error, &base(frame));
     let keys = web.app.keys();
-    let room = keys.room(&entered.tenant).await.map_err(fail)?;
-    let Some(full) = room.into_iter().find(|room| room.is_full() && room.kind.is_none_or(|counted| counted == kind))
-    else {
+    let room = keys.allowances(&entered.tenant).await.map_err(fail)?;
+    let counted = |room: &Allowance| room.kind.is_none_or(|counted| counted == kind);
+    let Some(full) = room.into_iter().find(|room| room.used >= room.most && counted(room)) else {
         return Ok(None);
     };
-    let unused = keys.least_used(&entered.tenant, full.kind, 5).await.map_err(fail)?;
+    // Those never used come first, then those not used for the longest time.
+    let filter = KeyFilter { kind: full.kind, status: Some(KeyStatus::Active), ..KeyFilter::default() };
+    let unused = keys.list_counted(&entered.tenant, &filter, KeyOrder::LastUsedAsc, 0, 5).await.map_err(fail)?.data;
     let t = frame.t;
     let what = full.kind.map_or("all", KeyKind::as_str);
     Ok(Some(Full {

@@ -7,6 +7,7 @@ mod issued;
 mod list;
 mod make;
 mod show;
+mod usage;
 mod view;
 
 use axum::Router;

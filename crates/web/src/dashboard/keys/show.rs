@@ -9,10 +9,11 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::events::EventType;
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::members::Operation;
-use trousseau_service::keys::KeyView;
+use trousseau_service::keys::{KeyView, Remaining};
 use trousseau_service::{EventFilter, EventRow};
 
-use super::make::number_in;
+use super::make::{number_in, origins_seen};
+use super::usage::{Call, Seen, Week, calls, seen, weeks};
 use super::view::{Console, Row, Rules, Stakes, abilities, reach, texts};
 use super::{at_home, base, is_live, key_by_id, key_of};
 use crate::dashboard::format::Shown;
@@ -42,6 +43,11 @@ struct ShowPage<'a> {
     base: String,
     row: Row,
     stakes: Stakes,
+    week: Option<Week>,
+    seen: Vec<Seen>,
+    calls: Vec<Call>,
+    left_behind: Vec<Row>,
+    origins_seen: Vec<String>,
     abilities: Vec<String>,
     reach: String,
     created: Shown,
@@ -77,8 +83,16 @@ pub(super) async fn show(
     for event in &events.data {
         history.push(entry(&web, &entered, &frame, event).await);
     }
+    let exposure = web.app.keys().exposure(&entered.tenant, key.id).await.map_err(fail)?;
+    let sightings = web.app.requests().sightings(&entered.tenant, key.id).await.map_err(fail)?;
+    let week = weeks(&web, &entered, std::slice::from_ref(&view)).await.map_err(fail)?.remove(&key.id);
+    let unbound = is_unbound(&entered, &view);
     let template = ShowPage {
-        stakes: Stakes::of(&view, catalogue, f, t),
+        stakes: Stakes::of(&exposure, catalogue, f, t),
+        week,
+        seen: seen(&sightings, &view, f, t),
+        calls: calls(&web, &entered, key.id).await.map_err(fail)?,
+        left_behind: exposure.left_behind.iter().map(|left| Row::of(&frame, &rules.profile, catalogue, left)).collect(),
         abilities: abilities(&key.scopes, catalogue, t),
         reach: reach(key.kind, &texts(&key.allowed_origins), &texts(&key.allowed_ips), t),
         created: f.moment(key.created_at),
@@ -87,8 +101,9 @@ pub(super) async fn show(
         previous: key.previous_ends_at.filter(|end| *end > f.now()).map(|end| f.moment(end)),
         history,
         may_write: entered.role.may(Operation::KeysWrite),
-        must_stay: web.app.keys().must_stay(&view).await.map_err(fail)?,
-        unbound: is_unbound(&entered, &view),
+        must_stay: exposure.remaining == Remaining::NoneProtected,
+        origins_seen: if unbound { origins_seen(&web, &entered, &view).await? } else { Vec::new() },
+        unbound,
         unreadable: !row.readable && key.revoked_at.is_none(),
         id: key.id.to_string(),
         base: base(&frame),

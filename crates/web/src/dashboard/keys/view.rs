@@ -7,7 +7,9 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus};
 use trousseau_domain::profile::{Changing, Profile, Revoking};
 use trousseau_domain::scope::{BuiltIn, ScopeCatalogue, ScopeSet};
-use trousseau_service::keys::KeyView;
+use trousseau_service::keys::{Exposure, KeyView};
+
+use super::usage::Week;
 
 use crate::dashboard::format::{Formats, Shown};
 use crate::dashboard::frame::Frame;
@@ -72,6 +74,7 @@ pub(super) struct Badge {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is something a template asks by itself")]
 pub(super) struct Row {
+    pub(super) id: String,
     pub(super) number: u32,
     /// Its name, or what stands for it.
     pub(super) label: String,
@@ -96,6 +99,8 @@ pub(super) struct Row {
     /// Whether its value can be copied.
     pub(super) readable: bool,
     pub(super) used: Option<Shown>,
+    /// Its calls in seven days, on pages that show them.
+    pub(super) week: Option<Week>,
     pub(super) created: Shown,
 }
 
@@ -104,6 +109,7 @@ impl Row {
         let (key, f, t) = (&view.key, &frame.f, frame.t);
         let defaults = profile.default_scopes(catalogue, key.kind);
         Self {
+            id: key.id.to_string(),
             number: key.number,
             label: label(view, t),
             listed: if profile.named { label(view, t) } else { key.number.to_string() },
@@ -123,6 +129,7 @@ impl Row {
             is_revoked: key.revoked_at.is_some(),
             readable: key.revoked_at.is_none() && profile.value_readable(key.tenant.environment, key.kind),
             used: key.last_used_at.map(|at| f.relative(at)),
+            week: None,
             created: f.date(key.created_at),
         }
     }
@@ -283,12 +290,11 @@ pub(super) struct Stakes {
 }
 
 impl Stakes {
-    pub(super) fn of(view: &KeyView, catalogue: &ScopeCatalogue, f: &Formats, t: Texts) -> Self {
+    pub(super) fn of(exposure: &Exposure, catalogue: &ScopeCatalogue, f: &Formats, t: Texts) -> Self {
+        let view = &exposure.key;
         let key = &view.key;
         let able = in_sentence(&abilities(&key.scopes, catalogue, t));
-        let origins = texts(&key.allowed_origins);
-        let ips = texts(&key.allowed_ips);
-        let reach = reach(key.kind, &origins, &ips, t);
+        let reach = reach(key.kind, &texts(&key.allowed_origins), &texts(&key.allowed_ips), t);
         let if_stolen = if able.is_empty() {
             t.get("stolen-nothing")
         } else {
@@ -299,8 +305,12 @@ impl Stakes {
             };
             t.with(id, [("able", Arg::from(able)), ("reach", Arg::from(reach))])
         };
+        let week = exposure.week.accepted;
         let if_ended = match (view.status, key.last_used_at) {
-            (KeyStatus::Active, Some(at)) => t.with("ended-used", [("used", f.relative(at).text)]),
+            (KeyStatus::Active, Some(at)) if week > 0 => {
+                t.with("ended-used", [("count", Arg::from(&week)), ("used", Arg::from(f.relative(at).text))])
+            }
+            (KeyStatus::Active, Some(at)) => t.with("ended-quiet", [("used", f.relative(at).text)]),
             (KeyStatus::Active, None) => t.get("ended-unused"),
             _ => t.get("ended-not-in-force"),
         };

@@ -597,3 +597,27 @@ async fn live_keys_need_a_recent_proof_of_who_sits_there() {
     let away = browser.submit("/step-up?return=https://elsewhere.example", "/step-up", &[("password", PASSWORD)]).await;
     assert_eq!(away.header("location"), "/");
 }
+
+#[tokio::test]
+async fn what_a_key_left_behind_ends_with_it() {
+    let (app, business, mut browser) = with_business("mileston").await;
+    let list = keys(&business, "test");
+    let create = format!("{list}/create");
+    let fields = [("name", "Breeder"), ("scope", "keys:read keys:write")];
+    let breeder = value_in(&page(&browser.submit(&create, &create, &fields).await, 200));
+    let caller = app.key(business.id(), &breeder);
+    for name in ["Kept", "Ended"] {
+        caller.post("/v1/keys", &json!({"name": name, "kind": "secret"})).await.expect(201);
+    }
+    let shown = page(&browser.get(&format!("{list}/3")).await, 200);
+    assert!(shown.contains("Keys that it made") && shown.contains("Kept") && shown.contains("Ended"), "{shown}");
+    let revoke = format!("{list}/3/revoke");
+    let asked = page(&browser.get(&revoke).await, 200);
+    let of_ended =
+        asked.split("name=\"with\" value=\"").nth(2).and_then(|rest| rest.split_once('"')).expect("the second").0;
+    let csrf = token(&mut browser).await;
+    let done = browser.post(&revoke, &[("csrf", &csrf), ("with", of_ended)]).await;
+    assert!(page(&browser.follow(&done).await, 200).contains("Breeder is revoked."));
+    assert!(page(&browser.get(&format!("{list}/4")).await, 200).contains("badge ok"));
+    assert!(page(&browser.get(&format!("{list}/5")).await, 200).contains("badge bad"));
+}
