@@ -22,6 +22,8 @@ pub struct Web {
     pub(crate) document: Arc<str>,
     /// Whether people come by HTTPS, so that their cookies are for nothing else.
     pub(crate) secure_cookies: bool,
+    /// The routes of the API, for calls that a page makes in the name of its reader. The API itself has none.
+    pub(crate) calls: Option<Router>,
 }
 
 /// Every route.
@@ -59,8 +61,11 @@ pub fn openapi() -> OpenApi {
 pub fn router(edge: Edge, app: App) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    let web = Web { app: app.clone(), document, secure_cookies: edge.https() };
-    enclose(router.merge(dashboard::routes()).with_state(web), edge).layer(from_fn_with_state(app, recorded))
+    let web = Web { app: app.clone(), document, secure_cookies: edge.https(), calls: None };
+    let record = from_fn_with_state(app, recorded);
+    let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
+    let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });
+    enclose(router.with_state(web).merge(pages), edge).layer(record)
 }
 
 /// Puts what stands around all routes around these.

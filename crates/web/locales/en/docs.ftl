@@ -91,3 +91,15 @@ docs-again-later = It may succeed later. Wait as long as `Retry-After` says.
 docs-again-internal = Whether the request had an effect is not known. With the same `Idempotency-Key` it can be repeated safely.
 docs-again-unavailable = It may succeed later. With the same `Idempotency-Key` it is done at most once.
 docs-again-unauthorized = It fails again. The answer is the same for an unknown key, one of another business or environment, and one that is revoked, rotated away, switched off, not yet valid or expired: only the owner of the key can learn which it was, by the request ID.
+
+docs-try = Try it in TEST
+docs-try-lead = The call runs on our side with the TEST key that you choose, and stands in the request log like any other. The value of the key is not shown; values in the answer are masked.
+docs-try-key = TEST key
+docs-try-send = Send in TEST
+docs-try-answer = Answer
+docs-try-the-answer = the answer
+docs-try-time = { $count } ms
+docs-try-headers = Headers of the answer
+docs-try-no-key = None of your businesses has an active TEST key whose value can be read. Make one, then come back.
+docs-try-sign-in = Sign in to try this call in TEST
+docs-try-role = Administrators and developers of a business with a TEST environment can try this call here.

@@ -91,3 +91,15 @@ docs-again-later = Elle peut réussir plus tard. Attendez le délai indiqué par
 docs-again-internal = On ne sait pas si la requête a eu un effet. Avec la même `Idempotency-Key`, elle peut être répétée sans risque.
 docs-again-unavailable = Elle peut réussir plus tard. Avec la même `Idempotency-Key`, elle n'est exécutée qu'une fois.
 docs-again-unauthorized = Elle échoue de nouveau. La réponse est la même pour une clé inconnue, une clé d'une autre entreprise ou d'un autre environnement, et une clé révoquée, remplacée, désactivée, pas encore valable ou expirée : seul le titulaire de la clé peut apprendre laquelle de ces raisons vaut, par le numéro de requête.
+
+docs-try = Essayer en TEST
+docs-try-lead = L'appel s'exécute chez nous avec la clé TEST que vous choisissez, et figure dans le journal des requêtes comme tout autre. La valeur de la clé n'est pas montrée ; les valeurs dans la réponse sont masquées.
+docs-try-key = Clé TEST
+docs-try-send = Envoyer en TEST
+docs-try-answer = Réponse
+docs-try-the-answer = la réponse
+docs-try-time = { $count } ms
+docs-try-headers = En-têtes de la réponse
+docs-try-no-key = Aucune de vos entreprises n'a de clé TEST active dont la valeur peut être lue. Créez-en une, puis revenez.
+docs-try-sign-in = Connectez-vous pour essayer cet appel en TEST
+docs-try-role = Les administrateurs et développeurs d'une entreprise avec un environnement TEST peuvent essayer cet appel ici.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::guide::Page;
@@ -16,8 +15,8 @@ use crate::language::Language;
 use crate::router::Web;
 
 /// The text, in the form of llmstxt.org.
-pub(super) async fn text(State(web): State<Web>, headers: HeaderMap) -> Response {
-    let text = written(&base_url(&headers, web.secure_cookies), web.app.settings().brand().as_str());
+pub(super) async fn text(State(web): State<Web>) -> Response {
+    let text = written(&base_url(&web), web.app.settings().brand().as_str());
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 

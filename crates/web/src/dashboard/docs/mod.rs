@@ -9,6 +9,7 @@ mod reader;
 mod reference;
 mod samples;
 mod schema;
+mod try_it;
 
 use axum::Router;
 use axum::routing::get;
@@ -22,7 +23,7 @@ pub(super) fn routes() -> Router<Web> {
     Router::new()
         .route("/docs", get(pages::start))
         .route("/docs/api", get(pages::contents))
-        .route("/docs/api/{slug}", get(pages::operation))
+        .route("/docs/api/{slug}", get(pages::operation).post(pages::try_operation))
         .route("/docs/{slug}", get(pages::guide))
         .route("/llms.txt", get(llms::text))
 }

@@ -3,17 +3,18 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::{ACCEPT, VARY};
 use serde::Deserialize;
 
 use super::guide::Page;
 use super::prose::Prose;
-use super::reader::{Reader, base_url};
+use super::reader::{ReadBy, Reader, base_url};
 use super::reference::{Callers, Group, Operation, Reference};
 use super::samples::{Call, Credential, Samples};
+use super::try_it::{self, Sent, Trial, TryCaller};
 use crate::dashboard::errors;
-use crate::dashboard::frame::Frame;
+use crate::dashboard::form::Form;
+use crate::dashboard::frame::{Frame, redirect};
 use crate::dashboard::text::{message, typeset};
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
@@ -26,6 +27,8 @@ pub(super) struct Asked {
     profile: Option<String>,
     /// What is searched for in the reference.
     q: Option<String>,
+    /// The business to fill in.
+    business: Option<String>,
 }
 
 /// A page of the Guide.
@@ -65,6 +68,8 @@ struct OperationPage<'a> {
     group: &'a Group,
     operation: &'a Operation,
     samples: Samples,
+    /// The form that tries it, for those who may.
+    trial: Option<Trial>,
 }
 
 /// What a kind of problem means.
@@ -79,36 +84,33 @@ struct ProblemPage<'a> {
     again: Prose,
 }
 
-fn reader(web: &Web, headers: &HeaderMap, asked: &Asked) -> Reader {
-    Reader::new(web.app.settings(), asked.profile.as_deref(), None, base_url(headers, web.secure_cookies))
+fn reader(web: &Web, reading: &ReadBy, asked: &Asked) -> Reader {
+    let (business, profile) = reading.business(asked.business.as_deref()).unzip();
+    let profile = profile.as_deref().or(asked.profile.as_deref());
+    Reader::new(web.app.settings(), profile, business, base_url(web))
 }
 
 /// The first page of the Guide.
-pub(super) async fn start(
-    State(web): State<Web>,
-    frame: Frame,
-    headers: HeaderMap,
-    Query(asked): Query<Asked>,
-) -> Response {
-    guide_page(&web, &frame, &headers, &asked, Page::FirstCall)
+pub(super) async fn start(State(web): State<Web>, reading: ReadBy, Query(asked): Query<Asked>) -> Response {
+    guide_page(&web, &reading, &asked, Page::FirstCall)
 }
 
 /// Another page of the Guide.
 pub(super) async fn guide(
     State(web): State<Web>,
-    frame: Frame,
-    headers: HeaderMap,
+    reading: ReadBy,
     Path(slug): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
     match Page::find(&slug) {
-        Some(page) => guide_page(&web, &frame, &headers, &asked, page),
-        None => errors::page(&frame, &Failure::new(Kind::NotFound)),
+        Some(page) => guide_page(&web, &reading, &asked, page),
+        None => errors::page(&reading.frame, &Failure::new(Kind::NotFound)),
     }
 }
 
-fn guide_page(web: &Web, frame: &Frame, headers: &HeaderMap, asked: &Asked, page: Page) -> Response {
-    let r = reader(web, headers, asked);
+fn guide_page(web: &Web, reading: &ReadBy, asked: &Asked, page: Page) -> Response {
+    let frame = &reading.frame;
+    let r = reader(web, reading, asked);
     let call = |credential| Call {
         method: "GET".to_owned(),
         path: "/v1/whoami".to_owned(),
@@ -141,19 +143,54 @@ pub(super) async fn contents(frame: Frame, Query(asked): Query<Asked>) -> Respon
 /// One operation.
 pub(super) async fn operation(
     State(web): State<Web>,
-    frame: Frame,
-    headers: HeaderMap,
+    reading: ReadBy,
     Path(slug): Path<String>,
     Query(asked): Query<Asked>,
-) -> Response {
-    let reference = Reference::of(frame.t.language());
-    let Some((group, operation)) = reference.find(&slug) else {
-        return errors::page(&frame, &Failure::new(Kind::NotFound));
+) -> Result<Response, Failure> {
+    let Some((group, operation)) = Reference::of(reading.frame.t.language()).find(&slug) else {
+        return Ok(errors::page(&reading.frame, &Failure::new(Kind::NotFound)));
     };
-    let r = reader(&web, &headers, &asked);
-    let samples = operation.samples(&r.target());
-    let (all, here) = (&reference.groups, operation.slug.as_str());
-    frame.page(&OperationPage { frame: &frame, all, here, group, operation, samples })
+    let trial = match &reading.person {
+        Some(person) if try_it::offered(operation, person) => {
+            Some(Trial::prepare(&web, person, operation, None).await?)
+        }
+        _ => None,
+    };
+    Ok(operation_page(&web, &reading, &asked, (group, operation), trial))
+}
+
+/// One operation, tried with a TEST key of the reader.
+pub(super) async fn try_operation(
+    State(web): State<Web>,
+    reading: ReadBy,
+    caller: TryCaller,
+    Path(slug): Path<String>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failure> {
+    let frame = &reading.frame;
+    let not_found = || errors::page(frame, &Failure::new(Kind::NotFound));
+    let Some((group, operation)) = Reference::of(frame.t.language()).find(&slug) else { return Ok(not_found()) };
+    let Some(person) = &reading.person else {
+        return Ok(redirect(&format!("/sign-in?return=/docs/api/{}", operation.slug)));
+    };
+    let Some(calls) = web.calls.as_ref().filter(|_| try_it::offered(operation, person)) else { return Ok(not_found()) };
+    let outcome = try_it::run(&web, calls, person, operation, &sent, &caller).await?;
+    let mut trial = Trial::prepare(&web, person, operation, Some(&sent)).await?;
+    trial.outcome = Some(outcome);
+    Ok(operation_page(&web, &reading, &Asked::default(), (group, operation), Some(trial)))
+}
+
+fn operation_page(
+    web: &Web,
+    reading: &ReadBy,
+    asked: &Asked,
+    (group, operation): (&Group, &Operation),
+    trial: Option<Trial>,
+) -> Response {
+    let frame = &reading.frame;
+    let samples = operation.samples(&reader(web, reading, asked).target());
+    let (all, here) = (&Reference::of(frame.t.language()).groups, operation.slug.as_str());
+    frame.page(&OperationPage { frame, all, here, group, operation, samples, trial })
 }
 
 /// The page behind the `type` of a problem, for a person.

@@ -1,17 +1,23 @@
 //! For whom a page of the documentation is filled in.
 
-use http::HeaderMap;
-use http::header::HOST;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::BusinessId;
 use trousseau_domain::key_text::KeyForm;
 use trousseau_domain::keys::KeyKind;
+use trousseau_domain::members::Operation;
 use trousseau_domain::profile::{
     BusinessIdForm, Changing, Environments, LimitPer, ManagedByKeys, Profile, Reading, Revoking,
 };
 use trousseau_service::Settings;
+use trousseau_service::people::{SessionToken, SignedIn};
 
 use super::samples::Target;
+use crate::dashboard::frame::Frame;
+use crate::dashboard::session::session_cookie;
+use crate::problem::Failure;
+use crate::router::Web;
 
 /// The id in samples for those who have none.
 const SOME_UUID: &str = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77";
@@ -39,6 +45,41 @@ pub(super) struct OwnBusiness {
     pub(super) name: String,
     /// Whether the reader's role sees anything of keys.
     pub(super) sees_keys: bool,
+}
+
+/// A page that anybody may read, and who reads it if somebody is signed in.
+#[derive(Debug)]
+pub(super) struct ReadBy {
+    pub(super) frame: Frame,
+    pub(super) person: Option<SignedIn>,
+}
+
+impl FromRequestParts<Web> for ReadBy {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        let frame = Frame::from_request_parts(parts, web).await?;
+        let person = match session_cookie(&parts.headers, web.secure_cookies).and_then(SessionToken::parse) {
+            Some(token) => web.app.people().session(&token).await?,
+            None => None,
+        };
+        Ok(Self { frame, person })
+    }
+}
+
+impl ReadBy {
+    /// The business that a page is filled in for: the one asked for, else the first by name.
+    pub(super) fn business(&self, asked: Option<&str>) -> Option<(OwnBusiness, String)> {
+        let memberships = &self.person.as_ref()?.memberships;
+        let chosen = memberships.iter().find(|membership| asked == Some(membership.business.id.as_str()));
+        let membership = chosen.or(memberships.first())?;
+        let own = OwnBusiness {
+            id: membership.business.id.clone(),
+            name: membership.business.name.as_str().to_owned(),
+            sees_keys: membership.role.may(Operation::KeysRead),
+        };
+        Some((own, membership.business.profile.clone()))
+    }
 }
 
 impl Reader {
@@ -181,12 +222,9 @@ impl Reader {
     }
 }
 
-/// The address that the reader uses. A header that is no host name is not repeated.
-pub(super) fn base_url(headers: &HeaderMap, https: bool) -> String {
-    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
-    let host = if host.is_empty() || host.len() > 255 || !host.bytes().all(fits) { "localhost:8080" } else { host };
-    format!("{}://{host}", if https { "https" } else { "http" })
+/// The address of this installation, without a slash at its end.
+pub(super) fn base_url(web: &Web) -> String {
+    web.app.address().as_str().trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -217,18 +255,5 @@ mod tests {
             let text = reader("mileston").example(environment, kind);
             assert!(trousseau_domain::key_text::parse(&text, &brand).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn only_host_names_are_repeated() {
-        let url = |host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, host.parse().expect("a header"));
-            base_url(&headers, true)
-        };
-        assert_eq!(url("keys.example.com:8443"), "https://keys.example.com:8443");
-        assert_eq!(url("[::1]:8080"), "https://[::1]:8080");
-        assert_eq!(url("x\" onload=\"y"), "https://localhost:8080");
-        assert_eq!(base_url(&HeaderMap::new(), false), "http://localhost:8080");
     }
 }
