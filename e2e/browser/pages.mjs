@@ -1,5 +1,5 @@
 // Every page that there is: its name, who reads it, its path. The one list that the runs go by.
-import { ENVIRONMENTS } from "./matrix.mjs";
+import { firstLink } from "./people.mjs";
 
 const GUIDE = [
   "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/rotate",
@@ -30,8 +30,20 @@ export async function open(site) {
   for (const [index, slug] of ["scope-missing", "unauthorized", "key-in-url"].entries()) {
     pages.push({ name: `problem-${slug}`, path: `/problems/${slug}`, likeOthers: index });
   }
+  pages.push({ name: "sign-in", path: "/sign-in" });
+  pages.push({ name: "reset", path: "/reset" });
+  pages.push({ name: "welcome", path: firstLink(site) });
+  pages.push({ name: "link-ended", path: "/reset/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", status: 410, likeOthers: 3 });
   pages.push({ name: "not-found", path: "/b/none/test/nothing", status: 404 });
   return pages;
 }
 
-export { ENVIRONMENTS };
+/** Pages that look otherwise, or are only there, for whoever is signed in. */
+export function signedIn() {
+  return [
+    { name: "own-docs", path: "/docs" },
+    { name: "own-business-id", path: "/docs/business-id", likeOthers: 1 },
+    { name: "own-api-create-key", path: "/docs/api/create-key" },
+    { name: "own-api-list-keys", path: "/docs/api/list-keys", likeOthers: 2 },
+  ];
+}
