@@ -3,21 +3,8 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { launch, open } from "./browser.mjs";
+import { CORPUS } from "./corpus.mjs";
 import { start } from "./server.mjs";
-
-/** Texts that markup, scripts, formulas and terminals would take for more than text. */
-export const CORPUS = [
-  "<script>globalThis.hacked = 1</script>",
-  "\"><img src=x onerror=\"globalThis.hacked = 1\">",
-  "'-globalThis.hacked=1-'",
-  "</textarea></title></style><svg onload=globalThis.hacked=1>",
-  "javascript:globalThis.hacked=1",
-  "{{ 7 * 7 }} ${7 * 7} {% include \"x\" %}",
-  "&lt;b&gt;&amp;&#39;",
-  "=HYPERLINK(\"http://localhost\",\"x\")",
-  "a\u202Eb\u2066c",
-  "a\u0000b\u0007c\u001b[31m",
-];
 
 let site, browser, elsewhere;
 before(async () => {

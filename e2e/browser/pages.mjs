@@ -1,5 +1,6 @@
 // Every page that there is: its name, who reads it, its path. The one list that the runs go by.
-import { firstLink } from "./people.mjs";
+import { ENVIRONMENTS } from "./matrix.mjs";
+import { businessOf, firstLink } from "./people.mjs";
 
 const GUIDE = [
   "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/rotate",
@@ -39,8 +40,14 @@ export async function open(site) {
 }
 
 /** Pages that look otherwise, or are only there, for whoever is signed in. */
-export function signedIn() {
+export function signedIn(site) {
+  const keys = (below) => (environment) => `/b/${businessOf(site)}/${environment}/developers/api-keys${below}`;
+  const inBusiness = [
+    ["", "keys"], ["?state=revoked", "keys-nothing-found"], ["/create", "keys-create"], ["/1", "key"], ["/2", "key-checkout"],
+    ["/1/edit", "key-edit"], ["/1/rotate", "key-rotate"], ["/1/switch", "key-switch"], ["/1/revoke", "key-revoke"],
+  ].map(([below, name]) => ({ name, path: keys(below), environments: ENVIRONMENTS }));
   return [
+    ...inBusiness,
     { name: "own-docs", path: "/docs" },
     { name: "own-business-id", path: "/docs/business-id", likeOthers: 1 },
     { name: "own-api-create-key", path: "/docs/api/create-key" },
