@@ -46,8 +46,16 @@ export function signedIn(site) {
     ["", "keys"], ["?state=revoked", "keys-nothing-found"], ["/create", "keys-create"], ["/1", "key"], ["/2", "key-checkout"],
     ["/1/edit", "key-edit"], ["/1/rotate", "key-rotate"], ["/1/switch", "key-switch"], ["/1/revoke", "key-revoke"],
   ].map(([below, name]) => ({ name, path: keys(below), environments: ENVIRONMENTS }));
+  const settings = ["", "/members", "/notices"].map((below) => ({
+    name: `settings${below.replace("/", "-")}`,
+    path: (environment) => `/b/${businessOf(site)}/${environment}/settings${below}`,
+    environments: ENVIRONMENTS,
+  }));
   return [
     ...inBusiness,
+    ...settings,
+    { name: "account", path: "/account" },
+    { name: "businesses", path: "/businesses" },
     { name: "own-docs", path: "/docs" },
     { name: "own-business-id", path: "/docs/business-id", likeOthers: 1 },
     { name: "own-api-create-key", path: "/docs/api/create-key" },
