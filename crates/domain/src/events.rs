@@ -27,6 +27,10 @@ text_enum! {
         KeyRevealed = "key.revealed",
         /// A key was revoked.
         KeyRevoked = "key.revoked",
+        /// A key ends in a few days.
+        KeyEnding = "key.ending",
+        /// A LIVE secret key was used from a network that it had not been used from.
+        KeyUsedFromNewNetwork = "key.used_from_new_network",
         /// Somebody was invited.
         MemberInvited = "member.invited",
         /// An invitation was taken back.

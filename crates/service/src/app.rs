@@ -64,7 +64,9 @@ impl App {
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let in_flight = InFlight::default();
         let core = Core { store, secrets, settings, clock, entropy, in_flight, jobs, recorder, people, mailer };
-        Self { core: Arc::new(core) }
+        let core = Arc::new(core);
+        core.jobs.serve(&core);
+        Self { core }
     }
 
     /// Where the world reaches this installation, once that is known; the first call counts. Until then it is what

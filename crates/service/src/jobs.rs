@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -14,7 +14,10 @@ use trousseau_domain::requests::{Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow, Store, StoreError, UsageRow};
 
+use crate::app::Core;
 use crate::clock::Clock;
+use crate::error::ServiceError;
+use crate::notices;
 use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
@@ -47,6 +50,8 @@ const KEEP_DEVICES: Duration = Duration::from_hours(400 * 24);
 const CALLS_PER_WRITE: usize = 1000;
 /// Networks of keys that a node remembers to have written down; beyond them it begins anew.
 const NETWORKS_IN_MEMORY: usize = 100_000;
+/// How often keys that end soon are looked for.
+const ANNOUNCE_EVERY: Duration = Duration::from_mins(30);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -211,10 +216,6 @@ impl Queue {
 
     /// Forgets what was waiting, once it is written or given up.
     fn clear(&mut self) {
-        if self.known_networks.len() + self.networks.len() > NETWORKS_IN_MEMORY {
-            self.known_networks.clear();
-        }
-        self.known_networks.extend(std::mem::take(&mut self.networks).into_keys());
         self.calls.clear();
         self.usage.clear();
         self.sightings.clear();
@@ -241,10 +242,19 @@ impl Queue {
         tx.add_usage(&usage).await?;
         let sightings: Vec<_> = self.sightings.values().cloned().collect();
         tx.add_sightings(&sightings).await?;
-        for ((key, network), at) in &self.networks {
-            tx.note_network(*key, *network, *at).await?;
-        }
         tx.commit().await
+    }
+}
+
+/// What the database had to do with it; anything else is told at once, since trying again would not mend it.
+fn stored(done: Result<(), ServiceError>) -> Result<(), StoreError> {
+    match done {
+        Err(ServiceError::Store(error)) => Err(error),
+        Err(error) => {
+            report("notices", &error);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 
@@ -278,6 +288,8 @@ struct Inner {
     recorder: Recorder,
     queue: Mutex<Queue>,
     events: Notify,
+    /// The application that the jobs belong to, for those that do what use cases do.
+    core: OnceLock<Weak<Core>>,
 }
 
 impl fmt::Debug for Jobs {
@@ -297,7 +309,27 @@ impl Jobs {
             clock: Arc::clone(&clock),
         };
         let queue = Mutex::new(Queue::new(receiver));
-        Self { inner: Arc::new(Inner { store, secrets, clock, keep, recorder, queue, events: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                secrets,
+                clock,
+                keep,
+                recorder,
+                queue,
+                events: Notify::new(),
+                core: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Makes these the jobs of an application.
+    pub(crate) fn serve(&self, core: &Arc<Core>) {
+        self.inner.core.get_or_init(|| Arc::downgrade(core));
+    }
+
+    fn core(&self) -> Option<Arc<Core>> {
+        self.inner.core.get().and_then(Weak::upgrade)
     }
 
     /// Where requests leave their notes.
@@ -308,12 +340,13 @@ impl Jobs {
     /// Runs all jobs until `shutdown` becomes true or its sender is gone, and writes down the last notes.
     /// No failure ends them.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
-        // Boxed, so that whoever spawns this does not carry five state machines on its stack.
+        // Boxed, so that whoever spawns this does not carry six state machines on its stack.
         tokio::join!(
             Box::pin(until_shutdown(shutdown.clone(), self.record())),
             Box::pin(until_shutdown(shutdown.clone(), self.dispatch())),
             Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
+            Box::pin(until_shutdown(shutdown.clone(), self.announce())),
             Box::pin(until_shutdown(shutdown, self.prune())),
         );
         if let Err(error) = self.flush_now().await {
@@ -327,6 +360,7 @@ impl Jobs {
     /// When the database fails.
     pub async fn run_pending(&self) -> Result<(), StoreError> {
         self.flush_now().await?;
+        self.announce_once().await?;
         self.dispatch_waiting().await
     }
 
@@ -342,7 +376,10 @@ impl Jobs {
                 return Ok(());
             }
             match queue.write(&self.inner.store).await {
-                Ok(()) => queue.clear(),
+                Ok(()) => {
+                    queue.clear();
+                    self.note_networks(&mut queue).await?;
+                }
                 Err(error) => {
                     if !error.is_unavailable() {
                         // What the database will never take must not hold up what it would.
@@ -354,6 +391,37 @@ impl Jobs {
                     return Err(error);
                 }
             }
+        }
+    }
+
+    /// Writes down from where keys were used, each network with the notice that it is new. What cannot be written
+    /// waits for the next time.
+    async fn note_networks(&self, queue: &mut Queue) -> Result<(), StoreError> {
+        let Some(core) = self.core() else { return Ok(()) };
+        while let Some(((key, network), at)) = queue.networks.first_key_value().map(|(by, at)| (*by, *at)) {
+            stored(notices::of_network(&core, key, network, at).await)?;
+            queue.networks.remove(&(key, network));
+            if queue.known_networks.len() >= NETWORKS_IN_MEMORY {
+                queue.known_networks.clear();
+            }
+            queue.known_networks.insert((key, network));
+        }
+        Ok(())
+    }
+
+    async fn announce(&self) {
+        let mut health = Health::new("announcements");
+        loop {
+            health.note(self.announce_once().await).await;
+            tokio::time::sleep(ANNOUNCE_EVERY).await;
+        }
+    }
+
+    /// Tells of keys that end soon.
+    async fn announce_once(&self) -> Result<(), StoreError> {
+        match self.core() {
+            Some(core) => stored(notices::of_ending_keys(&core).await),
+            None => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::key_text::{self, ApiKeySecret};
 use trousseau_domain::keys::{ExternalReference, KeyKind, KeyState, KeyStatus, Life, Overlap, Validity};
-use trousseau_domain::members::Operation;
+use trousseau_domain::members::{Notice, Operation};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::profile::{Changing, LimitPer, Profile, Revoking};
@@ -28,6 +28,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::{BeyondOwnRights, FieldProblem, ServiceError};
 use crate::idempotency::{self, Answered, Idempotent, Refill};
 use crate::key_ring::Binding;
+use crate::notices;
 use crate::requests::{Calls, Requests};
 
 /// The most entries in a list of origins or of address ranges.
@@ -426,6 +427,8 @@ impl<'a> Keys<'a> {
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         let issued = create_in(self.core, &mut unit, context, &business, &profile, tenant, draft).await?;
+        let made = Notice::LiveKeyCreated;
+        notices::of_live_key(self.core, &mut unit, &business, made, &issued.view.key).await?;
         idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
         let target = issued.view.key.id.to_string();
         unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&target)).await?;
@@ -441,7 +444,7 @@ impl<'a> Keys<'a> {
         change: &KeyChange,
     ) -> Result<KeyView, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
-        let (_, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
+        let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, false).await?;
         let old = self.key_in(&mut unit, tenant, name).await?;
         if old.revoked_at.is_some() {
@@ -473,6 +476,9 @@ impl<'a> Keys<'a> {
             data: difference(&old, &new),
         })
         .await?;
+        if widens(&old, &new) {
+            notices::of_live_key(self.core, &mut unit, &business, Notice::LiveKeyWidened, &new).await?;
+        }
         let now = unit.now;
         unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&new.id.to_string())).await?;
         Ok(KeyView::new(new, now))
@@ -581,6 +587,7 @@ impl<'a> Keys<'a> {
             data: json!({ "version": key.current_version }),
         })
         .await?;
+        notices::of_live_key(self.core, &mut unit, &business, Notice::LiveKeyRevealed, &key).await?;
         let issued = issue(profile, key, version.version, value, unit.now);
         idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
         // Nothing about the key changed, so no node needs to hear of it.
@@ -609,7 +616,7 @@ impl<'a> Keys<'a> {
         if profile.revoking == Revoking::OperatorOnly && !context.is_operator() {
             return Err(ServiceError::NotAllowedByProfile(business.profile));
         }
-        self.end_for_good(&mut unit, context, &profile, &mut key).await?;
+        self.end_for_good(&mut unit, context, &business, &profile, &mut key).await?;
         let view = KeyView::new(key, unit.now);
         idempotency::keep(&mut unit.tx, idempotent, &view, unit.now).await?;
         unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
@@ -646,7 +653,7 @@ impl<'a> Keys<'a> {
         let mut revoked = Vec::with_capacity(chosen.len());
         for id in chosen {
             let mut key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
-            self.end_for_good(&mut unit, context, &profile, &mut key).await?;
+            self.end_for_good(&mut unit, context, &business, &profile, &mut key).await?;
             revoked.push(KeyView::new(key, unit.now));
         }
         unit.commit(ChangeKind::Key, Some(&tenant.business), None).await?;
@@ -720,6 +727,7 @@ impl<'a> Keys<'a> {
         self,
         unit: &mut Unit<'_>,
         context: &Context,
+        business: &BusinessRow,
         profile: &Profile,
         key: &mut KeyRow,
     ) -> Result<(), ServiceError> {
@@ -743,7 +751,8 @@ impl<'a> Keys<'a> {
             key: Some(key.id),
             data: json!({}),
         })
-        .await
+        .await?;
+        notices::of_live_key(self.core, unit, business, Notice::LiveKeyRevoked, key).await
     }
 
     async fn business(self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {

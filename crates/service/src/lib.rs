@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod key_ring;
 pub mod keys;
 pub mod mail;
+mod notices;
 pub mod people;
 pub mod platform_keys;
 pub mod requests;

@@ -57,6 +57,7 @@ impl<'a> PlatformKeys<'a> {
         let value = key_text::generate_platform(self.core.settings.brand(), &random);
         let (digest, pepper_version) = self.core.secrets.ring().get().digest(&KeyFingerprint::of(&value));
         let mut unit = Unit::begin(self.core, context).await?;
+        unit.check_platform(true).await?;
         let key = PlatformKeyRow {
             id: PlatformKeyId::new(unit.now, self.core.entropy.bytes()),
             name,
@@ -85,6 +86,7 @@ impl<'a> PlatformKeys<'a> {
     /// Ends a platform key for good, at once.
     pub async fn revoke(self, context: &Context, id: PlatformKeyId) -> Result<PlatformKeyRow, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
+        unit.check_platform(true).await?;
         let mut key = unit.tx.read().find_platform_key(id).await?.ok_or(ServiceError::NotFound)?;
         let now = unit.now;
         if !unit.tx.mark_platform_key_revoked(id, &context.actor, now).await? {

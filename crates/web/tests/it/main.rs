@@ -10,6 +10,7 @@ mod keys_limits;
 mod keys_list;
 mod keys_rotate;
 mod leaks;
+mod notices;
 mod pages;
 mod people;
 mod refusals;
