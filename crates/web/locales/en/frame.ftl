@@ -13,7 +13,6 @@ copied = Copied
 copy-failed = Press Ctrl+C to copy
 account = Account
 account-menu = Account menu, { $name }
-platform = Platform
 guide = Guide and API reference
 sign-out = Sign out
 theme = Theme

@@ -13,7 +13,6 @@ copied = Copié
 copy-failed = Appuyez sur Ctrl+C pour copier
 account = Compte
 account-menu = Menu du compte, { $name }
-platform = Plateforme
 guide = Guide et référence de l'API
 sign-out = Se déconnecter
 theme = Thème

@@ -226,8 +226,7 @@ impl Tab {
 }
 
 impl Sub {
-    const DEVELOPERS: [Self; 6] =
-        [Self::ApiKeys, Self::Webhooks, Self::Events, Self::Requests, Self::Usage, Self::Reference];
+    const DEVELOPERS: [Self; 4] = [Self::ApiKeys, Self::Webhooks, Self::Requests, Self::Reference];
     const SETTINGS: [Self; 3] = [Self::Business, Self::Members, Self::Notices];
 
     /// The path below the business and environment.

@@ -7,10 +7,12 @@ pub mod errors;
 pub mod form;
 pub mod format;
 pub mod frame;
+mod home;
 mod keys;
 pub mod look;
 mod people;
 mod preferences;
+mod requests;
 pub mod session;
 mod step_up;
 pub mod text;
@@ -30,7 +32,9 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(people::routes())
         .merge(docs::routes())
         .route("/step-up", get(step_up::form).post(step_up::prove))
+        .merge(home::routes())
         .merge(keys::routes())
+        .merge(requests::routes())
 }
 
 /// The first segments of the paths that are pages.

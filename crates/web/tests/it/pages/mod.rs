@@ -2,5 +2,6 @@
 
 mod docs;
 mod frame;
+mod home;
 mod keys;
 mod people;

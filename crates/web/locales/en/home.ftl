@@ -1,0 +1,54 @@
+# Home, the request log, and the tabs that hold nothing yet.
+
+home-intro = What to do next, and what happened lately.
+home-week = Verified requests, 7 days
+home-week-refused = Refused requests, 7 days
+home-next = Next steps
+home-done = Done
+home-step-key = Have a secret key in force
+home-step-call = Make a first verified request
+home-step-live = Go LIVE: give your servers a LIVE key
+home-try = A call to paste
+home-try-hint = Put a key into the variable API_KEY first. The answer says whose key it is.
+home-copy = Copy the call
+home-copied = Call copied
+home-failures = Recent failures
+home-no-failures = None in the time that is kept.
+home-all-requests = All requests
+
+nothing-yet = Nothing here yet
+nothing-payments = Payments appear here as soon as this installation takes them.
+nothing-payment-links = Links to pay by appear here as soon as this installation takes payments.
+nothing-invoices = Invoices appear here as soon as this installation takes payments.
+nothing-recurring-payments = Payments that come back appear here as soon as this installation takes them.
+nothing-webhooks = Addresses that hear of what happened appear here as soon as this installation delivers events.
+
+requests-intro = Every call with a key of this business. A refused call is found by its reference: it stands in the answer and in its X-Request-Id header.
+requests-reference = Reference
+requests-reference-unknown = No request with this reference is known here. It may belong to the other environment, or be a second too fresh.
+requests-dropped = { $count } notes were not written down since the start, because there was more to do. The calls themselves were answered.
+requests-outcome = Outcome
+requests-all = All outcomes
+requests-succeeded = Succeeded
+requests-refused = Refused
+requests-failed = Failed
+requests-status = Status
+requests-path = Route
+requests-address = Address
+requests-client = Client
+requests-took = Took
+requests-ms = { $count } ms
+requests-when = When
+requests-call = Request
+requests-filter = Filter
+requests-none = No request yet
+requests-none-next = Make one with the call on Home, and look here a second later.
+requests-none-found = No request is like this
+requests-clear = Clear filters
+requests-newest = Newest
+request-title = Request
+request-back = All requests
+request-why = Why it was refused
+request-copy = Copy the reference
+request-copied = Reference copied
+request-origin = Origin of the page

@@ -1,0 +1,54 @@
+# Accueil, journal des requêtes, et onglets encore vides.
+
+home-intro = Ce qu'il reste à faire, et ce qui s'est passé récemment.
+home-week = Requêtes vérifiées, 7 jours
+home-week-refused = Requêtes refusées, 7 jours
+home-next = Prochaines étapes
+home-done = Fait
+home-step-key = Avoir une clé secrète en vigueur
+home-step-call = Faire une première requête vérifiée
+home-step-live = Passer en LIVE : donner une clé LIVE à vos serveurs
+home-try = Un appel à coller
+home-try-hint = Placez d'abord une clé dans la variable API_KEY. La réponse dit à qui est la clé.
+home-copy = Copier l'appel
+home-copied = Appel copié
+home-failures = Échecs récents
+home-no-failures = Aucun dans la période conservée.
+home-all-requests = Toutes les requêtes
+
+nothing-yet = Rien pour le moment
+nothing-payments = Les paiements apparaîtront ici dès que cette installation en acceptera.
+nothing-payment-links = Les liens de paiement apparaîtront ici dès que cette installation acceptera des paiements.
+nothing-invoices = Les factures apparaîtront ici dès que cette installation acceptera des paiements.
+nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
+nothing-webhooks = Les points de terminaison webhook apparaîtront ici dès que cette installation livrera des événements.
+
+requests-intro = Chaque appel fait avec une clé de cette entreprise. Un appel refusé se retrouve par sa référence : elle figure dans la réponse et dans son en-tête X-Request-Id.
+requests-reference = Référence
+requests-reference-unknown = Aucune requête n'est connue ici sous cette référence. Elle est peut-être dans l'autre environnement, ou trop récente d'une seconde.
+requests-dropped = { $count } notes n'ont pas été écrites depuis le démarrage, faute de temps. Les appels eux-mêmes ont eu leur réponse.
+requests-outcome = Résultat
+requests-all = Tous les résultats
+requests-succeeded = Réussie
+requests-refused = Refusée
+requests-failed = Échouée
+requests-status = Statut
+requests-path = Route
+requests-address = Adresse
+requests-client = Client
+requests-took = Durée
+requests-ms = { $count } ms
+requests-when = Quand
+requests-call = Requête
+requests-filter = Filtrer
+requests-none = Aucune requête pour le moment
+requests-none-next = Faites-en une avec l'appel de la page d'accueil, puis revenez une seconde plus tard.
+requests-none-found = Aucune requête ne correspond
+requests-clear = Effacer les filtres
+requests-newest = Les plus récentes
+request-title = Requête
+request-back = Toutes les requêtes
+request-why = Pourquoi elle a été refusée
+request-copy = Copier la référence
+request-copied = Référence copiée
+request-origin = Origine de la page

@@ -1,0 +1,146 @@
+//! Home of a business: the next step, a call to paste, what went wrong lately. And the tabs that hold nothing yet.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::keys::{KeyKind, KeyStatus};
+use trousseau_domain::members::Operation;
+use trousseau_service::{KeyFilter, KeyOrder};
+
+use super::format::Shown;
+use super::frame::{Frame, Sub, Tab};
+use super::requests::{Row, rows};
+use super::session::{Demand, Entered, ReadBusiness, ReadLogs, ReadPayments, Stop};
+use super::text::message;
+use crate::router::Web;
+
+/// How many failures Home shows.
+const FAILURES: u32 = 5;
+
+/// The routes of these pages.
+pub(crate) fn routes() -> Router<Web> {
+    let base = "/b/{business}/{environment}";
+    Router::new()
+        .route(base, get(show))
+        .route(&format!("{base}/payments"), get(payments))
+        .route(&format!("{base}/payment-links"), get(payment_links))
+        .route(&format!("{base}/invoices"), get(invoices))
+        .route(&format!("{base}/recurring-payments"), get(recurring_payments))
+        .route(&format!("{base}/developers/webhooks"), get(webhooks))
+}
+
+/// One line of the checklist.
+#[derive(Debug)]
+struct Step {
+    done: bool,
+    label: String,
+    href: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/home.html")]
+struct HomePage<'a> {
+    frame: &'a Frame,
+    /// What a role that sees keys is shown; others see what the business is.
+    keys: Option<OfKeys>,
+}
+
+/// The part of Home about keys.
+#[derive(Debug)]
+struct OfKeys {
+    steps: Vec<Step>,
+    curl: String,
+    accepted: String,
+    refused: String,
+    last: Option<Shown>,
+    failures: Vec<Row>,
+    requests: String,
+}
+
+/// The next step.
+pub(crate) async fn show(entered: Entered<ReadBusiness>, State(web): State<Web>) -> Result<Response, Stop> {
+    let frame = entered.frame.clone().at(Tab::Home, None);
+    let keys = if entered.role.may(Operation::KeysRead) && entered.role.may(Operation::LogsRead) {
+        Some(of_keys(&entered, &web, &frame).await?)
+    } else {
+        None
+    };
+    Ok(frame.page(&HomePage { frame: &frame, keys }))
+}
+
+async fn of_keys(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> Result<OfKeys, Stop> {
+    let here = format!("/b/{}/{}", entered.tenant.business, entered.tenant.environment);
+    let keys_page = format!("{here}{}", Sub::ApiKeys.path());
+    let requests_page = format!("{here}{}", Sub::Requests.path());
+    let refused = |error| entered.refused(error, &here);
+    let filter = KeyFilter { kind: Some(KeyKind::Secret), status: Some(KeyStatus::Active), ..KeyFilter::default() };
+    let tenant = &entered.tenant;
+    let in_force = web.app.keys().list_counted(tenant, &filter, KeyOrder::NumberAsc, 0, 1).await.map_err(refused)?;
+    let requests = web.app.requests();
+    let last = requests.last_verified(tenant).await.map_err(refused)?;
+    let week = requests.calls_of_week(tenant).await.map_err(refused)?;
+    let failures = requests.recent_failures(tenant, FAILURES).await.map_err(refused)?;
+    let t = frame.t;
+    let mut steps = vec![
+        Step { done: in_force.total > 0, label: t.get("home-step-key"), href: keys_page },
+        Step { done: last.is_some(), label: t.get("home-step-call"), href: "#try".to_owned() },
+    ];
+    if tenant.environment == Environment::Test && entered.profile.environments.offers(Environment::Live) {
+        let live = frame.in_environment("live");
+        steps.push(Step { done: false, label: t.get("home-step-live"), href: live });
+    }
+    let url = web.app.address().as_str().trim_end_matches('/');
+    let curl = if entered.profile.business_id_required {
+        format!("curl -s {url}/v1/whoami \\\n  -H \"apikey: $API_KEY\" \\\n  -H \"businessid: {}\"", tenant.business)
+    } else {
+        format!("curl -s {url}/v1/whoami -u \"$API_KEY:\"")
+    };
+    Ok(OfKeys {
+        steps,
+        curl,
+        accepted: frame.f.number(week.accepted),
+        refused: frame.f.number(week.refused),
+        last: last.map(|at| frame.f.relative(at)),
+        failures: rows(web, entered, &failures).await,
+        requests: requests_page,
+    })
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/nothing.html")]
+struct NothingPage<'a> {
+    frame: &'a Frame,
+    title: String,
+    text: String,
+}
+
+/// What a tab is for, while there is nothing in it.
+fn nothing<P: Demand>(entered: Entered<P>, tab: Tab, sub: Option<Sub>, text: &'static str) -> Response {
+    let frame = entered.frame.at(tab, sub);
+    let title = sub.map_or_else(|| tab.label(frame.t), |sub| sub.label(frame.t));
+    let text = frame.t.get(text);
+    frame.page(&NothingPage { frame: &frame, title, text })
+}
+
+async fn payments(entered: Entered<ReadPayments>) -> Response {
+    nothing(entered, Tab::Payments, None, message!("nothing-payments"))
+}
+
+async fn payment_links(entered: Entered<ReadPayments>) -> Response {
+    nothing(entered, Tab::PaymentLinks, None, message!("nothing-payment-links"))
+}
+
+async fn invoices(entered: Entered<ReadPayments>) -> Response {
+    nothing(entered, Tab::Invoices, None, message!("nothing-invoices"))
+}
+
+async fn recurring_payments(entered: Entered<ReadPayments>) -> Response {
+    nothing(entered, Tab::RecurringPayments, None, message!("nothing-recurring-payments"))
+}
+
+async fn webhooks(entered: Entered<ReadLogs>) -> Response {
+    nothing(entered, Tab::Developers, Some(Sub::Webhooks), message!("nothing-webhooks"))
+}
