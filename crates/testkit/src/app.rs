@@ -96,8 +96,7 @@ impl TestApp {
     /// # Panics
     /// If there is no such business or role.
     pub async fn member(&self, business: &str, role: &str) -> Browser {
-        let email =
-            format!("{role}-{}@example.com", self.app.entropy().bytes::<4>().map(|byte| byte.to_string()).concat());
+        let email = format!("{role}-{}@example.com", RequestId::from_random(self.app.entropy().bytes()));
         let email = email.parse().expect("an address");
         let (business, role) = (business.parse().expect("a business id"), role.parse().expect("a role"));
         let people = self.app.people();

@@ -95,6 +95,74 @@ fn a_key_lives_its_whole_life_by_commands() {
 }
 
 #[test]
+fn a_business_is_shown_suspended_and_resumed() {
+    let place = Place::new();
+    let made = place.run(&["business", "create", "Shop", "--profile", "payline", "--id", "17616983000123", "--json"]);
+    let made = made.json();
+    let id = "17616983000123";
+    assert_eq!(text(&made, "/business/id"), id);
+    let value = text(&made, "/keys/0/value");
+    let good = || with_key(&place, &["key", "verify", "--business", id, "--json"], value);
+    let shown = || place.run(&["business", "show", id, "--json"]).json();
+    assert_eq!(text(&shown(), "/status"), "active");
+    assert_eq!(good().code, Some(0));
+    // What closes a business must be told so where nobody can be asked.
+    assert_eq!(place.run(&["business", "suspend", id]).code, Some(2));
+    assert_eq!(good().code, Some(0));
+    assert_eq!(place.run(&["business", "suspend", id, "--yes"]).code, Some(0));
+    assert_eq!(text(&shown(), "/status"), "suspended");
+    let refused = good();
+    assert_eq!((refused.code, text(&refused.json(), "/code")), (Some(1), "business_suspended"));
+    assert_eq!(place.run(&["key", "create", "--business", id, "--environment", "test"]).code, Some(1));
+    assert_eq!(place.run(&["business", "resume", id]).code, Some(0));
+    assert_eq!(text(&shown(), "/status"), "active");
+    assert_eq!(good().code, Some(0));
+}
+
+#[test]
+fn every_command_speaks_json_and_shows_a_value_where_it_may() {
+    let place = Place::new();
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let id = text(&business, "/business/id");
+    let tenant = ["--business", id, "--environment", "live"];
+    let draft = [&["key", "create"][..], &tenant, &["--name", "Backend", "--json"]].concat();
+    let created = place.run(&draft).json();
+    let (key, value) = (text(&created, "/id").to_owned(), text(&created, "/value").to_owned());
+    let platform = place.run(&["platform-key", "create", "gateway", "--json"]).json();
+    for (arguments, pointer) in [
+        (&["business", "list"][..], "/data/0/id"),
+        (&["business", "show", id], "/id"),
+        (&["business", "resume", id], "/id"),
+        (&[&["key", "list"][..], &tenant].concat(), "/data/0/id"),
+        (&["key", "show", &key], "/masked_value"),
+        (&["key", "update", &key, "--name", "Till"], "/name"),
+        (&["platform-key", "list"], "/data/0/id"),
+        (&["secrets", "status"], ""),
+        (&["config", "check"], ""),
+    ] {
+        let ended = place.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.err);
+        assert!(ended.json().pointer(pointer).is_some(), "{arguments:?}: {}", ended.out);
+        for secret in [&value, text(&platform, "/value")] {
+            assert!(!ended.out.contains(secret) && !ended.err.contains(secret), "{arguments:?} shows a value");
+        }
+        // The same for people has the same content in lines.
+        let lines = place.run(arguments);
+        assert!(lines.code == Some(0) && !lines.out.is_empty() && !lines.out.starts_with('{'), "{arguments:?}");
+    }
+    // A LIVE value is shown by creation and rotation, and never again.
+    assert_eq!(place.run(&["key", "reveal", &key, "--json"]).code, Some(1));
+    let rotated = place.run(&["key", "rotate", &key, "--yes", "--json"]).json();
+    assert_ne!(text(&rotated, "/value"), value);
+    assert_eq!(text(&rotated, "/id"), key);
+    let revoked = place.run(&["key", "revoke", &key, "--yes", "--json"]).json();
+    assert_eq!(text(&revoked, "/status"), "revoked");
+    // No command takes a key as an argument, where other users of the machine could see it.
+    assert_eq!(place.run(&["key", "verify", &value]).code, Some(2));
+    assert_eq!(place.run(&["key", "find", &value]).code, Some(2));
+}
+
+#[test]
 fn exit_codes_tell_refusal_usage_and_failure_apart() {
     let place = Place::new();
     let business = place.run(&["business", "create", "Shop", "--json"]).json();

@@ -56,17 +56,20 @@ fn unknown_names_are_refused_everywhere() {
 #[test]
 fn a_password_is_never_shown() {
     let place = Place::new();
-    let address = "postgres://ann:correct-horse@db.example/keys";
+    let address = "postgres://user:correct-horse@db.example/keys";
     std::fs::write(place.path().join("address"), format!("{address}\n")).expect("written");
     for (name, value) in [("TROUSSEAU_DATABASE", address), ("TROUSSEAU_DATABASE_FILE", "address")] {
         let ended = Ended::of(place.command(&["config", "check"]).env(name, value).output().expect("runs"));
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        assert!(ended.out.contains("postgres://ann:***@db.example/keys"), "{}", ended.out);
+        assert!(ended.out.contains("postgres://user:***@db.example/keys"), "{}", ended.out);
         assert!(ended.out.contains(name), "{}", ended.out);
         assert!(!format!("{ended:?}").contains("correct-horse"));
     }
-    std::fs::write(place.path().join("trousseau.toml"), "database = \"postgres://ann:correct-horse@db\"\nlisten = 1\n")
-        .expect("written");
+    std::fs::write(
+        place.path().join("trousseau.toml"),
+        "database = \"postgres://user:correct-horse@db\"\nlisten = 1\n",
+    )
+    .expect("written");
     assert!(!format!("{:?}", place.run(&["config", "check"])).contains("correct-horse"));
 }
 

@@ -39,6 +39,29 @@ fn headers_above_the_limits_are_refused_with_a_reason() {
 }
 
 #[test]
+fn a_request_that_two_servers_could_read_differently_is_refused_and_the_connection_closed() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    // What stands behind the body must never be answered as a request of its own.
+    let behind = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    for headers in [
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: identity\r\n",
+        "content-length: 5\r\ncontent-length: 6\r\n",
+        "content-length: +5\r\n",
+        "folded: a\r\n b\r\n",
+        "spaced : a\r\n",
+    ] {
+        let request = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n0\r\n\r\n{behind}");
+        let answer = server.exchange(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400"), "{headers}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{headers}: {answer}");
+    }
+    assert!(server.get("/livez", "").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
 fn a_signal_ends_the_server_in_order() {
     let place = Place::new();
     let mut server = Server::start(&place, &[]);

@@ -24,7 +24,7 @@ async fn a_page_that_is_not_there_says_so_in_the_language_of_its_reader() {
 
 #[tokio::test]
 async fn pages_load_nothing_but_what_this_site_serves_and_are_kept_by_nobody() {
-    let answer = browser().await.get("/b/none/test").await;
+    let answer = browser().await.get("/b/none/test/nothing").await;
     let policy = answer.header("content-security-policy");
     assert!(policy.contains("script-src 'self'; style-src 'self'") && policy.contains("frame-ancestors 'none'"));
     assert!(!policy.contains("unsafe"), "{policy}");
@@ -39,7 +39,7 @@ async fn pages_load_nothing_but_what_this_site_serves_and_are_kept_by_nobody() {
 #[tokio::test]
 async fn assets_are_named_by_their_content_and_kept_for_ever() {
     let mut browser = browser().await;
-    let page = browser.get("/b/none/test").await.text();
+    let page = browser.get("/b/none/test/nothing").await.text();
     let (_, rest) = page.split_once("/assets/").expect("the page has a style");
     let (digest, _) = rest.split_once('/').expect("a digest");
     for (name, media_type) in [
@@ -64,14 +64,14 @@ async fn assets_are_named_by_their_content_and_kept_for_ever() {
 #[tokio::test]
 async fn language_and_theme_are_kept_in_cookies() {
     let mut browser = browser().await;
-    let answer = browser.post("/preferences", &[("language", "fr"), ("return", "/b/none/test?x=1")]).await;
-    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/b/none/test?x=1"));
+    let answer = browser.post("/preferences", &[("language", "fr"), ("return", "/b/none/test/nothing?x=1")]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/b/none/test/nothing?x=1"));
     let answer = browser.post("/preferences", &[("theme", "dark"), ("return", "//elsewhere.example")]).await;
     assert_eq!(answer.header("location"), "/");
-    let page = browser.get("/b/none/test").await.text();
+    let page = browser.get("/b/none/test/nothing").await.text();
     assert!(page.contains("lang=\"fr\" data-theme=\"dark\""), "{page}");
     browser.post("/preferences", &[("theme", "system")]).await;
-    assert!(!browser.get("/b/none/test").await.text().contains("data-theme"));
+    assert!(!browser.get("/b/none/test/nothing").await.text().contains("data-theme"));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn forms_of_other_sites_have_no_effect() {
     let mut signed_in = browser.with_cookie("__Host-trousseau_session", "someone");
     assert_eq!(signed_in.post("/preferences", &[("language", "fr")]).await.status, 403);
     assert_eq!(signed_in.post("/preferences", &[("language", "fr"), ("csrf", "0")]).await.status, 403);
-    let answer = signed_in.get("/b/none/test").await;
+    let answer = signed_in.get("/b/none/test/nothing").await;
     let page = answer.text();
     let token = page.split_once("name=\"csrf\" value=\"").expect("a token").1.split_once('"').expect("its end").0;
     assert_eq!(token.len(), 32);
@@ -106,9 +106,9 @@ async fn forms_have_a_size_and_a_type() {
 async fn programs_get_their_problems_and_people_their_pages() {
     let app = TestApp::on(TestDatabase::sqlite().await).await;
     let program = app.anonymous().with("accept", "application/json");
-    assert_eq!(program.get("/b/none/test").await.header("content-type"), "application/problem+json");
+    assert_eq!(program.get("/b/none/test/nothing").await.header("content-type"), "application/problem+json");
     assert_eq!(app.browser().get("/v1/none").await.header("content-type"), "application/problem+json");
-    let answer = app.browser().get("/b/none/test?api_key=1").await;
+    let answer = app.browser().get("/b/none/test/nothing?api_key=1").await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("There is an API key in the address"));
 }

@@ -68,7 +68,7 @@ async fn a_refused_call_is_found_by_its_reference_with_its_reason_in_both_langua
         let found = developer.get(&format!("{log}?reference={reference}")).await;
         let english = page(&developer.follow(&found).await, 200);
         assert!(english.contains("Why it was refused") && english.contains("keys:write"), "{english}");
-        let mut french = app.member(business.id(), "administrator").await.speaking("fr");
+        let mut french = app.member(business.id(), "administrator").await.with_cookie("trousseau_language", "fr");
         let explained = page(&french.get(&format!("{log}/{reference}")).await, 200);
         assert!(explained.contains("Pourquoi elle a été refusée") && explained.contains("keys:write"), "{explained}");
         let unknown = page(&developer.get(&format!("{log}?reference={}", "0".repeat(32))).await, 200);

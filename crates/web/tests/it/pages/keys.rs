@@ -44,6 +44,12 @@ fn value_in(page: &str) -> String {
     text_of(page, "v-key").replace("<b>", "").replace("</b>", "")
 }
 
+/// Whether a word was drawn by chance: letters of both cases in no order, or digits among them.
+fn is_drawn(word: &str) -> bool {
+    let chance = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    !word.contains('_') && word.bytes().skip(1).any(chance)
+}
+
 /// The page without what differs from run to run.
 fn steady(page: &str, business: &Business) -> String {
     let mut text = page.replace(business.id(), "BUSINESS");
@@ -65,7 +71,7 @@ fn steady(page: &str, business: &Business) -> String {
             32 if word.bytes().all(|byte| byte.is_ascii_hexdigit()) => "HEX",
             16 if word.bytes().all(|byte| byte.is_ascii_hexdigit()) => "DIGEST",
             30 if word.starts_with("key_") => "key_ID",
-            20 if word.bytes().any(|byte| byte.is_ascii_digit()) && !word.contains('_') => "REFERENCE",
+            20 if is_drawn(&word) => "REFERENCE",
             _ if word.len() > 38 => "VALUE",
             _ => &word,
         });
