@@ -118,6 +118,7 @@ test("hostile texts in the name of a key are text, or refused with a reason", as
     page.expects = `${site.url}${list}/create`;
     await page.fill("#name", hostile.replaceAll("\u0000", ""));
     await Promise.all([page.waitForNavigation(), page.locator("main form.form button[type=submit]").last().click()]);
+    await page.waitForLoadState("load");
     assert.equal(await page.evaluate(() => globalThis.hacked), undefined, hostile);
     await page.goto(list);
     assert.equal(await page.evaluate(() => globalThis.hacked), undefined, hostile);

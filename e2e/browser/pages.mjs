@@ -51,8 +51,14 @@ export function signedIn(site) {
     path: (environment) => `/b/${businessOf(site)}/${environment}/settings${below}`,
     environments: ENVIRONMENTS,
   }));
+  const at = (below) => (environment) => `/b/${businessOf(site)}/${environment}${below}`;
+  const frame = [
+    ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
+    ["/payments", "payments-empty"], ["/developers/webhooks", "webhooks-empty"],
+  ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [
     ...inBusiness,
+    ...frame,
     ...settings,
     { name: "account", path: "/account" },
     { name: "businesses", path: "/businesses" },

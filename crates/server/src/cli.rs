@@ -182,7 +182,7 @@ pub(crate) enum Role {
 pub(crate) enum Member {
     /// Invite somebody, print the one-time link and mail it
     #[command(
-        after_help = "Examples:\n  trousseau member invite admin@example.com --business ID --role administrator\n  \
+        after_help = "Example:\n  trousseau member invite admin@example.com --business ID --role administrator\n  \
                       trousseau member invite operator@example.com --platform"
     )]
     Invite {
