@@ -63,12 +63,12 @@ async fn what_is_done_to_live_keys_is_mailed_to_who_wants_it() {
         let id = made["id"].as_str().expect("an id");
         let one = format!("/v1/businesses/{business}/keys/{id}");
         let change = |scopes: &[&str]| json!({ "scopes": scopes });
-        let patch = format!("{one}?environment=live");
+        let changed = format!("{one}?environment=live");
         // Mails of one instant have no order.
         app.advance(Duration::from_secs(1));
-        app.platform().patch(&patch, &change(&["payments:read", "payments:write"])).await.expect(200);
+        app.platform().patch(&changed, &change(&["payments:read", "payments:write"])).await.expect(200);
         app.advance(Duration::from_secs(1));
-        app.platform().patch(&patch, &change(&["payments:read"])).await.expect(200);
+        app.platform().patch(&changed, &change(&["payments:read"])).await.expect(200);
         app.platform().post_empty(&format!("{one}/revoke?environment=live")).await.expect(200);
         let mails = mailed(&app, &mut seen).await;
         assert_eq!(mails.len(), 3, "{mails:#?}");
