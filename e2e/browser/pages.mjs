@@ -54,6 +54,8 @@ export function signedIn(site) {
   const at = (below) => (environment) => `/b/${businessOf(site)}/${environment}${below}`;
   const frame = [
     ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
+    ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
+    ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
     ["/payments", "payments-empty"], ["/developers/webhooks", "webhooks-empty"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [

@@ -44,6 +44,29 @@ text_enum! {
     }
 }
 
+impl EventType {
+    /// All types, by what they are about.
+    pub const ALL: [Self; 17] = [
+        Self::BusinessCreated,
+        Self::BusinessUpdated,
+        Self::BusinessSuspended,
+        Self::BusinessResumed,
+        Self::KeyCreated,
+        Self::KeyImported,
+        Self::KeyUpdated,
+        Self::KeyRotated,
+        Self::KeyRevealed,
+        Self::KeyRevoked,
+        Self::KeyEnding,
+        Self::KeyUsedFromNewNetwork,
+        Self::MemberInvited,
+        Self::InvitationRevoked,
+        Self::MemberAdded,
+        Self::MemberRoleChanged,
+        Self::MemberRemoved,
+    ];
+}
+
 text_enum! {
     /// What the audit trail knows beside the events.
     AuditAction {
@@ -83,5 +106,17 @@ text_enum! {
         PlatformAdminAdded = "platform.administrator_added",
         /// Somebody ceased to be one.
         PlatformAdminRemoved = "platform.administrator_removed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_among_all() {
+        let known = "".parse::<EventType>().expect_err("no type").known;
+        let all: Vec<&str> = EventType::ALL.into_iter().map(EventType::as_str).collect();
+        assert_eq!(all.join(" "), known.trim_end());
     }
 }

@@ -210,6 +210,26 @@ impl<'de> Deserialize<'de> for Day {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalTime(jiff::civil::DateTime);
 
+/// `yyyy-mm-ddThh:mm`, with seconds or without, as a browser's field for a time sends it.
+impl FromStr for LocalTime {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let (day, time) = text.split_once('T').ok_or(InvalidTime::Day)?;
+        let day: Day = day.parse()?;
+        let shaped = matches!(time.len(), 5 | 8)
+            && time.bytes().enumerate().all(|(index, byte)| match index {
+                2 | 5 => byte == b':',
+                _ => byte.is_ascii_digit(),
+            });
+        if !shaped {
+            return Err(InvalidTime::Day);
+        }
+        let time: jiff::civil::Time = time.parse().map_err(|_| InvalidTime::Day)?;
+        Ok(Self(day.0.to_datetime(time)))
+    }
+}
+
 impl LocalTime {
     /// The day, and the whole seconds since its midnight.
     pub fn parts(self) -> (Day, u32) {

@@ -17,8 +17,8 @@ use trousseau_domain::scope::{BuiltIn, Scope, ScopeSet};
 use trousseau_domain::text::KeyName;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, KeyFilter, KeyOrder, KeyRow, Reader, SightingRow, StoreError, UniqueRule, VersionOrigin,
-    VersionRow,
+    BusinessRow, ChangeKind, KeyFilter, KeyNameRow, KeyOrder, KeyRow, Reader, SightingRow, StoreError, UniqueRule,
+    VersionOrigin, VersionRow,
 };
 use zeroize::Zeroizing;
 
@@ -359,6 +359,11 @@ impl<'a> Keys<'a> {
         row.map(|row| KeyView::new(row, self.core.clock.now())).ok_or(ServiceError::NotFound)
     }
 
+    /// What every key of a tenant is called, revoked ones too, by number.
+    pub async fn names(self, tenant: &Tenant) -> Result<Vec<KeyNameRow>, ServiceError> {
+        Ok(self.core.store.read().list_key_names(tenant).await?)
+    }
+
     /// One key, whoever owns it: for the operator at the machine.
     pub async fn find_anywhere(self, id: KeyId) -> Result<KeyView, ServiceError> {
         let row = self.core.store.read().find_key_any_tenant(id).await?;
@@ -693,7 +698,7 @@ impl<'a> Keys<'a> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
         let requests = Requests::new(self.core);
-        let week = requests.usage_of_keys(tenant, &[id]).await?.remove(&id).unwrap_or_default();
+        let week = requests.week_of_key(tenant, id).await?;
         let callers = requests.sightings(tenant, id).await?;
         let mut reader = self.core.store.read();
         let now = self.core.clock.now();

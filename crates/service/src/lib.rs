@@ -33,6 +33,6 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    BusinessRow, EventFilter, EventRow, KeyFilter, KeyOrder, KeyRow, RefusalRow, RequestFilter, RequestRow,
+    BusinessRow, EventFilter, EventRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, RefusalRow, RequestFilter, RequestRow,
     SightingRow, UsageRow,
 };

@@ -1,6 +1,5 @@
 //! The request log, usage, who uses a key, and why a request was refused.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -410,17 +409,13 @@ impl<'a> Requests<'a> {
         Ok(self.core.store.read().list_usage_of_key(tenant, key, from).await?)
     }
 
-    /// How many calls were made with each of these keys in 7 days.
-    pub async fn usage_of_keys(self, tenant: &Tenant, keys: &[KeyId]) -> Result<HashMap<KeyId, Calls>, ServiceError> {
-        let mut counted = HashMap::with_capacity(keys.len());
-        for key in keys {
-            let mut calls = Calls::default();
-            for row in self.usage_of_key(tenant, *key, WEEK).await? {
-                calls.add(row.outcome, row.requests);
-            }
-            counted.insert(*key, calls);
+    /// How many calls were made with one key in 7 days.
+    pub async fn week_of_key(self, tenant: &Tenant, key: KeyId) -> Result<Calls, ServiceError> {
+        let mut calls = Calls::default();
+        for row in self.usage_of_key(tenant, key, WEEK).await? {
+            calls.add(row.outcome, row.requests);
         }
-        Ok(counted)
+        Ok(calls)
     }
 
     /// How many calls a tenant's keys were used for in 7 days.

@@ -41,6 +41,10 @@ pub struct EventFilter {
     pub kind: Option<EventType>,
     /// About this key only.
     pub key_id: Option<KeyId>,
+    /// Not before this instant.
+    pub from: Option<Timestamp>,
+    /// Before this instant only.
+    pub until: Option<Timestamp>,
 }
 
 /// A leased event to dispatch.
@@ -97,7 +101,7 @@ impl Reader<'_> {
              AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) AND (CAST($4 AS TEXT) IS NULL OR e.key_id = $4) \
              AND (CAST($5 AS TEXT) IS NULL OR e.seq < (SELECT a.seq FROM events a WHERE a.id = $5 \
              AND a.business_id = $1 AND (a.environment = $2 OR a.environment IS NULL))) \
-             ORDER BY e.seq DESC LIMIT $6"
+             AND e.at >= $6 AND e.at < $7 ORDER BY e.seq DESC LIMIT $8"
         );
         let stmt = Stmt::new(SQL)
             .text(&tenant.business)
@@ -105,6 +109,8 @@ impl Reader<'_> {
             .opt_text(filter.kind.map(EventType::as_str))
             .opt_text(filter.key_id)
             .opt_text(after)
+            .int(filter.from.map_or(i64::MIN, Timestamp::as_micros))
+            .int(filter.until.map_or(i64::MAX, Timestamp::as_micros))
             .int(i64::from(limit));
         self.fetch_all(stmt).await?.iter().map(EventRow::from_row).collect()
     }

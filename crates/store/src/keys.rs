@@ -67,6 +67,17 @@ pub struct KeyRow {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// What a key is called: enough to speak of many of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyNameRow {
+    /// Its id.
+    pub id: KeyId,
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: Option<KeyName>,
+}
+
 macro_rules! key_columns {
     () => {
         "k.id AS k_id, k.business_id AS k_business_id, k.environment AS k_environment, k.kind AS k_kind, \
@@ -135,6 +146,19 @@ impl KeyRow {
 }
 
 impl Reader<'_> {
+    /// What every key of the tenant is called, revoked ones too, by number.
+    pub async fn list_key_names(&mut self, tenant: &Tenant) -> Result<Vec<KeyNameRow>, StoreError> {
+        const SQL: &str =
+            "SELECT id, number, name FROM keys WHERE business_id = $1 AND environment = $2 ORDER BY number";
+        let rows = self.fetch_all(Stmt::new(SQL).text(&tenant.business).text(tenant.environment)).await?;
+        let name_of = |row: &Row| {
+            row.read("keys", "id", |row| {
+                Ok(KeyNameRow { id: row.parsed("id")?, number: row.number("number")?, name: row.opt_parsed("name")? })
+            })
+        };
+        rows.iter().map(name_of).collect()
+    }
+
     async fn one_key(&mut self, stmt: Stmt) -> Result<Option<KeyRow>, StoreError> {
         self.fetch_optional(stmt).await?.as_ref().map(KeyRow::from_row).transpose()
     }

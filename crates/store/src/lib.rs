@@ -45,7 +45,7 @@ pub use events::{EventFilter, EventRow, OutboxRow};
 pub use exec::{Reader, Store, Tx};
 pub use idempotency::IdempotencyRow;
 pub use invitations::{InvitationRow, InvitedTo};
-pub use keys::KeyRow;
+pub use keys::{KeyNameRow, KeyRow};
 pub use keys_list::{KeyFilter, KeyOrder};
 pub use mails::MailRow;
 pub use one_time_tokens::{TokenPurpose, TokenRow};

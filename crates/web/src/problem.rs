@@ -178,12 +178,12 @@ kinds! {
     /// The key lacks a scope.
     ScopeMissing = FORBIDDEN "scope_missing" {
         en: "The key lacks a scope", "Use a key with the scope named in `scope`.";
-        fr: "Il manque une portée à la clé", "Utilisez une clé qui a la portée indiquée dans `scope`.";
+        fr: "Il manque une autorisation à la clé", "Utilisez une clé qui a l'autorisation indiquée dans `scope`.";
     }
     /// A key would make or widen a key beyond itself.
     BeyondOwnRights = FORBIDDEN "beyond_own_rights" {
         en: "A key cannot give more than it has", "Ask for scopes and an end within those of the key that calls.";
-        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des portées et une fin comprises dans celles de la clé appelante.";
+        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des autorisations et une fin comprises dans celles de la clé appelante.";
     }
     /// What the business's profile rules out.
     NotAllowedByProfile = FORBIDDEN "not_allowed_by_profile" {

@@ -49,6 +49,8 @@ both_engines! {
         assert_eq!(ids(&read.list_events(&mine, &of_key, None, 9).await.expect("lists")), [4, 1]);
         let created = EventFilter { kind: Some(trousseau_domain::events::EventType::KeyCreated), ..EventFilter::default() };
         assert_eq!(ids(&read.list_events(&mine, &created, None, 9).await.expect("lists")), [5, 1]);
+        let between = EventFilter { from: Some(at(3)), until: Some(at(5)), ..EventFilter::default() };
+        assert_eq!(ids(&read.list_events(&mine, &between, None, 9).await.expect("lists")), [4, 3]);
         assert_eq!(read.find_event(&mine, events[0].id).await.expect("reads").as_ref(), Some(&events[0]));
         assert_eq!(read.find_event(&mine, events[2].id).await.expect("reads").as_ref(), Some(&events[2]));
         assert_eq!(read.find_event(&mine, events[1].id).await.expect("reads"), None);

@@ -1,6 +1,6 @@
 use trousseau_domain::actor::Actor;
 use trousseau_domain::keys::{KeyKind, KeyState};
-use trousseau_store::{KeyRow, StoreError, UniqueRule, both_engines};
+use trousseau_store::{KeyNameRow, KeyRow, StoreError, UniqueRule, both_engines};
 
 use crate::samples::{add_key, at, business_id, commit, key, live, tenant, two_businesses};
 
@@ -49,6 +49,8 @@ both_engines! {
             add_key(tx, &key(&live("b1"), 3), 2).await;
         });
         assert_eq!(store.read().max_number(&mine).await.expect("reads"), 7);
+        let named = store.read().list_key_names(&mine).await.expect("reads");
+        assert_eq!(named, [KeyNameRow { id: key(&mine, 7).id, number: 7, name: key(&mine, 7).name }]);
         assert_eq!(store.read().count_keys_ever(&mine.business).await.expect("reads"), 2);
         let refused = [
             (KeyRow { number: 8, external_reference: None, ..key(&mine, 7) }, UniqueRule::Key),

@@ -141,6 +141,7 @@ pub(crate) async fn list(
     let filter = EventFilter {
         kind: parameter("type", given.r#type.as_deref())?,
         key_id: parameter("key_id", given.key_id.as_deref())?,
+        ..EventFilter::default()
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
     let limit = limit(given.limit.as_deref())?;

@@ -78,6 +78,14 @@ impl Formats {
         grouped(&number.to_string(), self.language)
     }
 
+    /// A share such as `12.5%`, as the language writes it.
+    pub fn decimal(&self, percent: &str) -> String {
+        match self.language {
+            Language::English => percent.to_owned(),
+            Language::French => percent.replace('.', ",").replace('%', "\u{a0}%"),
+        }
+    }
+
     /// A calendar day: `12 Mar 2026`, `12 mars 2026`.
     pub fn day(&self, day: Day) -> String {
         let months = match self.language {
@@ -169,6 +177,8 @@ mod tests {
             assert_eq!(formats(Language::French).number(number), french);
         }
         assert_eq!(grouped("-12345", Language::English), "-12,345");
+        assert_eq!(formats(Language::English).decimal("12.5%"), "12.5%");
+        assert_eq!(formats(Language::French).decimal("12.5%"), "12,5\u{a0}%");
     }
 
     #[test]

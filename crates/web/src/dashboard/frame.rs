@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use trousseau_domain::environment::Environment;
@@ -20,6 +20,7 @@ use super::look::{Look, Theme, cookie, set_cookie};
 use super::session::session_cookie;
 use super::text::{Texts, message};
 use crate::language::Language;
+use crate::problem::{Failure, Kind};
 
 /// What a page may load: only what this site serves, and nothing that stands in the page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
@@ -226,7 +227,8 @@ impl Tab {
 }
 
 impl Sub {
-    const DEVELOPERS: [Self; 4] = [Self::ApiKeys, Self::Webhooks, Self::Requests, Self::Reference];
+    const DEVELOPERS: [Self; 6] =
+        [Self::ApiKeys, Self::Webhooks, Self::Events, Self::Requests, Self::Usage, Self::Reference];
     const SETTINGS: [Self; 3] = [Self::Business, Self::Members, Self::Notices];
 
     /// The path below the business and environment.
@@ -521,9 +523,12 @@ fn unhex(text: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// A template as an answer with the headers of a page.
+/// A template as an answer with the headers of a page; one that cannot be written is a failure of ours.
 pub(crate) fn html(status: StatusCode, language: Language, template: &impl Template) -> Response {
-    let text = template.render().unwrap_or_default();
+    let text = match template.render() {
+        Ok(text) => text,
+        Err(error) => return Failure::new(Kind::Internal).with_cause(error).into_response(),
+    };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -562,6 +567,30 @@ pub(crate) fn local_path(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What no template can write.
+    struct Unwritable;
+
+    impl std::fmt::Display for Unwritable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Err(std::fmt::Error)
+        }
+    }
+
+    #[derive(Template)]
+    #[template(source = "<p>{{ text }}</p>", ext = "html")]
+    struct Broken {
+        text: Unwritable,
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_written_is_a_failure_and_not_an_empty_page() {
+        let response = html(StatusCode::OK, Language::English, &Broken { text: Unwritable });
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        // The outermost layer makes the page about it, and writes down its cause.
+        let failure = response.extensions().get::<Failure>().expect("a failure");
+        assert!(failure.kind() == Kind::Internal && failure.cause_chain().is_some());
+    }
 
     #[test]
     fn names_have_initials() {

@@ -10,6 +10,7 @@ use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::members::Operation;
 use trousseau_service::{KeyFilter, KeyOrder};
 
+use super::curl;
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab};
 use super::requests::{Row, rows};
@@ -92,19 +93,14 @@ async fn of_keys(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> R
         let live = frame.in_environment("live");
         steps.push(Step { done: false, label: t.get("home-step-live"), href: live });
     }
-    let url = web.app.address().as_str().trim_end_matches('/');
-    let curl = if entered.profile.business_id_required {
-        format!("curl -s {url}/v1/whoami \\\n  -H \"apikey: $API_KEY\" \\\n  -H \"businessid: {}\"", tenant.business)
-    } else {
-        format!("curl -s {url}/v1/whoami -u \"$API_KEY:\"")
-    };
+    let curl = curl::call(web, &entered.profile, &tenant.business, "GET", "/v1/whoami").unwrap_or_default();
     Ok(OfKeys {
         steps,
         curl,
         accepted: frame.f.number(week.accepted),
         refused: frame.f.number(week.refused),
         last: last.map(|at| frame.f.relative(at)),
-        failures: rows(web, entered, &failures).await,
+        failures: rows(web, entered, &failures).await.map_err(refused)?,
         requests: requests_page,
     })
 }

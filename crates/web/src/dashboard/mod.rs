@@ -1,21 +1,27 @@
 //! The pages: what people see of their keys. How one is made stands in `docs/dashboard.md`.
 
 mod assets;
+mod chart;
 pub mod csv;
+mod curl;
 pub(crate) mod docs;
 pub mod errors;
+mod events;
+mod filters;
 pub mod form;
 pub mod format;
 pub mod frame;
 mod home;
 mod keys;
 pub mod look;
+mod names;
 mod people;
 mod preferences;
 mod requests;
 pub mod session;
 mod step_up;
 pub mod text;
+mod usage;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -35,6 +41,8 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(home::routes())
         .merge(keys::routes())
         .merge(requests::routes())
+        .merge(events::routes())
+        .merge(usage::routes())
 }
 
 /// The first segments of the paths that are pages.

@@ -10,12 +10,15 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
-use trousseau_domain::requests::Outcome;
-use trousseau_service::keys::KeyHandle;
+use trousseau_domain::requests::{Door, Outcome};
 use trousseau_service::{RequestFilter, RequestRow, ServiceError};
 
+use super::csv::Csv;
+use super::curl;
+use super::filters::{ByKey, MOST_IN_FILE, ROWS_PER_READ, beginning, end};
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab, redirect};
+use super::names::{KeyLink, KeyNames};
 use super::session::{Entered, ReadLogs, Stop};
 use super::text::message;
 use crate::explain;
@@ -45,55 +48,43 @@ pub(crate) struct Row {
     pub(crate) tint: &'static str,
     pub(crate) icon: &'static str,
     pub(crate) code: String,
-    /// The number of the key; the end of the value where no key has it.
-    pub(crate) key: String,
+    pub(crate) key: Option<KeyLink>,
+    /// The end of a value that no key has.
+    pub(crate) ending: Option<String>,
     pub(crate) address: String,
     pub(crate) client: String,
     pub(crate) took: String,
 }
 
 /// Calls as lists show them.
-pub(crate) async fn rows<P>(web: &Web, entered: &Entered<P>, calls: &[RequestRow]) -> Vec<Row> {
-    let mut numbers = HashMap::new();
-    let frame = &entered.frame;
-    let base = format!("/b/{}/{}{}", entered.tenant.business, entered.tenant.environment, Sub::Requests.path());
-    let mut rows = Vec::with_capacity(calls.len());
-    for call in calls {
-        let key = match (call.key_id, &call.last_three) {
-            (Some(id), _) => {
-                if let std::collections::hash_map::Entry::Vacant(unknown) = numbers.entry(id) {
-                    let found = web.app.keys().get(&entered.tenant, KeyHandle::Id(id)).await.ok();
-                    unknown.insert(found.map(|view| view.key.number));
-                }
-                let number = numbers.get(&id).copied().flatten();
-                number.map(|number| frame.t.with("number-sign", [("number", number.to_string())])).unwrap_or_default()
-            }
-            (None, Some(end)) => format!("*****{end}"),
-            (None, None) => String::new(),
-        };
-        let (outcome, tint, icon) = match call.outcome {
-            Outcome::Succeeded => (message!("requests-succeeded"), "ok", "check"),
-            Outcome::Refused => (message!("requests-refused"), "bad", "stop"),
-            Outcome::Failed => (message!("requests-failed"), "warn", "warn"),
-        };
-        rows.push(Row {
-            href: format!("{base}/{}", call.reference),
-            reference: call.reference.to_string(),
-            at: frame.f.relative(call.at),
-            method: call.method.clone(),
-            path: call.path.clone(),
-            status: call.status,
-            outcome: frame.t.get(outcome),
-            tint,
-            icon,
-            code: call.code.clone().unwrap_or_default(),
-            key,
-            address: call.address.clone().unwrap_or_default(),
-            client: call.client.clone().unwrap_or_default(),
-            took: frame.f.number(call.duration_us.div_ceil(1_000)),
-        });
+pub(crate) async fn rows<P>(web: &Web, entered: &Entered<P>, calls: &[RequestRow]) -> Result<Vec<Row>, ServiceError> {
+    let keys = KeyNames::of(web, entered).await?;
+    Ok(calls.iter().map(|call| row(&entered.frame, &base(entered), &keys, call)).collect())
+}
+
+fn row(frame: &Frame, base: &str, keys: &KeyNames, call: &RequestRow) -> Row {
+    let (outcome, tint, icon) = match call.outcome {
+        Outcome::Succeeded => (message!("requests-succeeded"), "ok", "check"),
+        Outcome::Refused => (message!("requests-refused"), "bad", "stop"),
+        Outcome::Failed => (message!("requests-failed"), "warn", "warn"),
+    };
+    Row {
+        href: format!("{base}/{}", call.reference),
+        reference: call.reference.to_string(),
+        at: frame.f.relative(call.at),
+        method: call.method.clone(),
+        path: call.path.clone(),
+        status: call.status,
+        outcome: frame.t.get(outcome),
+        tint,
+        icon,
+        code: call.code.clone().unwrap_or_default(),
+        key: call.key_id.and_then(|id| keys.link(id)),
+        ending: call.last_three.as_ref().filter(|_| call.key_id.is_none()).map(|end| format!("*****{end}")),
+        address: call.address.clone().unwrap_or_default(),
+        client: call.client.clone().unwrap_or_default(),
+        took: frame.f.number(call.duration_us.div_ceil(1_000)),
     }
-    rows
 }
 
 /// What a list was asked for; what makes no sense is as if it had not been said.
@@ -107,22 +98,46 @@ pub(crate) struct Asked {
     #[serde(skip_serializing_if = "String::is_empty")]
     status: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     path: String,
+    /// The number of a key: a parameter called *key* would be taken for a key's value, and refused.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    number: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     address: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    from: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    to: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    format: String,
 }
 
 impl Asked {
-    fn filter(&self) -> RequestFilter {
+    /// The calls that are asked for: none where the number of the key is nobody's.
+    fn filter(&self, entered: &Entered<ReadLogs>, keys: &KeyNames) -> Option<RequestFilter> {
         let given = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        RequestFilter {
-            outcome: self.outcome.parse().ok(),
-            status: self.status.trim().parse().ok(),
-            path: given(&self.path),
+        let (key, zone) = (ByKey::read(&self.number, keys), &entered.business.time_zone);
+        (key != ByKey::Nobody).then(|| RequestFilter {
+            reference: None,
+            key: key.key(),
             address: given(&self.address),
-            ..RequestFilter::default()
+            status: self.status.trim().parse().ok(),
+            method: curl::METHODS.into_iter().find(|method| *method == self.method).map(ToOwned::to_owned),
+            path: given(&self.path),
+            outcome: self.outcome.parse().ok(),
+            from: beginning(&self.from, zone),
+            until: end(&self.to, zone),
+        })
+    }
+
+    fn href(&self, base: &str) -> String {
+        match serde_html_form::to_string(self) {
+            Ok(query) if !query.is_empty() => format!("{base}?{query}"),
+            _ => base.to_owned(),
         }
     }
 }
@@ -136,8 +151,10 @@ struct ListPage<'a> {
     filtered: bool,
     not_found: bool,
     outcomes: Vec<(&'static str, String)>,
+    methods: [&'static str; 5],
     rows: Vec<Row>,
     next: Option<String>,
+    csv: String,
     dropped: Option<String>,
 }
 
@@ -145,7 +162,7 @@ fn base<P>(entered: &Entered<P>) -> String {
     format!("/b/{}/{}{}", entered.tenant.business, entered.tenant.environment, Sub::Requests.path())
 }
 
-/// The calls, newest first.
+/// The calls, newest first, as a page or as a file.
 pub(crate) async fn list(
     entered: Entered<ReadLogs>,
     State(web): State<Web>,
@@ -158,35 +175,98 @@ pub(crate) async fn list(
     {
         return Ok(redirect(&format!("{base}/{reference}")));
     }
-    let filter = asked.filter();
-    let page = web.app.requests().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // A call that is pruned by now is no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
-    let next = page.data.last().filter(|_| page.has_more).map(|last| {
+    let keys = KeyNames::of(&web, &entered).await.map_err(|error| entered.refused(error, &base))?;
+    let filter = asked.filter(&entered, &keys);
+    if asked.format == "csv" {
+        return file(&web, &entered, filter, &keys).await;
+    }
+    let (calls, has_more) = match &filter {
+        Some(filter) => {
+            let page = web.app.requests().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
+            let page = page.map_err(|error| match error {
+                // A call that is pruned by now is no place to go on from.
+                ServiceError::Invalid(_) => Stop::go(&base),
+                error => entered.refused(error, &base),
+            })?;
+            (page.data, page.has_more)
+        }
+        None => (Vec::new(), false),
+    };
+    let next = calls.last().filter(|_| has_more).map(|last| {
         let asked = Asked { after: last.reference.to_string(), ..asked.clone() };
-        format!("{base}?{}", serde_html_form::to_string(&asked).unwrap_or_default())
+        asked.href(&base)
     });
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Requests));
     let dropped = web.app.requests().dropped().notes;
-    let rows = rows(&web, &entered, &page.data).await;
     Ok(frame.page(&ListPage {
-        frame: &frame,
-        base,
-        filtered: filter != RequestFilter::default(),
+        rows: calls.iter().map(|call| row(&frame, &base, &keys, call)).collect(),
+        filtered: filter != Some(RequestFilter::default()),
         not_found: !asked.reference.is_empty(),
         outcomes: vec![
             (Outcome::Succeeded.as_str(), frame.t.get("requests-succeeded")),
             (Outcome::Refused.as_str(), frame.t.get("requests-refused")),
             (Outcome::Failed.as_str(), frame.t.get("requests-failed")),
         ],
-        asked,
-        rows,
-        next,
+        methods: curl::METHODS,
+        csv: Asked { format: "csv".to_owned(), reference: String::new(), after: String::new(), ..asked.clone() }
+            .href(&base),
         dropped: (dropped > 0).then(|| frame.f.number(dropped)),
+        frame: &frame,
+        base,
+        asked,
+        next,
     }))
+}
+
+/// The same calls as a file. Times are in UTC, durations in microseconds; no value of a key is kept that could be in it.
+async fn file(
+    web: &Web,
+    entered: &Entered<ReadLogs>,
+    filter: Option<RequestFilter>,
+    keys: &KeyNames,
+) -> Result<Response, Stop> {
+    let mut csv = Csv::new(&[
+        "reference",
+        "at",
+        "environment",
+        "method",
+        "route",
+        "status",
+        "outcome",
+        "code",
+        "key",
+        "address",
+        "client",
+        "duration_us",
+    ]);
+    let mut lines = 0;
+    let mut after = None;
+    while let Some(filter) = filter.as_ref().filter(|_| lines < MOST_IN_FILE) {
+        let page = web.app.requests().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
+        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
+        for call in &page.data {
+            csv.row(&[
+                call.reference.to_string(),
+                call.at.to_string(),
+                call.environment.map(|environment| environment.to_string()).unwrap_or_default(),
+                call.method.clone(),
+                call.path.clone(),
+                call.status.to_string(),
+                call.outcome.to_string(),
+                call.code.clone().unwrap_or_default(),
+                call.key_id.and_then(|id| keys.number(id)).map(|number| number.to_string()).unwrap_or_default(),
+                call.address.clone().unwrap_or_default(),
+                call.client.clone().unwrap_or_default(),
+                call.duration_us.to_string(),
+            ]);
+        }
+        lines += page.data.len();
+        after = page.data.last().map(|call| call.reference);
+        if !page.has_more {
+            break;
+        }
+    }
+    Ok(csv.finish(&format!("requests-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }
 
 /// Why a call was refused.
@@ -208,6 +288,8 @@ struct RequestPage<'a> {
     at: Shown,
     environment: Option<&'static str>,
     why: Option<Why>,
+    /// The call to paste, where it was made to us.
+    curl: Option<String>,
 }
 
 /// One call, with the reason of its refusal.
@@ -238,8 +320,12 @@ pub(crate) async fn show(
     };
     let at = frame.f.moment(call.at);
     let environment = call.environment.map(Environment::in_key_text);
-    let Some(row) = rows(&web, &entered, std::slice::from_ref(&call)).await.pop() else {
-        return Err(Failure::new(Kind::NotFound).into());
+    let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
+    let row = row(&frame, &base, &keys, &call);
+    let curl = match call.door {
+        Door::Api => curl::call(&web, &entered.profile, &entered.tenant.business, &call.method, &call.path),
+        // Somebody else received it, and only asked us about its key.
+        Door::Verify => None,
     };
-    Ok(frame.page(&RequestPage { frame: &frame, base, row, at, environment, why }))
+    Ok(frame.page(&RequestPage { frame: &frame, base, row, at, environment, why, curl }))
 }

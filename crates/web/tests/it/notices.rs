@@ -45,7 +45,7 @@ async fn mailed(app: &TestApp, seen: &mut usize) -> Vec<String> {
 }
 
 async fn events(app: &TestApp, tenant: &Tenant, kind: EventType) -> Vec<Value> {
-    let filter = EventFilter { kind: Some(kind), key_id: None };
+    let filter = EventFilter { kind: Some(kind), ..EventFilter::default() };
     let page = app.app.events().list(tenant, &filter, None, 100).await.expect("listed");
     page.data.into_iter().map(|event| event.data).collect()
 }

@@ -70,8 +70,8 @@ async fn every_call_of_a_business_is_in_its_log() {
         let week = app.app.requests().calls_of_week(&here).await.expect("counted");
         assert_eq!(week, Calls { accepted: 3, refused: 1 });
         let key: KeyId = id.parse().expect("an id");
-        let of_key = app.app.requests().usage_of_keys(&here, &[key]).await.expect("counted");
-        assert_eq!(of_key[&key], week);
+        let of_key = app.app.requests().week_of_key(&here, key).await.expect("counted");
+        assert_eq!(of_key, week);
         let failures = app.app.requests().recent_failures(&here, 2).await.expect("listed");
         assert_eq!(failures, rows[1..3]);
         let last_verified = app.app.requests().last_verified(&here).await.expect("read");

@@ -13,7 +13,7 @@ mod view;
 use axum::Router;
 use axum::routing::{get, post};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::{KeyId, RequestId};
+use trousseau_domain::ids::RequestId;
 use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::keys::{KeyHandle, KeyView};
 
@@ -59,11 +59,6 @@ async fn key_of<P: Demand>(web: &Web, entered: &Entered<P>, number: &str) -> Res
     let number: u32 = number.parse().map_err(|_| Failure::new(Kind::NotFound))?;
     let found = web.app.keys().get(&entered.tenant, KeyHandle::Number(number)).await;
     found.map_err(|error| entered.refused(error, &base(&entered.frame)))
-}
-
-/// The key that an id names, in the same business and environment.
-async fn key_by_id<P: Demand>(web: &Web, entered: &Entered<P>, id: KeyId) -> Option<KeyView> {
-    web.app.keys().get(&entered.tenant, KeyHandle::Id(id)).await.ok()
 }
 
 /// A name for one form, so that it does once what it does.

@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use trousseau_domain::actor::Actor;
-use trousseau_domain::events::EventType;
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::members::Operation;
 use trousseau_service::keys::{KeyView, Remaining};
@@ -15,11 +13,12 @@ use trousseau_service::{EventFilter, EventRow};
 use super::make::{number_in, origins_seen};
 use super::usage::{Call, Seen, Week, calls, seen, weeks};
 use super::view::{Console, Row, Rules, Stakes, abilities, reach, texts};
-use super::{at_home, base, is_live, key_by_id, key_of};
+use super::{at_home, base, is_live, key_of};
+use crate::dashboard::events::{changes, happened};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
+use crate::dashboard::names::{Actors, KeyNames, Who};
 use crate::dashboard::session::{Entered, ReadKeys, Stop};
-use crate::dashboard::text::{Arg, Texts, message};
 use crate::router::Web;
 
 /// How many events the page shows.
@@ -30,7 +29,7 @@ const HISTORY: u32 = 20;
 struct Entry {
     at: Shown,
     what: String,
-    who: String,
+    who: Who,
     changes: Vec<String>,
 }
 
@@ -51,7 +50,7 @@ struct ShowPage<'a> {
     abilities: Vec<String>,
     reach: String,
     created: Shown,
-    created_by: String,
+    created_by: Who,
     revoked: Option<Shown>,
     previous: Option<Shown>,
     history: Vec<Entry>,
@@ -79,10 +78,9 @@ pub(super) async fn show(
     let row = Row::of(&frame, &rules.profile, catalogue, &view);
     let filter = EventFilter { key_id: Some(key.id), ..EventFilter::default() };
     let events = web.app.events().list(&entered.tenant, &filter, None, HISTORY).await.map_err(fail)?;
-    let mut history = Vec::with_capacity(events.data.len());
-    for event in &events.data {
-        history.push(entry(&web, &entered, &frame, event).await);
-    }
+    let actors = Actors::of(&web, &entered).await.map_err(fail)?;
+    let keys = KeyNames::of(&web, &entered).await.map_err(fail)?;
+    let history = events.data.iter().map(|event| Entry::of(event, &actors, &keys, &frame)).collect();
     let exposure = web.app.keys().exposure(&entered.tenant, key.id).await.map_err(fail)?;
     let sightings = web.app.requests().sightings(&entered.tenant, key.id).await.map_err(fail)?;
     let week = weeks(&web, &entered, std::slice::from_ref(&view)).await.map_err(fail)?.remove(&key.id);
@@ -96,7 +94,7 @@ pub(super) async fn show(
         abilities: abilities(&key.scopes, catalogue, t),
         reach: reach(key.kind, &texts(&key.allowed_origins), &texts(&key.allowed_ips), t),
         created: f.moment(key.created_at),
-        created_by: actor(&web, &entered, &key.created_by, t).await,
+        created_by: actors.who(&key.created_by, &keys),
         revoked: key.revoked_at.map(|at| f.moment(at)),
         previous: key.previous_ends_at.filter(|end| *end > f.now()).map(|end| f.moment(end)),
         history,
@@ -122,78 +120,13 @@ fn is_unbound(entered: &Entered<ReadKeys>, view: &KeyView) -> bool {
         && view.key.revoked_at.is_none()
 }
 
-async fn entry(web: &Web, entered: &Entered<ReadKeys>, frame: &Frame, event: &EventRow) -> Entry {
-    let t = frame.t;
-    Entry {
-        at: frame.f.moment(event.at),
-        what: happened(&event.kind, t),
-        who: actor(web, entered, &event.actor, t).await,
-        changes: changes(event, t),
-    }
-}
-
-fn happened(kind: &str, t: Texts) -> String {
-    let Ok(kind) = kind.parse::<EventType>() else { return kind.to_owned() };
-    match kind {
-        EventType::KeyCreated => t.get("happened-created"),
-        EventType::KeyImported => t.get("happened-imported"),
-        EventType::KeyUpdated => t.get("happened-updated"),
-        EventType::KeyRotated => t.get("happened-rotated"),
-        EventType::KeyRevealed => t.get("happened-revealed"),
-        EventType::KeyRevoked => t.get("happened-revoked"),
-        other => other.to_string(),
-    }
-}
-
-/// Who did it, as far as this reader may know.
-async fn actor(web: &Web, entered: &Entered<ReadKeys>, actor: &Actor, t: Texts) -> String {
-    match actor {
-        Actor::Key { id, .. } => match key_by_id(web, entered, *id).await {
-            Some(view) => t.with("by-key", [("name", super::view::label(&view, t))]),
-            None => t.get("by-another-key"),
-        },
-        Actor::Member { id } if *id == entered.person.account.id => t.get("by-you"),
-        Actor::Member { .. } => t.get("by-member"),
-        Actor::PlatformKey { .. } => t.get("by-platform"),
-        Actor::Operator { .. } => t.get("by-operator"),
-        Actor::System => t.get("by-system"),
-    }
-}
-
-/// What changed, member by member.
-fn changes(event: &EventRow, t: Texts) -> Vec<String> {
-    let Some(members) = event.data.get("changes").and_then(serde_json::Value::as_object) else { return Vec::new() };
-    members
-        .iter()
-        .map(|(member, change)| {
-            let name = match member.as_str() {
-                "name" => t.get(message!("column-name")),
-                "state" => t.get("column-state"),
-                "valid_from" => t.get("column-start"),
-                "valid_until" => t.get("column-end"),
-                "scopes" => t.get("permissions"),
-                "allowed_origins" => t.get("origins"),
-                "allowed_ips" => t.get("ips"),
-                _ => t.get("metadata"),
-            };
-            match (change.get("old"), change.get("new")) {
-                (Some(old), Some(new)) => {
-                    let (old, new) = (told(old, t), told(new, t));
-                    t.with("changed-from-to", [("what", Arg::from(name)), ("old", old.into()), ("new", new.into())])
-                }
-                _ => name,
-            }
-        })
-        .collect()
-}
-
-/// A value of an event in words.
-fn told(value: &serde_json::Value, t: Texts) -> String {
-    match value {
-        serde_json::Value::Null => t.get("none"),
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(entries) if entries.is_empty() => t.get("none"),
-        serde_json::Value::Array(entries) => entries.iter().map(|entry| told(entry, t)).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+impl Entry {
+    fn of(event: &EventRow, actors: &Actors, keys: &KeyNames, frame: &Frame) -> Self {
+        Self {
+            at: frame.f.moment(event.at),
+            what: happened(&event.kind, frame.t),
+            who: actors.who(&event.actor, keys),
+            changes: changes(event, frame.t),
+        }
     }
 }

@@ -4,20 +4,19 @@ use std::collections::HashMap;
 
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::KeyKind;
-use trousseau_domain::requests::{Outcome, UtcDay};
+use trousseau_domain::requests::Outcome;
 use trousseau_service::keys::KeyView;
 use trousseau_service::{RequestFilter, ServiceError, SightingRow, UsageRow};
 
+use crate::dashboard::chart::{self, Chart};
 use crate::dashboard::format::{Formats, Shown};
 use crate::dashboard::session::Entered;
 use crate::dashboard::text::Texts;
+use crate::dashboard::usage::{Line, by_day, chart_of_days, day_text};
 use crate::router::Web;
 
-/// The days of a week before today.
-const WEEK: u32 = 6;
-/// Where a line begins and ends, in units of its picture.
-const WIDTH: u64 = 88;
-const HEIGHT: u64 = 26;
+/// The days of a week.
+const WEEK: u32 = 7;
 /// How many calls the page of a key shows.
 const CALLS: u32 = 20;
 
@@ -26,57 +25,24 @@ const CALLS: u32 = 20;
 pub(super) struct Week {
     /// All calls, written for the reader.
     pub(super) total: String,
-    /// The line of the picture; none where there was nothing.
+    /// The line of the small picture; none where there was nothing.
     pub(super) line: Option<String>,
-    pub(super) days: Vec<DayOfUse>,
-}
-
-/// One day of it.
-#[derive(Debug, Clone)]
-pub(super) struct DayOfUse {
-    pub(super) day: String,
-    pub(super) accepted: String,
-    pub(super) refused: String,
+    pub(super) chart: Option<Chart>,
+    pub(super) days: Vec<Line>,
 }
 
 impl Week {
-    fn of(rows: &[UsageRow], f: &Formats) -> Self {
-        let today = UtcDay::of(f.now());
-        let mut days = Vec::new();
-        let mut totals = Vec::new();
-        for back in (0..=WEEK).rev() {
-            let day = today.minus(back);
-            let (mut accepted, mut refused) = (0_u64, 0_u64);
-            for row in rows.iter().filter(|row| row.day == day) {
-                let counter = match row.outcome {
-                    Outcome::Refused => &mut refused,
-                    Outcome::Succeeded | Outcome::Failed => &mut accepted,
-                };
-                *counter = counter.saturating_add(row.requests);
-            }
-            totals.push(accepted.saturating_add(refused));
-            days.push(DayOfUse {
-                day: f.day(f.utc_day(day.start())),
-                accepted: f.number(accepted),
-                refused: f.number(refused),
-            });
-        }
+    fn of(rows: &[UsageRow], f: &Formats, t: Texts) -> Self {
+        let days = by_day(rows, WEEK, f);
+        let totals: Vec<u64> = days.iter().map(|(_, count)| count.total()).collect();
         let total = totals.iter().fold(0_u64, |sum, day| sum.saturating_add(*day));
-        Self { total: f.number(total), line: line(&totals), days }
+        Self {
+            total: f.number(total),
+            line: chart::line(&totals),
+            chart: chart_of_days(&days, f, t),
+            days: days.iter().map(|(day, count)| Line::of(day_text(*day, f), *count, f)).collect(),
+        }
     }
-}
-
-/// The points of a line through these numbers, the largest one near the top.
-fn line(totals: &[u64]) -> Option<String> {
-    let most = totals.iter().copied().max().filter(|most| *most > 0)?;
-    let last = u64::try_from(totals.len()).ok()?.checked_sub(1)?.max(1);
-    let points = totals.iter().zip(0_u64..).map(|(total, index)| {
-        // Wide enough for any count: the product of two 64-bit numbers.
-        let rise = u128::from(*total) * u128::from(HEIGHT - 6) / u128::from(most);
-        let rise = u64::try_from(rise).unwrap_or(HEIGHT - 6);
-        format!("{},{}", index * WIDTH / last, HEIGHT - 2 - rise)
-    });
-    Some(points.collect::<Vec<_>>().join(" "))
 }
 
 /// The week of each of these keys.
@@ -85,12 +51,16 @@ pub(super) async fn weeks<P>(
     entered: &Entered<P>,
     keys: &[KeyView],
 ) -> Result<HashMap<KeyId, Week>, ServiceError> {
-    let mut weeks = HashMap::with_capacity(keys.len());
-    for view in keys {
-        let rows = web.app.requests().usage_of_key(&entered.tenant, view.key.id, WEEK).await?;
-        weeks.insert(view.key.id, Week::of(&rows, &entered.frame.f));
+    let mut rows: HashMap<KeyId, Vec<UsageRow>> = HashMap::new();
+    // One query for all of them: a business has few keys at a time, and each of them few rows a week.
+    for row in web.app.requests().usage(&entered.tenant, WEEK - 1).await? {
+        if let Some(key) = row.key_id {
+            rows.entry(key).or_default().push(row);
+        }
     }
-    Ok(weeks)
+    let frame = &entered.frame;
+    let week = |id: KeyId| Week::of(rows.get(&id).map_or(&[], Vec::as_slice), &frame.f, frame.t);
+    Ok(keys.iter().map(|view| (view.key.id, week(view.key.id))).collect())
 }
 
 /// Somebody who was seen with a key.
@@ -154,16 +124,4 @@ pub(super) async fn calls<P>(web: &Web, entered: &Entered<P>, key: KeyId) -> Res
             reference: row.reference.to_string(),
         })
         .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_rises_to_its_largest_number() {
-        assert_eq!(line(&[0, 0, 0]), None);
-        assert_eq!(line(&[0, 5, 10]).as_deref(), Some("0,24 44,14 88,4"));
-        assert_eq!(line(&[u64::MAX]).as_deref(), Some("0,4"));
-    }
 }

@@ -135,7 +135,7 @@ async fn the_page_of_a_problem_is_a_page_for_people_and_a_text_for_programs() {
     let page = app.browser().speaking("fr").get("/problems/scope-missing").await;
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(page.header("vary"), "accept");
-    assert!(page.text().contains("Il manque une portée à la clé"), "{}", page.text());
+    assert!(page.text().contains("Il manque une autorisation à la clé"), "{}", page.text());
     let plain = app.anonymous().get("/problems/scope-missing").await;
     assert_eq!(plain.header("content-type"), "text/plain; charset=utf-8");
     assert!(plain.text().contains("code: scope_missing"), "{}", plain.text());

@@ -6,7 +6,8 @@ use serde_json::json;
 use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
-use trousseau_testkit::client::Answer;
+
+use super::{page, steady, token};
 
 async fn app() -> TestApp {
     TestApp::on(TestDatabase::sqlite().await).await
@@ -24,14 +25,6 @@ fn keys(business: &Business, environment: &str) -> String {
     format!("/b/{}/{environment}/developers/api-keys", business.id())
 }
 
-#[track_caller]
-fn page(answer: &Answer, status: u16) -> String {
-    assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
-    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
-    assert_eq!(answer.header("cache-control"), "no-store");
-    answer.text()
-}
-
 /// The text of the element with this id.
 fn text_of<'a>(page: &'a str, id: &str) -> &'a str {
     let (_, rest) = page.split_once(&format!("id=\"{id}\"")).expect("the element is there");
@@ -42,48 +35,6 @@ fn text_of<'a>(page: &'a str, id: &str) -> &'a str {
 /// The value that a page shows.
 fn value_in(page: &str) -> String {
     text_of(page, "v-key").replace("<b>", "").replace("</b>", "")
-}
-
-/// Whether a word was drawn by chance: letters of both cases in no order, or digits among them.
-fn is_drawn(word: &str) -> bool {
-    let chance = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-    !word.contains('_') && word.bytes().skip(1).any(chance)
-}
-
-/// The page without what differs from run to run.
-fn steady(page: &str, business: &Business) -> String {
-    let mut text = page.replace(business.id(), "BUSINESS");
-    for ending in ["ending in </span>", "se terminant par </span>"] {
-        let mut parts = text.split(ending).map(ToOwned::to_owned).collect::<Vec<_>>();
-        for part in parts.iter_mut().skip(1) {
-            part.replace_range(..3, "XYZ");
-        }
-        text = parts.join(ending);
-    }
-    let mut steady = String::new();
-    let mut word = String::new();
-    for character in text.chars().chain(['\n']) {
-        if character.is_ascii_alphanumeric() || character == '_' {
-            word.push(character);
-            continue;
-        }
-        steady.push_str(match word.len() {
-            32 if word.bytes().all(|byte| byte.is_ascii_hexdigit()) => "HEX",
-            16 if word.bytes().all(|byte| byte.is_ascii_hexdigit()) => "DIGEST",
-            30 if word.starts_with("key_") => "key_ID",
-            20 if is_drawn(&word) => "REFERENCE",
-            _ if word.len() > 38 => "VALUE",
-            _ => &word,
-        });
-        word.clear();
-        steady.push(character);
-    }
-    // The id is shown in three parts.
-    let parts = business.id().split_at(8);
-    steady
-        .replace(&format!("{}<span>", parts.0), "BUSI<span>")
-        .replace(&parts.1[..parts.1.len() - 6], "NE")
-        .replace(&format!("NE</span>{}", &parts.1[parts.1.len() - 6..]), "NE</span>SS")
 }
 
 #[tokio::test]
@@ -109,12 +60,6 @@ async fn every_page_in_both_languages() {
             insta::assert_snapshot!(format!("{name}_{language}"), steady(&shown, &business));
         }
     }
-}
-
-/// The token of the forms of a signed-in browser.
-async fn token(browser: &mut Browser) -> String {
-    let page = browser.get("/b/none/test").await.text();
-    page.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a token").0.to_owned()
 }
 
 #[tokio::test]
@@ -388,7 +333,7 @@ async fn readable_values_are_fetched_by_post_and_written_down() {
     assert_eq!(copied.expect(200)["value"], value);
     let events = app.platform().get(&format!("/v1/businesses/{}/events?environment=test", business.id())).await.text();
     assert!(events.is_empty() || !events.contains(&value[14..]));
-    assert!(page(&browser.get(&format!("{list}/1")).await, 200).contains("Value read"));
+    assert!(page(&browser.get(&format!("{list}/1")).await, 200).contains("Value of a key read"));
     // Checkout keys are public in both; a LIVE secret is gone.
     let live_list = page(&browser.get(&live).await, 200);
     assert_eq!(live_list.matches("data-fetch-copy=\"value\"").count(), 1, "{live_list}");

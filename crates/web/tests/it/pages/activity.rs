@@ -1,0 +1,235 @@
+//! Developers > Events, Request logs and Usage: what happened, by whom, and how much.
+
+use std::time::Duration;
+
+use serde_json::json;
+use trousseau_service::Context;
+use trousseau_store::testing::TestDatabase;
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::browser::Browser;
+
+use super::{page, steady, token};
+
+async fn with_business(app: &TestApp) -> (Business, Browser) {
+    let business = app.business("mileston").await;
+    let browser = app.member(business.id(), "administrator").await;
+    (business, browser)
+}
+
+fn below(business: &Business, path: &str) -> String {
+    format!("/b/{}/test/developers/{path}", business.id())
+}
+
+/// A key made by a call, a name given by a member, calls that were good and bad: all written down.
+async fn lived(app: &TestApp, business: &Business, browser: &mut Browser) {
+    let client = app.key(business.id(), business.value("test", "secret"));
+    // One after the other, so that lists have one order.
+    client.get("/v1/whoami").await.expect(200);
+    app.advance(Duration::from_secs(1));
+    client.get("/v1/keys?limit=0").await.expect(400);
+    app.advance(Duration::from_secs(1));
+    app.key(business.id(), business.value("test", "checkout")).get("/v1/keys").await.expect(403);
+    let edit = below(business, "api-keys/1/edit");
+    let changed = browser.submit(&edit, &edit, &[("name", "Orders")]).await;
+    assert_eq!(changed.status.as_u16(), 303, "{}", changed.text());
+    app.app.jobs().run_pending().await.expect("written");
+    app.advance(Duration::from_secs(5));
+}
+
+/// The address of the first link of a page that begins with `start`.
+fn link(page: &str, start: &str) -> String {
+    let mut links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    links.find(|href| href.starts_with(start)).expect("a link").to_owned()
+}
+
+#[tokio::test]
+async fn every_page_in_both_languages() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    lived(&app, &business, &mut browser).await;
+    let (events, requests) = (below(&business, "events"), below(&business, "requests"));
+    let event = link(&page(&browser.get(&format!("{events}?type=key.updated")).await, 200), &format!("{events}/"));
+    let call = link(&page(&browser.get(&format!("{requests}?status=403")).await, 200), &format!("{requests}/"));
+    for language in ["en", "fr"] {
+        browser.post("/preferences", &[("language", language), ("csrf", &token(&mut browser.clone()).await)]).await;
+        for (name, path) in [
+            ("events", events.clone()),
+            ("events_nothing_found", format!("{events}?number=99")),
+            ("event", event.clone()),
+            ("requests", requests.clone()),
+            ("requests_nothing_found", format!("{requests}?status=299")),
+            ("request", call.clone()),
+            ("usage", below(&business, "usage?days=7")),
+            ("usage_nothing", format!("/b/{}/live/developers/usage", business.id())),
+        ] {
+            let shown = page(&browser.get(&path).await, 200);
+            assert!(shown.contains(&format!("<html lang=\"{language}\"")));
+            insta::assert_snapshot!(format!("{name}_{language}"), steady(&shown, &business));
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_say_what_happened_and_name_who_did_it() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut browser) = with_business(&app).await;
+        lived(&app, &business, &mut browser).await;
+        let mut developer = app.member(business.id(), "developer").await;
+        let events = below(&business, "events");
+        let list = page(&developer.get(&events).await, 200);
+        for told in ["Key changed", "Name: none → Orders", "translate=\"no\">A member<", "Member added", "The platform"]
+        {
+            assert!(list.contains(told), "{told}: {list}");
+        }
+        let own = page(&browser.get(&format!("{events}?type=key.updated")).await, 200);
+        assert!(own.contains("<span>You</span>") && !own.contains("Key created</a>"), "{own}");
+        // What a key did is told by the number of the key, and leads to the call.
+        let body = json!({"name": "Maker", "scopes": ["keys:read", "keys:write"]});
+        let keys = format!("/v1/businesses/{}/keys?environment=test", business.id());
+        let maker = app.platform().post(&keys, &body).await.expect(201);
+        let client = app.key(business.id(), maker["value"].as_str().expect("a value"));
+        let made = client.post("/v1/keys", &json!({"name": "Left behind", "scopes": ["keys:read"]})).await;
+        let number = made.expect(201)["number"].as_u64().expect("a number");
+        app.app.jobs().run_pending().await.expect("written");
+        let of_key = page(&developer.get(&format!("{events}?number={number}")).await, 200);
+        assert!(of_key.contains("<span>Key 3</span>"), "{of_key}");
+        let shown = page(&developer.get(&link(&of_key, &format!("{events}/"))).await, 200);
+        let reference = made.header("x-request-id");
+        assert!(shown.contains(&format!("developers/requests/{reference}\"")), "{shown}");
+        // Somebody who is gone has no name here any more.
+        let id = business.id().parse().expect("a business id");
+        let members = app.app.people().members(&id).await.expect("members");
+        let first = members.iter().find(|member| member.role.as_str() == "administrator").expect("the first");
+        let mut second = app.member(business.id(), "administrator").await;
+        app.app.people().remove_member(&Context::system(), &id, first.account.id).await.expect("removed");
+        let later = page(&second.get(&format!("{events}?type=key.updated")).await, 200);
+        assert!(later.contains("Somebody who is no member now"), "{later}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    lived(&app, &business, &mut browser).await;
+    let (events, requests) = (below(&business, "events"), below(&business, "requests"));
+    // Noon of UTC is one o'clock in Paris.
+    for (query, found) in [
+        ("type=key.updated", true),
+        ("type=key.revoked", false),
+        ("type=key.updated&number=1", true),
+        ("type=key.updated&number=2", false),
+        ("type=key.updated&number=99", false),
+        ("type=key.updated&number=nonsense", false),
+        ("type=key.updated&from=2026-01-31&to=2026-01-31", true),
+        ("type=key.updated&from=2026-02-01", false),
+        ("type=key.updated&to=2026-01-30", false),
+    ] {
+        let list = page(&browser.get(&format!("{events}?{query}")).await, 200);
+        assert_eq!(list.contains("Orders</"), found && list.contains("Key changed</a>"), "{query}: {list}");
+        assert_eq!(list.contains("No event is like this"), !found, "{query}");
+    }
+    for (query, found) in [
+        ("number=1", true),
+        ("number=2", false),
+        ("number=77", false),
+        ("method=GET", true),
+        ("method=DELETE", false),
+        ("method=nonsense", true),
+        ("from=2026-01-31T13:00&to=2026-01-31T13:00", true),
+        ("from=2026-01-31T13:01", false),
+        ("to=2026-01-31T12:59", false),
+    ] {
+        let list = page(&browser.get(&format!("{requests}?{query}")).await, 200);
+        assert_eq!(list.contains("GET /v1/whoami"), found, "{query}: {list}");
+        let file = browser.get(&format!("{requests}?format=csv&{query}")).await;
+        assert_eq!(file.text().contains(",GET,/v1/whoami,200,succeeded,"), found, "{query}: {}", file.text());
+    }
+    let file = browser.get(&format!("{events}?format=csv&type=key.updated")).await;
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
+    assert!(
+        file.text().contains(",key.updated,test,1,You,") && !file.text().contains("key.created"),
+        "{}",
+        file.text()
+    );
+    let nobody = browser.get(&format!("{events}?format=csv&number=99")).await;
+    assert_eq!(nobody.text().lines().count(), 1, "{}", nobody.text());
+    // A page goes on where the one before it ended, and an event of elsewhere is no place to go on from.
+    let elsewhere = browser.get(&format!("{events}?after=evt_00000000000000000000000001")).await;
+    assert_eq!((elsewhere.status.as_u16(), elsewhere.header("location")), (303, events.as_str()));
+}
+
+#[tokio::test]
+async fn usage_adds_up_in_pictures_tables_and_file() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut browser) = with_business(&app).await;
+        lived(&app, &business, &mut browser).await;
+        let usage = below(&business, "usage");
+        let shown = page(&browser.get(&format!("{usage}?days=7")).await, 200);
+        assert_eq!(shown.matches("<svg class=\"bars\"").count(), 3, "{shown}");
+        assert!(shown.contains("<strong>3</strong> requests"), "{shown}");
+        assert!(shown.contains("25 Jan 2026 to 31 Jan 2026. Most on one day: 3."), "{shown}");
+        for row in [
+            "31 Jan 2026</th><td class=\"num\">1</td><td class=\"num\">1</td><td class=\"num\">1</td><td class=\"num\">3<",
+            "<td class=\"num\">1</td><td class=\"num\">33.3%</td>",
+            "translate=\"no\">Orders</span></th><td class=\"num\">1</td><td class=\"num\">1</td><td class=\"num\">0</td>",
+        ] {
+            assert!(shown.contains(row), "{row}: {shown}");
+        }
+        let file = browser.get(&format!("{usage}?days=7&format=csv")).await.text();
+        let mut lines: Vec<&str> = file.lines().collect();
+        lines.sort_unstable();
+        let expected =
+            ["2026-01-31,1,failed,1", "2026-01-31,1,succeeded,1", "2026-01-31,2,refused,1", "day,key,outcome,requests"];
+        assert_eq!(lines, expected);
+        // After a week it is in the longer ranges only.
+        app.advance(Duration::from_hours(7 * 24));
+        let mut browser = app.member(business.id(), "developer").await;
+        for (days, calls) in [("7", false), ("30", true), ("90", true), ("nonsense", true)] {
+            let shown = page(&browser.get(&format!("{usage}?days={days}")).await, 200);
+            assert_eq!(shown.contains("<strong>3</strong>"), calls, "{days}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_made_again_with_curl_and_no_key_is_in_it() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    let value = business.value("test", "secret");
+    let refused = app.key(business.id(), value).post_empty("/v1/keys/key_00000000000000000000000000/revoke").await;
+    app.app.jobs().run_pending().await.expect("written");
+    let reference = refused.header("x-request-id");
+    let shown = page(&browser.get(&format!("{}/{reference}", below(&business, "requests"))).await, 200);
+    assert!(shown.contains("curl -s -X POST &#34;http://localhost:8080/v1/keys/$ID/revoke&#34;"), "{shown}");
+    assert!(shown.contains("apikey: $API_KEY") && !shown.contains(&value[14..]), "{shown}");
+    // A question of somebody else is not a call to repeat.
+    let body = json!({"key": value, "business_id": business.id()});
+    app.platform().post("/v1/keys/verify", &body).await.expect(200);
+    app.app.jobs().run_pending().await.expect("written");
+    let list = page(&browser.get(&format!("{}?path=/v1/keys/verify", below(&business, "requests"))).await, 200);
+    let verified = link(&list, &format!("{}/", below(&business, "requests")));
+    assert!(!page(&browser.get(&verified).await, 200).contains("curl"));
+}
+
+#[tokio::test]
+async fn analysts_and_strangers_see_nothing_of_keys() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    lived(&app, &business, &mut browser).await;
+    let mut analyst = app.member(business.id(), "analyst").await;
+    let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+    let events = below(&business, "events");
+    let event = link(&page(&browser.get(&events).await, 200), &format!("{events}/"));
+    for path in [
+        events.clone(),
+        event,
+        format!("{events}?format=csv"),
+        below(&business, "usage"),
+        below(&business, "usage?format=csv"),
+    ] {
+        assert_eq!(analyst.get(&path).await.status.as_u16(), 403, "{path}");
+        assert_eq!(stranger.get(&path).await.status.as_u16(), 404, "{path}");
+    }
+    assert_eq!(browser.get(&format!("{events}/nonsense")).await.status.as_u16(), 404);
+}
