@@ -39,6 +39,12 @@ export async function open(site) {
   return pages;
 }
 
+/** From a list to the page of its first entry. */
+async function openFirst(tab) {
+  const list = tab.url();
+  await Promise.all([tab.waitForURL((url) => url.href !== list), tab.locator("td.name a").first().click()]);
+}
+
 /** Pages that look otherwise, or are only there, for whoever is signed in. */
 export function signedIn(site) {
   const keys = (below) => (environment) => `/b/${businessOf(site)}/${environment}/developers/api-keys${below}`;
@@ -61,7 +67,18 @@ export function signedIn(site) {
   return [
     ...inBusiness,
     ...frame,
+    { name: "event", path: at("/developers/events"), environments: ENVIRONMENTS, prepare: openFirst },
     ...settings,
+    { name: "platform", path: "/platform" },
+    { name: "platform-nothing-found", path: "/platform?q=nobody" },
+    { name: "platform-create", path: "/platform/businesses/create" },
+    { name: "platform-business", path: `/platform/businesses/${businessOf(site)}` },
+    { name: "platform-suspend", path: `/platform/businesses/${businessOf(site)}/suspend` },
+    { name: "platform-resume", path: `/platform/businesses/${businessOf(site)}/resume`, likeOthers: 1 },
+    { name: "platform-keys", path: "/platform/keys" },
+    { name: "platform-key-create", path: "/platform/keys/create" },
+    { name: "platform-node", path: "/platform/node" },
+    { name: "platform-configuration", path: "/platform/configuration" },
     { name: "account", path: "/account" },
     { name: "businesses", path: "/businesses" },
     { name: "own-docs", path: "/docs" },

@@ -67,12 +67,14 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
     if json {
         let settings: serde_json::Map<_, _> = rows
             .into_iter()
-            .map(|(name, value, source)| (name, serde_json::json!({ "value": value, "source": source.to_string() })))
+            .map(|row| {
+                (row.name.to_owned(), serde_json::json!({ "value": row.value, "source": row.source.to_string() }))
+            })
             .collect();
         return output::print_json(&settings);
     }
     let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|(name, value, source)| vec![name, value, source.to_string()]).collect();
+        rows.into_iter().map(|row| vec![row.name.to_owned(), row.value, row.source.to_string()]).collect();
     output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "");
     if let Some(file) = layers.file() {
         output::print(&format!("\nRead {}", file.display()));
@@ -89,7 +91,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
     if let Command::Serve(serve) = &cli.command {
         telemetry::start(settings.log_format, settings.log_level);
         let opened = Opened::open(settings, cli.global.actor.clone()).await?;
-        return serve::serve(settings, opened, serve.welcome.as_deref()).await;
+        return serve::serve(settings, layers, opened, serve.welcome.as_deref()).await;
     }
     let opened = Opened::open(settings, cli.global.actor.clone()).await?;
     let result = match &cli.command {

@@ -12,18 +12,24 @@ use tokio::time::timeout;
 use trousseau_domain::ids::RequestId;
 use trousseau_service::entropy::EntropyExt as _;
 use trousseau_web::connection::ProxyTrust;
+use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
 
 use crate::app::Opened;
 use crate::connections::{self, Listening};
 use crate::exit::Failure;
-use crate::settings::{Settings, local_url};
+use crate::settings::{Explained, Layers, Settings, Source, local_url};
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
 
-pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&str>) -> Result<(), Failure> {
+pub(crate) async fn serve(
+    settings: &Settings,
+    layers: &Layers,
+    opened: Opened,
+    welcome: Option<&str>,
+) -> Result<(), Failure> {
     // Before anything is bound, so that a signal during the start is not lost.
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(connections::tls).transpose()?;
@@ -53,7 +59,7 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
     let scheme = if tls.is_some() { "https" } else { "http" };
     let main = Listening {
         listener,
-        router: trousseau_web::router::router(edge, opened.app.clone()),
+        router: trousseau_web::router::router(edge, opened.app.clone(), shown(settings, layers)),
         tls,
         connections: settings.connections,
     };
@@ -89,6 +95,22 @@ pub(crate) async fn serve(settings: &Settings, opened: Opened, welcome: Option<&
     opened.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The configuration as the page about it shows it: of a secret only that it is set.
+fn shown(settings: &Settings, layers: &Layers) -> Configuration {
+    let rows = settings.explain(layers).into_iter();
+    rows.map(|Explained { name, value, secret, source }| Setting {
+        name: name.to_owned(),
+        value: (!secret).then_some(value),
+        origin: match source {
+            Source::Default => Origin::Default,
+            Source::File(path) => Origin::File(path.display().to_string()),
+            Source::Variable(name) => Origin::Variable(name),
+            Source::Flag(name) => Origin::Flag(name.to_owned()),
+        },
+    })
+    .collect()
 }
 
 async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {

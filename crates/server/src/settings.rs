@@ -156,6 +156,17 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
 }
 
+/// A setting as it is in force.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) name: &'static str,
+    /// As text, without the password that may be in it.
+    pub(crate) value: String,
+    /// Whether it may hold a password.
+    pub(crate) secret: bool,
+    pub(crate) source: Source,
+}
+
 /// PEM files of the server's own TLS.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsFiles {
@@ -347,7 +358,7 @@ impl Settings {
     }
 
     /// Every setting with its value as text, secrets left out, and where it came from.
-    pub(crate) fn explain(&self, layers: &Layers) -> Vec<(String, String, Source)> {
+    pub(crate) fn explain(&self, layers: &Layers) -> Vec<Explained> {
         let path = |path: &Path| path.display().to_string();
         let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let list = |values: Vec<String>| {
@@ -384,7 +395,12 @@ impl Settings {
                     "smtp.url" if layers.source("smtp.url") == Source::Default => layers.source("smtp.url_file"),
                     _ => layers.source(name),
                 };
-                (name.to_owned(), value, origin)
+                let secret = match name {
+                    "database" => database_kind(self.database.expose_secret()) == Ok(DatabaseKind::Postgres),
+                    "smtp.url" => self.smtp.is_some(),
+                    _ => false,
+                };
+                Explained { name, value, secret, source: origin }
             })
             .collect()
     }

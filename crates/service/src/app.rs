@@ -24,6 +24,7 @@ use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
 use crate::mail::{MailTransport, Mailer};
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
+use crate::platform::Platform;
 use crate::platform_keys::PlatformKeys;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) recorder: Recorder,
     pub(crate) people: PeopleState,
     pub(crate) mailer: Mailer,
+    pub(crate) started_at: Timestamp,
 }
 
 impl App {
@@ -63,7 +65,9 @@ impl App {
         let people = PeopleState::new(&settings);
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let in_flight = InFlight::default();
-        let core = Core { store, secrets, settings, clock, entropy, in_flight, jobs, recorder, people, mailer };
+        let started_at = clock.now();
+        let core =
+            Core { store, secrets, settings, clock, entropy, in_flight, jobs, recorder, people, mailer, started_at };
         let core = Arc::new(core);
         core.jobs.serve(&core);
         Self { core }
@@ -113,6 +117,11 @@ impl App {
     /// The operator's keys.
     pub fn platform_keys(&self) -> PlatformKeys<'_> {
         PlatformKeys::new(&self.core)
+    }
+
+    /// What the administrators of the platform look at.
+    pub fn platform(&self) -> Platform<'_> {
+        Platform::new(&self.core)
     }
 
     /// What happened.

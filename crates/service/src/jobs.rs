@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -60,6 +60,48 @@ enum Note {
     PlatformUse(PlatformKeyId, Timestamp),
     Refusal(Box<RefusalRow>),
     Call(Box<Call>),
+}
+
+/// How a job of this node is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobState {
+    /// Its name.
+    pub job: &'static str,
+    /// When it last did what it is for.
+    pub last_ok: Option<Timestamp>,
+    /// When it last failed.
+    pub last_failed: Option<Timestamp>,
+    /// Whether it has failed since it last went well.
+    pub failing: bool,
+}
+
+/// Where jobs note how they are doing, for the page that shows it.
+#[derive(Clone)]
+pub(crate) struct Board {
+    clock: Arc<dyn Clock>,
+    states: Arc<std::sync::Mutex<BTreeMap<&'static str, JobState>>>,
+}
+
+impl Board {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, states: Arc::default() }
+    }
+
+    /// The jobs that are known, by name.
+    pub(crate) fn states(&self) -> Vec<JobState> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn note(&self, job: &'static str, ran: Option<bool>) {
+        let now = self.clock.now();
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = states.entry(job).or_insert(JobState { job, last_ok: None, last_failed: None, failing: false });
+        match ran {
+            Some(true) => (state.last_ok, state.failing) = (Some(now), false),
+            Some(false) => (state.last_failed, state.failing) = (Some(now), true),
+            None => {}
+        }
+    }
 }
 
 /// Takes notes without waiting: a request is never slower for them, and may lose one rather than fail.
@@ -128,11 +170,16 @@ impl Recorder {
         Dropped { notes, last_at: last_at.filter(|_| notes > 0) }
     }
 
+    /// How many notes wait to be taken over.
+    pub(crate) fn waiting(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
     fn note(&self, note: Note) {
         if self.sender.try_send(note).is_err() {
             self.dropped.count(1, self.clock.now());
         }
-        if self.sender.max_capacity() - self.sender.capacity() >= FULL {
+        if self.waiting() >= FULL {
             self.full.notify_one();
         }
     }
@@ -286,6 +333,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     keep: Keep,
     recorder: Recorder,
+    board: Board,
     queue: Mutex<Queue>,
     events: Notify,
     /// The application that the jobs belong to, for those that do what use cases do.
@@ -309,6 +357,7 @@ impl Jobs {
             clock: Arc::clone(&clock),
         };
         let queue = Mutex::new(Queue::new(receiver));
+        let board = Board::new(Arc::clone(&clock));
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -316,11 +365,17 @@ impl Jobs {
                 clock,
                 keep,
                 recorder,
+                board,
                 queue,
                 events: Notify::new(),
                 core: OnceLock::new(),
             }),
         }
+    }
+
+    /// How the jobs are doing.
+    pub(crate) fn states(&self) -> Vec<JobState> {
+        self.inner.board.states()
     }
 
     /// Makes these the jobs of an application.
@@ -410,7 +465,7 @@ impl Jobs {
     }
 
     async fn announce(&self) {
-        let mut health = Health::new("announcements");
+        let mut health = Health::new("announcements").on(&self.inner.board);
         loop {
             health.note(self.announce_once().await).await;
             tokio::time::sleep(ANNOUNCE_EVERY).await;
@@ -426,7 +481,7 @@ impl Jobs {
     }
 
     async fn record(&self) {
-        let mut health = Health::new("recorder");
+        let mut health = Health::new("recorder").on(&self.inner.board);
         loop {
             // A timeout is the usual case: the turn has come.
             let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
@@ -435,7 +490,7 @@ impl Jobs {
     }
 
     async fn dispatch(&self) {
-        let mut health = Health::new("dispatcher");
+        let mut health = Health::new("dispatcher").on(&self.inner.board);
         loop {
             health.note(self.dispatch_waiting().await).await;
             let _ = tokio::time::timeout(DISPATCH_EVERY, self.inner.events.notified()).await;
@@ -464,7 +519,7 @@ impl Jobs {
     }
 
     async fn follow_changes(&self) {
-        let mut health = Health::new("change watcher");
+        let mut health = Health::new("change watcher").on(&self.inner.board);
         let mut watcher = self.inner.store.watch();
         let mut seen = None;
         // A change between the opening of the key file and now is in no feed that we read.
@@ -515,7 +570,7 @@ impl Jobs {
     }
 
     async fn prune(&self) {
-        let mut health = Health::new("pruning");
+        let mut health = Health::new("pruning").on(&self.inner.board);
         loop {
             health.note(self.prune_once().await).await;
             tokio::time::sleep(PRUNE_EVERY).await;
@@ -569,14 +624,24 @@ pub(crate) async fn until_shutdown(mut shutdown: watch::Receiver<bool>, job: imp
 pub(crate) struct Health {
     job: &'static str,
     failing: bool,
+    board: Option<Board>,
 }
 
 impl Health {
     pub(crate) const fn new(job: &'static str) -> Self {
-        Self { job, failing: false }
+        Self { job, failing: false, board: None }
+    }
+
+    /// The same, noted on a board.
+    pub(crate) fn on(self, board: &Board) -> Self {
+        board.note(self.job, None);
+        Self { board: Some(board.clone()), ..self }
     }
 
     pub(crate) async fn note(&mut self, result: Result<(), StoreError>) {
+        if let Some(board) = &self.board {
+            board.note(self.job, Some(result.is_ok()));
+        }
         match result {
             Ok(()) if self.failing => {
                 self.failing = false;
@@ -671,6 +736,20 @@ mod tests {
         jobs.run(stopped).await;
         drop(stop);
         assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn jobs_say_how_they_are_doing() {
+        let board = Board::new(Arc::new(ManualClock::new(now())));
+        let mut health = Health::new("recorder").on(&board);
+        let state = |last_ok, last_failed, failing| vec![JobState { job: "recorder", last_ok, last_failed, failing }];
+        assert_eq!(board.states(), state(None, None, false));
+        health.note(Ok(())).await;
+        assert_eq!(board.states(), state(Some(now()), None, false));
+        health.note(Err(StoreError::Address("nowhere"))).await;
+        assert_eq!(board.states(), state(Some(now()), Some(now()), true));
+        health.note(Ok(())).await;
+        assert_eq!(board.states(), state(Some(now()), Some(now()), false));
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod mail;
 mod notices;
 pub mod people;
+pub mod platform;
 pub mod platform_keys;
 pub mod requests;
 pub mod secrets;
@@ -33,6 +34,6 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    BusinessRow, EventFilter, EventRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, RefusalRow, RequestFilter, RequestRow,
-    SightingRow, UsageRow,
+    BusinessRow, Engine, EventFilter, EventRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PlatformKeyRow, RefusalRow,
+    RequestFilter, RequestRow, SightingRow, UsageRow,
 };

@@ -7,7 +7,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentTransferEncoding, ContentType};
@@ -27,7 +27,7 @@ use crate::app::Core;
 use crate::clock::Clock;
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
-use crate::jobs::{Health, until_shutdown};
+use crate::jobs::{Board, Health, JobState, until_shutdown};
 use crate::key_ring::Cell;
 use crate::secrets::Secrets;
 
@@ -431,6 +431,17 @@ struct Inner {
     secrets: Secrets,
     clock: Arc<dyn Clock>,
     transport: OnceLock<MailTransport>,
+    board: Board,
+    given_up: Mutex<GivenUp>,
+}
+
+/// Mails that this node gave up since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// How many.
+    pub mails: u64,
+    /// When the last one was given up.
+    pub last_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Mailer {
@@ -441,12 +452,24 @@ impl fmt::Debug for Mailer {
 
 impl Mailer {
     pub(crate) fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner { store, secrets, clock, transport: OnceLock::new() }) }
+        let board = Board::new(Arc::clone(&clock));
+        let given_up = Mutex::default();
+        Self { inner: Arc::new(Inner { store, secrets, clock, transport: OnceLock::new(), board, given_up }) }
     }
 
     pub(crate) fn set_transport(&self, transport: MailTransport) {
         // A second call changes nothing, as the first one says.
         let _ = self.inner.transport.set(transport);
+    }
+
+    /// What this node gave up.
+    pub(crate) fn given_up(&self) -> GivenUp {
+        *self.inner.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the job is doing.
+    pub(crate) fn states(&self) -> Vec<JobState> {
+        self.inner.board.states()
     }
 
     /// The folder that mails are written to, where no server is set: pages and the log say so.
@@ -463,7 +486,7 @@ impl Mailer {
     }
 
     async fn send_forever(&self) {
-        let mut health = Health::new("mail");
+        let mut health = Health::new("mail").on(&self.inner.board);
         loop {
             health.note(self.send_waiting().await).await;
             tokio::time::sleep(LOOK_EVERY).await;
@@ -508,6 +531,9 @@ impl Mailer {
             }
             Err(failure) if failure.final_answer || now.since(mail.created_at) > TRY_FOR => {
                 tx.finish_mail(mail.id, mail.attempt).await?;
+                let mut given_up = self.inner.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+                *given_up = GivenUp { mails: given_up.mails.saturating_add(1), last_at: Some(now) };
+                drop(given_up);
                 let (id, template) = (mail.id, mail.template.as_str());
                 tracing::error!(mail.id = %id, mail.template = template, reason = failure.reason, "mail given up");
             }

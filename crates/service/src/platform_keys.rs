@@ -14,6 +14,7 @@ use crate::app::{Core, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
+use crate::idempotency::{self, Answered, Idempotent};
 
 /// A platform key with its value, which is shown now and never again.
 #[derive(Debug)]
@@ -49,15 +50,20 @@ impl<'a> PlatformKeys<'a> {
         context: &Context,
         name: PlatformKeyName,
         scopes: &PlatformScopes,
-    ) -> Result<IssuedPlatformKey, ServiceError> {
+        idempotent: Option<&Idempotent<'_, IssuedPlatformKey>>,
+    ) -> Result<Answered<IssuedPlatformKey>, ServiceError> {
         if scopes.iter().next().is_none() {
             return Err(ServiceError::invalid("scopes", "a platform key needs at least one scope"));
         }
         let random = Zeroizing::new(self.core.entropy.bytes::<256>());
         let value = key_text::generate_platform(self.core.settings.brand(), &random);
         let (digest, pepper_version) = self.core.secrets.ring().get().digest(&KeyFingerprint::of(&value));
+        let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_platform(true).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
         let key = PlatformKeyRow {
             id: PlatformKeyId::new(unit.now, self.core.entropy.bytes()),
             name,
@@ -74,8 +80,10 @@ impl<'a> PlatformKeys<'a> {
         unit.tx.insert_platform_key(&key).await?;
         self.audit(&mut unit, context, AuditAction::PlatformKeyCreated, key.id, json!({ "scopes": key.scopes }))
             .await?;
-        unit.commit(ChangeKind::PlatformKey, None, Some(&key.id.to_string())).await?;
-        Ok(IssuedPlatformKey { key, value })
+        let issued = IssuedPlatformKey { key, value };
+        idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
+        unit.commit(ChangeKind::PlatformKey, None, Some(&issued.key.id.to_string())).await?;
+        Ok(Answered::Done(issued))
     }
 
     /// Every platform key, revoked ones too.

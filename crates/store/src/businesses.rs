@@ -2,11 +2,12 @@
 
 use trousseau_domain::ids::BusinessId;
 use trousseau_domain::metadata::Metadata;
-use trousseau_domain::text::BusinessName;
+use trousseau_domain::text::{BusinessName, SearchText};
 use trousseau_domain::time::{TimeZone, Timestamp};
 
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
+use crate::keys_list::pattern;
 use crate::row::Row;
 use crate::stmt::Stmt;
 
@@ -62,6 +63,13 @@ impl BusinessRow {
     }
 }
 
+// The businesses that a search finds; all of them without one.
+macro_rules! found {
+    () => {
+        "(CAST($1 AS TEXT) IS NULL OR LOWER(b.name) LIKE $1 ESCAPE '!' OR LOWER(b.id) LIKE $1 ESCAPE '!')"
+    };
+}
+
 impl Reader<'_> {
     /// The business of this id.
     pub async fn find_business(&mut self, id: &BusinessId) -> Result<Option<BusinessRow>, StoreError> {
@@ -84,6 +92,33 @@ impl Reader<'_> {
         );
         let rows = self.fetch_all(Stmt::new(SQL).opt_text(after).int(i64::from(limit))).await?;
         rows.iter().map(BusinessRow::from_row).collect()
+    }
+
+    /// One numbered page of the businesses with this text in their name or id, newest first, and how many there are.
+    /// Case does not matter for ASCII letters.
+    pub async fn list_businesses_page(
+        &mut self,
+        search: Option<&SearchText>,
+        offset: u64,
+        limit: u32,
+    ) -> Result<(Vec<BusinessRow>, u64), StoreError> {
+        const TOTAL: &str = concat!("SELECT COUNT(*) AS total FROM businesses b WHERE ", found!());
+        const LIST: &str = concat!(
+            "SELECT ",
+            business_columns!(),
+            " FROM businesses b WHERE ",
+            found!(),
+            " ORDER BY b.created_at DESC, b.id DESC LIMIT $2 OFFSET $3"
+        );
+        let pattern = search.map(|text| pattern(text.as_str()));
+        let row = self.fetch_one(Stmt::new(TOTAL).opt_text(pattern.as_ref())).await?;
+        let total = row.read("businesses", "total", |row| row.number::<u64>("total"))?;
+        let Ok(offset) = i64::try_from(offset) else {
+            return Ok((Vec::new(), total));
+        };
+        let stmt = Stmt::new(LIST).opt_text(pattern.as_ref()).int(i64::from(limit)).int(offset);
+        let businesses = self.fetch_all(stmt).await?.iter().map(BusinessRow::from_row).collect::<Result<_, _>>()?;
+        Ok((businesses, total))
     }
 
     /// How many businesses there are.

@@ -124,7 +124,7 @@ impl KeyOrder {
 }
 
 /// A pattern that finds `text` anywhere, its own wildcards taken as they are.
-fn pattern(text: &str) -> String {
+pub(crate) fn pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for character in text.chars() {
         if matches!(character, '%' | '_' | '!') {

@@ -12,6 +12,7 @@ use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::time::Timestamp;
 use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::mail::MailTransport;
 use trousseau_service::people::invitations::Acceptance;
 use trousseau_service::people::passwords::HashCost;
@@ -20,6 +21,7 @@ use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context, Settings};
 use trousseau_store::testing::TestDatabase;
 use trousseau_web::connection::ProxyTrust;
+use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
 
 use crate::browser::Browser;
@@ -71,13 +73,22 @@ impl TestApp {
         app.set_mail_transport(MailTransport::folder(mails, "keys@example.com").expect("a sender"));
         let edge =
             Edge::new(ProxyTrust::default(), Brand::default(), true, move || RequestId::from_random(entropy.bytes()));
-        let router = trousseau_web::router::router(edge, app.clone());
+        let setting = |name: &str, value: Option<&str>, origin| Setting {
+            name: name.to_owned(),
+            value: value.map(ToOwned::to_owned),
+            origin,
+        };
+        let configuration = Configuration::from_iter([
+            setting("listen", Some("127.0.0.1:8080"), Origin::Default),
+            setting("smtp.url", None, Origin::Variable("TROUSSEAU_SMTP__URL".to_owned())),
+        ]);
+        let router = trousseau_web::router::router(edge, app.clone(), configuration);
         let issued = app
             .platform_keys()
-            .create(&Context::system(), "tests".parse().expect("a name"), &PlatformScopes::default())
+            .create(&Context::system(), "tests".parse().expect("a name"), &PlatformScopes::default(), None)
             .await
             .expect("a platform key");
-        let platform = issued.value.expose().to_owned();
+        let platform = done_now(issued).value.expose().to_owned();
         Self { app, clock, database, router, platform, _folder: folder }
     }
 
@@ -123,8 +134,8 @@ impl TestApp {
     pub async fn platform_with(&self, scopes: &[&str]) -> String {
         let scopes: PlatformScopes = scopes.iter().map(|scope| scope.parse().expect("a scope")).collect();
         let (system, name) = (Context::system(), "tests".parse().expect("a name"));
-        let issued = self.app.platform_keys().create(&system, name, &scopes).await;
-        issued.expect("a platform key").value.expose().to_owned()
+        let issued = self.app.platform_keys().create(&system, name, &scopes, None).await;
+        done_now(issued.expect("a platform key")).value.expose().to_owned()
     }
 
     /// A client with this key as Bearer, and this business id beside it.
@@ -168,6 +179,13 @@ impl TestApp {
     pub async fn business(&self, profile: &str) -> Business {
         let body = json!({"name": "Atelier Lumière", "profile": profile});
         Business(self.platform().post("/v1/businesses", &body).await.expect(201))
+    }
+}
+
+fn done_now<T>(answered: Answered<T>) -> T {
+    match answered {
+        Answered::Done(done) => done,
+        Answered::Replayed(_) => unreachable!("nothing was asked to be kept"),
     }
 }
 

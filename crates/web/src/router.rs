@@ -10,6 +10,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
 use crate::{api, dashboard, openapi, pages, system};
 
@@ -22,6 +23,8 @@ pub struct Web {
     pub(crate) document: Arc<str>,
     /// Whether people come by HTTPS, so that their cookies are for nothing else.
     pub(crate) secure_cookies: bool,
+    /// The configuration in force, for the page that shows it.
+    pub(crate) configuration: Configuration,
     /// The routes of the API, for calls that a page makes in the name of its reader. The API itself has none.
     pub(crate) calls: Option<Router>,
 }
@@ -57,11 +60,12 @@ pub fn openapi() -> OpenApi {
     openapi::with_errors(routes().into_openapi())
 }
 
-/// The whole application behind its outermost layer.
-pub fn router(edge: Edge, app: App) -> Router {
+/// The whole application behind its outermost layer. `configuration` is what the platform's administrators are shown
+/// of it.
+pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    let web = Web { app: app.clone(), document, secure_cookies: edge.https(), calls: None };
+    let web = Web { app: app.clone(), document, secure_cookies: edge.https(), configuration, calls: None };
     let record = from_fn_with_state(app, recorded);
     let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });

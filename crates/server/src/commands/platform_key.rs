@@ -5,7 +5,7 @@ use trousseau_domain::ids::PlatformKeyId;
 use trousseau_domain::platform_keys::{PlatformScope, PlatformScopes};
 use trousseau_store::PlatformKeyRow;
 
-use super::read;
+use super::{done, read};
 use crate::app::Opened;
 use crate::cli::{self, PlatformKey};
 use crate::exit::Failure;
@@ -24,7 +24,7 @@ pub(crate) async fn run(opened: &Opened, command: &PlatformKey, json: bool) -> R
                 };
                 scopes.iter().map(scope).collect()
             };
-            let issued = keys.create(&opened.context, read("the name", name)?, &scopes).await?;
+            let issued = done(keys.create(&opened.context, read("the name", name)?, &scopes, None).await?);
             if json {
                 let mut body = row_json(&issued.key);
                 body["value"] = json!(issued.value.expose());

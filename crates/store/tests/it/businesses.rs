@@ -1,3 +1,4 @@
+use trousseau_domain::text::SearchText;
 use trousseau_store::{StoreError, UniqueRule, both_engines};
 
 use crate::samples::{at, business, business_id, commit, two_businesses};
@@ -38,6 +39,13 @@ both_engines! {
         assert_eq!(ids(rest), ["b", "a"]);
         let none = store.read().list_businesses(Some(&business_id("zz")), 9).await.expect("lists");
         assert!(none.is_empty());
+        let (page, total) = store.read().list_businesses_page(None, 1, 2).await.expect("lists");
+        assert_eq!((ids(page), total), (vec!["c".to_owned(), "b".to_owned()], 4));
+        let search = |text: &str| text.parse::<SearchText>().expect("a text");
+        let (by_id, total) = store.read().list_businesses_page(Some(&search("D")), 0, 9).await.expect("lists");
+        assert_eq!((ids(by_id), total), (vec!["d".to_owned()], 1));
+        let (none, total) = store.read().list_businesses_page(Some(&search("%")), 0, 9).await.expect("lists");
+        assert_eq!((ids(none), total), (vec![], 0));
     }
 
     async fn changes_name_the_state_they_expect(database) {

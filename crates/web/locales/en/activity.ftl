@@ -14,6 +14,7 @@ events-language = Language
 events-id = Event ID
 events-copy = Copy the event ID
 events-data = Data
+events-copy-data = Copy the data
 events-none = No event yet
 events-none-next = Whatever happens to keys, people and settings is written down here.
 events-none-found = No event is like this

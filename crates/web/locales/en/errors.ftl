@@ -8,6 +8,8 @@ to-start = To the start page
 error-role-title = Your role does not include this
 error-role-cause = This page is for the role { $roles } of this business.
 error-role-next = Ask an administrator of the business if you need it. Nothing was changed.
+error-platform-cause = This page is for the platform administrators of this installation.
+error-platform-next = Ask whoever operates this installation if you need it. Nothing was changed.
 
 error-not-found-title = There is nothing here
 error-not-found-cause = The address is wrong, what was here is gone, or it belongs to a business that you are no member of.

@@ -14,6 +14,7 @@ copy-failed = Press Ctrl+C to copy
 account = Account
 account-menu = Account menu, { $name }
 guide = Guide and API reference
+platform = Platform
 sign-out = Sign out
 theme = Theme
 theme-light = Light

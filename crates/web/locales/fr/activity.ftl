@@ -14,6 +14,7 @@ events-language = Langue
 events-id = Identifiant de l'événement
 events-copy = Copier l'identifiant de l'événement
 events-data = Données
+events-copy-data = Copier les données
 events-none = Aucun événement pour le moment
 events-none-next = Tout ce qui arrive aux clés, aux personnes et aux paramètres est noté ici.
 events-none-found = Aucun événement ne correspond

@@ -8,6 +8,8 @@ to-start = Vers la page d'accueil
 error-role-title = Votre rôle ne le permet pas
 error-role-cause = Cette page est réservée au rôle { $roles } de cette entreprise.
 error-role-next = Adressez-vous à un administrateur de l'entreprise si vous en avez besoin. Rien n'a été modifié.
+error-platform-cause = Cette page est réservée aux administrateurs de la plateforme de cette installation.
+error-platform-next = Adressez-vous à l'exploitant de cette installation si vous en avez besoin. Rien n'a été modifié.
 
 error-not-found-title = Il n'y a rien ici
 error-not-found-cause = L'adresse est fausse, ce qui était ici n'existe plus, ou appartient à une entreprise dont vous n'êtes pas membre.

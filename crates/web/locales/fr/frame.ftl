@@ -14,6 +14,7 @@ copy-failed = Appuyez sur Ctrl+C pour copier
 account = Compte
 account-menu = Menu du compte, { $name }
 guide = Guide et référence de l'API
+platform = Plateforme
 sign-out = Se déconnecter
 theme = Thème
 theme-light = Clair

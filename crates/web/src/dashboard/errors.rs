@@ -47,15 +47,19 @@ pub fn refused(frame: &Frame, operation: Operation) -> Response {
     let may: Vec<String> =
         Role::ALL.into_iter().filter(|role| role.may(operation)).map(|role| role_name(role, t)).collect();
     let roles = may.join(&t.get("list-or"));
-    let template = ErrorPage {
-        frame,
-        status: StatusCode::FORBIDDEN.as_u16(),
-        title: t.get("error-role-title"),
-        cause: t.with("error-role-cause", [("roles", roles)]),
-        next: t.get("error-role-next"),
-        retry: false,
-    };
-    frame.page_with(StatusCode::FORBIDDEN, &template)
+    forbidden(frame, t.with("error-role-cause", [("roles", roles)]), t.get("error-role-next"))
+}
+
+/// The page for a reader who does not administer the platform.
+pub(crate) fn platform_only(frame: &Frame) -> Response {
+    forbidden(frame, frame.t.get("error-platform-cause"), frame.t.get("error-platform-next"))
+}
+
+fn forbidden(frame: &Frame, cause: String, next: String) -> Response {
+    let status = StatusCode::FORBIDDEN;
+    let title = frame.t.get("error-role-title");
+    let template = ErrorPage { frame, status: status.as_u16(), title, cause, next, retry: false };
+    frame.page_with(status, &template)
 }
 
 /// Title, cause and next step.

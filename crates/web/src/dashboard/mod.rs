@@ -12,10 +12,12 @@ pub mod form;
 pub mod format;
 pub mod frame;
 mod home;
+mod issued;
 mod keys;
 pub mod look;
 mod names;
 mod people;
+pub mod platform;
 mod preferences;
 mod requests;
 pub mod session;
@@ -43,6 +45,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(requests::routes())
         .merge(events::routes())
         .merge(usage::routes())
+        .merge(platform::routes())
 }
 
 /// The first segments of the paths that are pages.

@@ -288,17 +288,23 @@ impl<P> Entered<P> {
 
     /// The answer to what the service did not do. `to` is the page to come back to after proving who one is.
     pub fn refused(&self, error: ServiceError, to: &str) -> Stop {
-        match error {
-            ServiceError::StepUpRequired => Stop::go(&step_up(to)),
-            ServiceError::CallerRefused => Stop::go(&format!("/sign-in?{}", in_query(to))),
-            error => {
-                let failure = Failure::from(error);
-                // What is our fault goes by the outermost layer, which writes down its cause.
-                if failure.kind().status().is_server_error() {
-                    failure.into()
-                } else {
-                    errors::page(&self.frame, &failure).into()
-                }
+        refused(&self.frame, error, to)
+    }
+}
+
+/// The answer, inside `frame`, to what the service did not do. `to` is the page to come back to after proving who one
+/// is.
+pub(crate) fn refused(frame: &Frame, error: ServiceError, to: &str) -> Stop {
+    match error {
+        ServiceError::StepUpRequired => Stop::go(&step_up(to)),
+        ServiceError::CallerRefused => Stop::go(&format!("/sign-in?{}", in_query(to))),
+        error => {
+            let failure = Failure::from(error);
+            // What is our fault goes by the outermost layer, which writes down its cause.
+            if failure.kind().status().is_server_error() {
+                failure.into()
+            } else {
+                errors::page(frame, &failure).into()
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -17,7 +16,8 @@ use super::make::number_in;
 use super::view::{Console, kind_phrase, label};
 use super::{at_home, is_live, key_of, path_of};
 use crate::dashboard::form::Form;
-use crate::dashboard::frame::{Frame, redirect};
+use crate::dashboard::frame::redirect;
+use crate::dashboard::issued::{Crumb, IssuedPage};
 use crate::dashboard::session::{Entered, Stop, WriteKeys, step_up};
 use crate::problem::Failure;
 use crate::router::Web;
@@ -33,30 +33,6 @@ pub(super) enum Moment {
     Replaced,
     /// The value was read again.
     Revealed,
-}
-
-#[derive(Template)]
-#[template(path = "dashboard/keys/issued.html")]
-struct IssuedPage<'a> {
-    frame: &'a Frame,
-    console: Console,
-    title: String,
-    about: String,
-    /// What has to be done now, and why.
-    warning_title: String,
-    warning: String,
-    lines: Vec<String>,
-    prefix: &'a str,
-    rest: &'a str,
-    reference: Option<String>,
-    authorization: &'a str,
-    business: String,
-    address: String,
-    file: String,
-    back: String,
-    /// Whether this is the only time.
-    once: bool,
-    live: bool,
 }
 
 /// The page with a value. Nothing keeps it, and its address leads to no value when it is opened again.
@@ -96,14 +72,18 @@ pub(super) fn page(web: &Web, entered: &Entered<WriteKeys>, issued: &IssuedKey, 
         warning_title: if readable { t.get("issued-keep-title") } else { t.get("issued-copy-title") },
         reference: key.external_reference.clone(),
         authorization: issued.authorization.as_str(),
-        business: key.tenant.business.to_string(),
+        business: Some(key.tenant.business.to_string()),
+        needs_id: console.needs_id,
+        example: "/v1/whoami",
         address: web.app.address().as_str().to_owned(),
         file: format!("trousseau-{}-{}.env", key.tenant.environment, key.number),
-        back: if moment == Moment::Made { super::base(&frame) } else { path_of(&frame, key.number) },
+        crumb: Crumb {
+            label: t.get("sub-api-keys"),
+            href: if moment == Moment::Made { super::base(&frame) } else { path_of(&frame, key.number) },
+        },
         once: !readable,
-        live: key.tenant.environment == Environment::Live,
+        live: Some(key.tenant.environment == Environment::Live),
         frame: &frame,
-        console,
         title,
         warning,
         lines,
