@@ -27,10 +27,12 @@ const HASH_LEN: usize = 32;
 /// How long a proof waits for its turn: each one takes memory, so there are few at a time.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Leaked passwords of twelve characters and more: the most frequent ones of the list
-/// `10-million-password-list-top-1000000` of `SecLists`, in lower case.
+/// The most frequent leaked passwords, in lower case, of four characters and more: what longer ones are made of. Decision
+/// 0011 says where they come from.
 static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
+/// So much around a common password makes no other password of it.
+const MOST_AROUND: usize = 6;
 
 /// What a person typed.
 pub struct Password(SecretString);
@@ -104,11 +106,21 @@ fn is_common(lower: &str) -> bool {
     // `password1234!` is `password` with what is always put around it.
     let bare = lower.trim_matches(|c: char| !c.is_alphabetic());
     let (plain, plain_bare) = (without_disguise(lower), without_disguise(bare));
-    COMMON.contains(lower)
-        || COMMON.contains(plain.as_str())
+    let around = lower.chars().count() - bare.chars().count();
+    [lower, plain.as_str()].into_iter().any(is_made_of_common)
+        || (around <= MOST_AROUND && [bare, plain_bare.as_str()].into_iter().any(is_made_of_common))
         || is_pattern(lower)
         || WORDS.contains(&bare)
         || WORDS.contains(&plain_bare.as_str())
+}
+
+/// Whether a text is a common password, or two of them one after the other.
+fn is_made_of_common(text: &str) -> bool {
+    COMMON.contains(text)
+        || text.char_indices().any(|(at, _)| {
+            let (first, second) = text.split_at(at);
+            COMMON.contains(first) && COMMON.contains(second)
+        })
 }
 
 /// The letters that digits and signs are put for.
@@ -324,6 +336,9 @@ mod tests {
             ("Password2026!", WeakPassword::Common),
             ("P@ssw0rd2026!", WeakPassword::Common),
             ("MotDePasse123", WeakPassword::Common),
+            ("dragonmonkey99", WeakPassword::Common),
+            ("Chocolate2026", WeakPassword::Common),
+            ("basketballbasketball", WeakPassword::Common),
             ("camille-2026!", WeakPassword::Personal),
             ("Xcamille@example.com", WeakPassword::Personal),
             ("MARTIN-12345-x", WeakPassword::Personal),
@@ -335,9 +350,9 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_long_and_only_of_passwords_that_are_long_enough_to_matter() {
-        assert!(COMMON.len() > 10_000);
-        assert!(COMMON.iter().all(|word| word.len() >= MIN_CHARACTERS && word.to_lowercase() == **word));
+    fn the_list_is_long_and_only_of_texts_that_are_long_enough_to_matter() {
+        assert!(COMMON.len() > 30_000);
+        assert!(COMMON.iter().all(|word| word.chars().count() >= 4 && word.to_lowercase() == **word));
     }
 
     #[tokio::test]
