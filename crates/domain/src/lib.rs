@@ -16,6 +16,7 @@ pub mod ids;
 pub mod ip_range;
 pub mod key_text;
 pub mod keys;
+pub mod logo;
 pub mod members;
 pub mod metadata;
 pub mod money;

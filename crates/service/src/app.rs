@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::idempotency::InFlight;
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
+use crate::logos::Logos;
 use crate::mail::{MailTransport, Mailer};
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform::Platform;
@@ -112,6 +113,11 @@ impl App {
     /// Keys of businesses.
     pub fn keys(&self) -> Keys<'_> {
         Keys::new(&self.core)
+    }
+
+    /// Logos of businesses.
+    pub fn logos(&self) -> Logos<'_> {
+        Logos::new(&self.core)
     }
 
     /// The operator's keys.

@@ -22,7 +22,7 @@ use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::KeyKind;
-use trousseau_store::{Sealed, SecretKind, SecretVersionRow};
+use trousseau_store::{Sealed, SealedPlace, SecretKind, SecretVersionRow};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::entropy::{Entropy, EntropyExt as _};
@@ -433,6 +433,13 @@ pub(crate) struct Cell<'a> {
     pub(crate) row: &'a str,
     /// The column.
     pub(crate) column: &'static str,
+}
+
+impl<'a> Cell<'a> {
+    /// The cell of a row.
+    pub(crate) const fn of(place: SealedPlace, row: &'a str) -> Self {
+        Self { table: place.table(), row, column: place.column() }
+    }
 }
 
 impl Bound for Cell<'_> {

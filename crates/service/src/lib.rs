@@ -19,6 +19,7 @@ pub mod import;
 pub mod jobs;
 pub mod key_ring;
 pub mod keys;
+pub mod logos;
 pub mod mail;
 mod notices;
 pub mod people;

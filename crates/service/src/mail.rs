@@ -20,7 +20,7 @@ use trousseau_domain::ids::{AccountId, MailId};
 use trousseau_domain::members::{EmailAddress, Notice, Role};
 use trousseau_domain::text::BusinessName;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{BusinessRow, MailRow, Store, StoreError, Tx};
+use trousseau_store::{BusinessRow, MailRow, SealedPlace, Store, StoreError, Tx};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::app::Core;
@@ -249,7 +249,7 @@ impl Drop for Content {
 }
 
 fn cell(id: &str) -> Cell<'_> {
-    Cell { table: "mails", row: id, column: "sealed" }
+    Cell::of(SealedPlace::Mail, id)
 }
 
 /// Queues a mail in the transaction of what it tells of.

@@ -13,12 +13,13 @@ use trousseau_domain::ids::{AuditId, RequestId};
 use trousseau_domain::key_text::ApiKeySecret;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    AuditRow, ChangeKind, SealedRow, SecretKind, SecretVersionRow, Store, StoreError, Tx, VersionCount,
+    AuditRow, ChangeKind, Sealed, SealedCell, SealedPlace, SealedRow, SecretKind, SecretVersionRow, Store, StoreError,
+    Tx, VersionCount,
 };
 
 use crate::clock::Clock;
 use crate::entropy::{Entropy, EntropyExt as _};
-use crate::key_ring::{Binding, KeyFile, KeyFileError, KeyRing, KeyRingHandle, RingError};
+use crate::key_ring::{Binding, Cell, KeyFile, KeyFileError, KeyRing, KeyRingHandle, RingError};
 
 /// Rows written in one transaction while values move to a newer secret.
 const BATCH: u32 = 100;
@@ -60,7 +61,8 @@ pub struct VersionStatus {
     pub version: u32,
     /// When it was first used.
     pub created_at: Timestamp,
-    /// Rows that were made under it: digests for a pepper, sealed values for a key-encryption key.
+    /// Rows that were made under it: digests for a pepper; for a key-encryption key all that is sealed, be it values of
+    /// keys, secrets of authenticator apps, mails or forms that wait.
     pub rows: u64,
     /// Whether new rows are made under it.
     pub is_current: bool,
@@ -78,7 +80,7 @@ pub struct SecretStatus {
 /// How many rows moved to the current secrets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Sealed values wrapped under the current key-encryption key.
+    /// Sealed values, of keys and of people, wrapped under the current key-encryption key.
     pub rewrapped: u64,
     /// Digests made anew under the current pepper.
     pub redigested: u64,
@@ -262,32 +264,39 @@ impl Secrets {
     }
 
     async fn rewrap_all(&self, ring: &KeyRing, moved: &mut Moved) -> Result<(), SecretsError> {
+        self.rewrap_place(ring, Place::Key, moved).await?;
+        for place in SealedPlace::ALL {
+            self.rewrap_place(ring, Place::Cell(place), moved).await?;
+        }
+        Ok(())
+    }
+
+    async fn rewrap_place(&self, ring: &KeyRing, place: Place, moved: &mut Moved) -> Result<(), SecretsError> {
         let current = ring.current_kek();
-        let mut limit = BATCH;
+        let (mut limit, mut stuck) = (BATCH, 0);
         loop {
-            // The rows that do not open stay in front, so the page grows past them.
-            let rows = self.inner.store.read().list_sealed_on_other_kek(current, limit).await?;
-            let known = usize::try_from(moved.refused).unwrap_or(usize::MAX);
-            if rows.len() <= known {
+            // The values that do not open stay in front, so the page grows past them.
+            let values = place.list(&self.inner.store, current, limit).await?;
+            if values.len() <= usize::try_from(stuck).unwrap_or(usize::MAX) {
+                moved.refused += stuck;
                 return Ok(());
             }
-            let mut refused = 0;
+            stuck = 0;
             let mut tx = self.inner.store.begin().await?;
-            for row in &rows {
-                // A row of a newer version than ours was moved by a newer ring.
-                let fresh = if row.sealed.kek_version > current {
+            for value in &values {
+                // A value of a newer version than ours was moved by a newer ring.
+                let fresh = if value.sealed().kek_version > current {
                     None
                 } else {
-                    ring.rewrap(&row.sealed, &binding(row), self.inner.entropy.as_ref()).ok()
+                    value.rewrapped(ring, self.inner.entropy.as_ref())
                 };
                 match fresh {
-                    Some(sealed) => moved.rewrapped += u64::from(tx.rewrap_version(row, &sealed).await?),
-                    None => refused += 1,
+                    Some(sealed) => moved.rewrapped += u64::from(value.replace(&mut tx, &sealed).await?),
+                    None => stuck += 1,
                 }
             }
             tx.commit().await?;
-            moved.refused = refused;
-            limit = BATCH.saturating_add(u32::try_from(refused).unwrap_or(u32::MAX));
+            limit = BATCH.saturating_add(u32::try_from(stuck).unwrap_or(u32::MAX));
         }
     }
 
@@ -322,7 +331,12 @@ impl Secrets {
         for count in store.read().count_platform_keys_by_pepper().await? {
             *peppers.entry(count.version).or_default() += count.rows;
         }
-        let keks = by_version(&store.read().count_versions_by_kek().await?);
+        let mut keks = by_version(&store.read().count_versions_by_kek().await?);
+        for place in SealedPlace::ALL {
+            for count in store.read().count_cells_by_kek(place).await? {
+                *keks.entry(count.version).or_default() += count.rows;
+            }
+        }
         let status = |kind: SecretKind, rows: &BTreeMap<u32, u64>| {
             let mine = || versions.iter().filter(move |version| version.kind == kind);
             let current = mine().map(|version| version.version).max();
@@ -374,6 +388,62 @@ async fn note_first_versions(
 
 fn by_version(counts: &[VersionCount]) -> BTreeMap<u32, u64> {
     counts.iter().map(|count| (count.version, count.rows)).collect()
+}
+
+/// Where sealed values stand.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// Values of keys.
+    Key,
+    /// Everything else.
+    Cell(SealedPlace),
+}
+
+/// A sealed value that another key-encryption key should hold.
+enum SealedValue {
+    Key(SealedRow),
+    Cell(SealedCell),
+}
+
+impl Place {
+    async fn list(self, store: &Store, current: u32, limit: u32) -> Result<Vec<SealedValue>, StoreError> {
+        let mut read = store.read();
+        Ok(match self {
+            Self::Key => {
+                let rows = read.list_sealed_on_other_kek(current, limit).await?;
+                rows.into_iter().map(SealedValue::Key).collect()
+            }
+            Self::Cell(place) => {
+                let cells = read.list_cells_on_other_kek(place, current, limit).await?;
+                cells.into_iter().map(SealedValue::Cell).collect()
+            }
+        })
+    }
+}
+
+impl SealedValue {
+    const fn sealed(&self) -> &Sealed {
+        match self {
+            Self::Key(row) => &row.sealed,
+            Self::Cell(cell) => &cell.sealed,
+        }
+    }
+
+    /// The same under the ring's key; nothing where it does not open.
+    fn rewrapped(&self, ring: &KeyRing, entropy: &dyn Entropy) -> Option<Sealed> {
+        match self {
+            Self::Key(row) => ring.rewrap(&row.sealed, &binding(row), entropy).ok(),
+            Self::Cell(cell) => ring.rewrap(&cell.sealed, &Cell::of(cell.place, &cell.row), entropy).ok(),
+        }
+    }
+
+    /// `false` where the value has changed since it was read.
+    async fn replace(&self, tx: &mut Tx, fresh: &Sealed) -> Result<bool, StoreError> {
+        match self {
+            Self::Key(row) => tx.rewrap_version(row, fresh).await,
+            Self::Cell(cell) => tx.rewrap_cell(cell, fresh).await,
+        }
+    }
 }
 
 fn binding(row: &SealedRow) -> Binding<'_> {

@@ -3,6 +3,7 @@
 use trousseau_domain::actor::Actor;
 use trousseau_domain::business::Language;
 use trousseau_domain::ids::{AccountId, BusinessId};
+use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::{EmailAddress, Notice, PersonName, Role};
 use trousseau_domain::time::Timestamp;
 
@@ -10,6 +11,7 @@ use crate::businesses::{BusinessRow, business_columns};
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
 use crate::row::Row;
+use crate::sessions::digest32;
 use crate::stmt::Stmt;
 use crate::versions::Sealed;
 
@@ -75,6 +77,17 @@ pub struct MemberRow {
     pub passkeys: u32,
     /// When one of its sessions was last seen.
     pub seen_at: Option<Timestamp>,
+}
+
+/// A business of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedRow {
+    /// The business.
+    pub business: BusinessRow,
+    /// What the account is there.
+    pub role: Role,
+    /// The business's logo.
+    pub logo: Option<LogoDigest>,
 }
 
 macro_rules! account_columns {
@@ -164,17 +177,24 @@ impl Reader<'_> {
         self.fetch_all(Stmt::new(SQL)).await?.iter().map(AccountRow::from_row).collect()
     }
 
-    /// The businesses of an account with what it is there, by name.
-    pub async fn list_memberships(&mut self, account: AccountId) -> Result<Vec<(BusinessRow, Role)>, StoreError> {
+    /// The businesses of an account with what it is there and their logos, by name.
+    pub async fn list_memberships(&mut self, account: AccountId) -> Result<Vec<JoinedRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             business_columns!(),
-            ", m.role AS m_role FROM memberships m JOIN businesses b ON b.id = m.business_id \
-             WHERE m.account_id = $1 ORDER BY b.name, b.id"
+            ", m.role AS m_role, l.digest AS l_digest FROM memberships m JOIN businesses b ON b.id = m.business_id \
+             LEFT JOIN logos l ON l.business_id = b.id WHERE m.account_id = $1 ORDER BY b.name, b.id"
         );
         let rows = self.fetch_all(Stmt::new(SQL).text(account)).await?;
         rows.iter()
-            .map(|row| Ok((BusinessRow::from_row(row)?, row.read("memberships", "b_id", |row| row.parsed("m_role"))?)))
+            .map(|row| {
+                let business = BusinessRow::from_row(row)?;
+                row.read("memberships", "b_id", |row| {
+                    let has_logo = row.opt_bytes("l_digest")?.is_some();
+                    let logo = has_logo.then(|| digest32(row, "l_digest")).transpose()?;
+                    Ok(JoinedRow { business, role: row.parsed("m_role")?, logo: logo.map(LogoDigest::from_sha256) })
+                })
+            })
             .collect()
     }
 

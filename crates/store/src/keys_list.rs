@@ -3,6 +3,7 @@
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus};
+use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::text::SearchText;
 use trousseau_domain::time::Timestamp;
 
@@ -23,6 +24,8 @@ pub struct KeyFilter {
     /// With this text in the name, the external reference or the last three characters. Case does not matter for
     /// ASCII letters.
     pub search: Option<SearchText>,
+    /// Lacking one of these scopes only.
+    pub lacking: Option<ScopeSet>,
     /// Revoked keys too; asking for the status `revoked` implies it.
     pub include_revoked: bool,
 }
@@ -62,7 +65,8 @@ macro_rules! matching {
          WHEN k.valid_from > $6 THEN 'scheduled' ELSE 'active' END) \
          AND (CAST($7 AS BIGINT) = 1 OR k.revoked_at IS NULL) \
          AND (CAST($8 AS TEXT) IS NULL OR LOWER(k.name) LIKE $8 ESCAPE '!' \
-         OR LOWER(k.external_reference) LIKE $8 ESCAPE '!' OR LOWER(k.last_three) LIKE $8 ESCAPE '!')"
+         OR LOWER(k.external_reference) LIKE $8 ESCAPE '!' OR LOWER(k.last_three) LIKE $8 ESCAPE '!') \
+         AND (CAST($9 AS TEXT) IS NULL OR k.scopes NOT LIKE $9 ESCAPE '!')"
     };
 }
 
@@ -73,8 +77,8 @@ macro_rules! list {
             crate::keys::key_columns!(),
             " FROM keys k LEFT JOIN key_uses u ON u.key_id = k.id WHERE ",
             matching!(),
-            " AND (CAST($9 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM keys a LEFT JOIN key_uses v ON v.key_id = a.id \
-             WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2 AND (",
+            " AND (CAST($10 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM keys a LEFT JOIN key_uses v ON v.key_id = a.id \
+             WHERE a.id = $10 AND a.business_id = $1 AND a.environment = $2 AND (",
             $row,
             $later,
             $after,
@@ -85,7 +89,7 @@ macro_rules! list {
             " AND k.number < a.number)))) ORDER BY ",
             $row,
             $direction,
-            ", k.number DESC LIMIT $10 OFFSET $11"
+            ", k.number DESC LIMIT $11 OFFSET $12"
         )
     };
     (up $row:literal, $after:literal) => {
@@ -126,14 +130,29 @@ impl KeyOrder {
 /// A pattern that finds `text` anywhere, its own wildcards taken as they are.
 pub(crate) fn pattern(text: &str) -> String {
     let mut pattern = String::from("%");
+    push_literally(&mut pattern, text);
+    pattern.push('%');
+    pattern
+}
+
+/// A pattern of the documents that hold all of these scopes: a set is written in the order of its entries.
+fn holding(scopes: &ScopeSet) -> String {
+    let mut pattern = String::from("%");
+    for scope in scopes.iter() {
+        pattern.push('"');
+        push_literally(&mut pattern, scope.as_str());
+        pattern.push_str("\"%");
+    }
+    pattern
+}
+
+fn push_literally(pattern: &mut String, text: &str) {
     for character in text.chars() {
         if matches!(character, '%' | '_' | '!') {
             pattern.push('!');
         }
         pattern.push(character.to_ascii_lowercase());
     }
-    pattern.push('%');
-    pattern
 }
 
 fn filtered(sql: &'static str, tenant: &Tenant, filter: &KeyFilter, now: Timestamp) -> Stmt {
@@ -147,6 +166,7 @@ fn filtered(sql: &'static str, tenant: &Tenant, filter: &KeyFilter, now: Timesta
         .time(now)
         .int(i64::from(revoked_too))
         .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
+        .opt_text(filter.lacking.as_ref().map(holding))
 }
 
 impl Reader<'_> {

@@ -38,6 +38,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0003_create_request_log.sql"),
         include_str!("../migrations/postgres/0003_create_request_log.sql"),
     ),
+    (
+        6,
+        "add logos and kept forms",
+        include_str!("../migrations/sqlite/0006_add_logos_and_kept_forms.sql"),
+        include_str!("../migrations/postgres/0006_add_logos_and_kept_forms.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -266,7 +266,7 @@ impl Tx {
         self.execute(Stmt::new("DELETE FROM known_devices WHERE account_id = $1").text(account)).await
     }
 
-    /// Removes sessions, tokens, ceremonies, failed attempts and devices that are past their time, at most `limit` of
+    /// Removes sessions, tokens, ceremonies, kept forms, failed attempts and devices that are past their time, at most `limit` of
     /// each; returns the most of any kind.
     pub async fn prune_people(
         &mut self,
@@ -285,10 +285,17 @@ impl Tx {
                                 (SELECT t.subject FROM sign_in_attempts t WHERE t.last_at < $1 LIMIT $2)";
         const DEVICES: &str = "DELETE FROM known_devices WHERE digest IN \
                                (SELECT d.digest FROM known_devices d WHERE d.seen_at < $1 LIMIT $2)";
+        const FORMS: &str = "DELETE FROM kept_forms WHERE id IN \
+                             (SELECT f.id FROM kept_forms f WHERE f.expires_at <= $1 LIMIT $2)";
         let mut most = 0;
-        for (sql, at) in
-            [(SESSIONS, now), (TOKENS, now), (CEREMONIES, now), (ATTEMPTS, attempts_before), (DEVICES, devices_before)]
-        {
+        for (sql, at) in [
+            (SESSIONS, now),
+            (TOKENS, now),
+            (CEREMONIES, now),
+            (FORMS, now),
+            (ATTEMPTS, attempts_before),
+            (DEVICES, devices_before),
+        ] {
             most = most.max(self.execute(Stmt::new(sql).time(at).int(i64::from(limit))).await?);
         }
         Ok(most)

@@ -187,7 +187,7 @@ impl SealedRow {
     }
 }
 
-fn counts(rows: &[Row]) -> Result<Vec<VersionCount>, StoreError> {
+pub(crate) fn counts(rows: &[Row]) -> Result<Vec<VersionCount>, StoreError> {
     rows.iter()
         .map(|row| {
             row.read("key_versions", "version", |row| {

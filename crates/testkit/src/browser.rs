@@ -75,6 +75,28 @@ impl Browser {
         self.post(action, &all).await
     }
 
+    /// Sends a form with a file, as `multipart/form-data`, beside these fields.
+    pub async fn post_file(&mut self, action: &str, fields: &[(&str, &str)], name: &str, file: &[u8]) -> Answer {
+        const BOUNDARY: &str = "----a-boundary-that-no-file-holds";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let part = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend(part.into_bytes());
+        }
+        let head = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"a file.png\"\r\n\
+             content-type: image/png\r\n\r\n"
+        );
+        body.extend(head.into_bytes());
+        body.extend(file);
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+        let request = self
+            .request(Method::POST, action)
+            .header("sec-fetch-site", "same-origin")
+            .header(CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}"));
+        self.call(request.body(Body::from(body)).expect("a request")).await
+    }
+
     /// Opens where an answer leads.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod first_run;
 pub mod invitations;
+mod kept_forms;
 pub mod members;
 pub mod passkeys;
 pub mod passwords;
@@ -17,9 +18,10 @@ use std::time::Duration;
 
 use trousseau_domain::business::Language;
 use trousseau_domain::ids::{AccountId, BusinessId, SessionId};
+use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::{EmailAddress, PersonName, Role};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{AccountRow, BusinessRow, SessionRow};
+use trousseau_store::{AccountRow, BusinessRow, JoinedRow, SessionRow};
 
 use crate::address::PublicAddress;
 use crate::app::Core;
@@ -175,6 +177,14 @@ pub struct Membership {
     pub business: BusinessRow,
     /// The role.
     pub role: Role,
+    /// The business's logo.
+    pub logo: Option<LogoDigest>,
+}
+
+impl From<JoinedRow> for Membership {
+    fn from(row: JoinedRow) -> Self {
+        Self { business: row.business, role: row.role, logo: row.logo }
+    }
 }
 
 /// A person who is signed in.

@@ -88,7 +88,7 @@ impl People<'_> {
         Ok(Some(SignedIn {
             account: AccountView::new(&account, passkeys),
             session: SessionView::from(session),
-            memberships: memberships.into_iter().map(|(business, role)| Membership { business, role }).collect(),
+            memberships: memberships.into_iter().map(Membership::from).collect(),
         }))
     }
 

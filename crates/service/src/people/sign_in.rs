@@ -15,7 +15,7 @@ use trousseau_domain::events::AuditAction;
 use trousseau_domain::ids::AccountId;
 use trousseau_domain::members::EmailAddress;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{AccountRow, TokenPurpose, TokenRow, Tx};
+use trousseau_store::{AccountRow, SealedPlace, TokenPurpose, TokenRow, Tx};
 use zeroize::Zeroizing;
 
 use super::sessions::{NewSession, start_in};
@@ -371,7 +371,7 @@ pub(super) fn open_totp(
 }
 
 pub(super) fn totp_cell(row: &str) -> Cell<'_> {
-    Cell { table: "accounts", row, column: "totp_secret" }
+    Cell::of(SealedPlace::TotpSecret, row)
 }
 
 /// Forgives everything that was counted against an account and this source: its owner came in by a link.

@@ -88,6 +88,38 @@ both_engines! {
         }
     }
 
+    async fn keys_that_lack_a_scope_are_found(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let mine = tenant("b1");
+        let scopes = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a good scope")).collect();
+        let held: [&[&str]; 5] = [
+            &["events:read", "keys:read", "payments:read"],
+            &["events:read", "payments:read"],
+            &[],
+            &["events:read", "keys:write", "payments:read", "zoo:read"],
+            // Like the wanted one, but for what would be a wildcard in it.
+            &["payment_links:read"],
+        ];
+        commit!(store, |tx| {
+            for (number, held) in (1..).zip(held) {
+                let row = KeyRow { scopes: scopes(held), ..key(&mine, number) };
+                add_key(tx, &row, u8::try_from(number).expect("small")).await;
+            }
+        });
+        for (wanted, lacking) in [
+            (&[][..], &[][..]),
+            (&["payments:read"], &[3, 5]),
+            (&["events:read", "payments:read"], &[3, 5]),
+            (&["events:read", "keys:read", "payments:read"], &[2, 3, 4, 5]),
+            (&["payment_links:read"], &[1, 2, 3, 4]),
+            (&["paymentxlinks:read"], &[1, 2, 3, 4, 5]),
+        ] {
+            let filter = KeyFilter { lacking: Some(scopes(wanted)), ..KeyFilter::default() };
+            assert_eq!(numbers(store, &mine, &filter, KeyOrder::NumberAsc).await, lacking, "{wanted:?}");
+        }
+    }
+
     async fn filters_narrow(database) {
         let store = database.store();
         let mine = fill(store).await;

@@ -3,10 +3,12 @@
 use trousseau_domain::actor::Actor;
 use trousseau_domain::business::Language;
 use trousseau_domain::ids::{AccountId, InvitationId, MailId, PasskeyId, SessionId};
+use trousseau_domain::logo::{LogoDigest, LogoFormat};
 use trousseau_domain::members::{Notice, Role};
 use trousseau_store::{
-    AccountRow, CeremonyKind, CeremonyRow, InvitationRow, InvitedTo, MailRow, MembershipRow, PasskeyRow,
-    RecoveryCodeRow, Sealed, SessionRow, Store, StoreError, TokenPurpose, TokenRow, TotpRow, UniqueRule, both_engines,
+    AccountRow, CeremonyKind, CeremonyRow, InvitationRow, InvitedTo, KeptFormRow, LogoRow, MailRow, MembershipRow,
+    PasskeyRow, RecoveryCodeRow, Sealed, SealedPlace, SessionRow, Store, StoreError, TokenPurpose, TokenRow, TotpRow,
+    UniqueRule, both_engines,
 };
 
 use crate::samples::{at, business_id, commit, two_businesses};
@@ -128,6 +130,95 @@ both_engines! {
         assert_eq!((found.name.as_str(), found.totp.and_then(|totp| totp.last_step)), ("Somebody", Some(8)));
     }
 
+    async fn a_business_has_one_logo_and_its_members_see_it(database) {
+        let store = database.store();
+        some_people(store).await;
+        let logo = |business: &str, byte: u8| LogoRow {
+            business: business_id(business),
+            digest: LogoDigest::from_sha256([byte; 32]),
+            format: LogoFormat::Webp,
+            width: 64,
+            height: 32,
+            content: vec![byte; 3],
+            created_at: at(1),
+            created_by: Actor::System,
+        };
+        commit!(store, |tx| {
+            for row in [logo("b1", 1), logo("b1", 2), logo("b2", 3)] {
+                tx.put_logo(&row).await.expect("puts");
+            }
+        });
+        let found = async |byte| store.read().find_logo(&LogoDigest::from_sha256([byte; 32])).await.expect("reads");
+        assert_eq!(found(1).await, None, "the second one took its place");
+        assert_eq!(found(2).await, Some((LogoFormat::Webp, vec![2; 3])));
+        let logos = store.read().list_memberships(id(2)).await.expect("lists");
+        let logos: Vec<_> = logos.iter().map(|joined| joined.logo.map(|digest| digest.as_bytes()[0])).collect();
+        assert_eq!(logos, [Some(2), Some(3)]);
+        commit!(store, |tx| {
+            assert!(tx.delete_logo(&business_id("b1")).await.expect("deletes"));
+            assert!(!tx.delete_logo(&business_id("b1")).await.expect("is gone"));
+        });
+        assert_eq!(found(2).await, None);
+        let joined = store.read().list_memberships(id(1)).await.expect("lists");
+        assert_eq!(joined[0].logo, None);
+    }
+
+    async fn a_kept_form_is_taken_once_by_its_session_and_page(database) {
+        let store = database.store();
+        let (mine, other) = (SessionId::from_bits(1), SessionId::from_bits(2));
+        let form = |id: &str, expires| KeptFormRow {
+            id: id.to_owned(),
+            session: mine,
+            page: "/page".to_owned(),
+            sealed: Sealed { bytes: vec![7], kek_version: 1 },
+            created_at: at(1),
+            expires_at: at(expires),
+        };
+        commit!(store, |tx| {
+            for row in [form("a", 10), form("b", 10), form("c", 3)] {
+                tx.insert_kept_form(&row).await.expect("keeps");
+            }
+        });
+        assert_eq!(store.read().count_kept_forms(mine, at(5)).await.expect("counts"), 2);
+        assert_eq!(store.read().count_kept_forms(other, at(5)).await.expect("counts"), 0);
+        commit!(store, |tx| {
+            for (id, session, page) in [("a", other, "/page"), ("a", mine, "/other"), ("x", mine, "/page"), ("c", mine, "/page")] {
+                assert_eq!(tx.take_kept_form(id, session, page, at(5)).await.expect("asks"), None, "{id} {page}");
+            }
+            let sealed = Sealed { bytes: vec![7], kek_version: 1 };
+            assert_eq!(tx.take_kept_form("a", mine, "/page", at(5)).await.expect("takes"), Some(sealed));
+            assert_eq!(tx.take_kept_form("a", mine, "/page", at(5)).await.expect("asks"), None);
+            tx.prune_people(at(5), at(0), at(0), 10).await.expect("prunes");
+        });
+        let left = database.texts("SELECT id FROM kept_forms").await;
+        assert_eq!(left, ["b"]);
+    }
+
+    async fn sealed_cells_move_to_another_key_and_only_from_what_they_were(database) {
+        let store = database.store();
+        let secret = Sealed { bytes: vec![1, 2], kek_version: 1 };
+        let totp = Some(TotpRow { secret, confirmed_at: None, last_step: None });
+        commit!(store, |tx| {
+            tx.insert_account(&AccountRow { totp, ..account(1) }).await.expect("inserts");
+            tx.insert_account(&account(2)).await.expect("inserts");
+        });
+        for place in SealedPlace::ALL {
+            let cells = store.read().list_cells_on_other_kek(place, 2, 10).await.expect("lists");
+            let expected = usize::from(place == SealedPlace::TotpSecret);
+            assert_eq!(cells.len(), expected, "{place:?}");
+            assert_eq!(store.read().count_cells_by_kek(place).await.expect("counts").len(), expected, "{place:?}");
+        }
+        let cells = store.read().list_cells_on_other_kek(SealedPlace::TotpSecret, 2, 10).await.expect("lists");
+        assert_eq!(cells[0].row, id(1).to_string());
+        let new = Sealed { bytes: vec![3], kek_version: 2 };
+        commit!(store, |tx| {
+            assert!(tx.rewrap_cell(&cells[0], &new).await.expect("moves"));
+            assert!(!tx.rewrap_cell(&cells[0], &new).await.expect("it is another one now"));
+        });
+        let totp = store.read().find_account(id(1)).await.expect("reads").and_then(|account| account.totp);
+        assert_eq!(totp.map(|totp| totp.secret), Some(new));
+    }
+
     async fn members_belong_to_their_business(database) {
         let store = database.store();
         some_people(store).await;
@@ -142,7 +233,7 @@ both_engines! {
         assert_eq!(seen, [(id(1), Role::Administrator, 0), (id(2), Role::Analyst, 0)]);
         assert_eq!(members[0].membership.created_by, Actor::Member { id: id(9) });
         let mine = read.list_memberships(id(2)).await.expect("lists");
-        let mine: Vec<_> = mine.iter().map(|(business, role)| (business.id.as_str(), *role)).collect();
+        let mine: Vec<_> = mine.iter().map(|joined| (joined.business.id.as_str(), joined.role)).collect();
         assert_eq!(mine, [("b1", Role::Analyst), ("b2", Role::Developer)]);
         assert!(read.list_memberships(id(3)).await.expect("lists").is_empty());
         commit!(store, |tx| {

@@ -83,6 +83,8 @@ time-in-days = { $count ->
 
 step-up-title = Confirm that it is you
 step-up-intro = LIVE keys and members are changed only by someone who proved who they are in the last ten minutes. Then you go on where you were.
+step-up-passkey = Use a passkey
+step-up-script = A passkey needs a browser that runs scripts.
 password = Password
 or-code = Code instead
 code-hint = From your authenticator app, or a recovery code.

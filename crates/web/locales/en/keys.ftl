@@ -63,6 +63,7 @@ reference-copied = Reference copied
 copy-reference = Copy external reference
 
 all-types = All types
+kind-restricted = Restricted (secret)
 all-states = All states
 all-but-revoked = All but revoked
 search-numbers = Search by number, reference, or a key

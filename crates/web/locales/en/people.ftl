@@ -59,16 +59,13 @@ people-invitation-sign-in = This address has an account already. Sign in with it
 people-invitation-other = You are signed in with another account. Sign out, then open the link of the invitation again.
 
 people-keys-page = The first keys
-people-keys-copy = Copy: { $what }
 people-keys-title = The first keys of { $business }
 people-keys-lead = These values are shown now. Store those that are shown once in your secret manager before you go on.
 people-keys-once = Shown once: it cannot be read again.
 people-keys-again = Can be read again under Developers.
-people-keys-value = Key value
-people-keys-header = Authorization (HTTP header)
 people-keys-id = Business ID
-people-keys-call = Verify the key now
-people-keys-stored = I have stored the keys: go on
+people-keys-copy-call = Copy this call
+people-keys-stored = I have stored the keys
 people-key-secret = Secret key
 people-key-checkout = Checkout key
 
@@ -133,6 +130,17 @@ businesses-none = You are no member of a business
 businesses-none-next = Ask an administrator of your business for an invitation.
 
 settings-profile = Profile
+logo-title = Logo
+logo-lead = Shown to the members beside the name of the business.
+logo-now = The present logo
+logo-remove = Remove the logo
+logo-file = Picture
+logo-hint = PNG, JPEG or WebP, at most 256 KiB, from 16 to 2,048 pixels on each side. A square one looks best.
+logo-save = Use this logo
+logo-empty = Choose a picture first.
+logo-too-large = The file is too large: { $kib } KiB at most.
+logo-format = This file is no PNG, JPEG or WebP picture.
+logo-pixels = Each side must have { $fewest } to { $most } pixels.
 settings-administrators = Administrators of the business can change this.
 
 members-lead = Administrators manage people. Administrators and developers see and manage keys.
@@ -181,6 +189,8 @@ flash-passkey-removed = The passkey was removed.
 flash-session-ended = The session was ended.
 flash-sessions-ended = All other sessions were ended.
 flash-business-saved = { $name } was changed.
+flash-logo-saved = The logo was saved.
+flash-logo-removed = The logo was removed.
 flash-invited = { $name } was invited.
 flash-role-changed = The role of { $name } was changed. Their sessions were ended.
 flash-member-removed = { $name } was removed.

@@ -83,6 +83,8 @@ time-in-days = { $count ->
 
 step-up-title = Confirmez que c'est bien vous
 step-up-intro = Seule une personne qui a prouvé son identité dans les dix dernières minutes peut modifier les clés LIVE et les membres. Vous reprenez ensuite là où vous étiez.
+step-up-passkey = Utiliser une clé d'accès
+step-up-script = Une clé d'accès demande un navigateur qui exécute les scripts.
 password = Mot de passe
 or-code = Un code à la place
 code-hint = De votre application d'authentification, ou un code de récupération.

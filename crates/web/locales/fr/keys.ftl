@@ -63,6 +63,7 @@ reference-copied = Référence copiée
 copy-reference = Copier la référence externe
 
 all-types = Tous les types
+kind-restricted = Restreinte (secrète)
 all-states = Tous les états
 all-but-revoked = Tous sauf révoquées
 search-numbers = Rechercher par numéro, référence, ou une clé

@@ -59,16 +59,13 @@ people-invitation-sign-in = Cette adresse a déjà un compte. Connectez-vous ave
 people-invitation-other = Vous êtes connecté avec un autre compte. Déconnectez-vous, puis ouvrez de nouveau le lien de l'invitation.
 
 people-keys-page = Les premières clés
-people-keys-copy = Copier : { $what }
 people-keys-title = Les premières clés de { $business }
 people-keys-lead = Ces valeurs sont affichées maintenant. Rangez celles qui ne sont affichées qu'une seule fois dans votre gestionnaire de secrets avant de continuer.
 people-keys-once = Affichée une seule fois : elle ne peut pas être relue.
 people-keys-again = Peut être relue sous Développeurs.
-people-keys-value = Valeur de la clé
-people-keys-header = Authorization (en-tête HTTP)
 people-keys-id = Identifiant d'entreprise
-people-keys-call = Vérifier la clé maintenant
-people-keys-stored = J'ai rangé les clés : continuer
+people-keys-copy-call = Copier cet appel
+people-keys-stored = J'ai enregistré les clés en lieu sûr
 people-key-secret = Clé secrète
 people-key-checkout = Clé API Checkout
 
@@ -133,6 +130,17 @@ businesses-none = Vous n'êtes membre d'aucune entreprise
 businesses-none-next = Demandez une invitation à un administrateur de votre entreprise.
 
 settings-profile = Profil
+logo-title = Logo
+logo-lead = Affiché aux membres à côté du nom de l'entreprise.
+logo-now = Le logo actuel
+logo-remove = Retirer le logo
+logo-file = Image
+logo-hint = PNG, JPEG ou WebP, 256 Kio au plus, de 16 à 2048 pixels de côté. Une image carrée convient le mieux.
+logo-save = Utiliser ce logo
+logo-empty = Choisissez d'abord une image.
+logo-too-large = Le fichier est trop lourd : { $kib } Kio au plus.
+logo-format = Ce fichier n'est pas une image PNG, JPEG ou WebP.
+logo-pixels = Chaque côté doit compter de { $fewest } à { $most } pixels.
 settings-administrators = Les administrateurs de l'entreprise peuvent changer ceci.
 
 members-lead = Les administrateurs gèrent les personnes. Les administrateurs et les développeurs voient et gèrent les clés.
@@ -181,6 +189,8 @@ flash-passkey-removed = La clé d'accès a été retirée.
 flash-session-ended = La session a été fermée.
 flash-sessions-ended = Toutes les autres sessions ont été fermées.
 flash-business-saved = { $name } a été modifiée.
+flash-logo-saved = Le logo a été enregistré.
+flash-logo-removed = Le logo a été retiré.
 flash-invited = { $name } a été invité(e).
 flash-role-changed = Le rôle de { $name } a été changé. Ses sessions ont été fermées.
 flash-member-removed = { $name } a été retiré(e).

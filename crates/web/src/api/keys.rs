@@ -511,6 +511,7 @@ async fn list_in(web: &Web, tenant: &Tenant, given: &ListParameters) -> Result<A
         state: parameter("state", given.state.as_deref())?,
         status: parameter("status", given.status.as_deref())?,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
+        lacking: None,
         include_revoked: parameter("include_revoked", given.include_revoked.as_deref())?.unwrap_or(false),
     };
     let order = match given.order.as_deref() {

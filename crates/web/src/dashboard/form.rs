@@ -1,7 +1,10 @@
 //! Forms: read with their limits, proven to come from a page of ours, and shown again with what is wrong.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use serde::de::DeserializeOwned;
@@ -43,6 +46,48 @@ impl IntoResponse for FormRejection {
     }
 }
 
+/// The file of a form that came from a page of ours; empty where none was chosen.
+#[derive(Debug)]
+pub struct FileForm(pub Bytes);
+
+/// The most bytes of a form with a file. What is taken of a file is less; a larger one is told so at its field.
+const MAX_FILE_FORM_BYTES: usize = body::MAX_BODY_BYTES;
+
+impl FromRequest<Web> for FileForm {
+    type Rejection = FormRejection;
+
+    async fn from_request(request: Request, web: &Web) -> Result<Self, FormRejection> {
+        let headers = request.headers();
+        check_origin(headers)?;
+        let expected = session_cookie(headers, web.secure_cookies).map(csrf_token);
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let boundary = multer::parse_boundary(media_type);
+        let bytes = body::read(request, MAX_FILE_FORM_BYTES).await.map_err(FormRejection)?;
+        let boundary = boundary.map_err(|_| Failure::new(Kind::UnsupportedMediaType))?;
+        let invalid = |_| Failure::new(Kind::InvalidBody);
+        // The whole body is there already, and bounded.
+        let whole = futures_util::stream::iter([Ok::<_, Infallible>(bytes)]);
+        let mut parts = multer::Multipart::new(whole, boundary);
+        let (mut sent, mut file) = (None, Bytes::new());
+        while let Some(part) = parts.next_field().await.map_err(invalid)? {
+            if part.name() == Some(CSRF_FIELD) {
+                sent = Some(part.text().await.map_err(invalid)?);
+            } else if part.file_name().is_some() {
+                file = part.bytes().await.map_err(invalid)?;
+            }
+        }
+        check_token(expected, sent)?;
+        Ok(Self(file))
+    }
+}
+
+/// A form of a session carries the session's token.
+fn check_token(expected: Option<String>, sent: Option<String>) -> Result<(), Failure> {
+    let Some(expected) = expected else { return Ok(()) };
+    let good = sent.is_some_and(|sent| bool::from(sent.as_bytes().ct_eq(expected.as_bytes())));
+    if good { Ok(()) } else { Err(Failure::new(Kind::CrossSite)) }
+}
+
 impl<T: DeserializeOwned> FromRequest<Web> for Form<T> {
     type Rejection = FormRejection;
 
@@ -60,16 +105,11 @@ impl<T: DeserializeOwned> FromRequest<Web> for Form<T> {
         if !plain_form && !bytes.is_empty() {
             return Err(Failure::new(Kind::UnsupportedMediaType).into());
         }
-        if let Some(expected) = expected {
-            let sent = by_header.or_else(|| {
-                let pairs: Vec<(String, String)> = serde_html_form::from_bytes(&bytes).ok()?;
-                pairs.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, value)| value)
-            });
-            let good = sent.is_some_and(|sent| bool::from(sent.as_bytes().ct_eq(expected.as_bytes())));
-            if !good {
-                return Err(Failure::new(Kind::CrossSite).into());
-            }
-        }
+        let sent = by_header.or_else(|| {
+            let pairs: Vec<(String, String)> = serde_html_form::from_bytes(&bytes).ok()?;
+            pairs.into_iter().find(|(name, _)| name == CSRF_FIELD).map(|(_, value)| value)
+        });
+        check_token(expected, sent)?;
         serde_html_form::from_bytes(&bytes).map(Self).map_err(|_| Failure::new(Kind::InvalidBody).into())
     }
 }

@@ -79,6 +79,8 @@ pub struct Choice {
     pub id: BusinessId,
     /// Its name.
     pub name: String,
+    /// Where its logo is.
+    pub logo: Option<String>,
     /// Which environments it has.
     pub environments: Environments,
 }
@@ -90,6 +92,8 @@ pub struct Place {
     pub business: BusinessId,
     /// Its name.
     pub name: String,
+    /// Where its logo is.
+    pub logo: Option<String>,
     /// Which environments it has.
     pub environments: Environments,
     /// The environment of the page.

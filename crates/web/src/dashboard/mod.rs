@@ -13,6 +13,7 @@ pub mod format;
 pub mod frame;
 mod home;
 mod issued;
+mod kept;
 mod keys;
 pub mod look;
 mod names;
@@ -40,6 +41,8 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(people::routes())
         .merge(docs::routes())
         .route("/step-up", get(step_up::form).post(step_up::prove))
+        .route("/step-up/passkey/start", post(step_up::start_passkey))
+        .route("/step-up/passkey", post(step_up::passkey))
         .merge(home::routes())
         .merge(keys::routes())
         .merge(requests::routes())
@@ -49,7 +52,7 @@ pub(crate) fn routes() -> Router<Web> {
 }
 
 /// The first segments of the paths that are pages.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "",
     "sign-in",
     "sign-out",
@@ -59,6 +62,7 @@ const PAGES: [&str; 14] = [
     "step-up",
     "account",
     "businesses",
+    "logos",
     "b",
     "platform",
     "docs",

@@ -3,11 +3,11 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::ACCEPT;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use trousseau_domain::business::Language as Chosen;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, RequestId};
@@ -20,6 +20,7 @@ use super::errors;
 use super::format::Formats;
 use super::frame::{Choice, Frame, Person, Place, redirect};
 use super::look::{Look, cookie, set_cookie};
+use super::people::logo;
 use super::text::Texts;
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
@@ -87,11 +88,16 @@ fn request_id(parts: &Parts) -> Result<RequestId, Failure> {
     parts.extensions.get::<RequestId>().copied().ok_or(Failure::new(Kind::Internal))
 }
 
-fn here(parts: &Parts) -> String {
-    parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
+/// The address as it was asked for: below a nested router the request itself has the rest of it only.
+pub(crate) fn asked(parts: &Parts) -> &Uri {
+    parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0)
 }
 
-async fn signed_in(parts: &Parts, web: &Web) -> Result<Option<SignedIn>, Failure> {
+fn here(parts: &Parts) -> String {
+    asked(parts).path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
+}
+
+pub(crate) async fn signed_in(parts: &Parts, web: &Web) -> Result<Option<SignedIn>, Failure> {
     let Some(token) = session_cookie(&parts.headers, web.secure_cookies).and_then(SessionToken::parse) else {
         return Ok(None);
     };
@@ -123,6 +129,7 @@ fn frame(parts: &Parts, web: &Web, person: Option<&SignedIn>) -> Result<Frame, F
             .map(|membership| Choice {
                 id: membership.business.id.clone(),
                 name: membership.business.name.as_str().to_owned(),
+                logo: membership.logo.as_ref().map(logo::url),
                 environments: environments(web, &membership.business),
             })
             .collect();
@@ -248,6 +255,7 @@ impl<P: Demand> FromRequestParts<Web> for Entered<P> {
         let id: BusinessId = param("business").and_then(|text| text.parse().ok()).ok_or_else(not_found)?;
         let Some(membership) = person.membership(&id) else { return Err(not_found().into()) };
         let (business, role) = (membership.business.clone(), membership.role);
+        let logo = membership.logo.as_ref().map(logo::url);
         let profile = web.app.settings().profile(&business.profile).cloned().ok_or_else(not_found)?;
         if !profile.environments.offers(environment) {
             return Err(not_found().into());
@@ -256,6 +264,7 @@ impl<P: Demand> FromRequestParts<Web> for Entered<P> {
             Place {
                 business: id.clone(),
                 name: business.name.as_str().to_owned(),
+                logo,
                 environments: profile.environments,
                 environment,
                 role,

@@ -1,10 +1,12 @@
 //! Proving again who sits there, before what a stolen session must not do.
 
 use askama::Template;
+use axum::Json;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
 use trousseau_service::people::sign_in::StepUpProof;
 use trousseau_service::people::{Password, PeopleError};
 use trousseau_service::{Context, ServiceError};
@@ -12,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::form::{Form, FormErrors};
 use super::frame::{Frame, local_path, redirect};
+use super::people::sign_in::{Nothing, PasskeyAnswer, refused};
 use super::session::{Stop, Visitor, set_session_cookie};
 use super::text::message;
 use crate::problem::Failure;
@@ -25,6 +28,7 @@ struct StepUpPage<'a> {
     errors: FormErrors,
     has_password: bool,
     has_totp: bool,
+    has_passkey: bool,
 }
 
 /// Where to go on.
@@ -53,20 +57,30 @@ impl std::fmt::Debug for Proof {
 }
 
 /// Asks for a proof.
-pub(crate) async fn form(visitor: Visitor, Query(back): Query<Back>) -> Response {
-    draw(&visitor, StatusCode::OK, local_path(&back.back), FormErrors::new())
+pub(crate) async fn form(State(web): State<Web>, visitor: Visitor, Query(back): Query<Back>) -> Result<Response, Stop> {
+    draw(&web, &visitor, StatusCode::OK, local_path(&back.back), FormErrors::new()).await
 }
 
-fn draw(visitor: &Visitor, status: StatusCode, back: &str, errors: FormErrors) -> Response {
+async fn draw(
+    web: &Web,
+    visitor: &Visitor,
+    status: StatusCode,
+    back: &str,
+    errors: FormErrors,
+) -> Result<Response, Stop> {
     let account = &visitor.person.account;
+    let people = web.app.people();
+    let has_passkey =
+        people.offers_passkeys() && !people.passkeys(&visitor.person).await.map_err(Failure::from)?.is_empty();
     let template = StepUpPage {
         frame: &visitor.frame,
         back,
         errors,
         has_password: account.has_password,
         has_totp: account.has_totp,
+        has_passkey,
     };
-    visitor.frame.page_with(status, &template)
+    Ok(visitor.frame.page_with(status, &template))
 }
 
 /// Looks at the proof, gives the session a new secret, and goes on.
@@ -99,5 +113,37 @@ pub(crate) async fn prove(
         }
         Err(error) => return Err(Failure::from(error).into()),
     };
-    Ok(draw(&visitor, status, &back, errors))
+    draw(&web, &visitor, status, &back, errors).await
+}
+
+/// What a browser's passkeys are asked, for the script.
+pub(crate) async fn start_passkey(
+    State(web): State<Web>,
+    visitor: Visitor,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let asked = web.app.people().start_passkey_step_up(&visitor.person).await?;
+    Ok(Json(json!({ "handle": asked.handle.expose(), "options": asked.options })).into_response())
+}
+
+/// Looks at a passkey's answer, gives the session a new secret, and tells the script where to go on.
+pub(crate) async fn passkey(
+    State(web): State<Web>,
+    visitor: Visitor,
+    Form(given): Form<PasskeyAnswer>,
+) -> Result<Response, Failure> {
+    let t = visitor.frame.t;
+    let Some((handle, answer)) = given.read() else { return Ok(refused(&t.get("people-passkey-refused"))) };
+    let context = Context::account(&visitor.person, visitor.request_id);
+    match web.app.people().finish_passkey_step_up(&context, &visitor.person, &handle, &answer).await {
+        Ok(token) => {
+            let mut response = Json(json!({ "to": local_path(&given.back) })).into_response();
+            set_session_cookie(response.headers_mut(), token.expose(), web.secure_cookies);
+            Ok(response)
+        }
+        Err(ServiceError::People(PeopleError::SignInRefused | PeopleError::LinkEnded)) => {
+            Ok(refused(&t.get("people-passkey-refused")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -20,6 +20,7 @@ use trousseau_service::people::sessions::NewSession;
 use trousseau_service::people::sign_in::{SignInStep, StepUpProof};
 use trousseau_service::people::{OneTimeToken, Password, PeopleError, SessionToken, SignedIn, Visit};
 use trousseau_service::{Context, ServiceError};
+use trousseau_store::SecretKind;
 use trousseau_testkit::app::TestApp;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -573,5 +574,91 @@ async fn passkeys_are_asked_for_in_the_same_way_whoever_it_is() {
             shapes.push(people_error(answer));
         }
         assert_eq!(shapes[0], shapes[1]);
+    }
+}
+
+/// How many rows there are under each version of the key-encryption key, the oldest first.
+async fn rows_by_kek(app: &TestApp) -> Vec<u64> {
+    let status = app.app.secrets().status().await.expect("known");
+    let kek = status.into_iter().find(|status| status.kind == SecretKind::Kek).expect("one of the two");
+    kek.versions.iter().map(|version| version.rows).collect()
+}
+
+#[tokio::test]
+async fn a_rotation_moves_all_that_is_sealed_and_all_of_it_opens_afterwards() {
+    for app in TestApp::on_every_engine().await {
+        let (session, business) = first_person(&app).await;
+        let people = app.app.people();
+        let person = signed_in(&app, &session).await;
+        let account = Context::account(&person, request());
+        // Three values of keys; the LIVE secret's is not kept.
+        assert_eq!(rows_by_kek(&app).await, [3]);
+        let enrolment = people.start_totp(&account, &person).await.expect("begun");
+        let system = Context::system();
+        people.invite(&system, &business, &email("new@example.com"), Role::Analyst).await.expect("invited");
+        let kept = people.keep_form(&person, "/account", "what was typed").await.expect("kept").expect("there is room");
+        assert_eq!(rows_by_kek(&app).await, [6]);
+
+        let rotation = app.app.secrets().rotate(&[SecretKind::Kek], system.actor(), None).await.expect("rotated");
+        assert_eq!((rotation.moved.rewrapped, rotation.moved.refused), (6, 0));
+        assert_eq!(rows_by_kek(&app).await, [0, 6]);
+
+        let code = code_at(&enrolment.secret, app.app.now().as_seconds());
+        people.confirm_totp(&account, &person, &code).await.expect("the secret opens");
+        assert_eq!(app.mailed_token("/invitations").await.len(), 43, "the mail opens");
+        let form = people.take_form(&person, "/account", &kept).await.expect("asked").expect("the form opens");
+        assert_eq!(form.as_str(), "what was typed");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_value_of_another_row_stays_where_it_is_and_is_counted() {
+    for app in TestApp::on_every_engine().await {
+        let (session, _) = first_person(&app).await;
+        let people = app.app.people();
+        let person = signed_in(&app, &session).await;
+        for page in ["/one", "/two"] {
+            people.keep_form(&person, page, "fields").await.expect("kept").expect("there is room");
+        }
+        // Somebody who can write to the database puts the one into the row of the other.
+        app.database
+            .run(
+                "UPDATE kept_forms SET sealed = (SELECT f.sealed FROM kept_forms f WHERE f.page = '/one') \
+                 WHERE page = '/two'",
+            )
+            .await
+            .expect("changed");
+        let system = Context::system();
+        let rotation = app.app.secrets().rotate(&[SecretKind::Kek], system.actor(), None).await.expect("rotated");
+        assert_eq!((rotation.moved.rewrapped, rotation.moved.refused), (4, 1));
+        assert_eq!(rows_by_kek(&app).await, [1, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_form_is_shown_once_to_its_own_session_and_page_and_for_ten_minutes() {
+    for app in TestApp::on_every_engine().await {
+        let (session, business) = first_person(&app).await;
+        let people = app.app.people();
+        let person = signed_in(&app, &session).await;
+        let token = member(&app, &business, "other@example.com", Role::Developer).await;
+        let other = signed_in(&app, &token).await;
+        let keep = || async { people.keep_form(&person, "/page", "fields").await.expect("kept").expect("room") };
+        let kept = keep().await;
+        for (who, page) in [(&other, "/page"), (&person, "/page/other")] {
+            assert!(people.take_form(who, page, &kept).await.expect("asked").is_none(), "{page}");
+        }
+        assert!(people.take_form(&person, "/page", &kept).await.expect("asked").is_some());
+        assert!(people.take_form(&person, "/page", &kept).await.expect("asked").is_none(), "once");
+        let late = keep().await;
+        for table in app.database.texts("SELECT id FROM kept_forms").await {
+            assert!(!table.contains(late.expose()), "what brings it back is not kept");
+        }
+        app.advance(Duration::from_mins(10));
+        assert!(people.take_form(&person, "/page", &late).await.expect("asked").is_none(), "too late");
+        for _ in 0..20 {
+            keep().await;
+        }
+        assert!(people.keep_form(&person, "/page", "fields").await.expect("asked").is_none(), "enough is enough");
     }
 }

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::{KeyState, KeyStatus, Overlap};
 use trousseau_service::ServiceError;
@@ -22,6 +22,7 @@ use super::{at_home, base, is_live, key_of, once, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
+use crate::dashboard::kept::{Keepable, Kept};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -38,10 +39,11 @@ struct ConfirmPage<'a> {
     button: String,
     danger: bool,
     errors: FormErrors,
-    /// The keys that this one left behind, to end as well.
-    offspring: Vec<Row>,
+    /// The keys that this one left behind, each with whether it is to end as well.
+    offspring: Vec<(Row, bool)>,
     /// The name to type, where that is asked for.
     type_name: Option<String>,
+    typed: String,
     /// Why it cannot be done at all.
     impossible: Option<String>,
     live: bool,
@@ -64,7 +66,7 @@ struct RotatePage<'a> {
 }
 
 /// What was typed to confirm.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Confirmed {
     name: String,
@@ -72,13 +74,17 @@ pub(super) struct Confirmed {
     with: Vec<String>,
 }
 
+impl Keepable for Confirmed {}
+
 /// What was chosen for a rotation.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Rotation {
     overlap: String,
     once: String,
 }
+
+impl Keepable for Rotation {}
 
 type Number = Path<HashMap<String, String>>;
 
@@ -139,6 +145,7 @@ async fn ask_switch(
         danger: off,
         errors,
         type_name: None,
+        typed: String::new(),
         impossible: (off && must_stay).then(|| t.get("last-key")),
         live: is_live(entered),
         base: base(&frame),
@@ -179,13 +186,15 @@ pub(super) async fn rotate_form(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     path: Number,
+    Kept(kept): Kept<Rotation>,
 ) -> Result<Response, Stop> {
     let (view, page) = target(&web, &entered, &path).await?;
     if !Rules::of(&entered.profile).console.rotates {
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    ask_rotate(&web, &entered, &view, StatusCode::OK, once(&web), FormErrors::new()).await
+    let rotation = kept.unwrap_or_else(|| fresh_rotation(&web));
+    ask_rotate(&web, &entered, &view, StatusCode::OK, rotation, FormErrors::new()).await
 }
 
 async fn ask_rotate(
@@ -193,30 +202,31 @@ async fn ask_rotate(
     entered: &Entered<WriteKeys>,
     view: &KeyView,
     status: StatusCode,
-    once: String,
+    rotation: Rotation,
     errors: FormErrors,
 ) -> Result<Response, Stop> {
     let frame = at_home(entered.frame.clone());
     let t = frame.t;
     let catalogue = web.app.settings().catalogue();
     let exposure = exposure(web, entered, view).await?;
+    let chosen = if rotation.overlap == "now" { DEFAULT_OVERLAP } else { rotation.overlap.as_str() };
     let overlaps = OVERLAPS.map(|(value, hours)| {
         let label = if hours < 48 {
             t.with("overlap-hours", [("count", hours)])
         } else {
             t.with("overlap-days", [("count", hours / 24)])
         };
-        (value, label, value == "24")
+        (value, label, value == chosen)
     });
     let template = RotatePage {
         row: Row::of(&frame, &entered.profile, catalogue, view),
-        once,
         overlaps: overlaps.to_vec(),
         previous: view.key.previous_ends_at.filter(|end| *end > frame.f.now()).map(|end| frame.f.moment(end)),
         consequence: Stakes::of(&exposure, catalogue, &frame.f, t).if_ended,
         seen: seen(&exposure.old_value_callers, view, &frame.f, t),
         errors,
         live: is_live(entered),
+        once: rotation.once,
         frame: &frame,
     };
     Ok(frame.page_with(status, &template))
@@ -224,6 +234,13 @@ async fn ask_rotate(
 
 /// The overlaps that can be chosen, in hours.
 const OVERLAPS: [(&str, u32); 5] = [("1", 1), ("24", 24), ("72", 72), ("168", 168), ("720", 720)];
+/// The one that is chosen unless the reader says otherwise.
+const DEFAULT_OVERLAP: &str = "24";
+
+/// The form of a rotation before anything is chosen.
+fn fresh_rotation(web: &Web) -> Rotation {
+    Rotation { overlap: DEFAULT_OVERLAP.to_owned(), once: once(web) }
+}
 
 /// Gives the key a new value and shows it.
 pub(super) async fn rotate(
@@ -241,7 +258,7 @@ pub(super) async fn rotate(
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("choose-overlap"));
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return ask_rotate(&web, &entered, &view, status, rotation.once, errors).await;
+            return ask_rotate(&web, &entered, &view, status, rotation, errors).await;
         }
     };
     let render = |issued: &IssuedKey| StoredAnswer {
@@ -262,9 +279,10 @@ pub(super) async fn rotate(
         Err(ServiceError::OverlapInProgress) => {
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("overlap-in-progress"));
-            ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, once(&web), errors).await
+            let rotation = Rotation { once: once(&web), ..rotation };
+            ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, rotation, errors).await
         }
-        Err(error) => Err(entered.refused(error, &format!("{page}/rotate"))),
+        Err(error) => Err(entered.refused_form(&web, error, &format!("{page}/rotate"), &rotation).await),
     }
 }
 
@@ -273,13 +291,14 @@ pub(super) async fn revoke_form(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     path: Number,
+    Kept(kept): Kept<Confirmed>,
 ) -> Result<Response, Stop> {
     let (view, page) = target(&web, &entered, &path).await?;
     if !Rules::of(&entered.profile).console.revokes {
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    ask_revoke(&web, &entered, &view, StatusCode::OK, FormErrors::new()).await
+    ask_revoke(&web, &entered, &view, StatusCode::OK, kept.as_ref(), FormErrors::new()).await
 }
 
 async fn ask_revoke(
@@ -287,6 +306,7 @@ async fn ask_revoke(
     entered: &Entered<WriteKeys>,
     view: &KeyView,
     status: StatusCode,
+    given: Option<&Confirmed>,
     errors: FormErrors,
 ) -> Result<Response, Stop> {
     let frame = at_home(entered.frame.clone());
@@ -295,7 +315,12 @@ async fn ask_revoke(
     let row = Row::of(&frame, &entered.profile, catalogue, view);
     let exposure = exposure(web, entered, view).await?;
     let must_stay = exposure.remaining == Remaining::NoneProtected;
-    let offspring = exposure.left_behind.iter().map(|left| Row::of(&frame, &entered.profile, catalogue, left));
+    let offspring = exposure.left_behind.iter().map(|left| {
+        let row = Row::of(&frame, &entered.profile, catalogue, left);
+        // All of them, until the reader has chosen.
+        let ended = given.is_none_or(|given| given.with.contains(&row.id));
+        (row, ended)
+    });
     let template = ConfirmPage {
         offspring: offspring.collect(),
         question: t.with("revoke-question", [("name", row.label.as_str())]),
@@ -304,6 +329,7 @@ async fn ask_revoke(
         button: t.get("revoke-button"),
         danger: true,
         errors,
+        typed: given.map(|given| given.name.clone()).unwrap_or_default(),
         type_name: (is_live(entered) && view.status == KeyStatus::Active).then(|| row.label.clone()),
         impossible: must_stay.then(|| t.get("last-key")),
         live: is_live(entered),
@@ -327,12 +353,15 @@ pub(super) async fn revoke(
     if is_live(&entered) && view.status == KeyStatus::Active && confirmed.name.trim() != name {
         let mut errors = FormErrors::new();
         errors.add("name", t.with("type-name-wrong", [("name", name)]));
-        return ask_revoke(&web, &entered, &view, StatusCode::UNPROCESSABLE_ENTITY, errors).await;
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return ask_revoke(&web, &entered, &view, status, Some(&confirmed), errors).await;
     }
     let with: Vec<KeyId> = confirmed.with.iter().filter_map(|id| id.parse().ok()).collect();
     match web.app.keys().revoke_with(&entered.context, &entered.tenant, view.key.id, &with).await {
         Ok(_) => Ok(entered.frame.done(&page, message!("flash-key-revoked"), &name)),
-        Err(ServiceError::LastKey) => ask_revoke(&web, &entered, &view, StatusCode::CONFLICT, FormErrors::new()).await,
-        Err(error) => Err(entered.refused(error, &format!("{page}/revoke"))),
+        Err(ServiceError::LastKey) => {
+            ask_revoke(&web, &entered, &view, StatusCode::CONFLICT, Some(&confirmed), FormErrors::new()).await
+        }
+        Err(error) => Err(entered.refused_form(&web, error, &format!("{page}/revoke"), &confirmed).await),
     }
 }

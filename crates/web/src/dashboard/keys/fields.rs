@@ -1,6 +1,6 @@
 //! The fields of the form that makes or changes a key: what was typed, and what it means.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState};
@@ -13,6 +13,7 @@ use trousseau_service::keys::KeyView;
 use super::view::{Console, abilities, in_sentence, noun, reach, texts};
 use crate::dashboard::form::FormErrors;
 use crate::dashboard::format::Formats;
+use crate::dashboard::kept::Keepable;
 use crate::dashboard::text::{Arg, Texts, message};
 use crate::language::Language;
 
@@ -20,7 +21,7 @@ use crate::language::Language;
 const MOST_ENTRIES: usize = 100;
 
 /// What was typed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Fields {
     pub(super) name: String,
@@ -36,6 +37,8 @@ pub(super) struct Fields {
     /// Makes one form one key, however often it is sent.
     pub(super) once: String,
 }
+
+impl Keepable for Fields {}
 
 /// What it means.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::members::Operation;
+use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::text::SearchText;
 use trousseau_service::keys::Allowance;
 use trousseau_service::{KeyFilter, KeyOrder};
@@ -20,6 +21,8 @@ use crate::dashboard::session::{Entered, ReadKeys, Stop};
 use crate::dashboard::text::{Arg, Texts};
 use crate::router::Web;
 
+/// The word of the filter for secret keys that may do less than those usually may.
+const RESTRICTED: &str = "restricted";
 /// How many rows a page can have.
 const ROWS: [u32; 4] = [10, 25, 50, 100];
 
@@ -45,7 +48,12 @@ pub(super) struct Asked {
 
 impl Asked {
     fn kind(&self) -> Option<KeyKind> {
-        self.kind.parse().ok()
+        if self.is_restricted() { Some(KeyKind::Secret) } else { self.kind.parse().ok() }
+    }
+
+    /// Whether secret keys are wanted that may do less than those usually may.
+    fn is_restricted(&self) -> bool {
+        self.kind == RESTRICTED
     }
 
     fn status(&self) -> Option<KeyStatus> {
@@ -75,9 +83,11 @@ impl Asked {
         }
     }
 
-    fn filter(&self) -> KeyFilter {
+    /// What to look for; `usual` is what a secret key may do unless chosen otherwise.
+    fn filter(&self, usual: &ScopeSet) -> KeyFilter {
         KeyFilter {
             kind: self.kind(),
+            lacking: self.is_restricted().then(|| usual.clone()),
             status: self.status(),
             search: self.q.parse::<SearchText>().ok(),
             include_revoked: self.state == "all",
@@ -177,8 +187,9 @@ pub(super) async fn page(
     let keys = web.app.keys();
     let fail = |error| entered.refused(error, &base);
     let (rows_per_page, wanted) = (asked.rows(&console), asked.page());
+    let usual = entered.profile.default_scopes(web.app.settings().catalogue(), KeyKind::Secret);
     let list = |page: u64| {
-        let (filter, order) = (asked.filter(), asked.order());
+        let (filter, order) = (asked.filter(&usual), asked.order());
         let tenant = entered.tenant.clone();
         async move {
             let offset = (page - 1).saturating_mul(u64::from(rows_per_page));
@@ -206,7 +217,7 @@ pub(super) async fn page(
     let template = ListPage {
         columns: columns(&asked, &console, &base, t),
         range: range(&frame, current, rows_per_page, rows.len(), found.total),
-        kinds: kinds(&asked, t),
+        kinds: kinds(&asked, &console, t),
         states: states(&asked, t),
         sizes: ROWS.map(|rows| (rows, rows == rows_per_page)).to_vec(),
         previous: (current > 1).then(|| at_page(current - 1)),
@@ -261,10 +272,15 @@ fn columns(asked: &Asked, console: &Console, base: &str, t: Texts) -> Vec<Column
     columns
 }
 
-fn kinds(asked: &Asked, t: Texts) -> Vec<Choice> {
+fn kinds(asked: &Asked, console: &Console, t: Texts) -> Vec<Choice> {
+    let restricted = asked.is_restricted();
     let mut choices = vec![Choice { value: "", label: t.get("all-types"), chosen: asked.kind().is_none() }];
     for kind in [KeyKind::Secret, KeyKind::Checkout] {
-        choices.push(Choice { value: kind.as_str(), label: kind_name(kind, t), chosen: asked.kind() == Some(kind) });
+        let chosen = asked.kind() == Some(kind) && !restricted;
+        choices.push(Choice { value: kind.as_str(), label: kind_name(kind, t), chosen });
+    }
+    if console.rights {
+        choices.push(Choice { value: RESTRICTED, label: t.get("kind-restricted"), chosen: restricted });
     }
     choices
 }
@@ -319,7 +335,11 @@ fn filtered(asked: &Asked, t: Texts) -> String {
     if asked.q.parse::<SearchText>().is_ok() {
         parts.push(t.with("filter-text", [("text", asked.q.as_str())]));
     }
-    parts.extend(asked.kind().map(|kind| kind_name(kind, t)));
+    if asked.is_restricted() {
+        parts.push(t.get("kind-restricted"));
+    } else {
+        parts.extend(asked.kind().map(|kind| kind_name(kind, t)));
+    }
     parts.extend(asked.status().map(|status| status_name(status, t)));
     parts.join(" · ")
 }
@@ -343,9 +363,10 @@ async fn file(web: &Web, entered: Entered<ReadKeys>, asked: &Asked) -> Result<Re
         "created_at",
         "last_used_at",
     ]);
+    let usual = entered.profile.default_scopes(web.app.settings().catalogue(), KeyKind::Secret);
     let mut offset = 0;
     loop {
-        let (filter, order) = (asked.filter(), asked.order());
+        let (filter, order) = (asked.filter(&usual), asked.order());
         let page = web.app.keys().list_counted(&entered.tenant, &filter, order, offset, 100).await;
         let page = page.map_err(|error| entered.refused(error, &base(&entered.frame)))?;
         for view in &page.data {

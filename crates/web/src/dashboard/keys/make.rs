@@ -18,6 +18,7 @@ use super::view::{Console, Row};
 use super::{at_home, base, is_live, issued, key_of, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
+use crate::dashboard::kept::Kept;
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::{Arg, Texts, message};
 use crate::router::Web;
@@ -51,10 +52,14 @@ struct Full {
 }
 
 /// The form of a new key.
-pub(super) async fn form(State(web): State<Web>, entered: Entered<WriteKeys>) -> Result<Response, Stop> {
+pub(super) async fn form(
+    State(web): State<Web>,
+    entered: Entered<WriteKeys>,
+    Kept(kept): Kept<Fields>,
+) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
-    let once = super::once(&web);
-    let fields = Fields::fresh(once, &entered.frame.f, web.app.settings().catalogue());
+    let fields =
+        kept.unwrap_or_else(|| Fields::fresh(super::once(&web), &entered.frame.f, web.app.settings().catalogue()));
     draw(&web, &entered, StatusCode::OK, None, fields, FormErrors::new()).await
 }
 
@@ -109,7 +114,7 @@ pub(super) async fn make(
             told(&problems, t, &mut errors);
             draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors).await
         }
-        Err(error) => Err(entered.refused(error, &format!("{home}/create"))),
+        Err(error) => Err(entered.refused_form(&web, error, &format!("{home}/create"), &fields).await),
     }
 }
 
@@ -155,11 +160,12 @@ pub(super) async fn edit_form(
     entered: Entered<WriteKeys>,
     Path(path): Path<HashMap<String, String>>,
     Query(offer): Query<Offer>,
+    Kept(kept): Kept<Fields>,
 ) -> Result<Response, Stop> {
     let view = key_of(&web, &entered, number_in(&path)).await?;
     may_be_changed(&entered, &view)?;
     entered.prove_first(&entered.frame.here)?;
-    let mut fields = Fields::of(&view, &entered.frame.f);
+    let mut fields = kept.unwrap_or_else(|| Fields::of(&view, &entered.frame.f));
     if offer.origins == "seen" && fields.origins.is_empty() {
         fields.origins = origins_seen(&web, &entered, &view).await?.join("\n");
     }
@@ -238,7 +244,7 @@ pub(super) async fn edit(
             errors.add("state", t.get("limit-reached"));
             draw(&web, &entered, StatusCode::CONFLICT, Some(&view), fields, errors).await
         }
-        Err(error) => Err(entered.refused(error, &here)),
+        Err(error) => Err(entered.refused_form(&web, error, &here, &fields).await),
     }
 }
 

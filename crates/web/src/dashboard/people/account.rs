@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use qrcode::{Color, QrCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trousseau_domain::ids::{PasskeyId, SessionId};
 use trousseau_service::people::account::{RecoveryCodes, TotpEnrolment};
@@ -20,6 +20,7 @@ use crate::dashboard::errors;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Choice, Frame, redirect, role_name};
+use crate::dashboard::kept::{Keepable, Kept, step_up_with};
 use crate::dashboard::look::parse_language;
 use crate::dashboard::session::{Stop, Visitor, in_query, set_session_cookie, step_up};
 use crate::dashboard::text::message;
@@ -40,6 +41,7 @@ struct AccountPage<'a> {
     codes_left: u32,
     passkeys_offered: bool,
     passkeys: Vec<PasskeyLine>,
+    passkey_name: String,
     sessions: Vec<SessionLine>,
     businesses: Vec<Membership>,
 }
@@ -103,6 +105,15 @@ pub(crate) struct NewPasskey {
     passkey_name: String,
 }
 
+/// What the new passkey is to be called.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct PasskeyNamed {
+    passkey_name: String,
+}
+
+impl Keepable for PasskeyNamed {}
+
 /// It holds passwords.
 impl std::fmt::Debug for PasswordChange {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -132,8 +143,20 @@ pub(crate) fn stopped(visitor: &Visitor, error: ServiceError, back: &str) -> Sto
 }
 
 /// The page.
-pub(crate) async fn show(State(web): State<Web>, visitor: Visitor) -> Result<Response, Stop> {
-    draw(&web, &visitor, StatusCode::OK, FormErrors::new(), None).await
+pub(crate) async fn show(
+    State(web): State<Web>,
+    visitor: Visitor,
+    Kept(kept): Kept<PasskeyNamed>,
+) -> Result<Response, Stop> {
+    let typed = Typed { passkey_name: kept.unwrap_or_default().passkey_name, ..Typed::default() };
+    draw(&web, &visitor, StatusCode::OK, FormErrors::new(), typed).await
+}
+
+/// What was typed before the page is shown again.
+#[derive(Debug, Default)]
+struct Typed {
+    profile: Option<Profile>,
+    passkey_name: String,
 }
 
 async fn draw(
@@ -141,7 +164,7 @@ async fn draw(
     visitor: &Visitor,
     status: StatusCode,
     errors: FormErrors,
-    given: Option<Profile>,
+    typed: Typed,
 ) -> Result<Response, Stop> {
     let (frame, person, people) = (&visitor.frame, &visitor.person, web.app.people());
     let f = &frame.f;
@@ -151,7 +174,7 @@ async fn draw(
     let template = AccountPage {
         frame,
         errors,
-        profile: given.unwrap_or_else(|| Profile {
+        profile: typed.profile.unwrap_or_else(|| Profile {
             name: person.account.name.to_string(),
             language: person.account.language.as_str().to_owned(),
         }),
@@ -168,6 +191,7 @@ async fn draw(
                 used: passkey.last_used_at.map(|at| f.relative(at)),
             })
             .collect(),
+        passkey_name: typed.passkey_name,
         sessions: sessions
             .into_iter()
             .map(|session| SessionLine {
@@ -203,7 +227,14 @@ pub(crate) async fn profile(
     let mut errors = FormErrors::new();
     let name = read_name(&mut errors, visitor.frame.t, &given.name);
     let (Some(name), Some(language)) = (name, parse_language(&given.language)) else {
-        return draw(&web, &visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, Some(given)).await;
+        return draw(
+            &web,
+            &visitor,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            errors,
+            Typed { profile: Some(given), ..Typed::default() },
+        )
+        .await;
     };
     let people = web.app.people();
     people
@@ -229,7 +260,7 @@ pub(crate) async fn password(
         errors.add("current", frame.t.get("people-password-empty"));
     }
     let (Some(new), true) = (new, errors.is_empty()) else {
-        return draw(&web, &visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, None).await;
+        return draw(&web, &visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, Typed::default()).await;
     };
     let old = account.has_password.then(|| Password::new(given.current.as_str()));
     match web.app.people().change_password(&context(&visitor), &visitor.person, old.as_ref(), &new).await {
@@ -243,7 +274,7 @@ pub(crate) async fn password(
         }
         Err(error) => {
             proof_refused(frame, &mut errors, "current", message!("account-password-wrong"), error)?;
-            draw(&web, &visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, None).await
+            draw(&web, &visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, Typed::default()).await
         }
     }
 }
@@ -369,11 +400,14 @@ pub(crate) async fn recovery_codes(
 pub(crate) async fn start_passkey(
     State(web): State<Web>,
     visitor: Visitor,
-    Form(Nothing {}): Form<Nothing>,
+    Form(given): Form<PasskeyNamed>,
 ) -> Result<Response, Failure> {
     match web.app.people().start_passkey(&context(&visitor), &visitor.person).await {
         Ok(asked) => Ok(Json(json!({ "handle": asked.handle.expose(), "options": asked.options })).into_response()),
-        Err(ServiceError::StepUpRequired) => Ok(Json(json!({ "step_up": step_up(HERE) })).into_response()),
+        Err(ServiceError::StepUpRequired) => {
+            let to = step_up_with(&web.app, &visitor.person, HERE, &given).await?;
+            Ok(Json(json!({ "step_up": to })).into_response())
+        }
         Err(error) => Err(error.into()),
     }
 }

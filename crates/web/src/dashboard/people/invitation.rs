@@ -5,19 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use trousseau_domain::environment::Environment;
-use trousseau_domain::keys::KeyKind;
-use trousseau_domain::profile::Profile;
-use trousseau_service::BusinessRow;
-use trousseau_service::keys::IssuedKey;
 use trousseau_service::people::invitations::{Acceptance, InvitationView};
 use trousseau_service::people::{InvitedTo, SignedIn};
 
-use super::{Arrival, domain_language, link, read_name, read_new_password, signed_in, speak};
+use super::{Arrival, domain_language, first_keys, home_of, link, read_name, read_new_password, signed_in, speak};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::{Frame, redirect, role_name};
 use crate::dashboard::look::parse_language;
-use crate::dashboard::text::{Texts, message};
+use crate::dashboard::text::message;
 use crate::path::Path;
 use crate::problem::Failure;
 use crate::router::Web;
@@ -160,14 +155,10 @@ pub(crate) async fn accept(
         None => redirect("/"),
         Some(business) => {
             let profile = web.app.settings().profile(&business.profile).map(AsRef::as_ref);
-            let environment = first_environment(profile);
-            let home = format!("/b/{}/{environment}", business.id);
             if accepted.keys.is_empty() {
-                frame.done(&home, message!("flash-joined"), business.name.as_str())
+                frame.done(&home_of(&business.id, profile), message!("flash-joined"), business.name.as_str())
             } else {
-                let keys: Vec<OnceKey> =
-                    accepted.keys.iter().map(|issued| OnceKey::new(profile, frame.t, issued)).collect();
-                OncePage::answer(&frame, business, &home, &keys, None)
+                first_keys::page(&frame, web.app.address(), business, profile, &accepted.keys)
             }
         }
     };
@@ -176,85 +167,4 @@ pub(crate) async fn accept(
         speak(&mut response, language, web.secure_cookies);
     }
     Ok(response)
-}
-
-/// Where a business opens: LIVE where that is all it has.
-pub(crate) fn first_environment(profile: Option<&Profile>) -> Environment {
-    match profile {
-        Some(profile) if profile.environments.offers(Environment::Test) => Environment::Test,
-        _ => Environment::Live,
-    }
-}
-
-/// The first keys of a business, shown once.
-#[derive(Debug, Template)]
-#[template(path = "people/first_keys.html")]
-pub(crate) struct OncePage<'a> {
-    frame: &'a Frame,
-    business: String,
-    business_id: String,
-    home: &'a str,
-    keys: &'a [OnceKey],
-    call: Option<String>,
-}
-
-/// One of them.
-pub(crate) struct OnceKey {
-    /// What tells its parts from those of the others in the page.
-    id: String,
-    kind: String,
-    environment: &'static str,
-    value: String,
-    authorization: String,
-    readable: bool,
-}
-
-/// It holds a value.
-impl std::fmt::Debug for OnceKey {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("OnceKey")
-    }
-}
-
-impl Drop for OnceKey {
-    fn drop(&mut self) {
-        use zeroize::Zeroize as _;
-
-        self.value.zeroize();
-        self.authorization.zeroize();
-    }
-}
-
-impl OnceKey {
-    pub(crate) fn new(profile: Option<&Profile>, t: Texts, issued: &IssuedKey) -> Self {
-        let key = &issued.view.key;
-        let environment = key.tenant.environment;
-        let kind = match key.kind {
-            KeyKind::Secret => message!("people-key-secret"),
-            KeyKind::Checkout => message!("people-key-checkout"),
-        };
-        let readable = profile.is_some_and(|profile| profile.value_readable(environment, key.kind));
-        Self {
-            id: format!("{environment}-{}", key.kind),
-            kind: t.get(kind),
-            environment: environment.in_key_text(),
-            value: issued.value.expose().to_owned(),
-            authorization: issued.authorization.as_str().to_owned(),
-            readable,
-        }
-    }
-}
-
-impl<'a> OncePage<'a> {
-    pub(crate) fn answer(
-        frame: &'a Frame,
-        business: &BusinessRow,
-        home: &'a str,
-        keys: &'a [OnceKey],
-        call: Option<String>,
-    ) -> Response {
-        let template =
-            Self { frame, business: business.name.to_string(), business_id: business.id.to_string(), home, keys, call };
-        frame.page(&template)
-    }
 }

@@ -1,10 +1,12 @@
 //! Pages of people: the first start, signing in, invitations, new passwords, accounts, members, settings.
 
 mod account;
+mod first_keys;
 mod invitation;
+pub(super) mod logo;
 mod reset;
 mod settings;
-mod sign_in;
+pub(super) mod sign_in;
 mod welcome;
 
 use std::net::IpAddr;
@@ -15,8 +17,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::USER_AGENT;
 use http::request::Parts;
-use trousseau_domain::ids::RequestId;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ids::{BusinessId, RequestId};
 use trousseau_domain::members::{EmailAddress, PersonName};
+use trousseau_domain::profile::Profile;
 use trousseau_service::people::sessions::NewSession;
 use trousseau_service::people::{
     DeviceToken, OneTimeToken, Password, PeopleError, SessionToken, SignedIn, Visit, passwords,
@@ -65,12 +69,15 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/account/sessions/{id}/end", post(account::end_session))
         .route("/account/sessions/end-others", post(account::end_other_sessions))
         .route("/businesses", get(account::businesses))
+        .route("/logos/{digest}", get(logo::serve))
         .nest("/b/{business}/{environment}/settings", settings_routes())
 }
 
 fn settings_routes() -> Router<Web> {
     Router::new()
         .route("/", get(settings::show).post(settings::save))
+        .route("/logo", post(logo::put))
+        .route("/logo/remove", post(logo::remove))
         .route("/members", get(settings::members))
         .route("/members/invite", post(settings::invite))
         .route("/members/{account}/role", post(settings::change_role))
@@ -141,6 +148,19 @@ pub(crate) async fn signed_in(app: &App, headers: &http::HeaderMap, secure: bool
 /// The secret of a link, or a page that says that it cannot be used.
 fn link(text: &str) -> Result<OneTimeToken, Failure> {
     OneTimeToken::parse(text).ok_or_else(|| Failure::new(Kind::Gone))
+}
+
+/// Where a business opens: LIVE where that is all it has.
+fn first_environment(profile: Option<&Profile>) -> Environment {
+    match profile {
+        Some(profile) if profile.environments.offers(Environment::Test) => Environment::Test,
+        _ => Environment::Live,
+    }
+}
+
+/// The first page of a business.
+fn home_of(business: &BusinessId, profile: Option<&Profile>) -> String {
+    format!("/b/{business}/{}", first_environment(profile))
 }
 
 /// The language of the service's vocabulary.

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{AccountId, BusinessId, InvitationId};
 use trousseau_domain::members::{Notice, Operation, Role};
@@ -18,6 +18,7 @@ use super::{domain_language, read_email};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Sub, Tab, role_name};
+use crate::dashboard::kept::{Keepable, Kept};
 use crate::dashboard::look::parse_language;
 use crate::dashboard::session::{Entered, ReadBusiness, ReadMembers, Stop, WriteBusiness, WriteMembers, step_up};
 use crate::dashboard::text::{Texts, message};
@@ -25,7 +26,7 @@ use crate::path::Path;
 use crate::problem::Failure;
 use crate::router::Web;
 
-fn below<P>(entered: &Entered<P>, path: &str) -> String {
+pub(super) fn below<P>(entered: &Entered<P>, path: &str) -> String {
     format!("/b/{}/{}/settings{path}", entered.tenant.business, entered.tenant.environment)
 }
 
@@ -52,12 +53,17 @@ pub(crate) struct Given {
 
 /// The business.
 pub(crate) async fn show(entered: Entered<ReadBusiness>) -> Response {
+    show_with(&entered, StatusCode::OK, FormErrors::new())
+}
+
+/// The business as it is, with what is wrong with something that was sent.
+pub(super) fn show_with<P>(entered: &Entered<P>, status: StatusCode, errors: FormErrors) -> Response {
     let given = Given {
         name: entered.business.name.to_string(),
         time_zone: entered.business.time_zone.to_string(),
         language: entered.business.language.clone(),
     };
-    draw(&entered, StatusCode::OK, FormErrors::new(), given)
+    draw(entered, status, errors, given)
 }
 
 fn draw<P>(entered: &Entered<P>, status: StatusCode, errors: FormErrors, given: Given) -> Response {
@@ -124,7 +130,8 @@ struct MemberLine {
     id: AccountId,
     name: String,
     email: String,
-    role: Role,
+    /// The role in the choice: the member's own, unless another one was sent and waits.
+    chosen: Role,
     role_name: String,
     since: Shown,
     seen: Option<Shown>,
@@ -145,7 +152,7 @@ struct InvitationLine {
 }
 
 /// An invitation as it was sent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Invite {
     email: String,
@@ -157,6 +164,30 @@ pub(crate) struct Invite {
 #[serde(default)]
 pub(crate) struct AnotherRole {
     role: String,
+}
+
+/// What waited for a proof, of the forms of the page of members.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Pending {
+    invite: Invite,
+    /// The member whose role was to change, and the role.
+    role: Option<(AccountId, String)>,
+}
+
+impl Keepable for Pending {}
+
+impl Pending {
+    /// The role that was sent for this member.
+    fn role_of(&self, account: AccountId) -> Option<Role> {
+        self.role.as_ref().filter(|(id, _)| *id == account).and_then(|(_, role)| role.parse().ok())
+    }
+}
+
+impl From<Invite> for Pending {
+    fn from(invite: Invite) -> Self {
+        Self { invite, role: None }
+    }
 }
 
 fn roles(t: Texts) -> Vec<RoleChoice> {
@@ -175,8 +206,12 @@ fn roles(t: Texts) -> Vec<RoleChoice> {
 }
 
 /// The members and who is invited.
-pub(crate) async fn members(State(web): State<Web>, entered: Entered<ReadMembers>) -> Result<Response, Stop> {
-    draw_members(&web, &entered, StatusCode::OK, FormErrors::new(), Invite::default()).await
+pub(crate) async fn members(
+    State(web): State<Web>,
+    entered: Entered<ReadMembers>,
+    Kept(kept): Kept<Pending>,
+) -> Result<Response, Stop> {
+    draw_members(&web, &entered, StatusCode::OK, FormErrors::new(), kept.unwrap_or_default()).await
 }
 
 async fn draw_members<P>(
@@ -184,7 +219,7 @@ async fn draw_members<P>(
     entered: &Entered<P>,
     status: StatusCode,
     errors: FormErrors,
-    given: Invite,
+    given: Pending,
 ) -> Result<Response, Stop> {
     let frame = entered.frame.clone().at(Tab::Settings, Some(Sub::Members));
     let (t, f) = (frame.t, &frame.f);
@@ -195,15 +230,15 @@ async fn draw_members<P>(
     let template = MembersPage {
         frame: &frame,
         errors,
-        email: given.email,
-        chosen: given.role.parse().unwrap_or(Role::Developer),
+        email: given.invite.email.clone(),
+        chosen: given.invite.role.parse().unwrap_or(Role::Developer),
         members: members
             .iter()
             .map(|member| MemberLine {
                 id: member.account.id,
                 name: member.account.name.to_string(),
                 email: member.account.email.to_string(),
-                role: member.role,
+                chosen: given.role_of(member.account.id).unwrap_or(member.role),
                 role_name: role_name(member.role, t),
                 since: f.date(member.since),
                 seen: member.seen_at.map(|at| f.relative(at)),
@@ -243,16 +278,16 @@ pub(crate) async fn invite(
     let email = read_email(&mut errors, entered.frame.t, &given.email);
     let role: Option<Role> = errors.read("role", given.role.parse(), entered.frame.t.get("members-role-invalid"));
     let (Some(email), Some(role)) = (email, role) else {
-        return draw_members(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, errors, given).await;
+        return draw_members(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, errors, given.into()).await;
     };
     let here = below(&entered, "/members");
     match web.app.people().invite(&entered.context, &entered.tenant.business, &email, role).await {
         Ok(_) => Ok(entered.frame.done(&here, message!("flash-invited"), email.as_str())),
         Err(ServiceError::People(PeopleError::AlreadyMember)) => {
             errors.add("email", entered.frame.t.get("members-already"));
-            draw_members(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, errors, given).await
+            draw_members(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, errors, given.into()).await
         }
-        Err(error) => Err(entered.refused(error, &here)),
+        Err(error) => Err(entered.refused_form(&web, error, &here, &Pending::from(given)).await),
     }
 }
 
@@ -287,7 +322,10 @@ pub(crate) async fn change_role(
     let role: Role = given.role.parse().map_err(|_| Failure::from(crate::problem::Kind::InvalidBody))?;
     let name = name_of(&web, &entered, member.account).await?;
     let changed = web.app.people().change_role(&entered.context, &entered.tenant.business, member.account, role).await;
-    changed.map_err(|error| entered.refused(error, &here))?;
+    if let Err(error) = changed {
+        let pending = Pending { role: Some((member.account, given.role)), ..Pending::default() };
+        return Err(entered.refused_form(&web, error, &here, &pending).await);
+    }
     Ok(entered.frame.done(&here, message!("flash-role-changed"), &name))
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use trousseau_service::ServiceError;
 use trousseau_service::people::sign_in::SignInStep;
 use trousseau_service::people::{OneTimeToken, Password, PeopleError};
@@ -76,7 +76,14 @@ pub(crate) struct PasskeyAnswer {
     handle: String,
     answer: String,
     #[serde(rename = "return")]
-    back: String,
+    pub(crate) back: String,
+}
+
+impl PasskeyAnswer {
+    /// What was asked and what came of it; nothing where it is neither.
+    pub(crate) fn read(&self) -> Option<(OneTimeToken, Value)> {
+        Some((OneTimeToken::parse(&self.handle)?, serde_json::from_str(&self.answer).ok()?))
+    }
 }
 
 /// The form.
@@ -184,9 +191,7 @@ pub(crate) async fn passkey(
     arrival: Arrival,
     Form(given): Form<PasskeyAnswer>,
 ) -> Result<Response, Failure> {
-    let (Some(handle), Ok(answer)) = (OneTimeToken::parse(&given.handle), serde_json::from_str(&given.answer)) else {
-        return Ok(refused(&frame.t.get("people-passkey-refused")));
-    };
+    let Some((handle, answer)) = given.read() else { return Ok(refused(&frame.t.get("people-passkey-refused"))) };
     match web.app.people().finish_passkey_sign_in(&handle, &answer, &arrival.visit()).await {
         Ok(session) => {
             let mut response = Json(json!({ "to": local_path(&given.back) })).into_response();

@@ -5,16 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
-use trousseau_domain::keys::KeyKind;
 use trousseau_domain::text::BusinessName;
 use trousseau_domain::time::TimeZone;
 use trousseau_service::people::first_run::{FirstRun, FirstRunDraft};
 
-use super::{Arrival, domain_language, link, read_email, read_name, read_new_password, speak};
+use super::{Arrival, domain_language, first_keys, home_of, link, read_email, read_name, read_new_password, speak};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
 use crate::dashboard::look::parse_language;
-use crate::dashboard::people::invitation::{OnceKey, OncePage, first_environment};
 use crate::dashboard::text::message;
 use crate::path::Path;
 use crate::problem::Failure;
@@ -95,30 +93,13 @@ pub(crate) async fn complete(
     let draft = FirstRunDraft { name, email, password, language: domain_language(language), business, time_zone };
     let done = people.complete_first_run(&secret, &draft, &arrival.visit()).await?;
     let profile = web.app.settings().profile(&done.business.profile).map(AsRef::as_ref);
-    let environment = first_environment(profile);
-    let home = format!("/b/{}/{environment}", done.business.id);
     // A fresh business has keys to show once; one that waited has been shown them before.
     let mut response = if done.keys.is_empty() {
-        frame.done(&home, message!("flash-welcome"), done.business.name.as_str())
+        frame.done(&home_of(&done.business.id, profile), message!("flash-welcome"), done.business.name.as_str())
     } else {
-        let call = done
-            .keys
-            .iter()
-            .find(|issued| issued.view.key.tenant.environment == environment && issued.view.key.kind == KeyKind::Secret)
-            .map(|issued| call_with(web.app.address().as_str(), &done.business.id, issued));
-        let keys: Vec<OnceKey> = done.keys.iter().map(|issued| OnceKey::new(profile, frame.t, issued)).collect();
-        OncePage::answer(&frame, &done.business, &home, &keys, call)
+        first_keys::page(&frame, web.app.address(), &done.business, profile, &done.keys)
     };
     arrival.keep(&mut response, &done.session);
     speak(&mut response, language, web.secure_cookies);
     Ok(response)
-}
-
-/// A call that works when pasted.
-fn call_with(
-    address: &str,
-    business: &trousseau_domain::ids::BusinessId,
-    issued: &trousseau_service::keys::IssuedKey,
-) -> String {
-    format!("curl -s {address}/v1/whoami -H \"apikey: {}\" -H \"businessid: {business}\"", issued.value.expose())
 }

@@ -539,7 +539,12 @@ async fn live_keys_need_a_recent_proof_of_who_sits_there() {
     assert!(page(&wrong, 422).contains("This is not right."));
     let before = browser.cookie("__Host-trousseau_session").expect("a session").to_owned();
     let proven = browser.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
-    assert_eq!((proven.status.as_u16(), proven.header("location")), (303, create.as_str()));
+    // Back to the form, filled in as it was sent, and once only.
+    let back = proven.header("location").to_owned();
+    assert!(back.starts_with(&format!("{create}?kept=")), "{back}");
+    let again = page(&browser.get(&back).await, 200);
+    assert!(again.contains("value=\"Late\"") && again.contains(&format!("name=\"once\" value=\"{once}\"")), "{again}");
+    assert!(!page(&browser.get(&back).await, 200).contains("value=\"Late\""));
     assert_ne!(browser.cookie("__Host-trousseau_session"), Some(before.as_str()), "the session has a new secret");
     assert_eq!(app.browser().with_cookie("__Host-trousseau_session", &before).get(&create).await.status, 303);
     let made = browser.submit(&create, &create, &[("name", "In time")]).await;
@@ -547,6 +552,64 @@ async fn live_keys_need_a_recent_proof_of_who_sits_there() {
     // Nobody is led away from this site.
     let away = browser.submit("/step-up?return=https://elsewhere.example", "/step-up", &[("password", PASSWORD)]).await;
     assert_eq!(away.header("location"), "/");
+}
+
+#[tokio::test]
+async fn nothing_typed_into_the_forms_of_a_live_key_is_lost_to_the_proof() {
+    let (app, business, mut browser) = with_business("mileston").await;
+    let live = keys(&business, "live");
+    let key = format!("{live}/1");
+    let forms: [(&str, &[(&str, &str)], &[&str]); 4] = [
+        (
+            &format!("{live}/create"),
+            &[("name", "Orders"), ("kind", "secret"), ("scope", "invoices:read"), ("ips", "203.0.113.0/24")],
+            &["value=\"Orders\"", "203.0.113.0/24", "value=\"invoices:read\" selected"],
+        ),
+        (
+            &format!("{key}/edit"),
+            &[("name", "Widened"), ("scope", "keys:read keys:write"), ("ips", "198.51.100.7")],
+            &["value=\"Widened\"", "198.51.100.7", "value=\"keys:read keys:write\" selected"],
+        ),
+        (&format!("{key}/rotate"), &[("overlap", "168")], &["<option value=\"168\" selected>"]),
+        (&format!("{live}/3/revoke"), &[("name", "Second")], &["value=\"Second\""]),
+    ];
+    // Another key, so that one of them may be revoked.
+    let create = format!("{live}/create");
+    page(&browser.submit(&create, &create, &[("name", "Second")]).await, 200);
+    for (form, fields, shown_again) in forms {
+        let csrf = token(&mut browser).await;
+        let fields = [fields, &[("csrf", csrf.as_str())]].concat();
+        app.advance(Duration::from_mins(10));
+        let late = browser.post(form, &fields).await;
+        let proven = browser.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
+        let again = page(&browser.follow(&proven).await, 200);
+        for part in shown_again {
+            assert!(again.contains(part), "{form}: {part} in {again}");
+        }
+        // Somebody else's session gets nothing of it.
+        let kept = late.header("location").split_once("kept%3D").expect("kept").1.to_owned();
+        let mut other = app.member(business.id(), "administrator").await;
+        assert!(!other.get(&format!("{form}?kept={kept}")).await.text().contains(shown_again[0]), "{form}");
+    }
+}
+
+#[tokio::test]
+async fn restricted_keys_are_found_by_the_type_filter() {
+    let (app, business, mut browser) = with_business("mileston").await;
+    let list = keys(&business, "test");
+    let body = json!({"name": "Reads only", "scopes": ["payments:read"]});
+    let path = format!("/v1/businesses/{}/keys?environment=test", business.id());
+    app.platform().post(&path, &body).await.expect(201);
+    let found = page(&browser.get(&format!("{list}?type=restricted")).await, 200);
+    assert!(found.contains("1–1 of 1 key<") && found.contains("Reads only"), "{found}");
+    assert!(found.contains("<option value=\"restricted\" selected>"), "{found}");
+    let file = browser.get(&format!("{list}?type=restricted&format=csv")).await.text();
+    assert_eq!(file.lines().count(), 2, "{file}");
+    let nothing = page(&browser.get(&format!("{list}?type=restricted&q=nothing")).await, 200);
+    assert!(nothing.contains("Restricted (secret)"), "{nothing}");
+    // Where rights cannot be chosen, there is nothing to be restricted.
+    let (_payline, business, mut browser) = with_business("payline").await;
+    assert!(!page(&browser.get(&keys(&business, "test")).await, 200).contains("value=\"restricted\""));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use trousseau_domain::ids::BusinessId;
 use trousseau_domain::members::{Operation, Role};
 use trousseau_service::Context;
+use trousseau_service::businesses::BusinessDraft;
 use trousseau_testkit::app::TestApp;
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::client::Answer;
@@ -68,8 +69,10 @@ fn business_id(shown: &str) -> BusinessId {
 }
 
 fn value(shown: &str, id: &str) -> String {
-    let (_, rest) = shown.split_once(&format!("id=\"v-{id}\" translate=\"no\">")).expect("a value");
-    rest.split('<').next().expect("an end").to_owned()
+    let (_, rest) = shown.split_once(&format!("id=\"v-{id}\"")).expect("a value");
+    let (_, rest) = rest.split_once("translate=\"no\">").expect("its text");
+    let (text, _) = rest.split_once("</span>").expect("an end");
+    text.replace("<b>", "").replace("</b>", "")
 }
 
 #[tokio::test]
@@ -113,10 +116,13 @@ async fn from_the_printed_link_to_a_verified_request() {
         let id = business_id(&shown);
         let key = value(&shown, "test-secret");
         assert!(key.starts_with("Mileston_TEST_"));
-        assert!(
-            shown.contains(&format!("curl -s http://localhost:8080/v1/whoami -H &#34;apikey: {key}&#34;")),
-            "{shown}"
-        );
+        // The TEST key stands in a call that works as it is pasted; no LIVE one does.
+        assert!(shown.contains("</span> http://localhost:8080/v1/whoami"), "{shown}");
+        assert!(shown.contains(&format!("Authorization: Bearer {key}")), "{shown}");
+        assert!(!shown.contains(&format!("Bearer {}", value(&shown, "live-secret"))), "{shown}");
+        for name in ["TEST_SECRET_API_KEY", "LIVE_SECRET_API_KEY", "LIVE_SECRET_AUTHORIZATION", "BUSINESS_ID"] {
+            assert!(shown.contains(&format!("data-env=\"{name}\"")), "{name}");
+        }
         app.key(id.as_str(), &key).get("/v1/whoami").await.expect(200);
         app.key(id.as_str(), &value(&shown, "live-secret")).get("/v1/whoami").await.expect(200);
         let mut late = app.browser();
@@ -210,7 +216,7 @@ async fn a_new_password_comes_by_mail_and_the_page_is_the_same_for_everybody() {
 async fn an_invitation_shows_the_first_live_keys_to_the_person_invited_and_once() {
     for app in TestApp::on_every_engine().await {
         let business = app.app.businesses();
-        let draft = trousseau_service::businesses::BusinessDraft {
+        let draft = BusinessDraft {
             name: "Atelier".parse().expect("a name"),
             id: None,
             profile: None,
@@ -233,8 +239,29 @@ async fn an_invitation_shows_the_first_live_keys_to_the_person_invited_and_once(
         let live = value(&shown, "live-secret");
         assert!(live.starts_with("Mileston_LIVE_") && !shown.contains("Mileston_TEST_"), "{shown}");
         app.key(business_id(&shown).as_str(), &live).get("/v1/whoami").await.expect(200);
+        // The dialog of a key that was made: all that belongs to it, and a way on that shows no value again.
+        for part in ["<dialog open data-once closedby=\"none\"", "data-ack", "data-env-file=\"trousseau.env\""] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        for name in
+            ["LIVE_SECRET_API_KEY", "LIVE_SECRET_EXTERNAL_REFERENCE", "LIVE_CHECKOUT_AUTHORIZATION", "BUSINESS_ID"]
+        {
+            assert!(shown.contains(&format!("data-env=\"{name}\"")), "{name} in {shown}");
+        }
+        assert!(shown.contains("Authorization: Bearer $LIVE_SECRET_API_KEY"), "{shown}");
+        let home = format!("/b/{}/test", business_id(&shown));
+        assert!(shown.contains(&format!("data-replace=\"{home}\"")), "{shown}");
+        assert!(!well_made(&browser.get(&home).await, 200).contains(&live));
         well_made(&browser.get(&link).await, 410);
         well_made(&app.browser().post(&link, &fields).await, 410);
+        // Where there is one key alone, its lines have the plain names.
+        app.advance(Duration::from_secs(1));
+        let alone = BusinessDraft { profile: Some("payline".parse().expect("a profile")), ..draft };
+        business.create(&Context::system(), &alone, None).await.expect("made");
+        let link = format!("/invitations/{}", app.mailed_token("/invitations").await);
+        let shown = well_made(&browser.submit(&link, &link, &[]).await, 200);
+        assert!(shown.contains("data-env=\"API_KEY\"") && shown.contains("trousseau-live.env"), "{shown}");
+        assert!(shown.contains("Authorization: Bearer $API_KEY"), "{shown}");
     }
 }
 
@@ -441,8 +468,17 @@ async fn administrators_invite_change_and_remove_members() {
         let (role, remove) = (format!("{dev}/role"), format!("{dev}/remove"));
         let late = admin.submit(&members, &role, &[("role", "analyst")]).await;
         assert!(late.header("location").starts_with("/step-up?return="), "{}", late.text());
+        let late_invitation = [("email", "typed@example.com"), ("role", "analyst")];
+        let invitation = admin.submit(&members, &invite, &late_invitation).await;
         assert!(admin.get(&remove).await.header("location").starts_with("/step-up?return="));
-        admin.submit("/step-up?return=/account", "/step-up", &[("password", PASSWORD)]).await;
+        let proven = admin.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
+        let again = well_made(&admin.follow(&proven).await, 200);
+        assert!(again.contains("<option value=\"analyst\" selected>"), "the role that was chosen: {again}");
+        let (_, back) = invitation.header("location").split_once("kept%3D").expect("it was kept");
+        let again = well_made(&admin.get(&format!("{members}?kept={back}")).await, 200);
+        assert!(again.contains("value=\"typed@example.com\""), "{again}");
+        assert!(again.contains("name=\"role\" value=\"analyst\" checked"), "{again}");
+        assert!(!well_made(&admin.get(&members).await, 200).contains("typed@example.com"), "nobody was invited");
         leads_to(&admin.submit(&members, &role, &[("role", "analyst")]).await, &members);
         assert_eq!(developer.get(&members).await.status.as_u16(), 303, "signed out with the role");
         let question = well_made(&admin.get(&remove).await, 200);
@@ -464,6 +500,8 @@ async fn settings_and_notices_are_kept() {
         let page = well_made(&admin.follow(&saved).await, 200);
         assert!(page.contains("value=\"America/New_York\"") && page.contains("mileston"), "{page}");
         let notices = format!("{base}/notices");
+        let stays = format!("name=\"return\" value=\"{notices}\"");
+        assert!(well_made(&admin.get(&notices).await, 200).contains(&stays), "a choice of language comes back here");
         assert_eq!(well_made(&admin.get(&notices).await, 200).matches(" checked>").count(), 7);
         let csrf = token(&mut admin).await;
         let kept = [("csrf", csrf.as_str()), ("notice", "key.ending"), ("notice", "member.added"), ("notice", "none")];
@@ -472,6 +510,69 @@ async fn settings_and_notices_are_kept() {
         assert!(well_made(&admin.get("/businesses").await, 200).contains("Maison"));
         leads_to(&admin.get("/").await, &format!("/b/{}/test", business_id(&shown)));
         leads_to(&app.browser().get("/").await, "/sign-in?return=%2F");
+    }
+}
+
+/// A PNG of this size without its picture: what its first bytes say.
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let mut content = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    content.extend(width.to_be_bytes());
+    content.extend(height.to_be_bytes());
+    content.extend([8, 6, 0, 0, 0, 0, 0, 0, 0]);
+    content
+}
+
+#[tokio::test]
+async fn a_logo_is_put_in_place_shown_served_by_its_digest_and_removed() {
+    for app in TestApp::on_every_engine().await {
+        let (mut admin, shown) = first_person(&app).await;
+        let base = format!("/b/{}/test/settings", business_id(&shown));
+        let (put, remove) = (format!("{base}/logo"), format!("{base}/logo/remove"));
+        let csrf = token(&mut admin).await;
+        let fields = [("csrf", csrf.as_str())];
+        let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>";
+        for (file, why) in [
+            (&b""[..], "Choose a picture first."),
+            (svg, "no PNG, JPEG or WebP"),
+            (&png(8, 8), "16 to 2,048 pixels"),
+            (&[png(64, 64), vec![0; 256 * 1024]].concat(), "256 KiB at most"),
+        ] {
+            let page = well_made(&admin.post_file(&put, &fields, "logo", file).await, 422);
+            assert!(page.contains(why) && page.contains("id=\"logo-error\""), "{why}: {page}");
+        }
+        let too_long = [png(64, 64), vec![0; 1024 * 1024]].concat();
+        assert_eq!(admin.post_file(&put, &fields, "logo", &too_long).await.status.as_u16(), 413);
+        assert_eq!(admin.post_file(&put, &[], "logo", &png(64, 64)).await.status.as_u16(), 403, "without the token");
+        assert!(!well_made(&admin.get(&base).await, 200).contains("/logos/"));
+
+        leads_to(&admin.post_file(&put, &fields, "logo", &png(64, 64)).await, &base);
+        let page = well_made(&admin.get(&base).await, 200);
+        let (_, rest) = page.split_once("src=\"/logos/").expect("a logo in the header");
+        let address = format!("/logos/{}", rest.split('"').next().expect("an end"));
+        assert_eq!(page.matches(&address).count(), 3, "header, switcher and settings: {page}");
+        // Whoever pays sees it too: it is there without a session, and can do nothing.
+        let picture = app.browser().get(&address).await;
+        assert_eq!(picture.status.as_u16(), 200);
+        assert_eq!(picture.header("content-type"), "image/png");
+        assert_eq!(picture.header("x-content-type-options"), "nosniff");
+        assert_eq!(picture.header("content-security-policy"), "default-src 'none'; sandbox; frame-ancestors 'none'");
+        assert!(picture.header("cache-control").contains("immutable"));
+        // Another one has another address, and the old one is gone.
+        leads_to(&admin.post_file(&put, &fields, "logo", &png(64, 65)).await, &base);
+        assert!(!well_made(&admin.get(&base).await, 200).contains(&address));
+        for gone in [address.as_str(), "/logos/x", "/logos/../etc/passwd"] {
+            assert_eq!(app.browser().get(gone).await.status.as_u16(), 404, "{gone}");
+        }
+        // Nobody but an administrator.
+        let mut developer = app.member(business_id(&shown).as_str(), "developer").await;
+        assert!(well_made(&developer.get(&base).await, 200).contains("/logos/"), "members see it");
+        let theirs = token(&mut developer).await;
+        let refused = developer.post_file(&put, &[("csrf", &theirs)], "logo", &png(64, 64)).await;
+        assert_eq!(refused.status.as_u16(), 403);
+        assert_eq!(developer.post(&remove, &[("csrf", &theirs)]).await.status.as_u16(), 403);
+        leads_to(&admin.submit(&base, &remove, &[]).await, &base);
+        assert!(!well_made(&admin.get(&base).await, 200).contains("/logos/"));
+        assert_eq!(admin.post(&remove, &fields).await.status.as_u16(), 404, "there is none any more");
     }
 }
 
@@ -529,6 +630,9 @@ async fn no_form_of_people_is_taken_from_another_site_or_without_its_token() {
             "/account/passkeys/psk_00000000000000000000000000/remove",
             "/account/sessions/ses_00000000000000000000000000/end",
             "/account/sessions/end-others",
+            "/step-up",
+            "/step-up/passkey/start",
+            "/step-up/passkey",
             "/sign-out",
             "/sign-in",
             "/sign-in/code",
