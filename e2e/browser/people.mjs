@@ -26,6 +26,19 @@ export function firstLink(site) {
   return found[0];
 }
 
+/** Says that values which are shown once are stored, and closes their dialog; nothing where there is none. */
+export async function stored(page) {
+  const close = page.locator("dialog [data-close]");
+  if (!(await close.count())) return;
+  const box = page.locator("dialog [data-ack]");
+  if (await box.count()) {
+    await tabTo(page, box);
+    await page.keyboard.press("Space");
+  }
+  await tabTo(page, close);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+}
+
 /** The first account, made by keyboard. The page is then signed in. */
 export async function firstRun(page, site, person = OWNER) {
   await page.goto(firstLink(site));
@@ -34,7 +47,8 @@ export async function firstRun(page, site, person = OWNER) {
   await type(page, person.email);
   await type(page, person.password);
   await tabTo(page, page.locator("main form button[type=submit]"));
-  await Promise.all([page.waitForURL((url) => !url.pathname.startsWith("/welcome")), page.keyboard.press("Enter")]);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  await stored(page);
 }
 
 /** Signs in, by keyboard. */
@@ -46,18 +60,28 @@ export async function signIn(page, person, back = "") {
   await Promise.all([page.waitForURL((url) => url.pathname !== "/sign-in"), page.keyboard.press("Enter")]);
 }
 
-/** Invites somebody by the command line and accepts for them; gives the session's cookies. */
-export async function invited(browser, site, role, email, business) {
-  const said = await site.cli("member", "invite", email, "--business", business, "--role", role);
-  const link = /\/invitations\/[\w-]+/.exec(said)[0];
-  const context = await browser.newContext({ baseURL: site.url });
-  const page = await context.newPage();
+/** The link of an invitation in a text. */
+export function invitationIn(text) {
+  return /\/invitations\/[\w-]+/.exec(text)[0];
+}
+
+/** Accepts an invitation for somebody new, by keyboard; what is shown then stays open. */
+export async function accept(page, link, name) {
   await page.goto(link);
   await tabTo(page, page.locator("#name"));
-  await type(page, `A ${role}`);
+  await type(page, name);
   await page.keyboard.type(PASSWORD);
   await tabTo(page, page.locator("main form button[type=submit]"));
-  await Promise.all([page.waitForURL((url) => !url.pathname.startsWith("/invitations")), page.keyboard.press("Enter")]);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+}
+
+/** Invites somebody by the command line and accepts for them; gives the context with their session. */
+export async function invited(browser, site, role, email, business) {
+  const said = await site.cli("member", "invite", email, "--business", business, "--role", role);
+  const context = await browser.newContext({ baseURL: site.url });
+  const page = await context.newPage();
+  await accept(page, invitationIn(said), `A ${role}`);
+  await stored(page);
   return context;
 }
 

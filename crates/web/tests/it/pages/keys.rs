@@ -554,12 +554,15 @@ async fn live_keys_need_a_recent_proof_of_who_sits_there() {
     assert_eq!(away.header("location"), "/");
 }
 
+/// Where a form is, what is typed into it, and what then stands in its page.
+type TypedForm<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test]
 async fn nothing_typed_into_the_forms_of_a_live_key_is_lost_to_the_proof() {
     let (app, business, mut browser) = with_business("mileston").await;
     let live = keys(&business, "live");
     let key = format!("{live}/1");
-    let forms: [(&str, &[(&str, &str)], &[&str]); 4] = [
+    let forms: [TypedForm<'_>; 4] = [
         (
             &format!("{live}/create"),
             &[("name", "Orders"), ("kind", "secret"), ("scope", "invoices:read"), ("ips", "203.0.113.0/24")],
