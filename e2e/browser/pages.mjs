@@ -63,6 +63,7 @@ export function signedIn(site) {
     ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
     ["/payments", "payments-empty"], ["/developers/webhooks", "webhooks-empty"],
+    ["/developers/webhooks/create", "webhooks-create"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [
     ...inBusiness,

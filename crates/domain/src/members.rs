@@ -38,6 +38,10 @@ text_enum! {
         MembersRead = "members:read",
         /// Invite, change and remove members.
         MembersWrite = "members:write",
+        /// See webhook endpoints and their deliveries.
+        WebhooksRead = "webhooks:read",
+        /// Register, change, test and remove webhook endpoints, and send again.
+        WebhooksWrite = "webhooks:write",
     }
 }
 
@@ -58,12 +62,14 @@ text_enum! {
         KeyEnding = "key.ending",
         /// A key was used from a network for the first time.
         NewNetwork = "key.new_network",
+        /// A webhook endpoint was disabled.
+        WebhookDisabled = "webhook.disabled",
     }
 }
 
 impl Notice {
     /// All notices.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LiveKeyCreated,
         Self::LiveKeyWidened,
         Self::LiveKeyRevealed,
@@ -71,6 +77,7 @@ impl Notice {
         Self::MemberAdded,
         Self::KeyEnding,
         Self::NewNetwork,
+        Self::WebhookDisabled,
     ];
 
     /// What the role must be allowed, to be told of this: nobody hears of what their pages do not show.
@@ -83,6 +90,7 @@ impl Notice {
             | Self::KeyEnding
             | Self::NewNetwork => Operation::KeysRead,
             Self::MemberAdded => Operation::MembersRead,
+            Self::WebhookDisabled => Operation::WebhooksRead,
         }
     }
 }
@@ -95,20 +103,28 @@ impl Role {
     pub const fn may(self, operation: Operation) -> bool {
         use Operation::{
             BusinessRead, BusinessWrite, KeysRead, KeysWrite, LogsRead, MembersRead, MembersWrite, PaymentsRead,
+            WebhooksRead, WebhooksWrite,
         };
         match (self, operation) {
             (Self::Administrator | Self::Developer | Self::Analyst, BusinessRead | PaymentsRead)
-            | (Self::Administrator | Self::Developer, KeysRead | KeysWrite | LogsRead | MembersRead)
+            | (
+                Self::Administrator | Self::Developer,
+                KeysRead | KeysWrite | LogsRead | MembersRead | WebhooksRead | WebhooksWrite,
+            )
             | (Self::Administrator, BusinessWrite | MembersWrite) => true,
             (Self::Developer, BusinessWrite | MembersWrite)
-            | (Self::Analyst, KeysRead | KeysWrite | LogsRead | BusinessWrite | MembersRead | MembersWrite) => false,
+            | (
+                Self::Analyst,
+                KeysRead | KeysWrite | LogsRead | BusinessWrite | MembersRead | MembersWrite | WebhooksRead
+                | WebhooksWrite,
+            ) => false,
         }
     }
 }
 
 impl Operation {
     /// All operations.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::BusinessRead,
         Self::PaymentsRead,
         Self::KeysRead,
@@ -117,6 +133,8 @@ impl Operation {
         Self::BusinessWrite,
         Self::MembersRead,
         Self::MembersWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
     ];
 }
 
@@ -223,12 +241,16 @@ mod tests {
     fn each_role_may_do_what_it_is_for_and_nothing_else() {
         use Operation::{
             BusinessRead, BusinessWrite, KeysRead, KeysWrite, LogsRead, MembersRead, MembersWrite, PaymentsRead,
+            WebhooksRead, WebhooksWrite,
         };
         let allowed = |role: Role| -> Vec<Operation> {
             Operation::ALL.into_iter().filter(|operation| role.may(*operation)).collect()
         };
         assert_eq!(allowed(Role::Administrator), Operation::ALL);
-        assert_eq!(allowed(Role::Developer), [BusinessRead, PaymentsRead, KeysRead, KeysWrite, LogsRead, MembersRead]);
+        assert_eq!(
+            allowed(Role::Developer),
+            [BusinessRead, PaymentsRead, KeysRead, KeysWrite, LogsRead, MembersRead, WebhooksRead, WebhooksWrite]
+        );
         assert_eq!(allowed(Role::Analyst), [BusinessRead, PaymentsRead]);
         for operation in [BusinessWrite, MembersWrite] {
             assert!(!Role::Developer.may(operation));

@@ -14,6 +14,9 @@ macro_rules! text_enum {
         }
 
         impl $name {
+            /// Every member, in the order of their definition.
+            pub const VOCABULARY: &'static [Self] = &[$(Self::$variant),+];
+
             /// The text on the wire and in the database.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

@@ -54,6 +54,9 @@ impl From<ServiceError> for Failure {
             | ServiceError::BeyondOwnRights(_)
             | ServiceError::NotAllowedByProfile(_)
             | ServiceError::ValueNotReadable
+            | ServiceError::EndpointSecretNotReadable
+            | ServiceError::EndpointLimitReached(_)
+            | ServiceError::EndpointDisabled
             | ServiceError::KeyLimitReached(_)
             | ServiceError::LastKey
             | ServiceError::KeyRevoked

@@ -64,6 +64,7 @@ struct Written {
     log: WrittenLog,
     limits: WrittenLimits,
     keep: WrittenKeep,
+    webhooks: WrittenWebhooks,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +130,13 @@ struct WrittenKeep {
     requests: Option<u32>,
     refusals: Option<u32>,
     usage: Option<u32>,
+    deliveries: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenWebhooks {
+    allow: Vec<String>,
 }
 
 /// The configuration in force, in types that cannot hold nonsense.
@@ -280,6 +288,12 @@ impl Settings {
             parse(layers, "default_profile", written.default_profile.as_deref().unwrap_or("mileston"))?;
         let time_zone: TimeZone = parse(layers, "time_zone", written.time_zone.as_deref().unwrap_or("Europe/Paris"))?;
         let keep = keep(layers, &written.keep)?;
+        let webhook_networks = written
+            .webhooks
+            .allow
+            .iter()
+            .map(|text| parse(layers, "webhooks.allow", text))
+            .collect::<Result<Vec<IpRange>, _>>()?;
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -287,7 +301,7 @@ impl Settings {
             scopes,
             time_zone,
         )
-        .map(|rules| rules.with_keep(keep))
+        .map(|rules| rules.with_keep(keep).with_webhook_networks(webhook_networks))
         .map_err(|error| {
             let name = match &error {
                 InvalidSettings::UnknownProfile(_) => "default_profile",
@@ -387,6 +401,8 @@ impl Settings {
             ("keep.requests", in_days(self.rules.keep().requests)),
             ("keep.refusals", in_days(self.rules.keep().refusals)),
             ("keep.usage", in_days(self.rules.keep().usage)),
+            ("keep.deliveries", in_days(self.rules.keep().deliveries)),
+            ("webhooks.allow", list(self.rules.webhook_networks().iter().map(ToString::to_string).collect())),
         ];
         rows.into_iter()
             .map(|(name, value)| {
@@ -484,6 +500,7 @@ fn keep(layers: &Layers, written: &WrittenKeep) -> Result<Keep, SettingsError> {
         requests: days(layers, "keep.requests", written.requests, usual.requests)?,
         refusals: days(layers, "keep.refusals", written.refusals, usual.refusals)?,
         usage: days(layers, "keep.usage", written.usage, usual.usage)?,
+        deliveries: days(layers, "keep.deliveries", written.deliveries, usual.deliveries)?,
     })
 }
 

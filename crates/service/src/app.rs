@@ -30,6 +30,7 @@ use crate::platform_keys::PlatformKeys;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
+use crate::webhooks::{Outgoing, Webhooks};
 
 /// The application. Clones share everything.
 #[derive(Debug, Clone)]
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) people: PeopleState,
     pub(crate) mailer: Mailer,
     pub(crate) started_at: Timestamp,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl App {
@@ -67,8 +69,21 @@ impl App {
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let in_flight = InFlight::default();
         let started_at = clock.now();
-        let core =
-            Core { store, secrets, settings, clock, entropy, in_flight, jobs, recorder, people, mailer, started_at };
+        let outgoing = Outgoing::new(settings.webhook_networks());
+        let core = Core {
+            store,
+            secrets,
+            settings,
+            clock,
+            entropy,
+            in_flight,
+            jobs,
+            recorder,
+            people,
+            mailer,
+            started_at,
+            outgoing,
+        };
         let core = Arc::new(core);
         core.jobs.serve(&core);
         Self { core }
@@ -133,6 +148,11 @@ impl App {
     /// What happened.
     pub fn events(&self) -> Events<'_> {
         Events::new(&self.core)
+    }
+
+    /// Webhook endpoints and their deliveries.
+    pub fn webhooks(&self) -> Webhooks<'_> {
+        Webhooks::new(&self.core)
     }
 
     /// Calls, usage, and why a request was refused.
@@ -317,6 +337,11 @@ impl<'a> Unit<'a> {
 
     /// Writes the audit entry and the event of what happened.
     pub(crate) async fn record(&mut self, happened: Happened<'_>) -> Result<(), ServiceError> {
+        self.record_event(happened).await.map(drop)
+    }
+
+    /// The same; gives the event's id.
+    pub(crate) async fn record_event(&mut self, happened: Happened<'_>) -> Result<EventId, ServiceError> {
         let target = happened.key.map_or_else(|| happened.business.to_string(), |key| key.to_string());
         self.tx
             .append_audit(&AuditRow {
@@ -331,9 +356,10 @@ impl<'a> Unit<'a> {
                 request_id: self.context.request_id,
             })
             .await?;
+        let id = EventId::new(self.now, self.core.entropy.bytes());
         self.tx
             .append_event(&EventRow {
-                id: EventId::new(self.now, self.core.entropy.bytes()),
+                id,
                 at: self.now,
                 business: happened.business.clone(),
                 environment: happened.environment,
@@ -344,7 +370,7 @@ impl<'a> Unit<'a> {
                 request_id: self.context.request_id,
             })
             .await?;
-        Ok(())
+        Ok(id)
     }
 
     /// Announces the change to every node and commits.

@@ -53,6 +53,15 @@ pub enum ServiceError {
     /// An earlier overlap is still running.
     #[error("an earlier value of this key is still accepted")]
     OverlapInProgress,
+    /// The secret was shown once and is not shown again.
+    #[error("the secret of a LIVE endpoint cannot be read again")]
+    EndpointSecretNotReadable,
+    /// As many webhook endpoints as there may be.
+    #[error("there are {0} webhook endpoints already, as many as there may be")]
+    EndpointLimitReached(u32),
+    /// Nothing is sent to the webhook endpoint.
+    #[error("the webhook endpoint is disabled")]
+    EndpointDisabled,
     /// The business is suspended.
     #[error("the business is suspended")]
     BusinessSuspended,

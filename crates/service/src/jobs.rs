@@ -21,6 +21,7 @@ use crate::notices;
 use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
+use crate::webhooks;
 
 /// Notes that may wait to be written; more are dropped and counted.
 const CAPACITY: usize = 10_000;
@@ -294,11 +295,11 @@ impl Queue {
 }
 
 /// What the database had to do with it; anything else is told at once, since trying again would not mend it.
-fn stored(done: Result<(), ServiceError>) -> Result<(), StoreError> {
+pub(crate) fn stored(job: &'static str, done: Result<(), ServiceError>) -> Result<(), StoreError> {
     match done {
         Err(ServiceError::Store(error)) => Err(error),
         Err(error) => {
-            report("notices", &error);
+            report(job, &error);
             Ok(())
         }
         Ok(()) => Ok(()),
@@ -336,6 +337,7 @@ struct Inner {
     board: Board,
     queue: Mutex<Queue>,
     events: Notify,
+    deliveries: Notify,
     /// The application that the jobs belong to, for those that do what use cases do.
     core: OnceLock<Weak<Core>>,
 }
@@ -368,6 +370,7 @@ impl Jobs {
                 board,
                 queue,
                 events: Notify::new(),
+                deliveries: Notify::new(),
                 core: OnceLock::new(),
             }),
         }
@@ -383,8 +386,12 @@ impl Jobs {
         self.inner.core.get_or_init(|| Arc::downgrade(core));
     }
 
-    fn core(&self) -> Option<Arc<Core>> {
+    pub(crate) fn core(&self) -> Option<Arc<Core>> {
         self.inner.core.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn deliveries(&self) -> &Notify {
+        &self.inner.deliveries
     }
 
     /// Where requests leave their notes.
@@ -395,28 +402,30 @@ impl Jobs {
     /// Runs all jobs until `shutdown` becomes true or its sender is gone, and writes down the last notes.
     /// No failure ends them.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
-        // Boxed, so that whoever spawns this does not carry six state machines on its stack.
+        // Boxed, so that whoever spawns this does not carry all the state machines on its stack.
         tokio::join!(
             Box::pin(until_shutdown(shutdown.clone(), self.record())),
             Box::pin(until_shutdown(shutdown.clone(), self.dispatch())),
             Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
             Box::pin(until_shutdown(shutdown.clone(), self.announce())),
-            Box::pin(until_shutdown(shutdown, self.prune())),
+            Box::pin(until_shutdown(shutdown.clone(), self.prune())),
+            Box::pin(self.deliver(shutdown)),
         );
         if let Err(error) = self.flush_now().await {
             report("recorder", &error);
         }
     }
 
-    /// One pass of what is waiting: notes are written, events handed out. For tests.
+    /// One pass of what is waiting: notes are written, events handed out, webhooks sent. For tests.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn run_pending(&self) -> Result<(), StoreError> {
         self.flush_now().await?;
         self.announce_once().await?;
-        self.dispatch_waiting().await
+        self.dispatch_waiting().await?;
+        self.deliver_due().await
     }
 
     /// Writes down all notes that were taken before this call.
@@ -454,7 +463,7 @@ impl Jobs {
     async fn note_networks(&self, queue: &mut Queue) -> Result<(), StoreError> {
         let Some(core) = self.core() else { return Ok(()) };
         while let Some(((key, network), at)) = queue.networks.first_key_value().map(|(by, at)| (*by, *at)) {
-            stored(notices::of_network(&core, key, network, at).await)?;
+            stored("notices", notices::of_network(&core, key, network, at).await)?;
             queue.networks.remove(&(key, network));
             if queue.known_networks.len() >= NETWORKS_IN_MEMORY {
                 queue.known_networks.clear();
@@ -475,7 +484,7 @@ impl Jobs {
     /// Tells of keys that end soon.
     async fn announce_once(&self) -> Result<(), StoreError> {
         match self.core() {
-            Some(core) => stored(notices::of_ending_keys(&core).await),
+            Some(core) => stored("notices", notices::of_ending_keys(&core).await),
             None => Ok(()),
         }
     }
@@ -510,11 +519,22 @@ impl Jobs {
             for row in &claimed {
                 hand_out(&row.event);
             }
+            let core = self.core();
             let mut tx = self.inner.store.begin().await?;
             for row in &claimed {
-                tx.finish_outbox(row.event.id, row.attempt).await?;
+                let queued = match &core {
+                    Some(core) => webhooks::fan_out(core, &mut tx, &row.event, now).await,
+                    None => Ok(()),
+                };
+                match queued {
+                    Ok(()) => _ = tx.finish_outbox(row.event.id, row.attempt).await?,
+                    Err(error) if error.is_unavailable() => return Err(error),
+                    // A row that cannot be read must not hold up the events of others.
+                    Err(error) => webhooks::cannot_queue(&row.event, &error),
+                }
             }
             tx.commit().await?;
+            self.wake_deliveries();
         }
     }
 
@@ -587,11 +607,12 @@ impl Jobs {
             let first_day = UtcDay::of(now.saturating_sub(self.inner.keep.usage));
             let usage = tx.prune_usage(first_day, PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
+            let deliveries = tx.prune_deliveries(now.saturating_sub(self.inner.keep.deliveries), PRUNE_STEP).await?;
             let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
             let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
             let people = tx.prune_people(now, attempts_before, now.saturating_sub(KEEP_DEVICES), PRUNE_STEP).await?;
             tx.commit().await?;
-            let most = [refusals, requests, usage, records, changes, people].into_iter().fold(0, u64::max);
+            let most = [refusals, requests, usage, records, deliveries, changes, people].into_iter().fold(0, u64::max);
             if most < u64::from(PRUNE_STEP) {
                 return Ok(());
             }
@@ -659,7 +680,7 @@ impl Health {
     }
 }
 
-fn report(job: &'static str, error: &(dyn std::error::Error + 'static)) {
+pub(crate) fn report(job: &'static str, error: &(dyn std::error::Error + 'static)) {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let chain: Vec<_> = chain.map(ToString::to_string).collect();
     tracing::error!(job, error = chain.join(": "), "background job failed");

@@ -28,6 +28,7 @@ pub mod platform_keys;
 pub mod requests;
 pub mod secrets;
 pub mod settings;
+pub mod webhooks;
 
 pub use address::PublicAddress;
 pub use app::App;
@@ -35,6 +36,6 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    BusinessRow, Engine, EventFilter, EventRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PlatformKeyRow, RefusalRow,
-    RequestFilter, RequestRow, SightingRow, UsageRow,
+    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, Engine, EventFilter, EventRow, KeyFilter, KeyNameRow,
+    KeyOrder, KeyRow, PlatformKeyRow, RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
 };

@@ -138,6 +138,7 @@ impl Letter<'_> {
                     Notice::MemberAdded => "A member was added",
                     Notice::KeyEnding => "A key is about to end",
                     Notice::NewNetwork => "A key was used from a new network",
+                    Notice::WebhookDisabled => "A webhook endpoint was disabled",
                 };
                 (
                     format!("{what}: {business}"),
@@ -209,6 +210,7 @@ impl Letter<'_> {
                     Notice::MemberAdded => "Un membre a été ajouté",
                     Notice::KeyEnding => "Une clé arrive à échéance",
                     Notice::NewNetwork => "Une clé a été utilisée depuis un nouveau réseau",
+                    Notice::WebhookDisabled => "Un point de terminaison webhook a été désactivé",
                 };
                 (
                     format!("{what}\u{a0}: {business}"),

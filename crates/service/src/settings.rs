@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trousseau_domain::brand::Brand;
+use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::key_text::TextClaim;
 use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::ScopeCatalogue;
@@ -24,6 +25,7 @@ pub struct Settings {
     address: PublicAddress,
     hash_cost: HashCost,
     keep: Keep,
+    webhook_networks: Vec<IpRange>,
 }
 
 /// How long what was recorded is kept.
@@ -35,13 +37,15 @@ pub struct Keep {
     pub refusals: Duration,
     /// Usage by day.
     pub usage: Duration,
+    /// Deliveries of webhooks, with what was sent and answered.
+    pub deliveries: Duration,
 }
 
 impl Default for Keep {
     fn default() -> Self {
         let days = |days: u64| Duration::from_hours(days * 24);
         // Thirteen months: a month can be laid beside the same one a year ago.
-        Self { requests: days(30), refusals: days(30), usage: days(396) }
+        Self { requests: days(30), refusals: days(30), usage: days(396), deliveries: days(30) }
     }
 }
 
@@ -89,7 +93,18 @@ impl Settings {
         }
         let (address, hash_cost) = (PublicAddress::default(), HashCost::default());
         let keep = Keep::default();
-        Ok(Self { brand, profiles, default_profile, catalogue, default_time_zone, address, hash_cost, keep })
+        let webhook_networks = Vec::new();
+        Ok(Self {
+            brand,
+            profiles,
+            default_profile,
+            catalogue,
+            default_time_zone,
+            address,
+            hash_cost,
+            keep,
+            webhook_networks,
+        })
     }
 
     /// The same settings of an installation that is reached there.
@@ -123,6 +138,17 @@ impl Settings {
     /// How long what was recorded is kept.
     pub const fn keep(&self) -> Keep {
         self.keep
+    }
+
+    /// The same settings where webhooks may be sent into these networks that are not public.
+    #[must_use]
+    pub fn with_webhook_networks(self, webhook_networks: Vec<IpRange>) -> Self {
+        Self { webhook_networks, ..self }
+    }
+
+    /// The networks that are not public and that webhooks may be sent into all the same.
+    pub fn webhook_networks(&self) -> &[IpRange] {
+        &self.webhook_networks
     }
 
     /// The first part of every branded key.

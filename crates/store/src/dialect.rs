@@ -69,6 +69,26 @@ impl Tx {
             }
         }
     }
+
+    /// The webhook endpoints that have something due, the one that was not served for longest first; locked, so that
+    /// another node serves others meanwhile. New deliveries may still be queued for them.
+    pub(crate) const fn claim_queues_sql(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => {
+                "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
+                 AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
+                 FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \
+                 AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2"
+            }
+            Self::Postgres(_) => {
+                "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
+                 AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
+                 FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \
+                 AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2 \
+                 FOR NO KEY UPDATE OF w SKIP LOCKED"
+            }
+        }
+    }
 }
 
 /// Whether the table of migrations is there: the catalogues have different names.

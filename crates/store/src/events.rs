@@ -123,6 +123,12 @@ impl Reader<'_> {
         self.fetch_optional(stmt).await?.as_ref().map(EventRow::from_row).transpose()
     }
 
+    /// The event of this id, whoever's it is: for what the program itself does with it.
+    pub(crate) async fn get_event(&mut self, id: EventId) -> Result<EventRow, StoreError> {
+        const SQL: &str = select_event!("WHERE e.id = $1");
+        EventRow::from_row(&self.fetch_one(Stmt::new(SQL).text(id)).await?)
+    }
+
     /// How many events wait to be dispatched.
     pub async fn count_outbox(&mut self) -> Result<u64, StoreError> {
         let row = self.fetch_one(Stmt::new("SELECT COUNT(*) AS total FROM outbox")).await?;
@@ -161,13 +167,12 @@ impl Tx {
         lease_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        const EVENT: &str = select_event!("WHERE e.id = $1");
         let claim = Stmt::new(self.claim_outbox_sql()).time(lease_until).time(now).int(i64::from(limit));
         let mut claimed = Vec::new();
         for lease in self.fetch_all(claim).await? {
             let (id, attempt) = lease
                 .read("outbox", "event_id", |row| Ok((row.parsed::<EventId>("event_id")?, row.number("attempt")?)))?;
-            let event = EventRow::from_row(&self.fetch_one(Stmt::new(EVENT).text(id)).await?)?;
+            let event = self.read().get_event(id).await?;
             claimed.push(OutboxRow { event, attempt });
         }
         // The engines give the rows back in any order.

@@ -38,6 +38,7 @@ pub mod testing;
 mod usage;
 mod versions;
 mod watch;
+mod webhooks;
 
 pub use accounts::{AccountRow, JoinedRow, MemberRow, MembershipRow, TotpRow};
 pub use audit::AuditRow;
@@ -66,3 +67,6 @@ pub use sightings::{MOST_NETWORKS, MOST_SIGHTINGS, SightingRow};
 pub use usage::UsageRow;
 pub use versions::{FoundVersion, Sealed, SealedRow, VersionCount, VersionOrigin, VersionRow};
 pub use watch::Watcher;
+pub use webhooks::{
+    AttemptRow, ClaimedDelivery, DeliveryFilter, DeliveryRow, Finished, WebhookEndpointRow, WebhookSecretRow,
+};

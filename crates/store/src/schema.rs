@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0003_create_request_log.sql"),
     ),
     (
+        5,
+        "add webhooks",
+        include_str!("../migrations/sqlite/0005_add_webhooks.sql"),
+        include_str!("../migrations/postgres/0005_add_webhooks.sql"),
+    ),
+    (
         6,
         "add logos and kept forms",
         include_str!("../migrations/sqlite/0006_add_logos_and_kept_forms.sql"),

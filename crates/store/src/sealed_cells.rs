@@ -14,6 +14,8 @@ pub enum SealedPlace {
     Mail,
     /// A form that waits for a proof.
     KeptForm,
+    /// What the messages to a webhook endpoint are signed with.
+    WebhookSecret,
 }
 
 /// The statements about one column.
@@ -73,7 +75,7 @@ macro_rules! sql {
 
 impl SealedPlace {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::TotpSecret, Self::Mail, Self::KeptForm];
+    pub const ALL: [Self; 4] = [Self::TotpSecret, Self::Mail, Self::KeptForm, Self::WebhookSecret];
 
     /// The table.
     pub const fn table(self) -> &'static str {
@@ -81,6 +83,7 @@ impl SealedPlace {
             Self::TotpSecret => "accounts",
             Self::Mail => "mails",
             Self::KeptForm => "kept_forms",
+            Self::WebhookSecret => "webhook_secrets",
         }
     }
 
@@ -88,7 +91,7 @@ impl SealedPlace {
     pub const fn column(self) -> &'static str {
         match self {
             Self::TotpSecret => "totp_secret",
-            Self::Mail | Self::KeptForm => "sealed",
+            Self::Mail | Self::KeptForm | Self::WebhookSecret => "sealed",
         }
     }
 
@@ -97,6 +100,7 @@ impl SealedPlace {
             Self::TotpSecret => sql!("accounts", "totp_secret", "totp_kek_version"),
             Self::Mail => sql!("mails", "sealed", "kek_version"),
             Self::KeptForm => sql!("kept_forms", "sealed", "kek_version"),
+            Self::WebhookSecret => sql!("webhook_secrets", "sealed", "kek_version"),
         }
     }
 }

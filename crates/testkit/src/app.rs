@@ -67,7 +67,9 @@ impl TestApp {
         let secrets = Secrets::open(store.clone(), folder.path().join("keys.toml"), clock.clone(), entropy.clone())
             .await
             .expect("a fresh key file");
-        let settings = Settings::default().with_hash_cost(HashCost { memory_kib: 64, passes: 1 });
+        let settings = Settings::default()
+            .with_hash_cost(HashCost { memory_kib: 64, passes: 1 })
+            .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")]);
         let app = App::new(store, secrets, settings, clock.clone(), entropy.clone());
         let mails = folder.path().join("mails");
         app.set_mail_transport(MailTransport::folder(mails, "keys@example.com").expect("a sender"));

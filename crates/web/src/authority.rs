@@ -52,6 +52,12 @@ pub struct KeysWrite;
 /// Read what happened.
 #[derive(Debug)]
 pub struct EventsRead;
+/// Read webhook endpoints and their deliveries.
+#[derive(Debug)]
+pub struct WebhooksRead;
+/// Register, change and remove webhook endpoints, and send again.
+#[derive(Debug)]
+pub struct WebhooksWrite;
 /// Manage keys as Codat's clients do: every key of such a business may.
 #[derive(Debug)]
 pub struct CodatKeys;
@@ -103,6 +109,18 @@ impl Permission for KeysWrite {
 impl Permission for EventsRead {
     fn demand() -> Demand {
         secret_with(BuiltIn::EventsRead)
+    }
+}
+
+impl Permission for WebhooksRead {
+    fn demand() -> Demand {
+        secret_with(BuiltIn::WebhooksRead)
+    }
+}
+
+impl Permission for WebhooksWrite {
+    fn demand() -> Demand {
+        secret_with(BuiltIn::WebhooksWrite)
     }
 }
 

@@ -266,6 +266,16 @@ kinds! {
         en: "An earlier value of this key is still accepted", "Wait for the end of the overlap, or rotate without one, which ends both earlier values.";
         fr: "Une valeur antérieure de cette clé est encore acceptée", "Attendez la fin du recouvrement, ou renouvelez sans recouvrement, ce qui met fin aux deux valeurs.";
     }
+    /// As many webhook endpoints as there may be.
+    EndpointLimitReached = CONFLICT "endpoint_limit_reached" {
+        en: "The business has as many webhook endpoints as it may have", "Remove an endpoint first.";
+        fr: "L'entreprise a autant de points de terminaison webhook qu'elle peut en avoir", "Supprimez d'abord un point de terminaison.";
+    }
+    /// Nothing is sent to the endpoint.
+    EndpointDisabled = CONFLICT "endpoint_disabled" {
+        en: "The webhook endpoint is disabled", "Enable it first: set its `state` to `enabled`.";
+        fr: "Le point de terminaison webhook est désactivé", "Activez-le d'abord : mettez son `state` à `enabled`.";
+    }
     /// Nothing changes while the business is suspended.
     BusinessSuspended = CONFLICT "business_suspended" {
         en: "The business is suspended", "Its keys can be read and not changed until it is resumed.";
@@ -557,6 +567,10 @@ impl From<ServiceError> for Failure {
             ServiceError::BeyondOwnRights(BeyondOwnRights::Life) => Self::new(Kind::BeyondOwnRights),
             ServiceError::NotAllowedByProfile(_) => Self::new(Kind::NotAllowedByProfile),
             ServiceError::ValueNotReadable => Self::new(Kind::ValueNotReadable),
+            ServiceError::EndpointSecretNotReadable => Self::new(Kind::ValueNotReadable)
+                .with_detail("The secret of a LIVE endpoint was shown once. Rotate it to get a new one."),
+            ServiceError::EndpointLimitReached(_) => Self::new(Kind::EndpointLimitReached),
+            ServiceError::EndpointDisabled => Self::new(Kind::EndpointDisabled),
             ServiceError::KeyLimitReached(_) => Self::new(Kind::KeyLimitReached),
             ServiceError::LastKey => Self::new(Kind::LastKey),
             ServiceError::KeyRevoked => Self::new(Kind::KeyRevoked),

@@ -38,6 +38,7 @@ fn routes() -> OpenApiRouter<Web> {
         .merge(api::businesses::routes())
         .merge(api::events::routes())
         .merge(api::refusals::routes())
+        .merge(api::webhooks::routes())
         .merge(api::codat::routes())
         .merge(api::payline::routes())
         .routes(routes!(system::livez))

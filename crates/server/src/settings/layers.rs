@@ -43,6 +43,8 @@ const KNOWN: &[(&str, Kind)] = &[
     ("keep.requests", Kind::Integer),
     ("keep.refusals", Kind::Integer),
     ("keep.usage", Kind::Integer),
+    ("keep.deliveries", Kind::Integer),
+    ("webhooks.allow", Kind::Texts),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("limits.connections", Kind::Integer),

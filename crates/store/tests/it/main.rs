@@ -13,3 +13,4 @@ mod requests;
 mod samples;
 mod versions;
 mod watching;
+mod webhooks;

@@ -36,6 +36,13 @@ event-invitation-revoked = Invitation taken back
 event-member-added = Member added
 event-member-role-changed = Role of a member changed
 event-member-removed = Member removed
+event-webhook-created = Webhook endpoint added
+event-webhook-updated = Webhook endpoint changed
+event-webhook-rotated = Webhook secret rotated
+event-webhook-revealed = Webhook secret read
+event-webhook-disabled = Webhook endpoint disabled
+event-webhook-deleted = Webhook endpoint deleted
+event-webhook-test = Webhook test sent
 
 who-you = You
 who-no-member = Somebody who is no member now

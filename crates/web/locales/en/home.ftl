@@ -7,6 +7,7 @@ home-next = Next steps
 home-done = Done
 home-step-key = Have a secret key in force
 home-step-call = Make a first verified request
+home-step-webhook = Add a webhook endpoint
 home-step-live = Go LIVE: give your servers a LIVE key
 home-try = A call to paste
 home-try-hint = Put a key into the variable API_KEY first. The answer says whose key it is.
@@ -21,7 +22,6 @@ nothing-payments = Payments appear here as soon as this installation takes them.
 nothing-payment-links = Links to pay by appear here as soon as this installation takes payments.
 nothing-invoices = Invoices appear here as soon as this installation takes payments.
 nothing-recurring-payments = Payments that come back appear here as soon as this installation takes them.
-nothing-webhooks = Addresses that hear of what happened appear here as soon as this installation delivers events.
 
 requests-intro = Every call with a key of this business. A refused call is found by its reference: it stands in the answer and in its X-Request-Id header.
 requests-reference = Reference

@@ -182,6 +182,7 @@ notice-live-key-revoked = a LIVE key is revoked
 notice-member-added = a member is added
 notice-key-ending = a key is about to end (14, 7 and 1 days before)
 notice-new-network = a key is used from a new network
+notice-webhook-disabled = a webhook endpoint is disabled because its receiver fails
 
 flash-account-saved = Your account was changed.
 flash-totp-removed = The authenticator app was removed.

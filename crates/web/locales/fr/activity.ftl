@@ -36,6 +36,13 @@ event-invitation-revoked = Invitation retirée
 event-member-added = Membre ajouté
 event-member-role-changed = Rôle d'un membre modifié
 event-member-removed = Membre retiré
+event-webhook-created = Point de terminaison webhook ajouté
+event-webhook-updated = Point de terminaison webhook modifié
+event-webhook-rotated = Secret de webhook renouvelé
+event-webhook-revealed = Secret de webhook lu
+event-webhook-disabled = Point de terminaison webhook désactivé
+event-webhook-deleted = Point de terminaison webhook supprimé
+event-webhook-test = Test de webhook envoyé
 
 who-you = Vous
 who-no-member = Une personne qui n'est pas membre actuellement

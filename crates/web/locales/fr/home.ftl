@@ -7,6 +7,7 @@ home-next = Prochaines étapes
 home-done = Fait
 home-step-key = Avoir une clé secrète en vigueur
 home-step-call = Faire une première requête vérifiée
+home-step-webhook = Ajouter un point de terminaison webhook
 home-step-live = Passer en LIVE : donner une clé LIVE à vos serveurs
 home-try = Un appel à coller
 home-try-hint = Placez d'abord une clé dans la variable API_KEY. La réponse dit à qui est la clé.
@@ -21,7 +22,6 @@ nothing-payments = Les paiements apparaîtront ici dès que cette installation e
 nothing-payment-links = Les liens de paiement apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-invoices = Les factures apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
-nothing-webhooks = Les points de terminaison webhook apparaîtront ici dès que cette installation livrera des événements.
 
 requests-intro = Chaque appel fait avec une clé de cette entreprise. Un appel refusé se retrouve par sa référence : elle figure dans la réponse et dans son en-tête X-Request-Id.
 requests-reference = Référence

@@ -182,6 +182,7 @@ notice-live-key-revoked = une clé LIVE est révoquée
 notice-member-added = un membre est ajouté
 notice-key-ending = une clé arrive à échéance (14, 7 et 1 jours avant)
 notice-new-network = une clé est utilisée depuis un nouveau réseau
+notice-webhook-disabled = un point de terminaison webhook est désactivé parce que son serveur ne répond plus
 
 flash-account-saved = Votre compte a été changé.
 flash-totp-removed = L'application d'authentification a été retirée.

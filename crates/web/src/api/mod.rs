@@ -7,4 +7,5 @@ pub(crate) mod keys;
 pub(crate) mod payline;
 pub(crate) mod refusals;
 pub(crate) mod verify;
+pub(crate) mod webhooks;
 pub(crate) mod whoami;

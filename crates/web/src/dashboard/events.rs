@@ -58,6 +58,13 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::MemberAdded => message!("event-member-added"),
         EventType::MemberRoleChanged => message!("event-member-role-changed"),
         EventType::MemberRemoved => message!("event-member-removed"),
+        EventType::WebhookEndpointCreated => message!("event-webhook-created"),
+        EventType::WebhookEndpointUpdated => message!("event-webhook-updated"),
+        EventType::WebhookSecretRotated => message!("event-webhook-rotated"),
+        EventType::WebhookSecretRevealed => message!("event-webhook-revealed"),
+        EventType::WebhookEndpointDisabled => message!("event-webhook-disabled"),
+        EventType::WebhookEndpointDeleted => message!("event-webhook-deleted"),
+        EventType::WebhookTest => message!("event-webhook-test"),
     })
 }
 
@@ -88,6 +95,9 @@ pub(crate) fn changes(event: &EventRow, t: Texts) -> Vec<String> {
                 "profile" => message!("events-profile"),
                 "time_zone" => message!("events-time-zone"),
                 "language" => message!("events-language"),
+                "url" => message!("webhooks-url"),
+                "description" => message!("webhooks-description"),
+                "event_types" => message!("webhooks-events"),
                 _ => message!("metadata"),
             });
             match (change.get("old"), change.get("new")) {
@@ -235,7 +245,7 @@ pub(crate) async fn list(
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Events));
     Ok(frame.page(&ListPage {
         rows: events.iter().map(|event| names.row(&frame, &base, event)).collect(),
-        kinds: EventType::ALL.into_iter().map(|kind| (kind.as_str(), label(kind, frame.t))).collect(),
+        kinds: EventType::VOCABULARY.iter().map(|kind| (kind.as_str(), label(*kind, frame.t))).collect(),
         filtered: filter != Some(EventFilter::default()),
         csv: Asked { format: "csv".to_owned(), after: String::new(), ..asked.clone() }.href(&base),
         frame: &frame,

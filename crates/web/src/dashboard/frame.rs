@@ -253,7 +253,8 @@ impl Sub {
     const fn operation(self) -> Operation {
         match self {
             Self::ApiKeys => Operation::KeysRead,
-            Self::Webhooks | Self::Events | Self::Requests | Self::Usage => Operation::LogsRead,
+            Self::Webhooks => Operation::WebhooksRead,
+            Self::Events | Self::Requests | Self::Usage => Operation::LogsRead,
             Self::Reference | Self::Business | Self::Notices => Operation::BusinessRead,
             Self::Members => Operation::MembersRead,
         }

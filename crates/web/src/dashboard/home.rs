@@ -14,7 +14,7 @@ use super::curl;
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab};
 use super::requests::{Row, rows};
-use super::session::{Demand, Entered, ReadBusiness, ReadLogs, ReadPayments, Stop};
+use super::session::{Entered, ReadBusiness, ReadPayments, Stop};
 use super::text::message;
 use crate::router::Web;
 
@@ -30,7 +30,6 @@ pub(crate) fn routes() -> Router<Web> {
         .route(&format!("{base}/payment-links"), get(payment_links))
         .route(&format!("{base}/invoices"), get(invoices))
         .route(&format!("{base}/recurring-payments"), get(recurring_payments))
-        .route(&format!("{base}/developers/webhooks"), get(webhooks))
 }
 
 /// One line of the checklist.
@@ -84,10 +83,13 @@ async fn of_keys(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> R
     let last = requests.last_verified(tenant).await.map_err(refused)?;
     let week = requests.calls_of_week(tenant).await.map_err(refused)?;
     let failures = requests.recent_failures(tenant, FAILURES).await.map_err(refused)?;
+    let endpoints = web.app.webhooks().list(tenant, None, 1).await.map_err(refused)?;
+    let webhooks_page = format!("{here}{}", Sub::Webhooks.path());
     let t = frame.t;
     let mut steps = vec![
         Step { done: in_force.total > 0, label: t.get("home-step-key"), href: keys_page },
         Step { done: last.is_some(), label: t.get("home-step-call"), href: "#try".to_owned() },
+        Step { done: !endpoints.data.is_empty(), label: t.get("home-step-webhook"), href: webhooks_page },
     ];
     if tenant.environment == Environment::Test && entered.profile.environments.offers(Environment::Live) {
         let live = frame.in_environment("live");
@@ -114,29 +116,25 @@ struct NothingPage<'a> {
 }
 
 /// What a tab is for, while there is nothing in it.
-fn nothing<P: Demand>(entered: Entered<P>, tab: Tab, sub: Option<Sub>, text: &'static str) -> Response {
-    let frame = entered.frame.at(tab, sub);
-    let title = sub.map_or_else(|| tab.label(frame.t), |sub| sub.label(frame.t));
+fn nothing(entered: Entered<ReadPayments>, tab: Tab, text: &'static str) -> Response {
+    let frame = entered.frame.at(tab, None);
+    let title = tab.label(frame.t);
     let text = frame.t.get(text);
     frame.page(&NothingPage { frame: &frame, title, text })
 }
 
 async fn payments(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::Payments, None, message!("nothing-payments"))
+    nothing(entered, Tab::Payments, message!("nothing-payments"))
 }
 
 async fn payment_links(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::PaymentLinks, None, message!("nothing-payment-links"))
+    nothing(entered, Tab::PaymentLinks, message!("nothing-payment-links"))
 }
 
 async fn invoices(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::Invoices, None, message!("nothing-invoices"))
+    nothing(entered, Tab::Invoices, message!("nothing-invoices"))
 }
 
 async fn recurring_payments(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::RecurringPayments, None, message!("nothing-recurring-payments"))
-}
-
-async fn webhooks(entered: Entered<ReadLogs>) -> Response {
-    nothing(entered, Tab::Developers, Some(Sub::Webhooks), message!("nothing-webhooks"))
+    nothing(entered, Tab::RecurringPayments, message!("nothing-recurring-payments"))
 }

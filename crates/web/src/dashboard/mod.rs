@@ -25,6 +25,7 @@ pub mod session;
 mod step_up;
 pub mod text;
 mod usage;
+mod webhooks;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(events::routes())
         .merge(usage::routes())
         .merge(platform::routes())
+        .merge(webhooks::routes())
 }
 
 /// The first segments of the paths that are pages.

@@ -214,6 +214,10 @@ demands! {
     WriteKeys = KeysWrite;
     /// See the request log, events and usage.
     ReadLogs = LogsRead;
+    /// See webhook endpoints and their deliveries.
+    ReadWebhooks = WebhooksRead;
+    /// Register, change, test and remove webhook endpoints, and send again.
+    WriteWebhooks = WebhooksWrite;
     /// Change the business's settings.
     WriteBusiness = BusinessWrite;
     /// See members.

@@ -4,6 +4,7 @@ pub mod businesses;
 pub mod codat;
 pub mod keys;
 pub mod payline;
+pub mod webhooks;
 
 use serde::{Deserialize, Deserializer};
 

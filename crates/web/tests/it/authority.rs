@@ -36,14 +36,21 @@ impl Operation {
     }
 
     fn path(&self, ids: &Ids) -> String {
-        let id = if self.template.starts_with("/v1/events") { &ids.event } else { &ids.key };
+        let id = if self.template.starts_with("/v1/events") {
+            &ids.event
+        } else if self.template.starts_with("/v1/webhook_endpoints") {
+            &ids.endpoint
+        } else {
+            &ids.key
+        };
         let path = self
             .template
             .replace("{business_id}", &ids.business)
             .replace("{merchantId}", &ids.business)
             .replace("{apiKeyId}", "0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f")
             .replace("{key}", "1")
-            .replace("{reference}", &ids.reference);
+            .replace("{reference}", &ids.reference)
+            .replace("{delivery_id}", &ids.delivery);
         let of_business = self.template == "/v1/businesses/{id}"
             || self.template.ends_with("/{id}/suspend")
             || self.template.ends_with("/{id}/resume");
@@ -65,6 +72,8 @@ struct Ids {
     key: String,
     event: String,
     reference: String,
+    endpoint: String,
+    delivery: String,
 }
 
 fn operations(document: &Value) -> Vec<Operation> {
@@ -111,6 +120,15 @@ async fn key_with(app: &TestApp, business: &Business, environment: &str, scopes:
     made["value"].as_str().expect("a value").to_owned()
 }
 
+/// A webhook endpoint of the client, and a delivery of it: their ids.
+async fn a_delivery(client: &Client) -> (String, String) {
+    let receiver = json!({"url": "http://127.0.0.1:9/webhooks"});
+    let made = client.post("/v1/webhook_endpoints", &receiver).await.expect(201);
+    let endpoint = made["id"].as_str().expect("an id").to_owned();
+    let sent = client.post_empty(&format!("/v1/webhook_endpoints/{endpoint}/test")).await.expect(202);
+    (endpoint, sent["id"].as_str().expect("an id").to_owned())
+}
+
 const EVERY_SCOPE: [&str; 15] = [
     "payment_links:read",
     "payment_links:write",
@@ -150,7 +168,10 @@ async fn no_route_lets_in_who_may_not() {
         let events = app.key(business.id(), &every).get("/v1/events").await.expect(200);
         let refused = app.key(business.id(), &none).get("/v1/keys").await;
         app.app.jobs().run_pending().await.expect("written");
+        let (endpoint, delivery) = a_delivery(&app.key(business.id(), &every)).await;
         let ids = Ids {
+            endpoint,
+            delivery,
             business: business.id().to_owned(),
             key: business.key("test", "secret")["id"].as_str().expect("an id").to_owned(),
             event: events["data"][0]["id"].as_str().expect("an event").to_owned(),
@@ -220,6 +241,8 @@ async fn no_route_lets_in_who_may_not() {
                             key: "key_00000000000000000000000000".to_owned(),
                             event: "evt_00000000000000000000000000".to_owned(),
                             reference: "0".repeat(32),
+                            endpoint: "whe_00000000000000000000000000".to_owned(),
+                            delivery: "whd_00000000000000000000000000".to_owned(),
                         };
                         for (whose, key) in [(business.id(), &every_live), (other.id(), &every_other)] {
                             let foreign = operation.by(app.key(whose, key), &ids).await;

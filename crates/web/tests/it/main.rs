@@ -18,4 +18,5 @@ mod requests;
 mod rights;
 mod system;
 mod verify;
+mod webhooks;
 mod whoami;

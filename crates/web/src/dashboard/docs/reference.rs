@@ -290,6 +290,7 @@ impl Operation {
         let secured = self.callers != Callers::Everybody;
         let by_key = matches!(self.callers, Callers::Keys | Callers::BasicKeys);
         let about_keys = self.path.contains("/keys") || self.path.starts_with("/apiKeys");
+        let about_webhooks = self.path.starts_with("/v1/webhook_endpoints");
         let makes_key = about_keys && self.method == "POST" && self.id.contains("create");
         let does = |words: &[&str]| words.iter().any(|word| self.id.contains(word));
         match kind {
@@ -316,15 +317,17 @@ impl Operation {
             | Kind::QuotaExhausted => by_key,
             Kind::KindNotAllowed => secured && self.scope.is_some(),
             Kind::ScopeMissing => self.scope.is_some(),
-            Kind::BeyondOwnRights => by_key && about_keys && does(&["create", "update"]),
+            Kind::BeyondOwnRights => by_key && (about_keys || about_webhooks) && does(&["create", "update"]),
             Kind::NotAllowedByProfile => about_keys && self.method != "GET",
+            Kind::EndpointLimitReached => self.id == "create_webhook_endpoint",
+            Kind::EndpointDisabled => about_webhooks && does(&["test", "resend"]),
             Kind::ValueNotReadable => does(&["reveal"]),
             Kind::NotFound => self.parameters_in(Place::Path).next().is_some(),
             Kind::KeyLimitReached => makes_key || (about_keys && does(&["update"])),
             Kind::LastKey => about_keys && does(&["update", "revoke", "delete"]),
             Kind::KeyRevoked => about_keys && does(&["update", "rotate", "reveal", "revoke"]),
-            Kind::OverlapInProgress => does(&["rotate"]),
-            Kind::BusinessSuspended => about_keys && self.method != "GET" && !does(&["verify"]),
+            Kind::OverlapInProgress => about_keys && does(&["rotate"]),
+            Kind::BusinessSuspended => (about_keys || about_webhooks) && self.method != "GET" && !does(&["verify"]),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.

@@ -429,6 +429,7 @@ fn notice_name(notice: Notice, t: Texts) -> String {
         Notice::MemberAdded => message!("notice-member-added"),
         Notice::KeyEnding => message!("notice-key-ending"),
         Notice::NewNetwork => message!("notice-new-network"),
+        Notice::WebhookDisabled => message!("notice-webhook-disabled"),
     })
 }
 

@@ -123,7 +123,7 @@ async fn what_is_said_follows_the_rules_of_the_profile() {
 async fn the_search_shows_what_it_found_and_repeats_the_words_as_text() {
     let mut browser = browser().await;
     let page = browser.get("/docs/api?q=overlap_seconds").await.text();
-    assert!(page.contains("2 calls") && page.contains("/docs/api/rotate-key"), "{page}");
+    assert!(page.contains("3 calls") && page.contains("/docs/api/rotate-key"), "{page}");
     let page = browser.get("/docs/api?q=%3Cscript%3Ealert(1)%3C%2Fscript%3E").await.text();
     assert!(page.contains("No call has all these words"), "{page}");
     assert!(!page.contains("<script>alert"), "{page}");

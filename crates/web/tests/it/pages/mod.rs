@@ -7,6 +7,7 @@ mod home;
 mod keys;
 mod people;
 mod platform;
+mod webhooks;
 
 use trousseau_testkit::app::Business;
 use trousseau_testkit::browser::Browser;
