@@ -550,6 +550,7 @@ mod tests {
             ("TROUSSEAU_LIMITS__CONNECTIONS", "12"),
             ("TROUSSEAU_LOG__FORMAT", "json"),
             ("TROUSSEAU_KEEP__USAGE", "40"),
+            ("TROUSSEAU_WEBHOOKS__ALLOW", "127.0.0.0/8,::1"),
             ("TROUSSEAU_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
             ("TROUSSEAU_SCOPES", r#"[{name="ledger:post",description={en="Post",fr="Poster"}}]"#),
         ])
@@ -559,6 +560,7 @@ mod tests {
         assert_eq!(settings.rules.keep().refusals, Keep::default().refusals);
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.trusted_proxies.len(), 2);
+        assert_eq!(settings.rules.webhook_networks().len(), 2);
         assert_eq!(settings.rules.catalogue().operator_scopes().count(), 1);
     }
 

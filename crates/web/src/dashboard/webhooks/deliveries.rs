@@ -102,14 +102,6 @@ fn lines(headers: &[(String, String)]) -> String {
     headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON with its line breaks; any other text as it is.
-fn pretty(body: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(body)
-        .ok()
-        .and_then(|value| serde_json::to_string_pretty(&value).ok())
-        .unwrap_or_else(|| body.to_owned())
-}
-
 impl Attempt {
     fn of(row: &AttemptRow, f: &Formats, t: Texts) -> Self {
         let (tint, icon) = match row.status {
@@ -124,7 +116,7 @@ impl Attempt {
             badge: Badge { tint, icon, text },
             url: row.url.clone(),
             sent_headers: lines(&row.request_headers),
-            sent_body: pretty(&row.request_body),
+            sent_body: row.request_body.clone(),
             answered: row.status.map(|_| Reply {
                 headers: lines(row.answer_headers.as_deref().unwrap_or_default()),
                 body: row.answer_body.clone().unwrap_or_default(),
