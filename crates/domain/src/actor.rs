@@ -33,6 +33,8 @@ pub enum Actor {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         actor: Option<String>,
     },
+    /// Somebody who pays, on the hosted page.
+    Payer,
     /// The program itself: a job, the first start.
     System,
 }

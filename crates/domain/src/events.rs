@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::payments::PaymentEvent;
 use crate::text::text_enum;
 
 text_enum! {
@@ -55,6 +56,75 @@ text_enum! {
         WebhookEndpointDeleted = "webhook_endpoint.deleted",
         /// A test message was sent to a webhook endpoint.
         WebhookTest = "webhook.test",
+        /// A payment link was made.
+        PaymentLinkCreated = "payment_link.created",
+        /// A payment link was changed.
+        PaymentLinkUpdated = "payment_link.updated",
+        /// A payment link was deleted.
+        PaymentLinkDeleted = "payment_link.deleted",
+        /// An invoice was made, the period of a recurring payment too.
+        InvoiceCreated = "invoice.created",
+        /// An invoice was changed.
+        InvoiceUpdated = "invoice.updated",
+        /// An invoice was paid.
+        InvoicePaid = "invoice.paid",
+        /// An invoice was called off.
+        InvoiceVoided = "invoice.voided",
+        /// An invoice was deleted.
+        InvoiceDeleted = "invoice.deleted",
+        /// A recurring payment was made.
+        RecurringPaymentCreated = "recurring_payment.created",
+        /// A recurring payment was changed, paused or resumed.
+        RecurringPaymentUpdated = "recurring_payment.updated",
+        /// A recurring payment waits for somebody: more periods were missed than are made up.
+        RecurringPaymentHeld = "recurring_payment.held",
+        /// A recurring payment was cancelled.
+        RecurringPaymentCancelled = "recurring_payment.cancelled",
+        /// A recurring payment was deleted.
+        RecurringPaymentDeleted = "recurring_payment.deleted",
+        /// A payment was started.
+        PaymentCreated = "payment.created",
+        /// Some money came for a payment, not enough yet.
+        PaymentPartiallyPaid = "payment.partially_paid",
+        /// Enough was seen for a payment, not yet for certain.
+        PaymentProcessing = "payment.processing",
+        /// A payment is paid.
+        PaymentSucceeded = "payment.succeeded",
+        /// What had been seen for a payment is gone again.
+        PaymentReorged = "payment.reorged",
+        /// The time of a payment ran out.
+        PaymentExpired = "payment.expired",
+        /// A payment was called off.
+        PaymentCancelled = "payment.cancelled",
+        /// Somebody has to decide on a payment.
+        PaymentReviewRequired = "payment.review_required",
+        /// Somebody decided on a payment.
+        PaymentResolved = "payment.resolved",
+        /// The ledger took back what had been final.
+        PaymentReversed = "payment.reversed",
+        /// Money of a payment was given back.
+        PaymentRefunded = "payment.refunded",
+        /// Money came that no payment takes.
+        DepositUnmatched = "deposit.unmatched",
+        /// Somebody decided what becomes of it.
+        DepositResolved = "deposit.resolved",
+    }
+}
+
+impl From<PaymentEvent> for EventType {
+    fn from(event: PaymentEvent) -> Self {
+        match event {
+            PaymentEvent::PartiallyPaid => Self::PaymentPartiallyPaid,
+            PaymentEvent::Processing => Self::PaymentProcessing,
+            PaymentEvent::Succeeded => Self::PaymentSucceeded,
+            PaymentEvent::Reorged => Self::PaymentReorged,
+            PaymentEvent::Expired => Self::PaymentExpired,
+            PaymentEvent::Cancelled => Self::PaymentCancelled,
+            PaymentEvent::ReviewRequired => Self::PaymentReviewRequired,
+            PaymentEvent::Resolved => Self::PaymentResolved,
+            PaymentEvent::Reversed => Self::PaymentReversed,
+            PaymentEvent::Refunded => Self::PaymentRefunded,
+        }
     }
 }
 

@@ -168,6 +168,45 @@ id!(
     DeliveryId,
     "whd_"
 );
+id!(
+    /// Something that came in on a ledger.
+    DepositId,
+    "dep_"
+);
+
+macro_rules! unguessable_id {
+    ($(#[$meta:meta])* $name:ident, $prefix:literal) => {
+        id!($(#[$meta])* $name, $prefix);
+
+        impl $name {
+            /// An id of nothing but chance: whoever is shown it cannot guess another one.
+            pub const fn random(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
+        }
+    };
+}
+
+unguessable_id!(
+    /// A payment link.
+    PaymentLinkId,
+    "plink_"
+);
+unguessable_id!(
+    /// An invoice.
+    InvoiceId,
+    "inv_"
+);
+unguessable_id!(
+    /// A recurring payment.
+    RecurringPaymentId,
+    "rec_"
+);
+unguessable_id!(
+    /// One attempt to pay.
+    PaymentId,
+    "pay_"
+);
 
 impl KeyId {
     /// The same 128 bits as a GUID, which is how Codat's clients name a key.

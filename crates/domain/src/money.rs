@@ -106,6 +106,29 @@ impl Asset {
     }
 }
 
+impl FromStr for Asset {
+    type Err = InvalidAsset;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAsset> {
+        let (code, decimals) = text.split_once(':').ok_or(InvalidAsset)?;
+        let code = code.parse().map_err(|_| InvalidAsset)?;
+        let asset = decimals.parse().ok().and_then(|decimals| Self::new(code, decimals).ok());
+        asset.filter(|asset| asset.to_string() == text).ok_or(InvalidAsset)
+    }
+}
+
+impl fmt::Display for Asset {
+    /// The code and the decimals, so that what was written once stays the same amount: `USDC:6`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.code, self.decimals)
+    }
+}
+
+/// A text that is no asset in the form that [`Asset`] has in rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an asset is its code, a colon and its decimals, such as USDC:6")]
+pub struct InvalidAsset;
+
 /// Why a text is no amount of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAmount {
@@ -353,6 +376,10 @@ mod tests {
             assert_eq!(bad.parse::<AssetCode>(), Err(InvalidAssetCode), "{bad}");
         }
         assert_eq!(Asset::new("ABC".parse().expect("a code"), 19), Err(InvalidDecimals));
+        assert_eq!("USDC:6".parse(), Ok(Asset::USDC));
+        for bad in ["USDC", "USDC:", "USDC:06", "USDC:+6", "USDC:19", "usdc:6"] {
+            assert_eq!(bad.parse::<Asset>(), Err(InvalidAsset), "{bad}");
+        }
     }
 
     proptest! {

@@ -46,6 +46,8 @@ text_enum! {
         Overpaid = "overpaid",
         /// The money came after the time had run out.
         Late = "late",
+        /// Something else had paid for the same thing already.
+        Multiple = "multiple",
         /// Somebody decided.
         Manual = "manual",
     }
@@ -103,6 +105,51 @@ pub struct Observed {
     pub settled_in_time: Money,
     /// The ledger's own time: that of its latest block.
     pub ledger_time: Timestamp,
+}
+
+/// One transfer that counts for a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its base units.
+    pub units: i64,
+    /// The height of its block.
+    pub block: u64,
+    /// The ledger's own time of its block.
+    pub block_time: Timestamp,
+}
+
+impl Observed {
+    /// What follows from the transfers that count. Blocks below `first_open` are final. A sum beyond 64 bits is the
+    /// largest one that there is.
+    pub fn of(
+        terms: &Terms,
+        transfers: impl IntoIterator<Item = Counted>,
+        first_open: u64,
+        ledger_time: Timestamp,
+    ) -> Self {
+        let (mut seen, mut settled, mut seen_in_time, mut settled_in_time) = (0i64, 0i64, 0i64, 0i64);
+        for transfer in transfers {
+            let (in_time, is_final) = (terms.in_time(transfer.block_time), transfer.block < first_open);
+            for (sum, counts) in [
+                (&mut seen, true),
+                (&mut settled, is_final),
+                (&mut seen_in_time, in_time),
+                (&mut settled_in_time, in_time && is_final),
+            ] {
+                if counts {
+                    *sum = sum.saturating_add(transfer.units.max(0));
+                }
+            }
+        }
+        let money = |units| Money::from_units(units, terms.due.asset()).expect("a sum of what is not below zero");
+        Self {
+            seen: money(seen),
+            settled: money(settled),
+            seen_in_time: money(seen_in_time),
+            settled_in_time: money(settled_in_time),
+            ledger_time,
+        }
+    }
 }
 
 /// Where a payment stands, and what it takes to leave it there.
@@ -227,6 +274,20 @@ impl PaymentState {
         Ok(Self { status, exception: PaymentException::Manual, floor: observed.settled.units() })
     }
 
+    /// The same state of a payment that comes second: what it is for was paid by another one.
+    #[must_use]
+    pub const fn beside_another(self) -> Self {
+        match self.status {
+            PaymentStatus::Settled => Self { exception: PaymentException::Multiple, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether more money, or the lack of it, can still change anything without somebody's decision.
+    pub const fn is_awaiting(self) -> bool {
+        matches!(self.status, PaymentStatus::Open | PaymentStatus::Processing)
+    }
+
     /// Whether it counts as paid to whoever looks from outside.
     pub const fn is_paid(self) -> bool {
         match self.status {
@@ -319,17 +380,13 @@ mod tests {
     type Transfer = (i64, u64, bool);
 
     fn observe(terms: &Terms, transfers: &[Transfer], now: u64) -> Observed {
-        let sum = |wanted: &dyn Fn(&Transfer) -> bool| {
-            usdc(transfers.iter().filter(|transfer| wanted(transfer)).map(|(units, ..)| units).sum())
-        };
-        let in_time = |transfer: &Transfer| terms.in_time(minute(transfer.1));
-        Observed {
-            seen: sum(&|_| true),
-            settled: sum(&|transfer| transfer.2),
-            seen_in_time: sum(&|transfer| in_time(transfer)),
-            settled_in_time: sum(&|transfer| transfer.2 && in_time(transfer)),
-            ledger_time: minute(now),
-        }
+        // Final ones are below block 1.
+        let counted = transfers.iter().map(|(units, at, is_final)| Counted {
+            units: *units,
+            block: u64::from(!is_final),
+            block_time: minute(*at),
+        });
+        Observed::of(terms, counted, 1, minute(now))
     }
 
     /// Runs through what was seen step by step; gives each status with its exception and its event.

@@ -342,7 +342,24 @@ impl<'a> Unit<'a> {
 
     /// The same; gives the event's id.
     pub(crate) async fn record_event(&mut self, happened: Happened<'_>) -> Result<EventId, ServiceError> {
-        let target = happened.key.map_or_else(|| happened.business.to_string(), |key| key.to_string());
+        self.record_as(happened, None).await
+    }
+
+    /// The same of something that is neither a key nor the business itself, by its id.
+    pub(crate) async fn record_about(
+        &mut self,
+        happened: Happened<'_>,
+        subject: Option<String>,
+    ) -> Result<(), ServiceError> {
+        self.record_as(happened, subject).await.map(drop)
+    }
+
+    async fn record_as(&mut self, happened: Happened<'_>, subject: Option<String>) -> Result<EventId, ServiceError> {
+        let target = match (&subject, happened.key) {
+            (Some(subject), _) => subject.clone(),
+            (None, Some(key)) => key.to_string(),
+            (None, None) => happened.business.to_string(),
+        };
         self.tx
             .append_audit(&AuditRow {
                 id: AuditId::new(self.now, self.core.entropy.bytes()),
@@ -365,6 +382,7 @@ impl<'a> Unit<'a> {
                 environment: happened.environment,
                 kind: happened.event.as_str().to_owned(),
                 key_id: happened.key,
+                subject,
                 actor: self.context.actor.clone(),
                 data: happened.data,
                 request_id: self.context.request_id,

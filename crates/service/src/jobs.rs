@@ -800,6 +800,7 @@ mod tests {
                 environment: None,
                 kind: "business.created".to_owned(),
                 key_id: None,
+                subject: None,
                 actor: Actor::System,
                 data: serde_json::json!({}),
                 request_id: None,

@@ -7,9 +7,9 @@ use trousseau_domain::time::{TimeZone, Timestamp};
 
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
-use crate::keys_list::pattern;
 use crate::row::Row;
 use crate::stmt::Stmt;
+use crate::stmt::pattern;
 
 /// A business as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,10 @@ pub enum ChangeKind {
     PlatformKey,
     /// The pepper or the key-encryption key.
     Secrets,
+    /// A payment; the target is its id.
+    Payment,
+    /// What is to be paid; the target is its id.
+    Payable,
 }
 
 impl ChangeKind {
@@ -29,11 +33,14 @@ impl ChangeKind {
             Self::Business => "business",
             Self::PlatformKey => "platform_key",
             Self::Secrets => "secrets",
+            Self::Payment => "payment",
+            Self::Payable => "payable",
         }
     }
 
     fn from_stored(word: &str) -> Option<Self> {
-        [Self::Key, Self::Business, Self::PlatformKey, Self::Secrets].into_iter().find(|kind| kind.as_str() == word)
+        let all = [Self::Key, Self::Business, Self::PlatformKey, Self::Secrets, Self::Payment, Self::Payable];
+        all.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct EventRow {
     pub kind: String,
     /// The key it is about.
     pub key_id: Option<KeyId>,
+    /// What else it is about, by its id: a payment, an invoice.
+    pub subject: Option<String>,
     /// Who caused it.
     pub actor: Actor,
     /// The particulars.
@@ -45,6 +47,8 @@ pub struct EventFilter {
     pub from: Option<Timestamp>,
     /// Before this instant only.
     pub until: Option<Timestamp>,
+    /// About what has this id only.
+    pub subject: Option<String>,
 }
 
 /// A leased event to dispatch.
@@ -59,7 +63,7 @@ pub struct OutboxRow {
 macro_rules! select_event {
     ($rest:literal) => {
         concat!(
-            "SELECT e.id, e.at, e.business_id, e.environment, e.type, e.key_id, e.actor, e.data, e.request_id \
+            "SELECT e.id, e.at, e.business_id, e.environment, e.type, e.key_id, e.subject, e.actor, e.data, e.request_id \
              FROM events e ",
             $rest
         )
@@ -79,6 +83,7 @@ impl EventRow {
             environment: row.opt_parsed("environment")?,
             kind: row.text("type")?,
             key_id: row.opt_parsed("key_id")?,
+            subject: row.opt_text("subject")?,
             actor: row.json("actor")?,
             data: row.json("data")?,
             request_id: row.opt_parsed("request_id")?,
@@ -99,6 +104,7 @@ impl Reader<'_> {
         const SQL: &str = select_event!(
             "WHERE e.business_id = $1 AND (e.environment = $2 OR e.environment IS NULL) \
              AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) AND (CAST($4 AS TEXT) IS NULL OR e.key_id = $4) \
+             AND (CAST($9 AS TEXT) IS NULL OR e.subject = $9) \
              AND (CAST($5 AS TEXT) IS NULL OR e.seq < (SELECT a.seq FROM events a WHERE a.id = $5 \
              AND a.business_id = $1 AND (a.environment = $2 OR a.environment IS NULL))) \
              AND e.at >= $6 AND e.at < $7 ORDER BY e.seq DESC LIMIT $8"
@@ -111,7 +117,8 @@ impl Reader<'_> {
             .opt_text(after)
             .int(filter.from.map_or(i64::MIN, Timestamp::as_micros))
             .int(filter.until.map_or(i64::MAX, Timestamp::as_micros))
-            .int(i64::from(limit));
+            .int(i64::from(limit))
+            .opt_text(filter.subject.as_ref());
         self.fetch_all(stmt).await?.iter().map(EventRow::from_row).collect()
     }
 
@@ -140,7 +147,7 @@ impl Tx {
     /// Adds an event, and puts it into the outbox.
     pub async fn append_event(&mut self, event: &EventRow) -> Result<(), StoreError> {
         const EVENT: &str = "INSERT INTO events (id, at, business_id, environment, type, key_id, actor, data, \
-                             request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                             request_id, subject) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         const OUTBOX: &str =
             "INSERT INTO outbox (event_id, locked_until, attempt, created_at) VALUES ($1, NULL, 0, $2)";
         self.execute(
@@ -153,7 +160,8 @@ impl Tx {
                 .opt_text(event.key_id)
                 .json(&event.actor)
                 .json(&event.data)
-                .opt_text(event.request_id),
+                .opt_text(event.request_id)
+                .opt_text(event.subject.as_ref()),
         )
         .await?;
         self.execute(Stmt::new(OUTBOX).text(event.id).time(event.at)).await?;

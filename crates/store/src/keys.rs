@@ -290,7 +290,11 @@ impl Tx {
                            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
         let maker = match &key.created_by {
             Actor::Key { id, .. } => Some(*id),
-            Actor::Member { .. } | Actor::PlatformKey { .. } | Actor::Operator { .. } | Actor::System => None,
+            Actor::Member { .. }
+            | Actor::PlatformKey { .. }
+            | Actor::Operator { .. }
+            | Actor::Payer
+            | Actor::System => None,
         };
         self.execute(
             Stmt::new(SQL)

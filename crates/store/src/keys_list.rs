@@ -10,7 +10,7 @@ use trousseau_domain::time::Timestamp;
 use crate::error::StoreError;
 use crate::exec::Reader;
 use crate::keys::KeyRow;
-use crate::stmt::Stmt;
+use crate::stmt::{Stmt, pattern, push_literally};
 
 /// Which keys of a tenant a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,14 +127,6 @@ impl KeyOrder {
     }
 }
 
-/// A pattern that finds `text` anywhere, its own wildcards taken as they are.
-pub(crate) fn pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    push_literally(&mut pattern, text);
-    pattern.push('%');
-    pattern
-}
-
 /// A pattern of the documents that hold all of these scopes: a set is written in the order of its entries.
 fn holding(scopes: &ScopeSet) -> String {
     let mut pattern = String::from("%");
@@ -144,15 +136,6 @@ fn holding(scopes: &ScopeSet) -> String {
         pattern.push_str("\"%");
     }
     pattern
-}
-
-fn push_literally(pattern: &mut String, text: &str) {
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character.to_ascii_lowercase());
-    }
 }
 
 fn filtered(sql: &'static str, tenant: &Tenant, filter: &KeyFilter, now: Timestamp) -> Stmt {

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::money::Money;
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 
@@ -114,6 +116,20 @@ impl Row {
         self.opt_text(column)?
             .map(|text| text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() }))
             .transpose()
+    }
+
+    pub(crate) fn flag(&self, column: &'static str) -> Result<bool, BadColumn> {
+        Ok(self.int(column)? == 1)
+    }
+
+    pub(crate) fn money(&self, units: &'static str, asset: &'static str) -> Result<Money, BadColumn> {
+        let (amount, asset) = (self.int(units)?, self.parsed(asset)?);
+        Money::from_units(amount, asset).map_err(|source| BadColumn { column: units, source: source.into() })
+    }
+
+    /// The tenant in the columns `business_id` and `environment`.
+    pub(crate) fn tenant(&self) -> Result<Tenant, BadColumn> {
+        Ok(Tenant::new(self.parsed("business_id")?, self.parsed("environment")?))
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, BadColumn> {

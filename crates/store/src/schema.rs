@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0003_create_request_log.sql"),
     ),
     (
+        4,
+        "add payments",
+        include_str!("../migrations/sqlite/0004_add_payments.sql"),
+        include_str!("../migrations/postgres/0004_add_payments.sql"),
+    ),
+    (
         5,
         "add webhooks",
         include_str!("../migrations/sqlite/0005_add_webhooks.sql"),

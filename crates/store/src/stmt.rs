@@ -5,6 +5,7 @@ use std::fmt::Display;
 use serde::Serialize;
 use sqlx::encode::Encode;
 use sqlx::{Database, Type};
+use trousseau_domain::money::Money;
 use trousseau_domain::time::Timestamp;
 
 /// A statement and its arguments, `$1` first.
@@ -74,6 +75,15 @@ impl Stmt {
         }
     }
 
+    /// Two arguments: the base units, and the asset.
+    pub(crate) fn money(self, value: Money) -> Self {
+        self.int(value.units()).text(value.asset())
+    }
+
+    pub(crate) fn flag(self, value: bool) -> Self {
+        self.int(i64::from(value))
+    }
+
     /// The statement for one engine's driver.
     pub(crate) fn bind<DB>(self) -> sqlx::query::Query<'static, DB, DB::Arguments>
     where
@@ -87,5 +97,23 @@ impl Stmt {
             Value::Int(value) => query.bind(value),
             Value::Bytes(value) => query.bind(value),
         })
+    }
+}
+
+/// A pattern that finds `text` anywhere, its own wildcards taken as they are.
+pub(crate) fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    push_literally(&mut pattern, text);
+    pattern.push('%');
+    pattern
+}
+
+/// Adds a text to a pattern as it is: what would stand for anything stands for itself.
+pub(crate) fn push_literally(pattern: &mut String, text: &str) {
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character.to_ascii_lowercase());
     }
 }

@@ -14,6 +14,7 @@ fn event(bits: u8, environment: Option<Environment>, kind: &str, key: Option<u8>
         environment,
         kind: kind.to_owned(),
         key_id: key.map(|bits| KeyId::from_bits(bits.into())),
+        subject: key.map(|bits| format!("pay_{bits}")),
         actor: Actor::System,
         data: json!({"name": "é"}),
         request_id: Some(RequestId::from_random([bits; 16])),

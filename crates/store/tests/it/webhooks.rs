@@ -48,6 +48,7 @@ fn event(bits: u8) -> EventRow {
         environment: Some(Environment::Test),
         kind: "key.created".to_owned(),
         key_id: None,
+        subject: None,
         actor: Actor::System,
         data: json!({"n": bits}),
         request_id: None,

@@ -40,6 +40,8 @@ pub(crate) struct EventBody {
     environment: Option<&'static str>,
     /// The key it is about.
     key_id: Option<String>,
+    /// What else it is about: the id of a payment, a payment link, an invoice or a recurring payment.
+    subject: Option<String>,
     /// Who caused it.
     actor: ActorBody,
     /// The particulars.
@@ -69,6 +71,8 @@ pub(crate) enum ActorBody {
     },
     /// The platform: by one of its keys or at its machines. Who that was stays in its own audit.
     Platform,
+    /// Somebody who pays, on the hosted page.
+    Payer,
     /// The program itself.
     System,
 }
@@ -79,6 +83,7 @@ impl From<&Actor> for ActorBody {
             Actor::Key { id, version } => Self::Key { id: id.to_string(), version: *version },
             Actor::Member { id } => Self::Member { id: id.to_string() },
             Actor::PlatformKey { .. } | Actor::Operator { .. } => Self::Platform,
+            Actor::Payer => Self::Payer,
             Actor::System => Self::System,
         }
     }
@@ -92,6 +97,7 @@ impl From<&EventRow> for EventBody {
             created_at: event.at.to_string(),
             environment: event.environment.map(trousseau_domain::environment::Environment::as_str),
             key_id: event.key_id.map(|id| id.to_string()),
+            subject: event.subject.clone(),
             actor: ActorBody::from(&event.actor),
             data: event.data.clone(),
             request_id: event.request_id.map(|id| id.to_string()),
@@ -109,6 +115,9 @@ pub(crate) struct ListParameters {
     r#type: Option<String>,
     /// Only events about this key.
     key_id: Option<String>,
+    /// Only events about the payment, payment link, invoice or recurring payment of this id.
+    #[param(example = "pay_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+    subject: Option<String>,
     /// How many at most; 25 unless given.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<String>,
@@ -141,6 +150,7 @@ pub(crate) async fn list(
     let filter = EventFilter {
         kind: parameter("type", given.r#type.as_deref())?,
         key_id: parameter("key_id", given.key_id.as_deref())?,
+        subject: given.subject,
         ..EventFilter::default()
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;

@@ -116,6 +116,7 @@ impl Actors {
             },
             Actor::PlatformKey { .. } => t.get("who-platform"),
             Actor::Operator { .. } => t.get("who-operator"),
+            Actor::Payer => t.get("who-payer"),
             Actor::System => t.get("who-system"),
         };
         Who { text, named: false }

@@ -64,6 +64,7 @@ async fn happen(app: &TestApp, business: &Business, environment: Environment, ki
         environment: Some(environment),
         kind: kind.to_owned(),
         key_id: None,
+        subject: None,
         actor: Actor::System,
         data,
         request_id: None,

@@ -1,0 +1,309 @@
+//! Invoices, the periods of recurring payments among them.
+
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::{InvoiceId, PaymentId, RecurringPaymentId};
+use trousseau_domain::members::EmailAddress;
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::money::Money;
+use trousseau_domain::payables::{
+    CustomerName, CustomerReference, InvoiceLife, InvoiceLine, InvoiceStatus, Title, WebUrl,
+};
+use trousseau_domain::text::SearchText;
+use trousseau_domain::time::Timestamp;
+
+use crate::error::{BadColumn, StoreError};
+use crate::exec::{Reader, Tx};
+use crate::row::Row;
+use crate::stmt::{Stmt, pattern};
+
+/// An invoice as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceRow {
+    /// Its id.
+    pub id: InvoiceId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// 1, 2, 3 within the business and environment.
+    pub number: u32,
+    /// The price: the sum of the lines.
+    pub amount: Money,
+    /// What is billed, in a few words.
+    pub title: Title,
+    /// What is billed, line by line.
+    pub lines: Vec<InvoiceLine>,
+    /// Until when it is to be paid.
+    pub due_at: Timestamp,
+    /// What the customer is called.
+    pub customer_name: Option<CustomerName>,
+    /// Where it is sent.
+    pub customer_email: Option<EmailAddress>,
+    /// The merchant's own name for the customer.
+    pub customer_reference: Option<CustomerReference>,
+    /// Where the payer goes afterwards.
+    pub redirect_url: Option<WebUrl>,
+    /// The merchant's own data.
+    pub metadata: Metadata,
+    /// Whether the mail carries it as PDF.
+    pub with_pdf: bool,
+    /// Which period of which recurring payment it is.
+    pub period: Option<(RecurringPaymentId, u32)>,
+    /// When it was paid, as far as that still counts.
+    pub paid_at: Option<Timestamp>,
+    /// By which payment.
+    pub paid_by: Option<PaymentId>,
+    /// When it was called off.
+    pub voided_at: Option<Timestamp>,
+    /// The last reminder that was sent: days relative to the due date.
+    pub reminded: Option<i8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: Actor,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was deleted. Its payments stay.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// Which invoices a list shows. Deleted ones are left out unless asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InvoiceFilter {
+    /// Only those that stand there now.
+    pub status: Option<InvoiceStatus>,
+    /// Only those of this customer.
+    pub customer_reference: Option<CustomerReference>,
+    /// Only periods of this recurring payment.
+    pub recurring: Option<RecurringPaymentId>,
+    /// Only those with this text in their title, id, customer's name, address or reference.
+    pub search: Option<SearchText>,
+    /// Deleted ones too.
+    pub include_deleted: bool,
+}
+
+macro_rules! columns {
+    () => {
+        "i.id, i.business_id, i.environment, i.number, i.amount, i.asset, i.title, i.lines, i.due_at, \
+         i.customer_name, i.customer_email, i.customer_reference, i.redirect_url, i.metadata, i.with_pdf, \
+         i.recurring_id, i.period, i.paid_at, i.paid_by, i.voided_at, i.reminded, i.created_at, i.created_by, \
+         i.updated_at, i.deleted_at"
+    };
+}
+
+impl InvoiceRow {
+    /// What decides where it stands.
+    pub const fn life(&self) -> InvoiceLife {
+        InvoiceLife { due_at: self.due_at, paid_at: self.paid_at, voided_at: self.voided_at }
+    }
+
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.read("invoices", "id", Self::from_columns)
+    }
+
+    fn from_columns(row: &Row) -> Result<Self, BadColumn> {
+        let (recurring, period) = (row.opt_parsed("recurring_id")?, row.opt_number("period")?);
+        Ok(Self {
+            id: row.parsed("id")?,
+            tenant: row.tenant()?,
+            number: row.number("number")?,
+            amount: row.money("amount", "asset")?,
+            title: row.parsed("title")?,
+            lines: row.json("lines")?,
+            due_at: row.time("due_at")?,
+            customer_name: row.opt_parsed("customer_name")?,
+            customer_email: row.opt_parsed("customer_email")?,
+            customer_reference: row.opt_parsed("customer_reference")?,
+            redirect_url: row.opt_parsed("redirect_url")?,
+            metadata: row.json("metadata")?,
+            with_pdf: row.flag("with_pdf")?,
+            period: recurring.zip(period),
+            paid_at: row.opt_time("paid_at")?,
+            paid_by: row.opt_parsed("paid_by")?,
+            voided_at: row.opt_time("voided_at")?,
+            reminded: row.opt_number("reminded")?,
+            created_at: row.time("created_at")?,
+            created_by: row.json("created_by")?,
+            updated_at: row.time("updated_at")?,
+            deleted_at: row.opt_time("deleted_at")?,
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// The tenant's invoice of this id, deleted or not.
+    pub async fn find_invoice(&mut self, tenant: &Tenant, id: InvoiceId) -> Result<Option<InvoiceRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM invoices i WHERE i.business_id = $1 AND i.environment = $2 AND i.id = $3"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id);
+        self.fetch_optional(stmt).await?.as_ref().map(InvoiceRow::from_row).transpose()
+    }
+
+    /// The invoice that a payer was shown: its id is all that they have.
+    pub async fn find_shown_invoice(&mut self, id: InvoiceId) -> Result<Option<InvoiceRow>, StoreError> {
+        const SQL: &str = concat!("SELECT ", columns!(), " FROM invoices i WHERE i.id = $1 AND i.deleted_at IS NULL");
+        self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(InvoiceRow::from_row).transpose()
+    }
+
+    /// The latest period that was made of a recurring payment.
+    pub async fn find_latest_period(
+        &mut self,
+        tenant: &Tenant,
+        recurring: RecurringPaymentId,
+    ) -> Result<Option<InvoiceRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM invoices i WHERE i.business_id = $1 AND i.environment = $2 AND i.recurring_id = $3 \
+             ORDER BY i.period DESC LIMIT 1"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(recurring);
+        self.fetch_optional(stmt).await?.as_ref().map(InvoiceRow::from_row).transpose()
+    }
+
+    /// The tenant's invoices that match, newest first, those after `after` in this order; at most `limit`.
+    pub async fn list_invoices(
+        &mut self,
+        tenant: &Tenant,
+        filter: &InvoiceFilter,
+        now: Timestamp,
+        after: Option<InvoiceId>,
+        limit: u32,
+    ) -> Result<Vec<InvoiceRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM invoices i WHERE i.business_id = $1 AND i.environment = $2 \
+             AND (CAST($3 AS TEXT) IS NULL OR $3 = CASE WHEN i.paid_at IS NOT NULL THEN 'paid' \
+             WHEN i.voided_at IS NOT NULL THEN 'void' WHEN i.due_at <= $4 THEN 'past_due' ELSE 'pending' END) \
+             AND (CAST($5 AS TEXT) IS NULL OR i.customer_reference = $5) \
+             AND (CAST($6 AS TEXT) IS NULL OR i.recurring_id = $6) \
+             AND (CAST($7 AS TEXT) IS NULL OR LOWER(i.title) LIKE $7 ESCAPE '!' OR i.id LIKE $7 ESCAPE '!' \
+             OR LOWER(i.customer_name) LIKE $7 ESCAPE '!' OR LOWER(i.customer_email) LIKE $7 ESCAPE '!' \
+             OR LOWER(i.customer_reference) LIKE $7 ESCAPE '!') \
+             AND (CAST($8 AS BIGINT) = 1 OR i.deleted_at IS NULL) \
+             AND (CAST($9 AS TEXT) IS NULL OR (i.created_at, i.id) < (SELECT a.created_at, a.id FROM invoices a \
+             WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2)) \
+             ORDER BY i.created_at DESC, i.id DESC LIMIT $10"
+        );
+        let stmt = Stmt::new(SQL)
+            .text(&tenant.business)
+            .text(tenant.environment)
+            .opt_text(filter.status)
+            .time(now)
+            .opt_text(filter.customer_reference.as_ref())
+            .opt_text(filter.recurring)
+            .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
+            .int(i64::from(filter.include_deleted))
+            .opt_text(after)
+            .int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(InvoiceRow::from_row).collect()
+    }
+
+    /// The number that the tenant's next invoice gets. Only the lock of the business keeps it free until then.
+    pub async fn next_invoice_number(&mut self, tenant: &Tenant) -> Result<u32, StoreError> {
+        const SQL: &str = "SELECT COALESCE(MAX(i.number), 0) + 1 AS next FROM invoices i \
+                           WHERE i.business_id = $1 AND i.environment = $2";
+        let row = self.fetch_one(Stmt::new(SQL).text(&tenant.business).text(tenant.environment)).await?;
+        row.read("invoices", "next", |row| row.number("next"))
+    }
+}
+
+impl Tx {
+    /// Adds an invoice; `false` where the period was made already.
+    pub async fn insert_invoice(&mut self, invoice: &InvoiceRow) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO invoices (id, business_id, environment, number, amount, asset, title, lines, \
+                           due_at, customer_name, customer_email, customer_reference, redirect_url, metadata, \
+                           with_pdf, recurring_id, period, created_at, created_by, updated_at) VALUES ($1, $2, $3, \
+                           $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+                           ON CONFLICT (recurring_id, period) DO NOTHING";
+        let stmt = Stmt::new(SQL)
+            .text(invoice.id)
+            .text(&invoice.tenant.business)
+            .text(invoice.tenant.environment)
+            .int(i64::from(invoice.number))
+            .money(invoice.amount)
+            .text(&invoice.title)
+            .json(&invoice.lines)
+            .time(invoice.due_at)
+            .opt_text(invoice.customer_name.as_ref())
+            .opt_text(invoice.customer_email.as_ref().map(EmailAddress::as_str))
+            .opt_text(invoice.customer_reference.as_ref())
+            .opt_text(invoice.redirect_url.as_ref())
+            .json(&invoice.metadata)
+            .flag(invoice.with_pdf)
+            .opt_text(invoice.period.map(|(recurring, _)| recurring))
+            .opt_int(invoice.period.map(|(_, period)| i64::from(period)))
+            .time(invoice.created_at)
+            .json(&invoice.created_by)
+            .time(invoice.updated_at);
+        self.change_one(stmt).await
+    }
+
+    /// Saves what a merchant may change, if the invoice is not deleted.
+    pub async fn update_invoice(&mut self, invoice: &InvoiceRow) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invoices SET amount = $4, asset = $5, title = $6, lines = $7, due_at = $8, \
+                           customer_name = $9, customer_email = $10, customer_reference = $11, redirect_url = $12, \
+                           metadata = $13, with_pdf = $14, voided_at = $15, updated_at = $16, deleted_at = $17 \
+                           WHERE id = $1 AND business_id = $2 AND environment = $3 AND deleted_at IS NULL";
+        let stmt = Stmt::new(SQL)
+            .text(invoice.id)
+            .text(&invoice.tenant.business)
+            .text(invoice.tenant.environment)
+            .money(invoice.amount)
+            .text(&invoice.title)
+            .json(&invoice.lines)
+            .time(invoice.due_at)
+            .opt_text(invoice.customer_name.as_ref())
+            .opt_text(invoice.customer_email.as_ref().map(EmailAddress::as_str))
+            .opt_text(invoice.customer_reference.as_ref())
+            .opt_text(invoice.redirect_url.as_ref())
+            .json(&invoice.metadata)
+            .flag(invoice.with_pdf)
+            .opt_time(invoice.voided_at)
+            .time(invoice.updated_at)
+            .opt_time(invoice.deleted_at);
+        self.change_one(stmt).await
+    }
+
+    /// Notes that a payment paid the invoice; `false` if another one had.
+    pub async fn mark_invoice_paid(&mut self, id: InvoiceId, by: PaymentId, at: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invoices SET paid_at = $3, paid_by = $2 WHERE id = $1 AND paid_by IS NULL";
+        self.change_one(Stmt::new(SQL).text(id).text(by).time(at)).await
+    }
+
+    /// Takes that back, where it was this payment.
+    pub async fn unmark_invoice_paid(&mut self, id: InvoiceId, by: PaymentId) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invoices SET paid_at = NULL, paid_by = NULL WHERE id = $1 AND paid_by = $2";
+        self.change_one(Stmt::new(SQL).text(id).text(by)).await
+    }
+
+    /// Notes that a reminder is sent, if none of that day or a later one was: whoever gets `true` sends it.
+    pub async fn mark_reminded(&mut self, id: InvoiceId, day: i8) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invoices SET reminded = $2 WHERE id = $1 AND (reminded IS NULL OR reminded < $2)";
+        self.change_one(Stmt::new(SQL).text(id).int(i64::from(day))).await
+    }
+}
+
+impl Reader<'_> {
+    /// Unpaid invoices with an address to remind, due within the window and not yet reminded of `day`; at most `limit`.
+    pub async fn list_to_remind(
+        &mut self,
+        day: i8,
+        due_from: Timestamp,
+        due_to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<InvoiceRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM invoices i WHERE i.due_at > $2 AND i.due_at <= $3 AND (i.reminded IS NULL OR i.reminded < $1) \
+             AND i.customer_email IS NOT NULL AND i.paid_at IS NULL AND i.voided_at IS NULL AND i.deleted_at IS NULL \
+             ORDER BY i.due_at, i.id LIMIT $4"
+        );
+        let stmt = Stmt::new(SQL).int(i64::from(day)).time(due_from).time(due_to).int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(InvoiceRow::from_row).collect()
+    }
+}

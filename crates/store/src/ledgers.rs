@@ -1,0 +1,423 @@
+//! What was seen on ledgers: how far each was looked at, its blocks, what came in, and where money may be sent.
+
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::{DepositId, PaymentId};
+use trousseau_domain::ledger::{Block, LedgerId, Moved, Transfer};
+use trousseau_domain::time::Timestamp;
+
+use crate::error::{BadColumn, StoreError};
+use crate::exec::{Reader, Tx};
+use crate::payments::Destination;
+use crate::row::Row;
+use crate::stmt::Stmt;
+
+/// How far a ledger was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CursorRow {
+    /// Which ledger.
+    pub ledger: LedgerId,
+    /// Its height.
+    pub height: u64,
+    /// Its own time.
+    pub ledger_time: Timestamp,
+    /// How often it took blocks back.
+    pub reorganisations: u64,
+    /// Raised by every look.
+    pub revision: i64,
+    /// When it was last looked at.
+    pub updated_at: Timestamp,
+}
+
+/// Something that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DepositRow {
+    /// Its id.
+    pub id: DepositId,
+    /// Which ledger.
+    pub ledger: LedgerId,
+    /// What moved, and where it stands.
+    pub transfer: Transfer,
+    /// The base units, where they fit 64 bits.
+    pub units: Option<i64>,
+    /// The ledger's own time of its block.
+    pub block_time: Timestamp,
+    /// Whether the ledger still holds it to be true.
+    pub canonical: bool,
+    /// Whose address it came to.
+    pub tenant: Tenant,
+    /// The payment that it counts for.
+    pub payment: Option<PaymentId>,
+    /// When it was first seen.
+    pub seen_at: Timestamp,
+    /// When somebody decided what becomes of it.
+    pub resolved_at: Option<Timestamp>,
+    /// What was decided, and why.
+    pub resolution: Option<serde_json::Value>,
+}
+
+/// An address that was given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationRow {
+    /// Where.
+    pub destination: Destination,
+    /// Whose.
+    pub tenant: Tenant,
+    /// The payment that it is for; one that Mileston's clients ask for has none before they verify it.
+    pub payment: Option<PaymentId>,
+    /// When it was given out.
+    pub created_at: Timestamp,
+}
+
+macro_rules! deposit_columns {
+    () => {
+        "d.id, d.ledger, d.network, d.block, d.block_hash, d.log_index, d.transaction_hash, d.asset, d.sender, \
+         d.address, d.raw_amount, d.units, d.block_time, d.canonical, d.business_id, d.environment, d.payment_id, \
+         d.seen_at, d.resolved_at, d.resolution"
+    };
+}
+
+/// What nobody looked at yet and no payment takes: another asset, an amount beyond 64 bits, an address without a
+/// payment.
+macro_rules! unmatched {
+    () => {
+        "d.canonical = 1 AND d.resolved_at IS NULL AND (d.payment_id IS NULL OR d.asset <> 'accepted' OR d.units IS NULL)"
+    };
+}
+
+impl CursorRow {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.read("ledger_cursors", "ledger", |row| {
+            Ok(Self {
+                ledger: row.parsed("ledger")?,
+                height: row.number("height")?,
+                ledger_time: row.time("ledger_time")?,
+                reorganisations: row.number("reorganisations")?,
+                revision: row.int("revision")?,
+                updated_at: row.time("updated_at")?,
+            })
+        })
+    }
+}
+
+impl DepositRow {
+    /// Whether it counts for its payment.
+    pub fn counts(&self) -> bool {
+        self.canonical && self.transfer.asset == Moved::Accepted && self.units.is_some()
+    }
+
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        row.read("deposits", "id", Self::from_columns)
+    }
+
+    fn from_columns(row: &Row) -> Result<Self, BadColumn> {
+        Ok(Self {
+            id: row.parsed("id")?,
+            ledger: row.parsed("ledger")?,
+            transfer: Transfer {
+                network: row.parsed("network")?,
+                block: row.number("block")?,
+                block_hash: row.text("block_hash")?,
+                log_index: row.number("log_index")?,
+                transaction_hash: row.text("transaction_hash")?,
+                asset: row.parsed("asset")?,
+                from: row.text("sender")?,
+                to: row.text("address")?,
+                amount: row.parsed("raw_amount")?,
+            },
+            units: row.opt_int("units")?,
+            block_time: row.time("block_time")?,
+            canonical: row.flag("canonical")?,
+            tenant: row.tenant()?,
+            payment: row.opt_parsed("payment_id")?,
+            seen_at: row.time("seen_at")?,
+            resolved_at: row.opt_time("resolved_at")?,
+            resolution: row.opt_json("resolution")?,
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// How far a ledger was seen; none before the first look.
+    pub async fn find_cursor(&mut self, ledger: &LedgerId) -> Result<Option<CursorRow>, StoreError> {
+        const SQL: &str = "SELECT ledger, height, ledger_time, reorganisations, revision, updated_at \
+                           FROM ledger_cursors WHERE ledger = $1";
+        self.fetch_optional(Stmt::new(SQL).text(ledger)).await?.as_ref().map(CursorRow::from_row).transpose()
+    }
+
+    /// The blocks that are known of a ledger, newest first; at most `limit`.
+    pub async fn list_blocks(&mut self, ledger: &LedgerId, limit: u32) -> Result<Vec<Block>, StoreError> {
+        const SQL: &str =
+            "SELECT number, hash, parent, at FROM ledger_blocks WHERE ledger = $1 ORDER BY number DESC LIMIT $2";
+        let rows = self.fetch_all(Stmt::new(SQL).text(ledger).int(i64::from(limit))).await?;
+        rows.iter().map(|row| block_from("ledger_blocks", row)).collect()
+    }
+
+    /// Where an address belongs to.
+    pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
+        const SQL: &str = "SELECT address, business_id, environment, payment_id, created_at FROM destinations \
+                           WHERE ledger = $1 AND network = $2 AND address = $3";
+        let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(&destination.address);
+        let found = self.fetch_optional(stmt).await?;
+        found
+            .map(|row| {
+                row.read("destinations", "address", |row| {
+                    Ok(DestinationRow {
+                        destination: destination.clone(),
+                        tenant: row.tenant()?,
+                        payment: row.opt_parsed("payment_id")?,
+                        created_at: row.time("created_at")?,
+                    })
+                })
+            })
+            .transpose()
+    }
+
+    /// Everything that came in for a payment and that the ledger still holds to be true, in the ledger's order.
+    pub async fn list_deposits_of(&mut self, payment: PaymentId) -> Result<Vec<DepositRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            deposit_columns!(),
+            " FROM deposits d WHERE d.payment_id = $1 AND d.canonical = 1 ORDER BY d.block, d.log_index"
+        );
+        self.fetch_all(Stmt::new(SQL).text(payment)).await?.iter().map(DepositRow::from_row).collect()
+    }
+
+    /// What nobody has looked at yet and no payment takes, newest first, after `after` in this order.
+    pub async fn list_unmatched(
+        &mut self,
+        tenant: &Tenant,
+        after: Option<DepositId>,
+        limit: u32,
+    ) -> Result<Vec<DepositRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            deposit_columns!(),
+            " FROM deposits d WHERE d.business_id = $1 AND d.environment = $2 AND ",
+            unmatched!(),
+            " AND (CAST($3 AS TEXT) IS NULL OR (d.seen_at, d.id) < (SELECT a.seen_at, a.id FROM deposits a \
+             WHERE a.id = $3 AND a.business_id = $1 AND a.environment = $2)) \
+             ORDER BY d.seen_at DESC, d.id DESC LIMIT $4"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).opt_text(after).int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(DepositRow::from_row).collect()
+    }
+
+    /// The tenant's deposit of this id.
+    pub async fn find_deposit(&mut self, tenant: &Tenant, id: DepositId) -> Result<Option<DepositRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            deposit_columns!(),
+            " FROM deposits d WHERE d.business_id = $1 AND d.environment = $2 AND d.id = $3"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id);
+        self.fetch_optional(stmt).await?.as_ref().map(DepositRow::from_row).transpose()
+    }
+
+    /// The deposits of one transaction that the ledger holds to be true.
+    pub async fn list_deposits_in(
+        &mut self,
+        destination: &Destination,
+        transaction_hash: &str,
+    ) -> Result<Vec<DepositRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            deposit_columns!(),
+            " FROM deposits d WHERE d.ledger = $1 AND d.network = $2 AND d.transaction_hash = $3 \
+             AND d.canonical = 1 ORDER BY d.log_index"
+        );
+        let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(transaction_hash);
+        self.fetch_all(stmt).await?.iter().map(DepositRow::from_row).collect()
+    }
+
+    /// The payment that a transaction was handed in for.
+    pub async fn find_claim(
+        &mut self,
+        destination: &Destination,
+        transaction_hash: &str,
+    ) -> Result<Option<PaymentId>, StoreError> {
+        const SQL: &str = "SELECT payment_id FROM transaction_claims WHERE ledger = $1 AND network = $2 \
+                           AND transaction_hash = $3";
+        let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(transaction_hash);
+        let found = self.fetch_optional(stmt).await?;
+        found.map(|row| row.read("transaction_claims", "payment_id", |row| row.parsed("payment_id"))).transpose()
+    }
+}
+
+impl Tx {
+    /// Begins to look at a ledger; does nothing where somebody has begun.
+    pub async fn insert_cursor(&mut self, cursor: &CursorRow) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO ledger_cursors (ledger, height, ledger_time, reorganisations, revision, \
+                           updated_at) VALUES ($1, $2, $3, 0, $4, $5) ON CONFLICT (ledger) DO NOTHING";
+        let stmt = Stmt::new(SQL)
+            .text(&cursor.ledger)
+            .int(height(cursor.height))
+            .time(cursor.ledger_time)
+            .int(cursor.revision)
+            .time(cursor.updated_at);
+        self.execute(stmt).await?;
+        Ok(())
+    }
+
+    /// Moves a cursor, if nobody moved it since it was read: of two looks at the same time one is for nothing.
+    pub async fn move_cursor(&mut self, cursor: &CursorRow) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE ledger_cursors SET height = $3, ledger_time = $4, reorganisations = $5, \
+                           updated_at = $6, revision = revision + 1 WHERE ledger = $1 AND revision = $2";
+        let stmt = Stmt::new(SQL)
+            .text(&cursor.ledger)
+            .int(cursor.revision)
+            .int(height(cursor.height))
+            .time(cursor.ledger_time)
+            .int(height(cursor.reorganisations))
+            .time(cursor.updated_at);
+        self.change_one(stmt).await
+    }
+
+    /// Forgets the blocks above a height, and holds what they brought to be untrue. Returns the payments concerned.
+    pub async fn take_back_blocks(&mut self, ledger: &LedgerId, above: u64) -> Result<Vec<PaymentId>, StoreError> {
+        const BLOCKS: &str = "DELETE FROM ledger_blocks WHERE ledger = $1 AND number > $2";
+        const DEPOSITS: &str = "UPDATE deposits SET canonical = 0 WHERE ledger = $1 AND block > $2 AND canonical = 1 \
+                                RETURNING id, payment_id";
+        self.execute(Stmt::new(BLOCKS).text(ledger).int(height(above))).await?;
+        let rows = self.fetch_all(Stmt::new(DEPOSITS).text(ledger).int(height(above))).await?;
+        let mut payments = Vec::new();
+        for row in &rows {
+            payments.extend(row.read("deposits", "id", |row| row.opt_parsed::<PaymentId>("payment_id"))?);
+        }
+        Ok(payments)
+    }
+
+    /// Adds a block.
+    pub async fn insert_block(&mut self, ledger: &LedgerId, block: &Block) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO ledger_blocks (ledger, number, hash, parent, at) VALUES ($1, $2, $3, $4, $5)";
+        let stmt =
+            Stmt::new(SQL).text(ledger).int(height(block.number)).text(&block.hash).text(&block.parent).time(block.at);
+        self.execute(stmt).await?;
+        Ok(())
+    }
+
+    /// Forgets blocks below a height: no reorganisation goes that deep.
+    pub async fn prune_blocks(&mut self, ledger: &LedgerId, below: u64) -> Result<u64, StoreError> {
+        const SQL: &str = "DELETE FROM ledger_blocks WHERE ledger = $1 AND number < $2";
+        self.execute(Stmt::new(SQL).text(ledger).int(height(below))).await
+    }
+
+    /// Keeps what came in. What is known already is held to be true again and stays as it is otherwise. Returns the
+    /// payment that it counts for.
+    pub async fn keep_deposit(&mut self, deposit: &DepositRow) -> Result<Option<PaymentId>, StoreError> {
+        const SQL: &str = "INSERT INTO deposits (id, ledger, network, block, block_hash, log_index, \
+                           transaction_hash, asset, sender, address, raw_amount, units, block_time, canonical, \
+                           business_id, environment, payment_id, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+                           $10, $11, $12, $13, 1, $14, $15, $16, $17) \
+                           ON CONFLICT (ledger, block_hash, log_index) DO UPDATE SET canonical = 1 \
+                           RETURNING id, payment_id";
+        let transfer = &deposit.transfer;
+        let stmt = Stmt::new(SQL)
+            .text(deposit.id)
+            .text(&deposit.ledger)
+            .text(&transfer.network)
+            .int(height(transfer.block))
+            .text(&transfer.block_hash)
+            .int(i64::from(transfer.log_index))
+            .text(&transfer.transaction_hash)
+            .text(transfer.asset)
+            .text(&transfer.from)
+            .text(&transfer.to)
+            .text(&transfer.amount)
+            .opt_int(deposit.units)
+            .time(deposit.block_time)
+            .text(&deposit.tenant.business)
+            .text(deposit.tenant.environment)
+            .opt_text(deposit.payment)
+            .time(deposit.seen_at);
+        self.fetch_one(stmt).await?.read("deposits", "id", |row| row.opt_parsed("payment_id"))
+    }
+
+    /// Gives out an address.
+    ///
+    /// # Errors
+    /// [`StoreError::Unique`] where it was given out before.
+    pub async fn insert_destination(&mut self, row: &DestinationRow) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO destinations (ledger, network, address, business_id, environment, payment_id, \
+                           created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let stmt = Stmt::new(SQL)
+            .text(&row.destination.ledger)
+            .text(&row.destination.network)
+            .text(&row.destination.address)
+            .text(&row.tenant.business)
+            .text(row.tenant.environment)
+            .opt_text(row.payment)
+            .time(row.created_at);
+        self.execute(stmt).await?;
+        Ok(())
+    }
+
+    /// Binds an address to a payment, with what has come in there; `false` if it belongs to one already.
+    pub async fn bind_destination(
+        &mut self,
+        tenant: &Tenant,
+        destination: &Destination,
+        payment: PaymentId,
+    ) -> Result<bool, StoreError> {
+        const ADDRESS: &str = "UPDATE destinations SET payment_id = $6 WHERE ledger = $1 AND network = $2 \
+                               AND address = $3 AND business_id = $4 AND environment = $5 AND payment_id IS NULL";
+        const DEPOSITS: &str = "UPDATE deposits SET payment_id = $4 WHERE ledger = $1 AND network = $2 \
+                                AND address = $3 AND payment_id IS NULL AND resolved_at IS NULL";
+        let place =
+            |sql| Stmt::new(sql).text(&destination.ledger).text(&destination.network).text(&destination.address);
+        let bound =
+            self.change_one(place(ADDRESS).text(&tenant.business).text(tenant.environment).text(payment)).await?;
+        if bound {
+            self.execute(place(DEPOSITS).text(payment)).await?;
+        }
+        Ok(bound)
+    }
+
+    /// Notes what somebody decided about a deposit, once; where it now counts for a payment, for which.
+    pub async fn resolve_deposit(
+        &mut self,
+        id: DepositId,
+        payment: Option<PaymentId>,
+        resolution: &serde_json::Value,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE deposits SET payment_id = COALESCE(CAST($2 AS TEXT), payment_id), \
+                           resolution = $3, resolved_at = $4 WHERE id = $1 AND resolved_at IS NULL";
+        self.change_one(Stmt::new(SQL).text(id).opt_text(payment).json(resolution).time(at)).await
+    }
+
+    /// Notes for which payment a transaction was handed in, if it was not before. Returns the payment that has it.
+    pub async fn claim_transaction(
+        &mut self,
+        destination: &Destination,
+        transaction_hash: &str,
+        payment: PaymentId,
+        at: Timestamp,
+    ) -> Result<PaymentId, StoreError> {
+        const SQL: &str = "INSERT INTO transaction_claims (ledger, network, transaction_hash, payment_id, claimed_at) \
+                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (ledger, network, transaction_hash) \
+                           DO UPDATE SET transaction_hash = transaction_claims.transaction_hash RETURNING payment_id";
+        let stmt = Stmt::new(SQL)
+            .text(&destination.ledger)
+            .text(&destination.network)
+            .text(transaction_hash)
+            .text(payment)
+            .time(at);
+        self.fetch_one(stmt).await?.read("transaction_claims", "payment_id", |row| row.parsed("payment_id"))
+    }
+}
+
+pub(crate) fn block_from(table: &'static str, row: &Row) -> Result<Block, StoreError> {
+    row.read(table, "number", |row| {
+        Ok(Block {
+            number: row.number("number")?,
+            hash: row.text("hash")?,
+            parent: row.text("parent")?,
+            at: row.time("at")?,
+        })
+    })
+}
+
+/// Heights fit: no ledger has 2^63 blocks.
+pub(crate) fn height(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,270 @@
+//! Payments, and what was seen of them.
+
+use serde_json::json;
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::{DepositId, KeyId, PaymentId};
+use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Transfer};
+use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
+use trousseau_store::{
+    CursorRow, DepositRow, Destination, DestinationRow, PaidFor, PaymentFilter, PaymentRow, Store, TestTransferRow,
+    both_engines,
+};
+
+use crate::payables::{invoice, link, usdc};
+use crate::samples::{at, commit, live, tenant, two_businesses};
+
+fn ledger() -> LedgerId {
+    "test/b1".parse().expect("a ledger")
+}
+
+fn destination(address: &str) -> Destination {
+    Destination { ledger: ledger(), network: "test:base".parse().expect("a network"), address: address.to_owned() }
+}
+
+fn payment(tenant: &Tenant, bits: u128, paid_for: PaidFor) -> PaymentRow {
+    let created_at = at(i64::try_from(bits).expect("small"));
+    PaymentRow {
+        id: PaymentId::from_bits(bits),
+        tenant: tenant.clone(),
+        paid_for,
+        destination: destination(&format!("test_{bits}")),
+        terms: Terms { due: usdc(100), tolerance: usdc(1), expires_at: Some(at(1_000)), accepts_late: true },
+        state: PaymentState::OPEN,
+        seen: usdc(0),
+        settled: usdc(0),
+        payer: None,
+        transaction_hash: None,
+        token_digest: [7; 32],
+        settled_at: None,
+        revision: 0,
+        created_at,
+        created_by: Actor::Key { id: KeyId::from_bits(5), version: 2 },
+        updated_at: created_at,
+    }
+}
+
+fn deposit(bits: u128, block: u64, hash: &str, to: &str, payment: Option<u128>) -> DepositRow {
+    DepositRow {
+        id: DepositId::from_bits(bits),
+        ledger: ledger(),
+        transfer: Transfer {
+            network: "test:base".parse().expect("a network"),
+            block,
+            block_hash: hash.to_owned(),
+            log_index: 0,
+            transaction_hash: format!("0x{bits}"),
+            asset: Moved::Accepted,
+            from: "test_payer".to_owned(),
+            to: to.to_owned(),
+            amount: RawAmount::from_units(60),
+        },
+        units: Some(60),
+        block_time: at(50),
+        canonical: true,
+        tenant: tenant("b1"),
+        payment: payment.map(PaymentId::from_bits),
+        seen_at: at(60),
+        resolved_at: None,
+        resolution: None,
+    }
+}
+
+/// A link, an invoice, and a payment for each.
+async fn two_payments(store: &Store) -> (PaymentRow, PaymentRow) {
+    two_businesses(store).await;
+    let here = tenant("b1");
+    let (link, invoice) = (link(&here, 1), invoice(&here, 1, 1));
+    let of_link = payment(&here, 1, PaidFor::PaymentLink(link.id));
+    let of_invoice = payment(&here, 2, PaidFor::Invoice(invoice.id, None));
+    commit!(store, |tx| {
+        tx.insert_payment_link(&link).await.expect("inserts");
+        tx.insert_invoice(&invoice).await.expect("inserts");
+        tx.insert_payment(&of_link).await.expect("inserts");
+        tx.insert_payment(&of_invoice).await.expect("inserts");
+    });
+    (of_link, of_invoice)
+}
+
+both_engines! {
+    async fn a_payment_comes_back_as_it_went_and_changes_one_at_a_time(database) {
+        let store = database.store();
+        let (mut row, other) = two_payments(store).await;
+        assert_eq!(store.read().find_payment(&row.tenant, row.id).await.expect("reads"), Some(row.clone()));
+        assert_eq!(store.read().find_payment(&live("b1"), row.id).await.expect("reads"), None);
+        assert_eq!(store.read().find_shown_payment(other.id).await.expect("reads"), Some(other.clone()));
+        row.state = PaymentState { status: PaymentStatus::Settled, floor: 99, ..row.state };
+        row.seen = usdc(100);
+        row.settled = usdc(100);
+        row.payer = Some("test_payer".to_owned());
+        row.transaction_hash = Some("0xAB".to_owned());
+        row.settled_at = Some(at(70));
+        assert!(commit!(store, |tx| tx.update_payment(&row).await.expect("updates")));
+        assert!(!commit!(store, |tx| tx.update_payment(&row).await.expect("updates")), "somebody was faster");
+        row.revision = 1;
+        assert_eq!(store.read().find_payment(&row.tenant, row.id).await.expect("reads"), Some(row.clone()));
+        let ids = |rows: Vec<PaymentRow>| rows.iter().map(|row| row.id.bits()).collect::<Vec<_>>();
+        let all = PaymentFilter::default();
+        let mut reader = store.read();
+        for (filter, expected) in [
+            (all.clone(), vec![2, 1]),
+            (PaymentFilter { status: Some(PaymentStatus::Settled), ..all.clone() }, vec![1]),
+            (PaymentFilter { payable: Some(other.paid_for.payable()), ..all.clone() }, vec![2]),
+            (PaymentFilter { key_id: Some(KeyId::from_bits(5)), ..all.clone() }, vec![2, 1]),
+            (PaymentFilter { key_id: Some(KeyId::from_bits(6)), ..all.clone() }, vec![]),
+            (PaymentFilter { search: Some("0xab".parse().expect("a text")), ..all.clone() }, vec![1]),
+            (PaymentFilter { created_from: Some(at(2)), ..all.clone() }, vec![2]),
+            (PaymentFilter { created_before: Some(at(2)), ..all.clone() }, vec![1]),
+        ] {
+            let found = reader.list_payments(&row.tenant, &filter, None, 5).await.expect("lists");
+            assert_eq!(ids(found), expected, "{filter:?}");
+        }
+        assert_eq!(ids(reader.list_payments(&row.tenant, &all, Some(other.id), 5).await.expect("lists")), [1]);
+    }
+
+    async fn a_ledger_is_looked_at_by_one_at_a_time(database) {
+        let store = database.store();
+        let cursor = CursorRow {
+            ledger: ledger(),
+            height: 0,
+            ledger_time: at(0),
+            reorganisations: 0,
+            revision: 0,
+            updated_at: at(0),
+        };
+        commit!(store, |tx| {
+            tx.insert_cursor(&cursor).await.expect("inserts");
+            tx.insert_cursor(&CursorRow { height: 9, ..cursor.clone() }).await.expect("does nothing");
+        });
+        assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads"), Some(cursor.clone()));
+        let moved = CursorRow { height: 3, ledger_time: at(5), reorganisations: 1, ..cursor };
+        assert!(commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
+        assert!(!commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
+    }
+
+    async fn blocks_that_are_taken_back_take_their_deposits_with_them(database) {
+        let store = database.store();
+        let (row, _) = two_payments(store).await;
+        let block = |number: u64, hash: &str| Block {
+            number,
+            hash: hash.to_owned(),
+            parent: String::new(),
+            at: at(50),
+        };
+        let seen = deposit(1, 2, "b", "test_1", Some(1));
+        commit!(store, |tx| {
+            for (number, hash) in [(1, "a"), (2, "b"), (3, "c")] {
+                tx.insert_block(&ledger(), &block(number, hash)).await.expect("inserts");
+            }
+            assert_eq!(tx.keep_deposit(&seen).await.expect("keeps"), Some(row.id));
+            // Seen twice, kept once.
+            let again = DepositRow { id: DepositId::from_bits(9), ..seen.clone() };
+            assert_eq!(tx.keep_deposit(&again).await.expect("keeps"), Some(row.id));
+        });
+        assert_eq!(store.read().list_deposits_of(row.id).await.expect("lists"), [seen.clone()]);
+        let looked_at = store.read().list_payments_to_look_at(&ledger(), 2, at(0)).await.expect("lists");
+        assert_eq!(looked_at, [row.id]);
+        assert!(store.read().list_payments_to_look_at(&ledger(), 3, at(1_000)).await.expect("lists").is_empty());
+        let late = store.read().list_payments_to_look_at(&ledger(), 3, at(1_001)).await.expect("lists");
+        assert_eq!(late.len(), 2, "both have run out");
+        let gone = commit!(store, |tx| tx.take_back_blocks(&ledger(), 1).await.expect("takes back"));
+        assert_eq!(gone, [row.id]);
+        assert!(store.read().list_deposits_of(row.id).await.expect("lists").is_empty());
+        assert_eq!(store.read().list_blocks(&ledger(), 5).await.expect("lists"), [block(1, "a")]);
+        // The same block again brings the same deposit back.
+        commit!(store, |tx| tx.keep_deposit(&seen).await.expect("keeps"));
+        assert_eq!(store.read().list_deposits_of(row.id).await.expect("lists"), [seen]);
+    }
+
+    async fn what_no_payment_takes_waits_for_somebody(database) {
+        let store = database.store();
+        let (row, _) = two_payments(store).await;
+        let here = tenant("b1");
+        let spare = DestinationRow {
+            destination: destination("test_spare"),
+            tenant: here.clone(),
+            payment: None,
+            created_at: at(1),
+        };
+        let stray = deposit(1, 2, "b", "test_spare", None);
+        commit!(store, |tx| {
+            tx.insert_destination(&spare).await.expect("inserts");
+            tx.keep_deposit(&stray).await.expect("keeps");
+        });
+        let found = store.read().find_destination(&spare.destination).await.expect("reads");
+        assert_eq!(found, Some(spare.clone()));
+        assert_eq!(store.read().list_unmatched(&here, None, 5).await.expect("lists"), [stray.clone()]);
+        assert!(store.read().list_unmatched(&live("b1"), None, 5).await.expect("lists").is_empty());
+        let reason = json!({ "reason": "a test" });
+        commit!(store, |tx| {
+            assert!(!tx.bind_destination(&tenant("b2"), &spare.destination, row.id).await.expect("refuses"));
+            assert!(tx.bind_destination(&here, &spare.destination, row.id).await.expect("binds"));
+            assert!(!tx.bind_destination(&here, &spare.destination, row.id).await.expect("refuses"), "only once");
+        });
+        assert!(store.read().list_unmatched(&here, None, 5).await.expect("lists").is_empty());
+        assert_eq!(store.read().list_deposits_of(row.id).await.expect("lists").len(), 1);
+        assert!(commit!(store, |tx| tx.resolve_deposit(stray.id, None, &reason, at(80)).await.expect("resolves")));
+        assert!(!commit!(store, |tx| tx.resolve_deposit(stray.id, None, &reason, at(81)).await.expect("resolves")));
+        let resolved = store.read().find_deposit(&here, stray.id).await.expect("reads").expect("there");
+        assert_eq!((resolved.resolution, resolved.payment), (Some(reason), Some(row.id)));
+    }
+
+    async fn a_transaction_is_for_one_payment(database) {
+        let store = database.store();
+        let (first, second) = two_payments(store).await;
+        let place = &first.destination;
+        assert_eq!(commit!(store, |tx| tx.claim_transaction(place, "0x1", first.id, at(1)).await.expect("claims")), first.id);
+        assert_eq!(commit!(store, |tx| tx.claim_transaction(place, "0x1", second.id, at(2)).await.expect("claims")), first.id);
+        assert_eq!(store.read().find_claim(place, "0x1").await.expect("reads"), Some(first.id));
+        assert_eq!(store.read().find_claim(place, "0x2").await.expect("reads"), None);
+    }
+
+    async fn a_test_ledger_keeps_its_blocks_and_what_waits_for_one(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let business = tenant("b1").business;
+        let transfer = |number: u64| TestTransferRow {
+            number,
+            network: "test:base".parse().expect("a network"),
+            transaction_hash: format!("0x{number}"),
+            asset: Moved::Accepted,
+            from: "test_payer".to_owned(),
+            to: "test_1".to_owned(),
+            amount: RawAmount::from_units(5),
+            reverted: false,
+            block: None,
+        };
+        let block = |number: u64, hash: &str| Block {
+            number,
+            hash: hash.to_owned(),
+            parent: String::new(),
+            at: at(50),
+        };
+        assert_eq!(store.read().find_test_ledger(&business).await.expect("reads"), None);
+        commit!(store, |tx| {
+            let mut ledger = tx.lock_test_ledger(&business).await.expect("makes");
+            tx.insert_test_transfer(&business, &transfer(1)).await.expect("inserts");
+            tx.insert_test_block(&business, &block(1, "a")).await.expect("inserts");
+            tx.insert_test_transfer(&business, &transfer(2)).await.expect("inserts");
+            tx.insert_test_block(&business, &block(2, "b")).await.expect("inserts");
+            ledger.height = 2;
+            ledger.transactions = 2;
+            tx.update_test_ledger(&ledger).await.expect("updates");
+            assert_eq!(tx.lock_test_ledger(&business).await.expect("locks"), ledger);
+        });
+        let blocks_of = |rows: Vec<TestTransferRow>| rows.iter().map(|row| row.block).collect::<Vec<_>>();
+        let mut reader = store.read();
+        assert_eq!(blocks_of(reader.list_test_transfers(&business, 1).await.expect("lists")), [Some(1), Some(2)]);
+        assert_eq!(reader.list_test_blocks(&business, 2).await.expect("lists"), [block(2, "b")]);
+        assert_eq!(reader.list_unseen_test_ledgers(5).await.expect("lists"), [business.clone()]);
+        commit!(store, |tx| tx.take_back_test_blocks(&business, 1, true).await.expect("takes back"));
+        let waiting = store.read().find_test_transfer(&business, &transfer(2).network, "0x2").await.expect("reads");
+        assert_eq!(waiting, Some(transfer(2)));
+        commit!(store, |tx| {
+            tx.insert_test_block(&business, &block(2, "x")).await.expect("inserts");
+            tx.take_back_test_blocks(&business, 1, false).await.expect("takes back");
+        });
+        let gone = store.read().find_test_transfer(&business, &transfer(2).network, "0x2").await.expect("reads");
+        assert_eq!(gone, None);
+    }
+}

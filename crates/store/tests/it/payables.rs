@@ -1,0 +1,238 @@
+//! Payment links, invoices, recurring payments.
+
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::{InvoiceId, PaymentId, PaymentLinkId, RecurringPaymentId};
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::money::{Asset, Money};
+use trousseau_domain::payables::{InvoiceLine, InvoiceStatus, PaymentLinkStatus, RecurringState};
+use trousseau_domain::recurrence::Interval;
+use trousseau_store::{
+    InvoiceFilter, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter, RecurringPaymentRow,
+    both_engines,
+};
+
+use crate::samples::{at, commit, live, tenant, two_businesses};
+
+pub(crate) fn usdc(units: i64) -> Money {
+    Money::from_units(units, Asset::USDC).expect("not below zero")
+}
+
+pub(crate) fn link(tenant: &Tenant, bits: u128) -> PaymentLinkRow {
+    let created_at = at(i64::try_from(bits).expect("small"));
+    PaymentLinkRow {
+        id: PaymentLinkId::from_bits(bits),
+        tenant: tenant.clone(),
+        amount: usdc(12_500_000),
+        title: Some("Café crème 100%".parse().expect("a title")),
+        description: Some("By the cup".parse().expect("a description")),
+        redirect_url: Some("https://shop.example/thanks".parse().expect("an address")),
+        logo_url: None,
+        banner_url: Some("https://shop.example/banner.png".parse().expect("an address")),
+        customer_reference: Some("C-7".parse().expect("a reference")),
+        metadata: Metadata::default(),
+        single_use: false,
+        active: true,
+        paid_at: None,
+        paid_by: None,
+        created_at,
+        created_by: Actor::System,
+        updated_at: created_at,
+        deleted_at: None,
+    }
+}
+
+pub(crate) fn invoice(tenant: &Tenant, bits: u128, number: u32) -> InvoiceRow {
+    let created_at = at(i64::try_from(bits).expect("small"));
+    InvoiceRow {
+        id: InvoiceId::from_bits(bits),
+        tenant: tenant.clone(),
+        number,
+        amount: usdc(3_000_000),
+        title: "Workshop".parse().expect("a title"),
+        lines: vec![InvoiceLine {
+            description: "A day".parse().expect("a title"),
+            quantity: 2,
+            unit_amount: 1_500_000,
+        }],
+        due_at: at(1_000),
+        customer_name: Some("Maison Éclair".parse().expect("a name")),
+        customer_email: Some("billing@customer.example".parse().expect("an address")),
+        customer_reference: None,
+        redirect_url: None,
+        metadata: Metadata::default(),
+        with_pdf: true,
+        period: None,
+        paid_at: None,
+        paid_by: None,
+        voided_at: None,
+        reminded: None,
+        created_at,
+        created_by: Actor::System,
+        updated_at: created_at,
+        deleted_at: None,
+    }
+}
+
+fn recurring(tenant: &Tenant, bits: u128) -> RecurringPaymentRow {
+    RecurringPaymentRow {
+        id: RecurringPaymentId::from_bits(bits),
+        tenant: tenant.clone(),
+        amount: usdc(9_000_000),
+        name: Some("Monthly box".parse().expect("a title")),
+        customer_name: None,
+        customer_email: None,
+        customer_wallet: Some("0xabc".parse().expect("a text")),
+        customer_reference: None,
+        redirect_url: None,
+        metadata: Metadata::default(),
+        anchor: at(100),
+        interval: Interval::months(1).expect("an interval"),
+        time_zone: "Europe/Paris".parse().expect("a zone"),
+        with_pdf: false,
+        state: RecurringState::Active,
+        next_period: 1,
+        next_due_at: Some(at(500)),
+        held_at: None,
+        created_at: at(1),
+        created_by: Actor::System,
+        updated_at: at(1),
+        deleted_at: None,
+    }
+}
+
+both_engines! {
+    async fn a_payment_link_comes_back_as_it_went(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let mut row = link(&tenant("b1"), 1);
+        commit!(store, |tx| tx.insert_payment_link(&row).await.expect("inserts"));
+        assert_eq!(store.read().find_payment_link(&row.tenant, row.id).await.expect("reads"), Some(row.clone()));
+        for other in [tenant("b2"), live("b1")] {
+            assert_eq!(store.read().find_payment_link(&other, row.id).await.expect("reads"), None);
+        }
+        row.title = None;
+        row.single_use = true;
+        row.updated_at = at(9);
+        assert!(commit!(store, |tx| tx.update_payment_link(&row).await.expect("updates")));
+        // The first payment counts; a second one does not take its place.
+        let (first, second) = (PaymentId::from_bits(1), PaymentId::from_bits(2));
+        assert!(commit!(store, |tx| tx.mark_payment_link_paid(row.id, first, at(10)).await.expect("marks")));
+        assert!(!commit!(store, |tx| tx.mark_payment_link_paid(row.id, second, at(11)).await.expect("marks")));
+        assert!(!commit!(store, |tx| tx.unmark_payment_link_paid(row.id, second).await.expect("unmarks")));
+        let paid = store.read().find_shown_payment_link(row.id).await.expect("reads").expect("there");
+        assert_eq!((paid.status(), paid.paid_at, paid.paid_by), (PaymentLinkStatus::Paid, Some(at(10)), Some(first)));
+        assert!(commit!(store, |tx| tx.unmark_payment_link_paid(row.id, first).await.expect("unmarks")));
+        row.deleted_at = Some(at(12));
+        assert!(commit!(store, |tx| tx.update_payment_link(&row).await.expect("updates")));
+        assert!(!commit!(store, |tx| tx.update_payment_link(&row).await.expect("updates")), "deleted is final");
+        assert_eq!(store.read().find_shown_payment_link(row.id).await.expect("reads"), None);
+    }
+
+    async fn lists_of_payment_links_are_the_tenants_own_and_page_on(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        let rows: Vec<_> = (1..=3).map(|bits| link(&here, bits)).collect();
+        commit!(store, |tx| {
+            for row in &rows {
+                tx.insert_payment_link(row).await.expect("inserts");
+            }
+            tx.insert_payment_link(&PaymentLinkRow { active: false, ..link(&tenant("b2"), 4) }).await.expect("inserts");
+        });
+        let ids = |rows: Vec<PaymentLinkRow>| rows.iter().map(|row| row.id.bits()).collect::<Vec<_>>();
+        let all = PaymentLinkFilter::default();
+        let mut reader = store.read();
+        assert_eq!(ids(reader.list_payment_links(&here, &all, None, 2).await.expect("lists")), [3, 2]);
+        assert_eq!(ids(reader.list_payment_links(&here, &all, Some(rows[1].id), 2).await.expect("lists")), [1]);
+        let foreign = Some(PaymentLinkId::from_bits(4));
+        assert!(reader.list_payment_links(&here, &all, foreign, 2).await.expect("lists").is_empty());
+        let found = |text: &str| PaymentLinkFilter { search: Some(text.parse().expect("a text")), ..all.clone() };
+        assert_eq!(ids(reader.list_payment_links(&here, &found("100%"), None, 5).await.expect("lists")), [3, 2, 1]);
+        assert!(reader.list_payment_links(&here, &found("100_"), None, 5).await.expect("lists").is_empty());
+        let inactive = PaymentLinkFilter { status: Some(PaymentLinkStatus::Inactive), ..all.clone() };
+        assert!(reader.list_payment_links(&here, &inactive, None, 5).await.expect("lists").is_empty());
+        assert_eq!(ids(reader.list_payment_links(&tenant("b2"), &inactive, None, 5).await.expect("lists")), [4]);
+    }
+
+    async fn an_invoice_comes_back_as_it_went_and_stands_where_the_clock_says(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        let mut row = invoice(&here, 1, 1);
+        commit!(store, |tx| {
+            assert_eq!(tx.read().next_invoice_number(&here).await.expect("reads"), 1);
+            assert!(tx.insert_invoice(&row).await.expect("inserts"));
+            assert_eq!(tx.read().next_invoice_number(&here).await.expect("reads"), 2);
+            assert_eq!(tx.read().next_invoice_number(&live("b1")).await.expect("reads"), 1);
+        });
+        assert_eq!(store.read().find_invoice(&here, row.id).await.expect("reads"), Some(row.clone()));
+        assert_eq!(store.read().find_invoice(&live("b1"), row.id).await.expect("reads"), None);
+        let standing = |status| InvoiceFilter { status: Some(status), ..InvoiceFilter::default() };
+        for (now, status) in [(at(999), InvoiceStatus::Pending), (at(1_000), InvoiceStatus::PastDue)] {
+            let found = store.read().list_invoices(&here, &standing(status), now, None, 5).await.expect("lists");
+            assert_eq!(found.len(), 1, "{status}");
+        }
+        let to_remind = store.read().list_to_remind(0, at(0), at(1_000), 5).await.expect("lists");
+        assert_eq!(to_remind.len(), 1);
+        assert!(commit!(store, |tx| tx.mark_reminded(row.id, -3).await.expect("marks")));
+        assert!(commit!(store, |tx| tx.mark_reminded(row.id, 0).await.expect("marks")));
+        assert!(!commit!(store, |tx| tx.mark_reminded(row.id, 0).await.expect("marks")), "one mail per day");
+        assert!(store.read().list_to_remind(0, at(0), at(1_000), 5).await.expect("lists").is_empty());
+        row.voided_at = Some(at(7));
+        assert!(commit!(store, |tx| tx.update_invoice(&row).await.expect("updates")));
+        let void = store.read().list_invoices(&here, &standing(InvoiceStatus::Void), at(0), None, 5).await;
+        assert_eq!(void.expect("lists").len(), 1);
+        let payment = PaymentId::from_bits(1);
+        assert!(commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(8)).await.expect("marks")));
+        assert!(!commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(9)).await.expect("marks")));
+        assert!(commit!(store, |tx| tx.unmark_invoice_paid(row.id, payment).await.expect("unmarks")));
+    }
+
+    async fn a_period_is_made_once(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        let mut row = recurring(&here, 1);
+        let period = |bits, number, index| InvoiceRow { period: Some((row.id, index)), ..invoice(&here, bits, number) };
+        let (first, again, second) = (period(1, 1, 0), period(2, 2, 0), period(3, 2, 1));
+        commit!(store, |tx| {
+            tx.insert_recurring_payment(&row).await.expect("inserts");
+            assert!(tx.insert_invoice(&first).await.expect("inserts"));
+            assert!(!tx.insert_invoice(&again).await.expect("does nothing"));
+            assert!(tx.insert_invoice(&second).await.expect("inserts"));
+        });
+        let mut reader = store.read();
+        assert_eq!(reader.find_recurring_payment(&here, row.id).await.expect("reads"), Some(row.clone()));
+        assert_eq!(reader.find_latest_period(&here, row.id).await.expect("reads"), Some(second));
+        assert_eq!(reader.find_latest_period(&tenant("b2"), row.id).await.expect("reads"), None);
+        assert!(reader.list_due_recurring_payments(at(499), 5).await.expect("lists").is_empty());
+        assert_eq!(reader.list_due_recurring_payments(at(500), 5).await.expect("lists"), [row.clone()]);
+        let all = RecurringPaymentFilter::default();
+        assert_eq!(reader.list_recurring_payments(&here, &all, None, 5).await.expect("lists").len(), 1);
+        assert!(reader.list_recurring_payments(&live("b1"), &all, None, 5).await.expect("lists").is_empty());
+        row.next_period = 2;
+        row.state = RecurringState::Paused;
+        assert!(commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")));
+        assert!(!commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")), "two at once");
+        assert!(store.read().list_due_recurring_payments(at(900), 5).await.expect("lists").is_empty());
+    }
+
+    async fn the_test_clock_of_a_business_makes_periods_due(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let row = recurring(&tenant("b1"), 1);
+        let real = recurring(&live("b1"), 2);
+        commit!(store, |tx| {
+            tx.insert_recurring_payment(&row).await.expect("inserts");
+            tx.insert_recurring_payment(&real).await.expect("inserts");
+            let mut ledger = tx.lock_test_ledger(&row.tenant.business).await.expect("locks");
+            ledger.clock_offset = 400;
+            tx.update_test_ledger(&ledger).await.expect("updates");
+        });
+        // LIVE knows no clock but the real one.
+        assert_eq!(store.read().list_due_recurring_payments(at(100), 5).await.expect("lists"), [row]);
+        commit!(store, |tx| assert!(tx.suspend_business(&real.tenant.business, at(1)).await.expect("suspends")));
+        assert!(store.read().list_due_recurring_payments(at(900), 5).await.expect("lists").is_empty());
+    }
+}
