@@ -26,6 +26,8 @@ text_enum! {
         BusinessRead = "business:read",
         /// See payments and what is to be paid.
         PaymentsRead = "payments:read",
+        /// Make and change what is to be paid, and decide on payments.
+        PaymentsWrite = "payments:write",
         /// See keys at all.
         KeysRead = "keys:read",
         /// Create, change, rotate, reveal, copy and revoke keys.
@@ -103,20 +105,20 @@ impl Role {
     pub const fn may(self, operation: Operation) -> bool {
         use Operation::{
             BusinessRead, BusinessWrite, KeysRead, KeysWrite, LogsRead, MembersRead, MembersWrite, PaymentsRead,
-            WebhooksRead, WebhooksWrite,
+            PaymentsWrite, WebhooksRead, WebhooksWrite,
         };
         match (self, operation) {
             (Self::Administrator | Self::Developer | Self::Analyst, BusinessRead | PaymentsRead)
             | (
                 Self::Administrator | Self::Developer,
-                KeysRead | KeysWrite | LogsRead | MembersRead | WebhooksRead | WebhooksWrite,
+                PaymentsWrite | KeysRead | KeysWrite | LogsRead | MembersRead | WebhooksRead | WebhooksWrite,
             )
             | (Self::Administrator, BusinessWrite | MembersWrite) => true,
             (Self::Developer, BusinessWrite | MembersWrite)
             | (
                 Self::Analyst,
-                KeysRead | KeysWrite | LogsRead | BusinessWrite | MembersRead | MembersWrite | WebhooksRead
-                | WebhooksWrite,
+                PaymentsWrite | KeysRead | KeysWrite | LogsRead | BusinessWrite | MembersRead | MembersWrite
+                | WebhooksRead | WebhooksWrite,
             ) => false,
         }
     }
@@ -124,9 +126,10 @@ impl Role {
 
 impl Operation {
     /// All operations.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BusinessRead,
         Self::PaymentsRead,
+        Self::PaymentsWrite,
         Self::KeysRead,
         Self::KeysWrite,
         Self::LogsRead,
@@ -236,12 +239,12 @@ mod tests {
 
     use super::*;
 
-    /// The table as product.md states it, written the other way round.
+    /// The same table, written the other way round.
     #[test]
     fn each_role_may_do_what_it_is_for_and_nothing_else() {
         use Operation::{
             BusinessRead, BusinessWrite, KeysRead, KeysWrite, LogsRead, MembersRead, MembersWrite, PaymentsRead,
-            WebhooksRead, WebhooksWrite,
+            PaymentsWrite, WebhooksRead, WebhooksWrite,
         };
         let allowed = |role: Role| -> Vec<Operation> {
             Operation::ALL.into_iter().filter(|operation| role.may(*operation)).collect()
@@ -249,7 +252,17 @@ mod tests {
         assert_eq!(allowed(Role::Administrator), Operation::ALL);
         assert_eq!(
             allowed(Role::Developer),
-            [BusinessRead, PaymentsRead, KeysRead, KeysWrite, LogsRead, MembersRead, WebhooksRead, WebhooksWrite]
+            [
+                BusinessRead,
+                PaymentsRead,
+                PaymentsWrite,
+                KeysRead,
+                KeysWrite,
+                LogsRead,
+                MembersRead,
+                WebhooksRead,
+                WebhooksWrite,
+            ]
         );
         assert_eq!(allowed(Role::Analyst), [BusinessRead, PaymentsRead]);
         for operation in [BusinessWrite, MembersWrite] {

@@ -64,6 +64,13 @@ impl From<ServiceError> for Failure {
             | ServiceError::BusinessSuspended
             | ServiceError::BusinessExists
             | ServiceError::ProfileFixed
+            | ServiceError::NotPayable(_)
+            | ServiceError::PaymentClosed
+            | ServiceError::InvoiceClosed
+            | ServiceError::RecurringPaymentEnded
+            | ServiceError::TransactionTaken
+            | ServiceError::NetworkNotConfigured
+            | ServiceError::TestOnly
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused
             | ServiceError::CallerRefused

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use trousseau_domain::actor::Actor;
-use trousseau_domain::environment::Environment;
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::{AuditAction, EventType};
 use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
 use trousseau_domain::keys::{KeyStatus, VersionLife};
@@ -24,6 +24,11 @@ use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
 use crate::logos::Logos;
 use crate::mail::{MailTransport, Mailer};
+use crate::payments::Payments;
+use crate::payments::invoices::Invoices;
+use crate::payments::payment_links::PaymentLinks;
+use crate::payments::recurring_payments::RecurringPayments;
+use crate::payments::test_ledger::TestLedgers;
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform::Platform;
 use crate::platform_keys::PlatformKeys;
@@ -135,6 +140,31 @@ impl App {
         Logos::new(&self.core)
     }
 
+    /// Payments.
+    pub fn payments(&self) -> Payments<'_> {
+        Payments::new(&self.core)
+    }
+
+    /// Payment links.
+    pub fn payment_links(&self) -> PaymentLinks<'_> {
+        PaymentLinks::new(&self.core)
+    }
+
+    /// Invoices.
+    pub fn invoices(&self) -> Invoices<'_> {
+        Invoices::new(&self.core)
+    }
+
+    /// Recurring payments.
+    pub fn recurring_payments(&self) -> RecurringPayments<'_> {
+        RecurringPayments::new(&self.core)
+    }
+
+    /// The ledger of TEST.
+    pub fn test_ledgers(&self) -> TestLedgers<'_> {
+        TestLedgers::new(&self.core)
+    }
+
     /// The operator's keys.
     pub fn platform_keys(&self) -> PlatformKeys<'_> {
         PlatformKeys::new(&self.core)
@@ -232,6 +262,25 @@ impl<'a> Unit<'a> {
     pub(crate) async fn lock_business(&mut self, id: &BusinessId) -> Result<BusinessRow, ServiceError> {
         let business = self.tx.lock_business(id).await?.ok_or(ServiceError::NotFound)?;
         self.now = self.now.max(self.core.clock.now());
+        Ok(business)
+    }
+
+    /// On whose behalf this is.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.context.actor
+    }
+
+    /// Enters a tenant to change what is to be paid there: the business is held and open, and the caller still may.
+    ///
+    /// # Errors
+    /// As [`Unit::check_caller`] and [`Unit::check_member`], and [`ServiceError::BusinessSuspended`].
+    pub(crate) async fn enter(&mut self, tenant: &Tenant, operation: Operation) -> Result<BusinessRow, ServiceError> {
+        let business = self.lock_business(&tenant.business).await?;
+        self.check_caller().await?;
+        self.check_member(&tenant.business, operation, false).await?;
+        if business.suspended_at.is_some() {
+            return Err(ServiceError::BusinessSuspended);
+        }
         Ok(business)
     }
 

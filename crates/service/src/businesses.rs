@@ -18,6 +18,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
 use crate::keys::{IssuedKey, KeyDraft, Page, create_in, profile_of};
+use crate::payments::recurring_payments::skip_while_suspended;
 use crate::people::invitations::{Invited, invite_in};
 
 /// What is asked for when a business is made. What is absent gets its default.
@@ -131,10 +132,8 @@ impl<'a> Businesses<'a> {
         {
             return Err(ServiceError::invalid("starting_after", "there is no business with this id"));
         }
-        let mut data = reader.list_businesses(after, limit + 1).await?;
-        let has_more = data.len() > limit as usize;
-        data.truncate(limit as usize);
-        Ok(Page { data, has_more })
+        let data = reader.list_businesses(after, limit + 1).await?;
+        Ok(Page::of(data, limit))
     }
 
     /// How many businesses there are.
@@ -250,6 +249,9 @@ impl<'a> Businesses<'a> {
         let done = if suspend { unit.tx.suspend_business(id, now).await? } else { unit.tx.resume_business(id).await? };
         if done {
             business.suspended_at = suspend.then_some(now);
+            if !suspend {
+                skip_while_suspended(&mut unit, self.core, id).await?;
+            }
             unit.record(Happened {
                 event: if suspend { EventType::BusinessSuspended } else { EventType::BusinessResumed },
                 business: id,

@@ -4,6 +4,7 @@ use trousseau_domain::scope::Scope;
 use trousseau_store::StoreError;
 
 use crate::key_ring::SealError;
+use crate::payments::NotPayable;
 use crate::people::PeopleError;
 use crate::secrets::SecretsError;
 
@@ -77,6 +78,27 @@ pub enum ServiceError {
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// What is to be paid cannot be paid now.
+    #[error("this cannot be paid: {0}")]
+    NotPayable(NotPayable),
+    /// The payment is not in a state in which this can be done.
+    #[error("the payment is past this")]
+    PaymentClosed,
+    /// The invoice is paid or void.
+    #[error("the invoice is paid or void")]
+    InvoiceClosed,
+    /// The recurring payment is cancelled.
+    #[error("the recurring payment is cancelled")]
+    RecurringPaymentEnded,
+    /// The transaction was handed in for another payment.
+    #[error("the transaction was handed in for another payment")]
+    TransactionTaken,
+    /// No network is configured on which LIVE payments could be received.
+    #[error("no network is configured for LIVE payments")]
+    NetworkNotConfigured,
+    /// This is for TEST only.
+    #[error("this is for TEST only")]
+    TestOnly,
     /// The caller's own key was ended while the request was under way.
     #[error("the caller's key is not accepted any more")]
     CallerRefused,

@@ -36,10 +36,8 @@ impl<'a> Events<'a> {
         {
             return Err(ServiceError::invalid("starting_after", "there is no event with this id"));
         }
-        let mut data = reader.list_events(tenant, filter, after, limit + 1).await?;
-        let has_more = data.len() > limit as usize;
-        data.truncate(limit as usize);
-        Ok(Page { data, has_more })
+        let data = reader.list_events(tenant, filter, after, limit + 1).await?;
+        Ok(Page::of(data, limit))
     }
 
     /// One event.

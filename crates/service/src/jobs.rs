@@ -18,6 +18,7 @@ use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::notices;
+use crate::payments;
 use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
@@ -53,6 +54,8 @@ const CALLS_PER_WRITE: usize = 1000;
 const NETWORKS_IN_MEMORY: usize = 100_000;
 /// How often keys that end soon are looked for.
 const ANNOUNCE_EVERY: Duration = Duration::from_mins(30);
+/// How often ledgers are looked at that nobody's call made us look at.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -409,6 +412,7 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
             Box::pin(until_shutdown(shutdown.clone(), self.announce())),
+            Box::pin(until_shutdown(shutdown.clone(), self.watch_ledgers())),
             Box::pin(until_shutdown(shutdown.clone(), self.prune())),
             Box::pin(self.deliver(shutdown)),
         );
@@ -424,6 +428,7 @@ impl Jobs {
     pub async fn run_pending(&self) -> Result<(), StoreError> {
         self.flush_now().await?;
         self.announce_once().await?;
+        self.watch_once().await?;
         self.dispatch_waiting().await?;
         self.deliver_due().await
     }
@@ -485,6 +490,22 @@ impl Jobs {
     async fn announce_once(&self) -> Result<(), StoreError> {
         match self.core() {
             Some(core) => stored("notices", notices::of_ending_keys(&core).await),
+            None => Ok(()),
+        }
+    }
+
+    async fn watch_ledgers(&self) {
+        let mut health = Health::new("payments");
+        loop {
+            health.note(self.watch_once().await).await;
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
+    /// Looks at the ledgers that have something to tell, lets payments expire, and makes the periods that are due.
+    async fn watch_once(&self) -> Result<(), StoreError> {
+        match self.core() {
+            Some(core) => stored(payments::watch(&core).await),
             None => Ok(()),
         }
     }

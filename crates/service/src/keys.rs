@@ -172,6 +172,15 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
+impl<T> Page<T> {
+    /// A page of at most `limit` entries, of which one more was asked for to see whether there is one.
+    pub(crate) fn of(mut data: Vec<T>, limit: u32) -> Self {
+        let has_more = data.len() > limit as usize;
+        data.truncate(limit as usize);
+        Self { data, has_more }
+    }
+}
+
 /// One page of a list that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedPage<T> {

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod logos;
 pub mod mail;
 mod notices;
+pub mod payments;
 pub mod people;
 pub mod platform;
 pub mod platform_keys;
@@ -36,6 +37,8 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, Engine, EventFilter, EventRow, KeyFilter, KeyNameRow,
-    KeyOrder, KeyRow, PlatformKeyRow, RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
+    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
+    InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter,
+    PaymentLinkRow, PaymentRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow, RefusalRow, RequestFilter,
+    RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
 };

@@ -302,8 +302,8 @@ impl Tx {
     }
 
     /// Keeps what came in. What is known already is held to be true again and stays as it is otherwise. Returns the
-    /// payment that it counts for.
-    pub async fn keep_deposit(&mut self, deposit: &DepositRow) -> Result<Option<PaymentId>, StoreError> {
+    /// payment that it counts for, and whether it was not known.
+    pub async fn keep_deposit(&mut self, deposit: &DepositRow) -> Result<(Option<PaymentId>, bool), StoreError> {
         const SQL: &str = "INSERT INTO deposits (id, ledger, network, block, block_hash, log_index, \
                            transaction_hash, asset, sender, address, raw_amount, units, block_time, canonical, \
                            business_id, environment, payment_id, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
@@ -329,7 +329,9 @@ impl Tx {
             .text(deposit.tenant.environment)
             .opt_text(deposit.payment)
             .time(deposit.seen_at);
-        self.fetch_one(stmt).await?.read("deposits", "id", |row| row.opt_parsed("payment_id"))
+        self.fetch_one(stmt).await?.read("deposits", "id", |row| {
+            Ok((row.opt_parsed("payment_id")?, row.parsed::<DepositId>("id")? == deposit.id))
+        })
     }
 
     /// Gives out an address.

@@ -58,6 +58,36 @@ pub struct WebhooksRead;
 /// Register, change and remove webhook endpoints, and send again.
 #[derive(Debug)]
 pub struct WebhooksWrite;
+/// Read payment links.
+#[derive(Debug)]
+pub struct PaymentLinksRead;
+/// Make and change payment links.
+#[derive(Debug)]
+pub struct PaymentLinksWrite;
+/// Read invoices.
+#[derive(Debug)]
+pub struct InvoicesRead;
+/// Make and change invoices.
+#[derive(Debug)]
+pub struct InvoicesWrite;
+/// Read recurring payments.
+#[derive(Debug)]
+pub struct RecurringPaymentsRead;
+/// Make and change recurring payments.
+#[derive(Debug)]
+pub struct RecurringPaymentsWrite;
+/// Read payments.
+#[derive(Debug)]
+pub struct PaymentsRead;
+/// Change payments.
+#[derive(Debug)]
+pub struct PaymentsWrite;
+/// Start a payment: checkout keys and secret ones.
+#[derive(Debug)]
+pub struct CheckoutStart;
+/// Read how a payment stands: checkout keys and secret ones.
+#[derive(Debug)]
+pub struct CheckoutStatus;
 /// Manage keys as Codat's clients do: every key of such a business may.
 #[derive(Debug)]
 pub struct CodatKeys;
@@ -106,23 +136,41 @@ impl Permission for KeysWrite {
     }
 }
 
-impl Permission for EventsRead {
-    fn demand() -> Demand {
-        secret_with(BuiltIn::EventsRead)
-    }
+/// Permissions of secret keys that are one scope and nothing more.
+macro_rules! one_scope {
+    ($($name:ident),+ $(,)?) => { $(
+        impl Permission for $name {
+            fn demand() -> Demand {
+                secret_with(BuiltIn::$name)
+            }
+        }
+    )+ };
 }
+one_scope!(
+    EventsRead,
+    PaymentLinksRead,
+    PaymentLinksWrite,
+    InvoicesRead,
+    InvoicesWrite,
+    RecurringPaymentsRead,
+    RecurringPaymentsWrite,
+    PaymentsRead,
+    PaymentsWrite,
+    WebhooksRead,
+    WebhooksWrite,
+);
 
-impl Permission for WebhooksRead {
-    fn demand() -> Demand {
-        secret_with(BuiltIn::WebhooksRead)
-    }
+/// The same for keys of either kind.
+macro_rules! one_scope_of_either_kind {
+    ($($name:ident),+ $(,)?) => { $(
+        impl Permission for $name {
+            fn demand() -> Demand {
+                Demand { scopes: vec![Scope::built_in(BuiltIn::$name)], ..Demand::default() }
+            }
+        }
+    )+ };
 }
-
-impl Permission for WebhooksWrite {
-    fn demand() -> Demand {
-        secret_with(BuiltIn::WebhooksWrite)
-    }
-}
+one_scope_of_either_kind!(CheckoutStart, CheckoutStatus);
 
 impl Permission for CodatKeys {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;

@@ -5,6 +5,7 @@ mod api;
 pub mod authority;
 pub mod body;
 pub mod connection;
+mod cors;
 pub mod dashboard;
 pub mod dialect;
 pub mod edge;

@@ -281,6 +281,41 @@ kinds! {
         en: "The business is suspended", "Its keys can be read and not changed until it is resumed.";
         fr: "L'entreprise est suspendue", "Ses clés peuvent être lues mais pas modifiées jusqu'à sa reprise.";
     }
+    /// It is switched off, paid, called off, or too many payments for it wait.
+    NotPayable = CONFLICT "not_payable" {
+        en: "This cannot be paid now", "Read it to see where it stands; ask for another one if you need to pay.";
+        fr: "Ceci ne peut pas être payé maintenant", "Lisez-le pour connaître son état ; demandez-en un autre si vous devez payer.";
+    }
+    /// The payment has gone on: it is paid, under way or over.
+    PaymentClosed = CONFLICT "payment_closed" {
+        en: "The payment is past this", "Read the payment to see where it stands.";
+        fr: "Le paiement n'en est plus là", "Lisez le paiement pour connaître son état.";
+    }
+    /// An invoice that is paid or void does not change.
+    InvoiceClosed = CONFLICT "invoice_closed" {
+        en: "The invoice is paid or void", "Make another invoice.";
+        fr: "La facture est payée ou annulée", "Créez une autre facture.";
+    }
+    /// A cancelled recurring payment does not go on.
+    RecurringPaymentEnded = CONFLICT "recurring_payment_ended" {
+        en: "The recurring payment is cancelled", "Cancelling is final. Make another recurring payment.";
+        fr: "Le paiement récurrent est annulé", "L'annulation est définitive. Créez un autre paiement récurrent.";
+    }
+    /// One transaction pays one thing.
+    TransactionTaken = CONFLICT "transaction_taken" {
+        en: "This transaction was handed in for another payment", "Hand in the transaction that paid this one.";
+        fr: "Cette transaction a été remise pour un autre paiement", "Remettez la transaction qui a payé celui-ci.";
+    }
+    /// LIVE payments need a network to be received on.
+    NetworkNotConfigured = CONFLICT "network_not_configured" {
+        en: "No network is configured for LIVE payments", "This installation watches no network yet; try it in TEST.";
+        fr: "Aucun réseau n'est configuré pour les paiements LIVE", "Cette installation n'observe encore aucun réseau ; essayez en TEST.";
+    }
+    /// Money is not made by a call.
+    TestOnly = FORBIDDEN "test_only" {
+        en: "This is for TEST only", "Use a key of the TEST environment.";
+        fr: "Ceci est réservé à TEST", "Utilisez une clé de l'environnement TEST.";
+    }
     /// The id that was asked for is taken.
     BusinessExists = CONFLICT "business_exists" {
         en: "There is a business with this id already", "Choose another id, or leave it out.";
@@ -576,6 +611,15 @@ impl From<ServiceError> for Failure {
             ServiceError::KeyRevoked => Self::new(Kind::KeyRevoked),
             ServiceError::OverlapInProgress => Self::new(Kind::OverlapInProgress),
             ServiceError::BusinessSuspended => Self::new(Kind::BusinessSuspended),
+            ServiceError::NotPayable(why) => {
+                Self::new(Kind::NotPayable).with_detail(format!("It cannot be paid: {why}."))
+            }
+            ServiceError::PaymentClosed => Self::new(Kind::PaymentClosed),
+            ServiceError::InvoiceClosed => Self::new(Kind::InvoiceClosed),
+            ServiceError::RecurringPaymentEnded => Self::new(Kind::RecurringPaymentEnded),
+            ServiceError::TransactionTaken => Self::new(Kind::TransactionTaken),
+            ServiceError::NetworkNotConfigured => Self::new(Kind::NetworkNotConfigured),
+            ServiceError::TestOnly => Self::new(Kind::TestOnly),
             ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),
             ServiceError::IdempotencyInProgress => Self::new(Kind::IdempotencyInProgress),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 use trousseau_service::App;
 use utoipa::openapi::OpenApi;
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
-use crate::{api, dashboard, openapi, pages, system};
+use crate::{api, cors, dashboard, openapi, pages, system};
 
 /// What every handler works with.
 #[derive(Debug, Clone)]
@@ -39,6 +39,12 @@ fn routes() -> OpenApiRouter<Web> {
         .merge(api::events::routes())
         .merge(api::refusals::routes())
         .merge(api::webhooks::routes())
+        .merge(api::payment_links::routes())
+        .merge(api::invoices::routes())
+        .merge(api::recurring_payments::routes())
+        .merge(api::payments::routes())
+        .merge(api::checkout::routes())
+        .merge(api::test_ledger::routes())
         .merge(api::codat::routes())
         .merge(api::payline::routes())
         .routes(routes!(system::livez))
@@ -70,7 +76,7 @@ pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
     let record = from_fn_with_state(app, recorded);
     let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });
-    enclose(router.with_state(web).merge(pages), edge).layer(record)
+    enclose(router.with_state(web).merge(pages), edge).layer(record).layer(from_fn(cors::around))
 }
 
 /// Puts what stands around all routes around these.

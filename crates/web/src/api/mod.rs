@@ -1,11 +1,17 @@
 //! The handlers: wire type in, one use case, wire type out.
 
 pub(crate) mod businesses;
+pub(crate) mod checkout;
 pub(crate) mod codat;
 pub(crate) mod events;
+pub(crate) mod invoices;
 pub(crate) mod keys;
 pub(crate) mod payline;
+pub(crate) mod payment_links;
+pub(crate) mod payments;
+pub(crate) mod recurring_payments;
 pub(crate) mod refusals;
+pub(crate) mod test_ledger;
 pub(crate) mod verify;
 pub(crate) mod webhooks;
 pub(crate) mod whoami;

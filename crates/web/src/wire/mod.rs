@@ -3,7 +3,9 @@
 pub mod businesses;
 pub mod codat;
 pub mod keys;
+pub mod payables;
 pub mod payline;
+pub mod payments;
 pub mod webhooks;
 
 use serde::{Deserialize, Deserializer};

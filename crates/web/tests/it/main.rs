@@ -12,6 +12,7 @@ mod keys_rotate;
 mod leaks;
 mod notices;
 mod pages;
+mod payments;
 mod people;
 mod refusals;
 mod requests;

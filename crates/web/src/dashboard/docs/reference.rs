@@ -292,6 +292,9 @@ impl Operation {
         let about_keys = self.path.contains("/keys") || self.path.starts_with("/apiKeys");
         let about_webhooks = self.path.starts_with("/v1/webhook_endpoints");
         let makes_key = about_keys && self.method == "POST" && self.id.contains("create");
+        let makes_payable = ["/v1/payment_links", "/v1/invoices", "/v1/recurring_payments"]
+            .iter()
+            .any(|path| self.path.starts_with(path));
         let does = |words: &[&str]| words.iter().any(|word| self.id.contains(word));
         match kind {
             Kind::InvalidJson | Kind::InvalidBody | Kind::BodyTooLarge | Kind::UnsupportedMediaType => body,
@@ -327,7 +330,19 @@ impl Operation {
             Kind::LastKey => about_keys && does(&["update", "revoke", "delete"]),
             Kind::KeyRevoked => about_keys && does(&["update", "rotate", "reveal", "revoke"]),
             Kind::OverlapInProgress => about_keys && does(&["rotate"]),
-            Kind::BusinessSuspended => (about_keys || about_webhooks) && self.method != "GET" && !does(&["verify"]),
+            Kind::BusinessSuspended => {
+                (about_keys || about_webhooks || makes_payable)
+                    && self.method != "GET"
+                    && !does(&["verify", "cancel_payment", "resolve"])
+            }
+            Kind::NotPayable | Kind::NetworkNotConfigured => does(&["start_payment"]),
+            Kind::PaymentClosed => does(&["cancel_payment", "resolve_payment", "dismiss_deposit", "play_scenario"]),
+            Kind::InvoiceClosed => does(&["update_invoice", "void_invoice"]),
+            Kind::RecurringPaymentEnded => {
+                self.path.contains("/recurring_payments/") && does(&["update", "pause", "resume"])
+            }
+            Kind::TransactionTaken => does(&["hand_in_transaction"]),
+            Kind::TestOnly => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.

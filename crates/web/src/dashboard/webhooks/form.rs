@@ -94,7 +94,9 @@ fn groups(ticked: &[String], t: Texts) -> Vec<Group> {
     for event in WebhookEvent::all() {
         let name = event.as_str();
         let (place, label) = match name.split_once('.').map_or(name, |(thing, _)| thing) {
-            "payment" => (0, t.get("webhooks-about-payments")),
+            "payment" | "payment_link" | "invoice" | "recurring_payment" | "deposit" => {
+                (0, t.get("webhooks-about-payments"))
+            }
             "key" => (1, t.get("webhooks-about-keys")),
             "webhook_endpoint" => (2, t.get("webhooks-about-webhooks")),
             _ => (3, t.get("webhooks-about-business")),

@@ -1,0 +1,677 @@
+//! Payments: started, watched, settled, decided on.
+
+pub(crate) mod engine;
+pub mod invoices;
+pub mod payment_links;
+pub(crate) mod rail;
+pub mod recurring_payments;
+pub mod test_ledger;
+pub(crate) mod view;
+
+use std::time::Duration;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::events::EventType;
+use trousseau_domain::ids::{DepositId, PaymentId};
+use trousseau_domain::ledger::{LedgerId, Scenario};
+use trousseau_domain::members::Operation;
+use trousseau_domain::money::Money;
+use trousseau_domain::networks::{ChainId, ShortName};
+use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
+use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{
+    BusinessRow, ChangeKind, CursorRow, DepositRow, Destination, DestinationRow, InvoiceRow, PaidFor, PaymentFilter,
+    PaymentLinkRow, PaymentRow, RecurringPaymentRow,
+};
+
+use self::rail::TEST_CONFIRMATIONS;
+use self::test_ledger::{TestLedgers, address_of, now_of, test_network};
+use crate::app::{Core, Happened, Unit};
+use crate::context::Context;
+use crate::entropy::EntropyExt as _;
+use crate::error::ServiceError;
+use crate::idempotency::{self, Answered, Idempotent};
+use crate::keys::Page;
+
+/// How long a payment for a link waits.
+const CHECKOUT_LASTS: Duration = Duration::from_hours(1);
+/// How many characters a transaction hash has at most.
+const MAX_HASH: usize = 128;
+/// The most payments for one thing that may wait at the same time.
+const MAX_WAITING: u32 = 50;
+
+/// Why something cannot be paid now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotPayable {
+    /// The payment link is switched off, or the recurring payment has ended.
+    #[error("it is switched off")]
+    Inactive,
+    /// It was paid, and can be paid once only.
+    #[error("it is paid already")]
+    Paid,
+    /// The invoice was called off.
+    #[error("it was called off")]
+    Void,
+    /// The business is suspended.
+    #[error("the business is suspended")]
+    Suspended,
+    /// So many payments for it wait already.
+    #[error("too many payments for it are waiting")]
+    TooManyWaiting,
+}
+
+/// What is to be paid, as a payer sees it.
+#[derive(Debug, Clone)]
+pub enum Payable {
+    /// A payment link.
+    PaymentLink(PaymentLinkRow),
+    /// An invoice.
+    Invoice(InvoiceRow),
+    /// A recurring payment with the latest period that was made.
+    RecurringPayment(Box<RecurringPaymentRow>, InvoiceRow),
+}
+
+impl Payable {
+    /// What it is called on the outside.
+    pub const fn id(&self) -> PayableId {
+        match self {
+            Self::PaymentLink(link) => PayableId::PaymentLink(link.id),
+            Self::Invoice(invoice) => PayableId::Invoice(invoice.id),
+            Self::RecurringPayment(recurring, _) => PayableId::RecurringPayment(recurring.id),
+        }
+    }
+
+    /// Whose it is.
+    pub const fn tenant(&self) -> &Tenant {
+        match self {
+            Self::PaymentLink(link) => &link.tenant,
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => &invoice.tenant,
+        }
+    }
+
+    /// The price.
+    pub const fn amount(&self) -> Money {
+        match self {
+            Self::PaymentLink(link) => link.amount,
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => invoice.amount,
+        }
+    }
+
+    /// Where the payer goes afterwards.
+    pub const fn redirect_url(&self) -> Option<&WebUrl> {
+        match self {
+            Self::PaymentLink(link) => link.redirect_url.as_ref(),
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => invoice.redirect_url.as_ref(),
+        }
+    }
+
+    /// What a payment for it is for.
+    pub fn paid_for(&self) -> PaidFor {
+        match self {
+            Self::PaymentLink(link) => PaidFor::PaymentLink(link.id),
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => {
+                PaidFor::Invoice(invoice.id, invoice.period.map(|(recurring, _)| recurring))
+            }
+        }
+    }
+
+    /// Whether it can be paid at an instant.
+    ///
+    /// # Errors
+    /// [`NotPayable`] with what stands against it.
+    pub fn check(&self, now: Timestamp) -> Result<(), NotPayable> {
+        match self {
+            Self::PaymentLink(link) => match link.status() {
+                PaymentLinkStatus::Active => Ok(()),
+                PaymentLinkStatus::Inactive => Err(NotPayable::Inactive),
+                PaymentLinkStatus::Paid => Err(NotPayable::Paid),
+            },
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => match invoice.life().status_at(now) {
+                InvoiceStatus::Pending | InvoiceStatus::PastDue => Ok(()),
+                InvoiceStatus::Paid => Err(NotPayable::Paid),
+                InvoiceStatus::Void => Err(NotPayable::Void),
+            },
+        }
+    }
+}
+
+/// Something to be paid, with whose it is and the time it is there.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What is to be paid.
+    pub payable: Payable,
+    /// Whose it is.
+    pub business: BusinessRow,
+    /// The tenant's time; in TEST its clock.
+    pub now: Timestamp,
+}
+
+/// A payment that was just started, and the token that reads its status.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The payment.
+    pub payment: PaymentRow,
+    /// Reads this one payment and nothing else; shown now only.
+    pub token: String,
+}
+
+/// A payment with what its page shows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The payment.
+    pub payment: PaymentRow,
+    /// Confirmations of the latest transfer that is not final yet, and how many it takes; none where nothing waits.
+    pub confirmations: Option<(u32, u32)>,
+    /// Whether something of another asset came to its address.
+    pub wrong_token: bool,
+    /// The tenant's time; in TEST its clock.
+    pub now: Timestamp,
+}
+
+/// Use cases of payments.
+#[derive(Debug, Clone, Copy)]
+pub struct Payments<'a> {
+    core: &'a Core,
+}
+
+impl<'a> Payments<'a> {
+    pub(crate) const fn new(core: &'a Core) -> Self {
+        Self { core }
+    }
+
+    /// What is to be paid, as its payer sees it: the id is all that it takes.
+    pub async fn shown(self, id: PayableId) -> Result<Shown, ServiceError> {
+        let mut reader = self.core.store.read();
+        let payable = match id {
+            PayableId::PaymentLink(id) => reader.find_shown_payment_link(id).await?.map(Payable::PaymentLink),
+            PayableId::Invoice(id) => match reader.find_shown_invoice(id).await? {
+                // A period goes with its recurring payment.
+                Some(InvoiceRow { period: Some((recurring, _)), .. })
+                    if reader.find_shown_recurring_payment(recurring).await?.is_none() =>
+                {
+                    None
+                }
+                found => found.map(Payable::Invoice),
+            },
+            PayableId::RecurringPayment(id) => match reader.find_shown_recurring_payment(id).await? {
+                Some(recurring) => reader
+                    .find_latest_period(&recurring.tenant, id)
+                    .await?
+                    .map(|period| Payable::RecurringPayment(Box::new(recurring), period)),
+                None => None,
+            },
+        };
+        let payable = payable.ok_or(ServiceError::NotFound)?;
+        let business = reader.find_business(&payable.tenant().business).await?.ok_or(ServiceError::NotFound)?;
+        let now = now_of(self.core, payable.tenant()).await?;
+        Ok(Shown { payable, business, now })
+    }
+
+    /// The same for a key of the tenant.
+    pub async fn shown_to(self, tenant: &Tenant, id: PayableId) -> Result<Shown, ServiceError> {
+        let shown = self.shown(id).await?;
+        if shown.payable.tenant() == tenant { Ok(shown) } else { Err(ServiceError::NotFound) }
+    }
+
+    /// The networks on which the tenant can be paid.
+    pub fn networks(self, tenant: &Tenant) -> Vec<ChainId> {
+        match tenant.environment {
+            Environment::Test => ShortName::ALL.into_iter().map(ShortName::test_chain).collect(),
+            Environment::Live => Vec::new(),
+        }
+    }
+
+    /// Starts a payment. The amount is ours; an address is given out that never was before.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotPayable`], [`ServiceError::NetworkNotConfigured`] in LIVE,
+    /// [`ServiceError::Invalid`] for a network that there is not.
+    pub async fn start(
+        self,
+        context: &Context,
+        shown: &Shown,
+        network: Option<&str>,
+        idempotent: Option<&Idempotent<'_, Started>>,
+    ) -> Result<Answered<Started>, ServiceError> {
+        let tenant = shown.payable.tenant();
+        let network = network_of(tenant, network)?;
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let started = self.start_in(&mut unit, shown, network, None).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &started, unit.now).await?;
+        let id = started.payment.id.to_string();
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id)).await?;
+        Ok(Answered::Done(started))
+    }
+
+    async fn start_in(
+        self,
+        unit: &mut Unit<'_>,
+        shown: &Shown,
+        network: ChainId,
+        address: Option<String>,
+    ) -> Result<Started, ServiceError> {
+        let tenant = shown.payable.tenant();
+        let business = unit.lock_business(&tenant.business).await?;
+        unit.check_caller().await?;
+        if business.suspended_at.is_some() {
+            return Err(ServiceError::NotPayable(NotPayable::Suspended));
+        }
+        // Once more under the lock: it may have been switched off or paid meanwhile.
+        let now = now_of(self.core, tenant).await?;
+        let payable = self.shown(shown.payable.id()).await?.payable;
+        payable.check(now).map_err(ServiceError::NotPayable)?;
+        let waiting = PaymentFilter {
+            status: Some(PaymentStatus::Open),
+            payable: Some(payable.id()),
+            ..PaymentFilter::default()
+        };
+        let since = PaymentFilter { created_from: Some(unit.now.saturating_sub(CHECKOUT_LASTS)), ..waiting };
+        let waiting = unit.tx.read().list_payments(tenant, &since, None, MAX_WAITING).await?.len();
+        if waiting >= MAX_WAITING as usize {
+            return Err(ServiceError::NotPayable(NotPayable::TooManyWaiting));
+        }
+        let id = PaymentId::random(self.core.entropy.bytes());
+        let is_bound = address.is_some();
+        let destination = Destination {
+            ledger: LedgerId::Test(tenant.business.clone()),
+            network,
+            address: address.unwrap_or_else(|| address_of(id)),
+        };
+        let due = payable.amount();
+        let token = token_of(&self.core.entropy.bytes::<16>());
+        let payment = PaymentRow {
+            id,
+            tenant: tenant.clone(),
+            paid_for: payable.paid_for(),
+            destination: destination.clone(),
+            terms: Terms {
+                due,
+                tolerance: Money::zero(due.asset()),
+                expires_at: match payable {
+                    Payable::PaymentLink(_) => Some(now.saturating_add(CHECKOUT_LASTS)),
+                    Payable::Invoice(_) | Payable::RecurringPayment(..) => None,
+                },
+                accepts_late: true,
+            },
+            state: PaymentState::OPEN,
+            seen: Money::zero(due.asset()),
+            settled: Money::zero(due.asset()),
+            payer: None,
+            transaction_hash: None,
+            token_digest: digest_of(&token),
+            settled_at: None,
+            revision: 0,
+            created_at: unit.now,
+            created_by: unit.actor().clone(),
+            updated_at: unit.now,
+        };
+        unit.tx.insert_payment(&payment).await?;
+        if is_bound {
+            if !unit.tx.bind_destination(tenant, &destination, id).await? {
+                return Err(ServiceError::NotFound);
+            }
+        } else {
+            let row = DestinationRow { destination, tenant: tenant.clone(), payment: Some(id), created_at: unit.now };
+            unit.tx.insert_destination(&row).await?;
+        }
+        unit.record_about(
+            Happened {
+                event: EventType::PaymentCreated,
+                business: &tenant.business,
+                environment: Some(tenant.environment),
+                key: None,
+                data: json!({ "payment": view::payment(&payment) }),
+            },
+            Some(id.to_string()),
+        )
+        .await?;
+        Ok(Started { payment, token })
+    }
+
+    /// One payment.
+    pub async fn get(self, tenant: &Tenant, id: PaymentId) -> Result<Watched, ServiceError> {
+        let payment = self.core.store.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        self.watch(payment).await
+    }
+
+    /// The payment that a payer was shown: its id is all that it takes.
+    pub async fn get_shown(self, id: PaymentId) -> Result<Watched, ServiceError> {
+        let payment = self.core.store.read().find_shown_payment(id).await?.ok_or(ServiceError::NotFound)?;
+        self.watch(payment).await
+    }
+
+    /// The payment that a token reads.
+    pub async fn get_by_token(self, id: PaymentId, token: &str) -> Result<Watched, ServiceError> {
+        use subtle::ConstantTimeEq as _;
+        let watched = self.get_shown(id).await?;
+        let same = watched.payment.token_digest.ct_eq(&digest_of(token));
+        if same.into() { Ok(watched) } else { Err(ServiceError::NotFound) }
+    }
+
+    async fn watch(self, payment: PaymentRow) -> Result<Watched, ServiceError> {
+        let mut reader = self.core.store.read();
+        let deposits = reader.list_deposits_of(payment.id).await?;
+        let height = reader.find_cursor(&payment.destination.ledger).await?.map_or(0, |cursor| cursor.height);
+        let newest = deposits.iter().filter(|deposit| deposit.counts()).map(|deposit| deposit.transfer.block).max();
+        let confirmations = newest
+            .map(|block| u32::try_from((height + 1).saturating_sub(block)).unwrap_or(u32::MAX).min(TEST_CONFIRMATIONS))
+            .filter(|count| *count < TEST_CONFIRMATIONS)
+            .map(|count| (count, TEST_CONFIRMATIONS));
+        let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
+        let now = now_of(self.core, &payment.tenant).await?;
+        Ok(Watched { payment, confirmations, wrong_token, now })
+    }
+
+    /// One page of payments, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if `after` is no payment of the tenant.
+    pub async fn list(
+        self,
+        tenant: &Tenant,
+        filter: &PaymentFilter,
+        after: Option<PaymentId>,
+        limit: u32,
+    ) -> Result<Page<PaymentRow>, ServiceError> {
+        let mut reader = self.core.store.read();
+        if let Some(after) = after
+            && reader.find_payment(tenant, after).await?.is_none()
+        {
+            return Err(ServiceError::invalid("starting_after", "there is no payment with this id"));
+        }
+        let data = reader.list_payments(tenant, filter, after, limit + 1).await?;
+        Ok(Page::of(data, limit))
+    }
+
+    /// What came in for a payment, in the ledger's order.
+    pub async fn deposits(self, tenant: &Tenant, id: PaymentId) -> Result<Vec<DepositRow>, ServiceError> {
+        let payment = self.core.store.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        Ok(self.core.store.read().list_deposits_of(payment.id).await?)
+    }
+
+    /// Calls a payment off, as long as nothing was seen of it.
+    ///
+    /// # Errors
+    /// [`ServiceError::PaymentClosed`] otherwise.
+    pub async fn cancel(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: PaymentId,
+        idempotent: Option<&Idempotent<'_, PaymentRow>>,
+    ) -> Result<Answered<PaymentRow>, ServiceError> {
+        self.decide(context, tenant, id, idempotent, None, |payment, observed| {
+            payment.state.cancelled(observed).map_err(|_| ServiceError::PaymentClosed)
+        })
+        .await
+    }
+
+    /// Decides on a payment that waits for somebody.
+    ///
+    /// # Errors
+    /// [`ServiceError::PaymentClosed`] where there is nothing to decide.
+    pub async fn resolve(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: PaymentId,
+        verdict: Verdict,
+        reason: &Reason,
+        idempotent: Option<&Idempotent<'_, PaymentRow>>,
+    ) -> Result<Answered<PaymentRow>, ServiceError> {
+        let why = json!({ "verdict": verdict, "reason": reason });
+        self.decide(context, tenant, id, idempotent, Some(&why), |payment, observed| {
+            payment.state.decided(verdict, observed).map_err(|_| ServiceError::PaymentClosed)
+        })
+        .await
+    }
+
+    async fn decide(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: PaymentId,
+        idempotent: Option<&Idempotent<'_, PaymentRow>>,
+        why: Option<&serde_json::Value>,
+        next: impl Fn(&PaymentRow, &Observed) -> Result<PaymentState, ServiceError>,
+    ) -> Result<Answered<PaymentRow>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        unit.lock_business(&tenant.business).await?;
+        unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
+        let payment = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let deposits = unit.tx.read().list_deposits_of(id).await?;
+        let cursor = unit.tx.read().find_cursor(&payment.destination.ledger).await?;
+        let (first_open, ledger_time) = how_far(cursor.as_ref(), unit.now);
+        let observed = engine::observed(&payment, &deposits, first_open, ledger_time);
+        let state = next(&payment, &observed)?;
+        engine::change(&mut unit, &payment, payment.clone(), state, why).await?;
+        let changed = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(changed))
+    }
+
+    /// Takes a transaction hash as a hint to look sooner. In TEST one that the ledger does not know stands for a
+    /// transfer, of the exact amount or as its magic name says.
+    ///
+    /// # Errors
+    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment.
+    pub async fn hand_in(self, context: &Context, id: PaymentId, hash: &str) -> Result<Watched, ServiceError> {
+        let good = (1..=MAX_HASH).contains(&hash.len())
+            && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !good {
+            return Err(ServiceError::invalid(
+                "transaction_hash",
+                "must be 1 to 128 ASCII letters, digits and underscores",
+            ));
+        }
+        let payment = self.get_shown(id).await?.payment;
+        let place = &payment.destination;
+        // A magic name stands for a new transaction each time.
+        let scenario = Scenario::of_hash(hash);
+        let name = scenario.map_or_else(|| hash.to_owned(), |_| format!("{hash}_{id}"));
+        let mut tx = self.core.store.begin().await?;
+        let holder = tx.claim_transaction(place, &name, id, self.core.clock.now()).await?;
+        let counted = tx.read().list_deposits_in(place, &name).await?;
+        if holder != id || counted.iter().any(|deposit| deposit.payment.is_some_and(|other| other != id)) {
+            return Err(ServiceError::TransactionTaken);
+        }
+        tx.commit().await?;
+        if payment.tenant.environment == Environment::Test {
+            let known = self
+                .core
+                .store
+                .read()
+                .find_test_transfer(&payment.tenant.business, &place.network, &name)
+                .await?
+                .is_some();
+            if !known && payment.state.is_awaiting() {
+                let ledger = TestLedgers::new(self.core);
+                ledger.play_as(context, &payment, scenario.unwrap_or(Scenario::Paid), Some(&name)).await?;
+            }
+        }
+        engine::look(self.core, &place.ledger).await?;
+        self.get_shown(id).await
+    }
+
+    /// Gives out an address that names no payment yet, as Mileston's clients ask for one.
+    pub async fn spare_address(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        network: &str,
+    ) -> Result<Destination, ServiceError> {
+        let network = network_of(tenant, Some(network))?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        unit.check_caller().await?;
+        let destination = Destination {
+            ledger: LedgerId::Test(tenant.business.clone()),
+            network,
+            address: address_of(PaymentId::random(self.core.entropy.bytes())),
+        };
+        let row = DestinationRow {
+            destination: destination.clone(),
+            tenant: tenant.clone(),
+            payment: None,
+            created_at: unit.now,
+        };
+        unit.tx.insert_destination(&row).await?;
+        unit.tx.commit().await?;
+        Ok(destination)
+    }
+
+    /// The payment of an address that was given out, which is bound to this payable if it is to none yet.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for an address that was never given out to the tenant, or for something else.
+    pub async fn payment_at(
+        self,
+        context: &Context,
+        shown: &Shown,
+        network: &str,
+        address: &str,
+    ) -> Result<PaymentRow, ServiceError> {
+        let tenant = shown.payable.tenant();
+        let network = network_of(tenant, Some(network))?;
+        let destination = Destination {
+            ledger: LedgerId::Test(tenant.business.clone()),
+            network: network.clone(),
+            address: address.to_owned(),
+        };
+        let place = self.core.store.read().find_destination(&destination).await?;
+        let place = place.filter(|place| place.tenant == *tenant).ok_or(ServiceError::NotFound)?;
+        let id = if let Some(id) = place.payment {
+            id
+        } else {
+            let mut unit = Unit::begin(self.core, context).await?;
+            let started = self.start_in(&mut unit, shown, network, Some(address.to_owned())).await?;
+            let id = started.payment.id;
+            let cursor = unit.tx.read().find_cursor(&destination.ledger).await?;
+            let (first_open, ledger_time) = how_far(cursor.as_ref(), unit.now);
+            engine::settle(&mut unit, id, first_open, ledger_time).await?;
+            unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
+            id
+        };
+        let payment = self.get(tenant, id).await?.payment;
+        if payment.paid_for == shown.payable.paid_for() { Ok(payment) } else { Err(ServiceError::NotFound) }
+    }
+
+    /// One page of what came in and no payment takes, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if `after` is no deposit of the tenant.
+    pub async fn unmatched(
+        self,
+        tenant: &Tenant,
+        after: Option<DepositId>,
+        limit: u32,
+    ) -> Result<Page<DepositRow>, ServiceError> {
+        let mut reader = self.core.store.read();
+        if let Some(after) = after
+            && reader.find_deposit(tenant, after).await?.is_none()
+        {
+            return Err(ServiceError::invalid("starting_after", "there is no deposit with this id"));
+        }
+        let data = reader.list_unmatched(tenant, after, limit + 1).await?;
+        Ok(Page::of(data, limit))
+    }
+
+    /// Notes that somebody dealt with a deposit outside of this system, and why.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] where it was dealt with before.
+    pub async fn dismiss(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: DepositId,
+        reason: &Reason,
+        idempotent: Option<&Idempotent<'_, DepositRow>>,
+    ) -> Result<Answered<DepositRow>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        unit.lock_business(&tenant.business).await?;
+        unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
+        let found = unit.tx.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let resolution = json!({ "kind": "dismissed", "reason": reason, "by": unit.actor() });
+        if !unit.tx.resolve_deposit(id, None, &resolution, unit.now).await? {
+            return Err(ServiceError::PaymentClosed);
+        }
+        unit.record_about(
+            Happened {
+                event: EventType::DepositResolved,
+                business: &tenant.business,
+                environment: Some(tenant.environment),
+                key: None,
+                data: json!({ "deposit": view::deposit(&found), "reason": reason }),
+            },
+            Some(id.to_string()),
+        )
+        .await?;
+        let resolved = unit.tx.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        idempotency::keep(&mut unit.tx, idempotent, &resolved, unit.now).await?;
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), None).await?;
+        Ok(Answered::Done(resolved))
+    }
+}
+
+/// The network that is meant, if the tenant can be paid there.
+fn network_of(tenant: &Tenant, wanted: Option<&str>) -> Result<ChainId, ServiceError> {
+    match (tenant.environment, wanted) {
+        (Environment::Live, _) => Err(ServiceError::NetworkNotConfigured),
+        (Environment::Test, None) => Ok(ShortName::Base.test_chain()),
+        (Environment::Test, Some(name)) => test_network(name).ok_or_else(|| {
+            ServiceError::invalid("network", "is none of: eth, avax, pol, base, arb, sui, solana (or test:eth ...)")
+        }),
+    }
+}
+
+/// Ledgers looked at in one round.
+const LEDGERS_PER_ROUND: u32 = 100;
+
+/// Looks at the ledgers that have something to tell, lets payments expire, and makes the periods that are due.
+pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
+    let mut reader = core.store.read();
+    let mut ledgers = reader.list_ledgers_with_expired(core.clock.now(), LEDGERS_PER_ROUND).await?;
+    ledgers.extend(reader.list_unseen_test_ledgers(LEDGERS_PER_ROUND).await?.into_iter().map(LedgerId::Test));
+    ledgers.sort_unstable();
+    ledgers.dedup();
+    for ledger in &ledgers {
+        engine::look(core, ledger).await?;
+    }
+    recurring_payments::make_due(core, None).await
+}
+
+/// The lowest block that is not final, and the ledger's time, as they were seen last.
+fn how_far(cursor: Option<&CursorRow>, now: Timestamp) -> (u64, Timestamp) {
+    cursor.map_or((0, now), |cursor| {
+        ((cursor.height + 2).saturating_sub(u64::from(TEST_CONFIRMATIONS)), cursor.ledger_time)
+    })
+}
+
+/// A token in the alphabet of URLs.
+fn token_of(random: &[u8; 16]) -> String {
+    use base64::Engine as _;
+    format!("pst_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random))
+}
+
+/// What is kept of a token: it is random, so a plain digest hides it.
+fn digest_of(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}

@@ -1,0 +1,699 @@
+//! Payments over the API: from a payment link to "paid", and every other way that it can go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{Method, Request};
+use serde_json::{Value, json};
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::client::Client;
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
+}
+
+/// A business in TEST: its backend, and a page with its checkout key.
+struct Shop {
+    backend: Client,
+    page: Client,
+}
+
+impl Shop {
+    fn of(app: &TestApp, business: &Business) -> Self {
+        let origin = "https://shop.example";
+        Self {
+            backend: app.key(business.id(), business.value("test", "secret")),
+            page: app.key(business.id(), business.value("test", "checkout")).with("origin", origin),
+        }
+    }
+
+    async fn link(&self, amount: &str) -> Value {
+        self.backend.post("/v1/payment_links", &json!({"amount": amount, "title": "Café"})).await.expect(201)
+    }
+
+    /// A payment for something, started by the page.
+    async fn start(&self, payable: &Value) -> Value {
+        self.page.post("/v1/checkout/payments", &json!({"payable": payable["id"]})).await.expect(201)
+    }
+
+    async fn payment(&self, id: &str) -> Value {
+        self.backend.get(&format!("/v1/payments/{id}")).await.expect(200)
+    }
+
+    async fn send(&self, payment: &Value, amount: &str) -> Value {
+        let body = json!({"address": payment["address"], "amount": amount});
+        self.backend.post("/v1/test/transfers", &body).await.expect(200)
+    }
+
+    async fn mine(&self, count: u32) -> Value {
+        self.backend.post("/v1/test/blocks", &json!({"count": count})).await.expect(200)
+    }
+
+    /// What happened to something, the oldest first.
+    async fn told(&self, id: &str) -> Vec<String> {
+        let events = self.backend.get(&format!("/v1/events?limit=100&subject={id}")).await.expect(200);
+        let mut types: Vec<_> =
+            events["data"].as_array().expect("a list").iter().map(|event| text(event, "type").to_owned()).collect();
+        types.reverse();
+        types
+    }
+}
+
+async fn shop(app: &TestApp) -> Shop {
+    Shop::of(app, &app.business("mileston").await)
+}
+
+#[tokio::test]
+async fn a_payment_link_is_paid_once_three_blocks_confirm_it() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link = shop.link("12.5").await;
+        assert_eq!(
+            (text(&link, "amount"), text(&link, "currency"), text(&link, "status")),
+            ("12.50", "USDC", "active")
+        );
+        assert_eq!(text(&link, "url"), format!("http://localhost:8080/pay/payment-link/{}", text(&link, "id")));
+        let shown = shop.page.get(&format!("/v1/checkout/payables/{}", text(&link, "id"))).await.expect(200);
+        assert_eq!((text(&shown, "business_name"), &shown["payable"]), ("Atelier Lumière", &json!(true)));
+
+        let started = shop.start(&link).await;
+        let id = text(&started, "id");
+        assert!(text(&started, "address").starts_with("test_"), "{started}");
+        assert_eq!((text(&started, "status"), text(&started, "network")), ("open", "test:base"));
+        assert_eq!(text(&started, "expires_at"), "2026-01-31T13:00:00Z");
+        shop.send(&started, "12.50").await;
+        assert_eq!(text(&shop.payment(id).await, "status"), "open", "what no block holds is not there");
+        for (blocks, status, confirmations) in
+            [(1, "processing", json!(1)), (1, "processing", json!(2)), (1, "settled", Value::Null)]
+        {
+            shop.mine(blocks).await;
+            let seen = shop.page.get(&format!("/v1/checkout/payments/{id}")).await.expect(200);
+            assert_eq!((text(&seen, "status"), &seen["confirmations"]), (status, &confirmations), "{seen}");
+        }
+        let paid = shop.payment(id).await;
+        assert_eq!((text(&paid, "amount_settled"), text(&paid, "amount_remaining")), ("12.50", "0.00"));
+        assert_eq!((text(&paid, "exception"), text(&paid, "payer")), ("none", "test_payer"));
+        assert_eq!(shop.told(id).await, ["payment.created", "payment.processing", "payment.succeeded"]);
+        let link = shop.backend.get(&format!("/v1/payment_links/{}", text(&link, "id"))).await.expect(200);
+        assert_eq!((&link["paid_by"], text(&link, "status")), (&paid["id"], "active"), "it is reusable");
+
+        // The token of the address reads this one payment, without a key.
+        let url = text(&started, "status_url").strip_prefix("http://localhost:8080").expect("our address");
+        let by_token = app.anonymous().get(url).await.expect(200);
+        assert_eq!((&by_token["paid"], &by_token["id"]), (&json!(true), &paid["id"]));
+        let other = shop.start(&link).await;
+        let token = url.split_once("token=").expect("a token").1;
+        for wrong in
+            [format!("/v1/checkout/payments/{}/status?token={token}", text(&other, "id")), url.replace(token, "pst_x")]
+        {
+            app.anonymous().get(&wrong).await.expect(404);
+        }
+        let data = &shop.backend.get(&format!("/v1/events?subject={id}")).await.expect(200)["data"][0]["data"];
+        assert_eq!(data["payment"]["payable"], json!({"type": "payment_link", "id": link["id"]}));
+        assert_eq!(data["previous"], json!({"status": "processing", "exception": "none"}));
+    }
+}
+
+#[tokio::test]
+async fn each_scenario_ends_where_it_says() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        for (scenario, status, exception, told) in [
+            ("paid", "settled", "none", &["payment.succeeded"][..]),
+            ("slow", "processing", "none", &["payment.processing"]),
+            ("underpaid", "open", "partial", &["payment.partially_paid"]),
+            ("topped_up", "settled", "none", &["payment.succeeded"]),
+            ("overpaid", "settled", "overpaid", &["payment.succeeded"]),
+            ("wrong_token", "open", "none", &[]),
+            ("reverted", "open", "none", &[]),
+            ("dropped", "open", "none", &["payment.processing", "payment.reorged"]),
+            ("reversed", "reversed", "none", &["payment.succeeded", "payment.reversed"]),
+            ("halted", "processing", "none", &["payment.processing"]),
+            // Sets the clock forward, so it comes last.
+            ("late", "settled", "late", &["payment.expired", "payment.succeeded"]),
+        ] {
+            let payment = shop.start(&shop.link("0.10").await).await;
+            let id = text(&payment, "id");
+            let path = format!("/v1/test/payments/{id}/scenario");
+            let after = shop.backend.post(&path, &json!({"scenario": scenario})).await.expect(200);
+            assert_eq!((text(&after, "status"), text(&after, "exception")), (status, exception), "{scenario}: {after}");
+            let expected: Vec<_> = std::iter::once("payment.created").chain(told.iter().copied()).collect();
+            assert_eq!(shop.told(id).await, expected, "{scenario}");
+            if status == "open" {
+                // Whatever came first, the rest pays it.
+                let after = shop.backend.post(&path, &json!({"scenario": "topped_up"})).await.expect(200);
+                assert_eq!(text(&after, "status"), "settled", "{scenario}: {after}");
+            }
+        }
+        let unmatched = shop.backend.get("/v1/deposits").await.expect(200);
+        let [deposit] = unmatched["data"].as_array().expect("a list").as_slice() else { panic!("{unmatched}") };
+        assert_eq!((text(deposit, "asset"), text(deposit, "base_units")), ("other", "100000"));
+        let path = format!("/v1/deposits/{}/dismiss", text(deposit, "id"));
+        shop.backend.post(&path, &json!({"reason": ""})).await.expect(422);
+        shop.backend.post(&path, &json!({"reason": "Sent back by hand."})).await.expect(200);
+        shop.backend.post(&path, &json!({"reason": "Again."})).await.expect(409);
+        assert_eq!(shop.backend.get("/v1/deposits").await.expect(200)["data"], json!([]));
+        shop.backend
+            .post(&format!("/v1/test/payments/pay_{}/scenario", "0".repeat(26)), &json!({"scenario": "paid"}))
+            .await
+            .expect(404);
+    }
+}
+
+#[tokio::test]
+async fn the_same_calls_give_the_same_events() {
+    let mut runs = Vec::new();
+    for app in [TestApp::on_every_engine().await, TestApp::on_every_engine().await].into_iter().flatten() {
+        let id = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77";
+        let body = json!({"name": "Atelier Lumière", "id": id});
+        let business = Business(app.platform().post("/v1/businesses", &body).await.expect(201));
+        let shop = Shop::of(&app, &business);
+        let payment = shop.start(&shop.link("5.00").await).await;
+        let mut run = Vec::new();
+        for (path, body) in [
+            ("transfers", json!({"address": payment["address"], "amount": "2.00"})),
+            ("blocks", json!({"count": 2})),
+            ("transfers", json!({"address": payment["address"], "amount": "3.00"})),
+            ("blocks", json!({"count": 1})),
+            ("reorganisations", json!({"depth": 2, "reinclude": false})),
+            ("transfers", json!({"address": payment["address"], "amount": "4.00"})),
+            ("blocks", json!({"count": 1})),
+            ("reorganisations", json!({"depth": 1, "reinclude": true})),
+            ("duplicates", json!({"count": 3})),
+            ("blocks", json!({"count": 3})),
+        ] {
+            run.push(shop.backend.post(&format!("/v1/test/{path}"), &body).await.expect(200));
+        }
+        run.push(json!(shop.told(text(&payment, "id")).await));
+        let after = shop.payment(text(&payment, "id")).await;
+        run.extend(["status", "exception", "amount_settled", "transaction_hash"].map(|member| after[member].clone()));
+        runs.push(run);
+    }
+    let (first, others) = runs.split_first().expect("runs");
+    for other in others {
+        assert_eq!(first, other);
+    }
+}
+
+#[tokio::test]
+async fn a_page_cannot_choose_what_is_paid() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = Shop::of(&app, &business);
+        let link = shop.link("10.00").await;
+        let start = |body: Value| {
+            let page = shop.page.clone();
+            async move { page.post("/v1/checkout/payments", &body).await }
+        };
+        for extra in ["amount", "currency", "address", "tolerance", "status"] {
+            start(json!({"payable": link["id"], extra: "0.01"})).await.expect(400);
+        }
+        start(json!({"payable": link["id"], "network": "eip155:1"})).await.expect(201);
+        for (network, status) in [("sui", 201), ("test:solana", 201), ("bitcoin", 422), ("", 422)] {
+            start(json!({"payable": link["id"], "network": network})).await.expect(status);
+        }
+        start(json!({"payable": "key_01k3v5m8c2q7x9r4t6w8y0a1b3"})).await.expect(422);
+        // LIVE: nothing is watched yet, and nothing of TEST is there.
+        let live = app.key(business.id(), business.value("live", "secret"));
+        let real = live.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let answer = live.post("/v1/checkout/payments", &json!({"payable": real["id"]})).await;
+        assert_eq!(text(&answer.expect(409), "code"), "network_not_configured");
+        live.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(404);
+        for (path, body) in [
+            ("transfers", json!({"address": "test_x", "amount": "1"})),
+            ("blocks", json!({"count": 1})),
+            ("clock", json!({"to": "2027-01-01T00:00:00Z"})),
+            ("halt", json!({})),
+        ] {
+            let refused = live.post(&format!("/v1/test/{path}"), &body).await;
+            assert_eq!(text(&refused.expect(403), "code"), "test_only", "{path}");
+        }
+        assert_eq!(text(&live.get("/v1/test/ledger").await.expect(403), "code"), "test_only");
+        // A secret key in a page is refused, whatever it asks for.
+        let leaked = app.key(business.id(), business.value("test", "secret")).with("origin", "https://shop.example");
+        let refused = leaked.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await;
+        assert_eq!(text(&refused.expect(403), "code"), "browser_not_allowed");
+    }
+}
+
+#[tokio::test]
+async fn prices_are_read_to_the_base_unit_and_never_guessed() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let shop = shop(&app).await;
+    for amount in ["0", "-1", "1e3", "1,5", "0.0000001", "9223372036854.775808", "", " 1", "01", "NaN"] {
+        let refused = shop.backend.post("/v1/payment_links", &json!({"amount": amount})).await;
+        let problem = refused.expect(422);
+        assert_eq!(problem["errors"][0]["pointer"], json!("/amount"), "{problem}");
+    }
+    shop.backend.post("/v1/payment_links", &json!({"amount": 5})).await.expect(400);
+    let most = shop.link("9223372036854.775807").await;
+    assert_eq!(text(&most, "amount"), "9223372036854.775807");
+    // More than can be counted is kept for somebody to look at, and pays nothing.
+    let payment = shop.start(&shop.link("1").await).await;
+    shop.send(&payment, "92233720368547758080").await;
+    shop.mine(3).await;
+    assert_eq!(text(&shop.payment(text(&payment, "id")).await, "status"), "open");
+    let unmatched = shop.backend.get("/v1/deposits").await.expect(200);
+    assert_eq!(text(&unmatched["data"][0], "base_units"), "92233720368547758080000000");
+}
+
+#[tokio::test]
+async fn payment_links_are_switched_changed_and_deleted() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link = shop.link("10.00").await;
+        let path = format!("/v1/payment_links/{}", text(&link, "id"));
+        let started = shop.start(&link).await;
+        let change = json!({"amount": "20.00", "title": null, "metadata": {"order": "7"}, "redirect_url": "http://localhost:3000/done"});
+        let changed = shop.backend.patch(&path, &change).await.expect(200);
+        assert_eq!((text(&changed, "amount"), &changed["title"]), ("20.00", &Value::Null));
+        assert_eq!(text(&shop.payment(text(&started, "id")).await, "amount"), "10.00", "a price is fixed at the start");
+        for (bad, status) in [
+            (json!({"redirect_url": "http://shop.example"}), 422),
+            (json!({"redirect_url": "javascript:alert(1)"}), 422),
+            (json!({"amount": null}), 400),
+            (json!({"paid_at": "2026-01-01T00:00:00Z"}), 400),
+        ] {
+            shop.backend.patch(&path, &bad).await.expect(status);
+        }
+        shop.backend.patch(&path, &json!({"active": false})).await.expect(200);
+        let refused = shop.page.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await;
+        assert_eq!(text(&refused.expect(409), "code"), "not_payable");
+        shop.backend.patch(&path, &json!({"active": true, "single_use": true})).await.expect(200);
+        let (first, second) = (shop.start(&link).await, shop.start(&link).await);
+        for payment in [&first, &second] {
+            shop.send(payment, "20.00").await;
+        }
+        shop.mine(3).await;
+        let paid = shop.backend.get(&path).await.expect(200);
+        assert_eq!(text(&paid, "status"), "paid");
+        // Both came, one was for nothing: it is settled and says so.
+        let mut exceptions = Vec::new();
+        for payment in [&first, &second] {
+            let payment = shop.payment(text(payment, "id")).await;
+            assert_eq!(text(&payment, "status"), "settled");
+            exceptions.push(text(&payment, "exception").to_owned());
+        }
+        exceptions.sort_unstable();
+        assert_eq!(exceptions, ["multiple", "none"]);
+        shop.page.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(409);
+        let deleted = shop.backend.delete(&path).await.expect(200);
+        assert!(deleted["deleted_at"].is_string());
+        shop.page.get(&format!("/v1/checkout/payables/{}", text(&link, "id"))).await.expect(404);
+        assert_eq!(shop.backend.get("/v1/payment_links").await.expect(200)["data"], json!([]));
+        shop.backend.patch(&path, &json!({"title": "x"})).await.expect(404);
+        let told = shop.told(text(&link, "id")).await;
+        assert_eq!(
+            (told.first().map(String::as_str), told.last().map(String::as_str)),
+            (Some("payment_link.created"), Some("payment_link.deleted"))
+        );
+        // The same request again is the same link.
+        let again = shop.backend.clone().with("idempotency-key", "once");
+        let one = again.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        assert_eq!(again.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201), one);
+        again.post("/v1/payment_links", &json!({"amount": "2"})).await.expect(422);
+        let listed = shop.backend.get("/v1/payment_links?limit=1&q=plink").await.expect(200);
+        assert_eq!((&listed["data"][0]["id"], &listed["has_more"]), (&one["id"], &json!(false)));
+    }
+}
+
+#[tokio::test]
+async fn invoices_are_numbered_due_paid_and_called_off() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let draft = json!({
+            "title": "Workshop",
+            "lines": [
+                {"description": "A day", "quantity": 2, "unit_amount": "150.00"},
+                {"description": "Paper", "quantity": 1, "unit_amount": "0.000001"},
+            ],
+            "due_at": "2026-02-28T23:00:00Z",
+            "customer_email": "billing@customer.example",
+            "customer_name": "Maison Éclair",
+        });
+        let invoice = shop.backend.post("/v1/invoices", &draft).await.expect(201);
+        assert_eq!((text(&invoice, "amount"), &invoice["number"]), ("300.000001", &json!(1)));
+        let path = format!("/v1/invoices/{}", text(&invoice, "id"));
+        for bad in [
+            json!({"title": "x", "due_at": "2026-02-28T23:00:00Z"}),
+            json!({"title": "x", "due_at": "2026-02-28", "amount": "1"}),
+            json!({"title": "x", "due_at": "2026-02-28T23:00:00Z", "amount": "1", "lines": []}),
+            json!({"title": "x", "due_at": "2026-02-28T23:00:00Z", "lines": []}),
+            json!({"title": "", "due_at": "2026-02-28T23:00:00Z", "amount": "1"}),
+            json!({"title": "x", "due_at": "2026-02-28T23:00:00Z", "amount": "1", "customer_email": "nobody"}),
+            json!({"title": "x", "due_at": "2026-02-28T23:00:00Z", "lines": [{"description": "y", "quantity": 0, "unit_amount": "1"}]}),
+        ] {
+            shop.backend.post("/v1/invoices", &bad).await.expect(422);
+        }
+        let payment = shop.start(&invoice).await;
+        assert_eq!(payment["expires_at"], Value::Null, "an invoice may be paid at any time");
+        shop.backend.post("/v1/test/clock", &json!({"to": "2026-02-28T23:00:00Z"})).await.expect(200);
+        assert_eq!(text(&shop.backend.get(&path).await.expect(200), "status"), "past_due");
+        let list = shop.backend.get("/v1/invoices?status=past_due&q=%C3%89clair").await.expect(200);
+        assert_eq!(list["data"].as_array().map(Vec::len), Some(1), "{list}");
+        shop.send(&payment, "300.000001").await;
+        shop.mine(3).await;
+        let paid = shop.backend.get(&path).await.expect(200);
+        assert_eq!((text(&paid, "status"), &paid["paid_by"]), ("paid", &payment["id"]));
+        assert_eq!(shop.told(text(&invoice, "id")).await, ["invoice.created", "invoice.paid"]);
+        let closed = shop.backend.patch(&path, &json!({"title": "Other"})).await;
+        assert_eq!(text(&closed.expect(409), "code"), "invoice_closed");
+        shop.backend.post_empty(&format!("{path}/void")).await.expect(409);
+        // A reorganisation deeper than what was final takes it back.
+        shop.backend.post("/v1/test/reorganisations", &json!({"depth": 3})).await.expect(200);
+        assert_eq!(text(&shop.payment(text(&payment, "id")).await, "status"), "reversed");
+        assert_eq!(text(&shop.backend.get(&path).await.expect(200), "status"), "past_due");
+
+        let other = shop
+            .backend
+            .post("/v1/invoices", &json!({"title": "x", "amount": "1", "due_at": "2026-03-31T00:00:00Z"}))
+            .await
+            .expect(201);
+        assert_eq!(other["number"], json!(2));
+        let path = format!("/v1/invoices/{}", text(&other, "id"));
+        let waiting = shop.start(&other).await;
+        assert_eq!(text(&shop.backend.post_empty(&format!("{path}/void")).await.expect(200), "status"), "void");
+        shop.page.post("/v1/checkout/payments", &json!({"payable": other["id"]})).await.expect(409);
+        let cancel = format!("/v1/payments/{}/cancel", text(&waiting, "id"));
+        assert_eq!(text(&shop.backend.post_empty(&cancel).await.expect(200), "status"), "cancelled");
+        shop.backend.post_empty(&cancel).await.expect(409);
+        // Money that comes all the same waits for somebody.
+        shop.send(&waiting, "1").await;
+        shop.mine(3).await;
+        let id = text(&waiting, "id");
+        assert_eq!(text(&shop.payment(id).await, "status"), "needs_review");
+        let resolve = format!("/v1/payments/{id}/resolve");
+        shop.backend.post(&resolve, &json!({"verdict": "keep", "reason": "x"})).await.expect(422);
+        let decided =
+            shop.backend.post(&resolve, &json!({"verdict": "return", "reason": "Sent back."})).await.expect(200);
+        assert_eq!((text(&decided, "status"), text(&decided, "exception")), ("refunded", "manual"));
+        let told = shop.backend.get(&format!("/v1/events?subject={id}&type=payment.resolved")).await.expect(200);
+        assert_eq!(told["data"][0]["data"]["decision"], json!({"verdict": "return", "reason": "Sent back."}));
+    }
+}
+
+#[tokio::test]
+async fn periods_are_made_as_they_fall_due_each_once() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let draft = json!({"amount": "9.00", "name": "Monthly box", "anchor": "2026-01-31T11:00:00Z", "interval": {"unit": "months", "count": 1}});
+        let recurring = shop.backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        let path = format!("/v1/recurring_payments/{}", text(&recurring, "id"));
+        let first = &recurring["latest_invoice"];
+        assert_eq!((&first["period"], text(first, "due_at")), (&json!(0), "2026-01-31T23:00:00Z"), "{recurring}");
+        assert_eq!(text(&recurring, "next_due_at"), "2026-02-28T11:00:00Z", "the last day of a shorter month");
+        assert_eq!(text(&recurring, "status"), "active");
+        let payment = shop.start(&recurring).await;
+        shop.send(&payment, "9").await;
+        shop.mine(3).await;
+        let now = shop.backend.get(&path).await.expect(200);
+        assert_eq!(text(&now["latest_invoice"], "status"), "paid");
+        assert_eq!(
+            shop.payment(text(&payment, "id")).await["payable"],
+            json!({"type": "recurring_payment", "id": recurring["id"]})
+        );
+
+        let advance = |to: &'static str| {
+            let backend = shop.backend.clone();
+            async move { backend.post("/v1/test/clock", &json!({"to": to})).await }
+        };
+        shop.backend.patch(&path, &json!({"amount": "10.00"})).await.expect(200);
+        advance("2026-02-28T11:00:00Z").await.expect(200);
+        advance("2026-02-28T10:00:00Z").await.expect(422);
+        let now = shop.backend.get(&path).await.expect(200);
+        assert_eq!((&now["latest_invoice"]["period"], text(&now["latest_invoice"], "amount")), (&json!(1), "10.00"));
+        assert_eq!(text(&now, "next_due_at"), "2026-03-31T10:00:00Z", "the local time stays, no drift");
+        advance("2026-03-01T00:00:00Z").await.expect(200);
+        assert_eq!(text(&shop.backend.get(&path).await.expect(200), "status"), "past_due");
+        // However often it is tried, and by whom.
+        for _ in 0..3 {
+            app.app.jobs().run_pending().await.expect("run");
+        }
+        let invoices = format!("/v1/invoices?recurring_payment_id={}", text(&recurring, "id"));
+        assert_eq!(shop.backend.get(&invoices).await.expect(200)["data"].as_array().map(Vec::len), Some(2));
+
+        // What falls due during a pause is passed over.
+        assert_eq!(text(&shop.backend.post_empty(&format!("{path}/pause")).await.expect(200), "status"), "paused");
+        advance("2026-05-15T00:00:00Z").await.expect(200);
+        let resumed = shop.backend.post_empty(&format!("{path}/resume")).await.expect(200);
+        assert_eq!(
+            (text(&resumed, "next_due_at"), &resumed["latest_invoice"]["period"]),
+            ("2026-05-31T10:00:00Z", &json!(1))
+        );
+        // After a long absence twelve are made up, then somebody has to look.
+        advance("2028-01-15T00:00:00Z").await.expect(200);
+        let held = shop.backend.get(&path).await.expect(200);
+        assert_eq!(held["latest_invoice"]["period"], json!(15), "{held}");
+        assert!(held["held_at"].is_string(), "{held}");
+        let resumed = shop.backend.post_empty(&format!("{path}/resume")).await.expect(200);
+        assert_eq!((&resumed["held_at"], text(&resumed, "next_due_at")), (&Value::Null, "2028-01-31T11:00:00Z"));
+        assert_eq!(text(&shop.backend.post_empty(&format!("{path}/cancel")).await.expect(200), "status"), "cancelled");
+        let ended = shop.backend.post_empty(&format!("{path}/resume")).await;
+        assert_eq!(text(&ended.expect(409), "code"), "recurring_payment_ended");
+        advance("2028-03-15T00:00:00Z").await.expect(200);
+        assert_eq!(shop.backend.get(&path).await.expect(200)["latest_invoice"]["period"], json!(15));
+        shop.backend.delete(&path).await.expect(200);
+        shop.page.post("/v1/checkout/payments", &json!({"payable": recurring["id"]})).await.expect(404);
+        shop.page.post("/v1/checkout/payments", &json!({"payable": held["latest_invoice"]["id"]})).await.expect(404);
+        for bad in [json!({"unit": "months", "count": 0}), json!({"unit": "days", "count": 3661})] {
+            shop.backend
+                .post(
+                    "/v1/recurring_payments",
+                    &json!({"amount": "1", "anchor": "2026-01-01T00:00:00Z", "interval": bad}),
+                )
+                .await
+                .expect(422);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_handed_in_counts_for_one_payment() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link = shop.link("3.00").await;
+        let (first, second) = (shop.start(&link).await, shop.start(&link).await);
+        let hand_in = |payment: &Value, hash: &str| {
+            let (page, path) =
+                (shop.page.clone(), format!("/v1/checkout/payments/{}/transaction", text(payment, "id")));
+            let body = json!({"transaction_hash": hash});
+            async move { page.post(&path, &body).await }
+        };
+        let hash = format!("0x{}", "5c".repeat(32));
+        for _ in 0..2 {
+            let paid = hand_in(&first, &hash).await.expect(200);
+            assert_eq!((text(&paid, "status"), text(&paid, "transaction_hash")), ("settled", hash.as_str()));
+        }
+        assert_eq!(text(&hand_in(&second, &hash).await.expect(409), "code"), "transaction_taken");
+        assert_eq!(text(&shop.payment(text(&second, "id")).await, "status"), "open");
+        // Magic names stand for the other scenarios, as often as one likes.
+        assert_eq!(text(&hand_in(&second, "test_underpaid").await.expect(200), "exception"), "partial");
+        let third = shop.start(&link).await;
+        assert_eq!(text(&hand_in(&third, "test_underpaid").await.expect(200), "exception"), "partial");
+        for bad in ["", "a b", "0x\u{e9}", &"a".repeat(129)] {
+            hand_in(&third, bad).await.expect(422);
+        }
+        // A transaction that the ledger knows is no second transfer.
+        let sent = shop.send(&third, "0.000001").await;
+        let known = hand_in(&third, text(&sent, "transaction_hash")).await.expect(200);
+        assert_ne!(text(&known, "status"), "settled", "{known}");
+    }
+}
+
+#[tokio::test]
+async fn many_confirmations_at_once_are_one_success() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link =
+            shop.backend.post("/v1/payment_links", &json!({"amount": "1", "single_use": true})).await.expect(201);
+        let payment = shop.start(&link).await;
+        let id = text(&payment, "id").to_owned();
+        let hash = format!("0x{}", "ab".repeat(32));
+        let attempts = (0..64).map(|_| {
+            let (page, path) = (shop.page.clone(), format!("/v1/checkout/payments/{id}/transaction"));
+            let body = json!({"transaction_hash": hash});
+            tokio::spawn(async move { page.post(&path, &body).await.status.as_u16() })
+        });
+        let mut answers = BTreeMap::new();
+        for attempt in attempts.collect::<Vec<_>>() {
+            *answers.entry(attempt.await.expect("no panic")).or_insert(0) += 1;
+        }
+        assert!(answers.keys().all(|status| matches!(status, 200 | 503)), "{answers:?}");
+        app.app.jobs().run_pending().await.expect("run");
+        assert_eq!(text(&shop.payment(&id).await, "amount_settled"), "1.00");
+        let succeeded = shop.told(&id).await.into_iter().filter(|event| event == "payment.succeeded").count();
+        assert_eq!(succeeded, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_pays_in_time_expires_by_the_ledgers_clock() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link = shop.link("1.00").await;
+        let (payment, halted) = (shop.start(&link).await, shop.start(&link).await);
+        app.advance(Duration::from_mins(60));
+        app.app.jobs().run_pending().await.expect("run");
+        assert_eq!(text(&shop.payment(text(&payment, "id")).await, "status"), "open", "the last instant is in time");
+        shop.backend.post_empty("/v1/test/halt").await.expect(200);
+        app.advance(Duration::from_mins(10));
+        app.app.jobs().run_pending().await.expect("run");
+        assert_eq!(
+            text(&shop.payment(text(&payment, "id")).await, "status"),
+            "open",
+            "a ledger that halts expires nothing"
+        );
+        shop.backend.post("/v1/test/blocks", &json!({"count": 1})).await.expect(422);
+        shop.backend.post_empty("/v1/test/resume").await.expect(200);
+        app.app.jobs().run_pending().await.expect("run");
+        for payment in [&payment, &halted] {
+            assert_eq!(shop.told(text(payment, "id")).await, ["payment.created", "payment.expired"]);
+        }
+        // What comes late settles, and says that it was.
+        shop.send(&payment, "1").await;
+        shop.mine(3).await;
+        let late = shop.payment(text(&payment, "id")).await;
+        assert_eq!((text(&late, "status"), text(&late, "exception")), ("settled", "late"));
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_business_starts_nothing_and_loses_nothing() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = Shop::of(&app, &business);
+        let payment = shop.start(&shop.link("2.00").await).await;
+        let draft = json!({"amount": "1", "anchor": "2026-01-31T12:00:00Z", "interval": {"unit": "days", "count": 1}});
+        let recurring = shop.backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        shop.send(&payment, "2.00").await;
+        app.platform().post_empty(&format!("/v1/businesses/{}/suspend", business.id())).await.expect(200);
+        shop.backend.get("/v1/payment_links").await.expect(401);
+        app.advance(Duration::from_hours(72));
+        app.app.jobs().run_pending().await.expect("run");
+        app.platform().post_empty(&format!("/v1/businesses/{}/resume", business.id())).await.expect(200);
+        app.app.jobs().run_pending().await.expect("run");
+        let now = shop.backend.get(&format!("/v1/recurring_payments/{}", text(&recurring, "id"))).await.expect(200);
+        assert_eq!((&now["latest_invoice"]["period"], text(&now, "next_due_at")), (&json!(0), "2026-02-04T12:00:00Z"));
+        shop.mine(3).await;
+        assert_eq!(text(&shop.payment(text(&payment, "id")).await, "amount_settled"), "2.00");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_any_origin_may_ask_and_the_key_decides() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let shop = shop(&app).await;
+    let preflight = |path: &str| {
+        let request = Request::builder()
+            .method(Method::OPTIONS)
+            .uri(path)
+            .header("origin", "https://anywhere.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "apikey,businessid,content-type");
+        request.body(axum::body::Body::empty()).expect("a request")
+    };
+    let answer = app.anonymous().call(preflight("/v1/checkout/payments")).await;
+    assert_eq!(answer.status.as_u16(), 204);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(answer.header("access-control-allow-headers").contains("apikey"));
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    // A refusal can be read by the page, too.
+    let refused = app.anonymous().with("origin", "https://anywhere.example").get("/v1/checkout/payables/plink_x").await;
+    assert_eq!((refused.status.as_u16(), refused.header("access-control-allow-origin")), (401, "*"));
+    let elsewhere = app.anonymous().call(preflight("/v1/payment_links")).await;
+    assert_eq!(elsewhere.header("access-control-allow-origin"), "");
+    shop.page.get("/v1/checkout/payables/plink_x").await.expect(404);
+}
+
+/// The ledger as a list of blocks, for a comparison: what each holds for the one payment.
+#[derive(Debug, Default)]
+struct Model {
+    blocks: Vec<Vec<i64>>,
+    waiting: Vec<i64>,
+    halted: bool,
+}
+
+impl Model {
+    fn mine(&mut self, count: usize) {
+        for _ in 0..count {
+            self.blocks.push(std::mem::take(&mut self.waiting));
+        }
+    }
+
+    fn sums(&self) -> (i64, i64) {
+        let final_blocks = self.blocks.len().saturating_sub(2);
+        (self.blocks.iter().flatten().sum(), self.blocks[..final_blocks].iter().flatten().sum())
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_ledger_does_the_sums_are_its_own() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    for seed in 1..=12u64 {
+        let shop = shop(&app).await;
+        let payment = shop.start(&shop.link("0.00001").await).await;
+        let id = text(&payment, "id");
+        let mut model = Model::default();
+        let mut random = seed;
+        let mut settled_before = false;
+        for step in 0..24 {
+            // A small generator of our own: the seed in the message is all that it takes to see it again.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let draw = usize::try_from(random >> 33).expect("31 bits");
+            let (path, body) = match draw % 7 {
+                0 | 1 if !model.halted => {
+                    let units = i64::try_from(1 + draw % 9).expect("small");
+                    model.waiting.push(units);
+                    ("transfers", json!({"address": payment["address"], "amount": format!("0.00000{units}")}))
+                }
+                2 | 3 if !model.halted => {
+                    let count = 1 + draw % 3;
+                    model.mine(count);
+                    ("blocks", json!({"count": count}))
+                }
+                4 if !model.blocks.is_empty() => {
+                    let depth = 1 + draw % model.blocks.len().min(4);
+                    let reinclude = draw % 2 == 0;
+                    let gone: Vec<i64> = model.blocks.drain(model.blocks.len() - depth..).flatten().collect();
+                    if reinclude {
+                        model.waiting.splice(0..0, gone);
+                    }
+                    model.mine(depth);
+                    ("reorganisations", json!({"depth": depth, "reinclude": reinclude}))
+                }
+                5 => ("duplicates", json!({"count": 1 + draw % 5})),
+                6 => {
+                    model.halted = !model.halted;
+                    (if model.halted { "halt" } else { "resume" }, json!({}))
+                }
+                _ => continue,
+            };
+            shop.backend.post(&format!("/v1/test/{path}"), &body).await.expect(200);
+            let (seen, settled) = model.sums();
+            let now = shop.payment(id).await;
+            let written = |units: i64| {
+                let digits = format!("{units:06}");
+                let trimmed = digits.trim_end_matches('0');
+                format!("0.{}", &digits[..trimmed.len().max(2)])
+            };
+            let context = format!("seed {seed}, step {step}, {path} {body}: {now}");
+            assert_eq!(text(&now, "amount_seen"), written(seen), "{context}");
+            assert_eq!(text(&now, "amount_settled"), written(settled), "{context}");
+            let status = text(&now, "status");
+            match status {
+                "settled" => assert!(seen >= 10, "{context}"),
+                "processing" => assert!(seen >= 10 && settled < 10 && !settled_before, "{context}"),
+                "open" => assert!(seen < 10 && !settled_before, "{context}"),
+                "reversed" => assert!(settled_before && settled < 10, "{context}"),
+                other => panic!("{other}: {context}"),
+            }
+            settled_before |= status == "settled";
+        }
+        let told = shop.told(id).await;
+        let (paid, reversed): (Vec<_>, Vec<_>) = told
+            .iter()
+            .filter(|event| matches!(event.as_str(), "payment.succeeded" | "payment.reversed"))
+            .partition(|event| *event == "payment.succeeded");
+        assert!(paid.len() == reversed.len() || paid.len() == reversed.len() + 1, "seed {seed}: {told:?}");
+    }
+}
