@@ -44,6 +44,16 @@ impl Interval {
     }
 }
 
+impl Interval {
+    /// The days, for whoever knows no months: a month is 30 of them.
+    pub const fn in_days(self) -> u16 {
+        match self.0 {
+            WrittenInterval::Days(count) => count,
+            WrittenInterval::Months(count) => count.saturating_mul(30),
+        }
+    }
+}
+
 impl TryFrom<WrittenInterval> for Interval {
     type Error = InvalidInterval;
 

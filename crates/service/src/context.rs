@@ -147,6 +147,11 @@ impl Context {
         Self { actor: Actor::Member { id: account }, request_id, authority: Authority::Operator }
     }
 
+    /// Somebody who pays, on the page whose unguessable address they have.
+    pub const fn payer(request_id: RequestId) -> Self {
+        Self { actor: Actor::Payer, request_id: Some(request_id), authority: Authority::Operator }
+    }
+
     /// The program itself.
     pub const fn system() -> Self {
         Self { actor: Actor::System, request_id: None, authority: Authority::Operator }

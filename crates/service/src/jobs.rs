@@ -341,6 +341,8 @@ struct Inner {
     queue: Mutex<Queue>,
     events: Notify,
     deliveries: Notify,
+    /// The place in the sequence of changes of the last one that was a payment's.
+    payments: watch::Sender<i64>,
     /// The application that the jobs belong to, for those that do what use cases do.
     core: OnceLock<Weak<Core>>,
 }
@@ -374,6 +376,7 @@ impl Jobs {
                 queue,
                 events: Notify::new(),
                 deliveries: Notify::new(),
+                payments: watch::Sender::new(0),
                 core: OnceLock::new(),
             }),
         }
@@ -395,6 +398,11 @@ impl Jobs {
 
     pub(crate) fn deliveries(&self) -> &Notify {
         &self.inner.deliveries
+    }
+
+    /// Changes whenever a payment does, on whichever node.
+    pub fn payment_changes(&self) -> watch::Receiver<i64> {
+        self.inner.payments.subscribe()
     }
 
     /// Where requests leave their notes.
@@ -595,6 +603,9 @@ impl Jobs {
             let changes = self.inner.store.read().list_changes(last, CHANGES_PER_READ).await?;
             let Some(newest) = changes.last() else { break };
             last = newest.seq;
+            if let Some(change) = changes.iter().rfind(|change| change.kind == ChangeKind::Payment) {
+                self.inner.payments.send_replace(change.seq);
+            }
             *reload_due |= changes.iter().any(|change| change.kind == ChangeKind::Secrets);
             *seen = Some(last);
         }

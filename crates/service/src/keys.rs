@@ -33,6 +33,8 @@ use crate::requests::{Calls, Requests};
 
 /// The most entries in a list of origins or of address ranges.
 const MAX_LIST: usize = 100;
+/// No profile has more checkout keys in force.
+const MAX_CHECKOUT_KEYS: u32 = 1_000;
 
 /// What is asked for when a key is made. What is absent gets its default.
 #[derive(Debug, Clone)]
@@ -357,6 +359,16 @@ impl<'a> Keys<'a> {
             issued.push(issue(profile, row, version, value, now));
         }
         Ok(issued)
+    }
+
+    /// Whether a checkout key in force lists this origin: a page there is the business's own.
+    pub async fn lists_origin(self, tenant: &Tenant, origin: &Origin) -> Result<bool, ServiceError> {
+        let filter =
+            KeyFilter { kind: Some(KeyKind::Checkout), status: Some(KeyStatus::Active), ..KeyFilter::default() };
+        let now = self.core.clock.now();
+        let mut reader = self.core.store.read();
+        let keys = reader.list_keys(tenant, &filter, KeyOrder::NumberAsc, now, None, MAX_CHECKOUT_KEYS).await?;
+        Ok(keys.iter().any(|key| key.allowed_origins.contains(origin)))
     }
 
     /// One key of a tenant.

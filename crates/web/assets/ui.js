@@ -142,3 +142,55 @@ for (const button of document.querySelectorAll("[data-passkey]")) {
     }
   });
 }
+
+// A payment's page: what the server tells of is fetched as a page, and its parts take the place of the old ones.
+const watched = document.querySelector("[data-watch]");
+if (watched) {
+  const source = new EventSource(watched.dataset.watch);
+  let first = true;
+  source.addEventListener("state", async () => {
+    if (first) { first = false; return; }     // the page was made of it
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of fresh.querySelectorAll("[data-live]")) {
+      document.getElementById(part.id)?.replaceChildren(...part.childNodes);
+    }
+    Object.assign(document.getElementById("main").dataset, fresh.getElementById("main").dataset);
+    settle();
+  });
+  addEventListener("pagehide", () => source.close());
+
+  // Time left: from the server's two instants and a clock that only counts up, never from the payer's own.
+  let every;
+  const count = () => {
+    clearInterval(every);
+    const timer = document.querySelector("[role=timer]");
+    if (!timer) return;
+    const total = (Date.parse(timer.dataset.until) - Date.parse(timer.dataset.now)) / 1000, start = performance.now();
+    let last = Infinity;
+    const tick = () => {
+      const left = Math.max(0, Math.ceil(total - (performance.now() - start) / 1000));
+      timer.querySelector("b").textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      for (const [at, text] of [[300, timer.dataset.m5], [60, timer.dataset.m1]]) if (left <= at && last > at && left) say(text);
+      last = left;
+      if (left === 0) clearInterval(every);
+    };
+    timer.hidden = false;
+    every = setInterval(tick, 1000); tick();
+  };
+
+  // The shop that opened the page hears of it once, where the business lists its origin.
+  let told = false;
+  const settle = () => {
+    count();
+    for (const button of document.querySelectorAll("[data-print]")) button.hidden = false;
+    const { tell, payment, payer } = document.getElementById("main").dataset;
+    if (tell && window.opener && !told) {
+      told = true;
+      window.opener.postMessage({ isPaymentComplete: true, walletAddress: payer, paymentId: payment }, tell);
+    }
+  };
+  settle();
+  document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });
+}

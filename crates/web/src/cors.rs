@@ -15,7 +15,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 /// Whether pages elsewhere may call this path.
 fn is_open(path: &str) -> bool {
-    path.starts_with("/v1/checkout/")
+    path.starts_with("/v1/checkout/") || path.starts_with("/checkout/")
 }
 
 fn layer() -> CorsLayer {

@@ -60,7 +60,10 @@ fn error_schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
 /// An error answer in the dialect of `path`.
 fn error_response(path: &str, description: &str) -> RefOr<Response> {
     let (media_type, schema) = match crate::dialect::Dialect::of_path(path) {
-        crate::dialect::Dialect::V1 => ("application/problem+json", ProblemBody::name()),
+        // No route of Mileston's is described here.
+        crate::dialect::Dialect::V1 | crate::dialect::Dialect::Mileston => {
+            ("application/problem+json", ProblemBody::name())
+        }
         crate::dialect::Dialect::Codat => ("application/json", CodatErrorBody::name()),
         crate::dialect::Dialect::Payline => ("application/json", PaylineErrorBody::name()),
     };

@@ -311,6 +311,11 @@ kinds! {
         en: "No network is configured for LIVE payments", "This installation watches no network yet; try it in TEST.";
         fr: "Aucun réseau n'est configuré pour les paiements LIVE", "Cette installation n'observe encore aucun réseau ; essayez en TEST.";
     }
+    /// Wallets, payouts and cards: somebody else's money is not held here.
+    NotOffered = BAD_REQUEST "not_offered" {
+        en: "This is not offered by this installation", "It keeps no wallets, pays nothing out and takes no cards.";
+        fr: "Ceci n'est pas proposé par cette installation", "Elle ne tient pas de portefeuille, ne verse rien et n'accepte pas de carte.";
+    }
     /// Money is not made by a call.
     TestOnly = FORBIDDEN "test_only" {
         en: "This is for TEST only", "Use a key of the TEST environment.";

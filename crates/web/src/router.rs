@@ -1,9 +1,11 @@
 //! Every route, and what stands around all of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use trousseau_service::App;
 use utoipa::openapi::OpenApi;
@@ -13,6 +15,9 @@ use utoipa_axum::routes;
 use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
 use crate::{api, cors, dashboard, openapi, pages, system};
+
+/// The most payments that are watched at once on one node; more are told to come back.
+const MOST_STREAMS: usize = 2_000;
 
 /// What every handler works with.
 #[derive(Debug, Clone)]
@@ -25,6 +30,10 @@ pub struct Web {
     pub(crate) secure_cookies: bool,
     /// The configuration in force, for the page that shows it.
     pub(crate) configuration: Configuration,
+    /// How many payments may be watched at once.
+    pub(crate) streams: Arc<Semaphore>,
+    /// When this node began to serve.
+    pub(crate) started: Instant,
     /// The routes of the API, for calls that a page makes in the name of its reader. The API itself has none.
     pub(crate) calls: Option<Router>,
 }
@@ -72,7 +81,16 @@ pub fn openapi() -> OpenApi {
 pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    let web = Web { app: app.clone(), document, secure_cookies: edge.https(), configuration, calls: None };
+    let router = router.merge(api::mileston::routes());
+    let web = Web {
+        app: app.clone(),
+        document,
+        secure_cookies: edge.https(),
+        configuration,
+        streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+        started: Instant::now(),
+        calls: None,
+    };
     let record = from_fn_with_state(app, recorded);
     let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });

@@ -84,3 +84,13 @@ fn metrics_answer() -> Response {
 pub fn metrics_router() -> Router {
     Router::new().route("/metrics", get(metrics))
 }
+
+/// Memory in use and memory there is, in whole megabytes; 0 where the system does not say.
+pub(crate) fn memory_mb() -> (u64, u64) {
+    let field = |path: &str, name: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024
+    };
+    (field("/proc/self/status", "VmRSS:"), field("/proc/meminfo", "MemTotal:"))
+}

@@ -506,6 +506,20 @@ impl<'a> Payments<'a> {
         self.get_shown(id).await
     }
 
+    /// The payment for which a transaction was handed in.
+    pub async fn handed_in(
+        self,
+        tenant: &Tenant,
+        network: &str,
+        hash: &str,
+    ) -> Result<Option<PaymentRow>, ServiceError> {
+        let network = network_of(tenant, Some(network))?;
+        let place = Destination { ledger: LedgerId::Test(tenant.business.clone()), network, address: String::new() };
+        let mut reader = self.core.store.read();
+        let Some(id) = reader.find_claim(&place, hash).await? else { return Ok(None) };
+        Ok(reader.find_payment(tenant, id).await?)
+    }
+
     /// Gives out an address that names no payment yet, as Mileston's clients ask for one.
     pub async fn spare_address(
         self,

@@ -30,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(get))
         .routes(routes!(hand_in))
         .routes(routes!(status))
+        .routes(routes!(events))
 }
 
 /// Read what is to be paid
@@ -98,10 +99,14 @@ pub(crate) async fn start(
     let written = |started: &Started| {
         let address = web.app.address();
         let payable = started.payment.paid_for.payable();
+        let read = |what| {
+            let Started { payment, token } = started;
+            address.link(&format!("/v1/checkout/payments/{}/{what}?token={token}", payment.id))
+        };
         json(&StartedBody {
             status: StatusBody::of_new(&started.payment, now),
-            status_url: address
-                .link(&format!("/v1/checkout/payments/{}/status?token={}", started.payment.id, started.token)),
+            status_url: read("status"),
+            events_url: read("events"),
             checkout_url: page_of(address, payable.kind(), &payable),
         })
     };
@@ -204,4 +209,34 @@ pub(crate) async fn status(
 ) -> Result<Answer<StatusBody>, Failure> {
     let token = given.token.unwrap_or_default();
     Ok(Answer(StatusBody::from(&web.app.payments().get_by_token(id, &token).await?)))
+}
+
+/// Watch a payment by its token
+///
+/// Server-sent events (`state`), each with the whole status and an id; whoever comes back with `Last-Event-ID` hears of
+/// what is new only. The stream ends once nothing more is to be expected.
+#[utoipa::path(
+    get,
+    path = "/v1/checkout/payments/{id}/events",
+    operation_id = "watch_payment",
+    tag = "Checkout",
+    params(
+        ("id" = String, Path, description = "The id of the payment", example = "pay_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        TokenParameter,
+    ),
+    responses(
+        (status = 200, description = "A stream of its states", content_type = "text/event-stream", body = String),
+        (status = 204, description = "Nothing more is to be expected"),
+    ),
+    security(())
+)]
+pub(crate) async fn events(
+    State(web): State<Web>,
+    Path(id): Path<PaymentId>,
+    Query(given): Query<TokenParameter>,
+    headers: http::HeaderMap,
+) -> Result<Response, Failure> {
+    let token = given.token.unwrap_or_default();
+    let watched = web.app.payments().get_by_token(id, &token).await?;
+    crate::stream::of_payment(&web, watched, &headers)
 }

@@ -6,6 +6,7 @@ pub(crate) mod codat;
 pub(crate) mod events;
 pub(crate) mod invoices;
 pub(crate) mod keys;
+pub(crate) mod mileston;
 pub(crate) mod payline;
 pub(crate) mod payment_links;
 pub(crate) mod payments;

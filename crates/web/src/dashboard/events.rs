@@ -237,6 +237,7 @@ fn filter(asked: &Asked, entered: &Entered<ReadLogs>, keys: &KeyNames) -> Option
         key_id: key.key(),
         from: beginning(&asked.from, zone),
         until: end(&asked.to, zone),
+        subject: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use trousseau_domain::money::Money;
 use trousseau_domain::time::{Civil, Day, TimeZone, Timestamp};
 
 use super::text::Texts;
@@ -76,6 +77,18 @@ impl Formats {
     /// A whole number.
     pub fn number(&self, number: u64) -> String {
         grouped(&number.to_string(), self.language)
+    }
+
+    /// An amount without its currency, as the language writes it. What is copied is the amount's own text.
+    pub fn money(&self, money: Money) -> String {
+        let text = money.to_string();
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let whole = grouped(whole, self.language);
+        let point = match self.language {
+            Language::English => '.',
+            Language::French => ',',
+        };
+        if fraction.is_empty() { whole } else { format!("{whole}{point}{fraction}") }
     }
 
     /// A share such as `12.5%`, as the language writes it.
@@ -177,6 +190,9 @@ mod tests {
             assert_eq!(formats(Language::French).number(number), french);
         }
         assert_eq!(grouped("-12345", Language::English), "-12,345");
+        let price = Money::parse("1234.5", trousseau_domain::money::Asset::USDC).expect("an amount");
+        assert_eq!(formats(Language::English).money(price), "1,234.50");
+        assert_eq!(formats(Language::French).money(price), "1\u{202f}234,50");
         assert_eq!(formats(Language::English).decimal("12.5%"), "12.5%");
         assert_eq!(formats(Language::French).decimal("12.5%"), "12,5\u{a0}%");
     }

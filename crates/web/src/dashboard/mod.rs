@@ -17,9 +17,11 @@ mod kept;
 mod keys;
 pub mod look;
 mod names;
+mod pay;
 mod people;
 pub mod platform;
 mod preferences;
+mod qr;
 mod requests;
 pub mod session;
 mod step_up;
@@ -44,6 +46,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/step-up", get(step_up::form).post(step_up::prove))
         .route("/step-up/passkey/start", post(step_up::start_passkey))
         .route("/step-up/passkey", post(step_up::passkey))
+        .merge(pay::routes())
         .merge(home::routes())
         .merge(keys::routes())
         .merge(requests::routes())
@@ -70,6 +73,7 @@ const PAGES: [&str; 15] = [
     "docs",
     "preferences",
     "assets",
+    "pay",
 ];
 
 /// Whether a failure on this path is told to a person rather than to a program.
@@ -79,6 +83,7 @@ pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
     };
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
+        "payment-link" | "invoice" | "recurring-payment" | "checkout" | "user" | "status" => false,
         "v1" | "apiKeys" | "openapi.json" | "metrics" | "livez" | "readyz" => false,
         // A script of ours asks for JSON.
         page if PAGES.contains(&page) => !asks_for("application/json"),

@@ -1,6 +1,7 @@
 //! The shapes that failures take: each group of routes answers as its clients expect.
 
 mod codat;
+mod mileston;
 mod payline;
 mod v1;
 
@@ -26,7 +27,12 @@ pub enum Dialect {
     Codat,
     /// Payline's result object.
     Payline,
+    /// Mileston's message with its status.
+    Mileston,
 }
+
+/// Where Mileston's routes are.
+const MILESTON: [&str; 6] = ["/payment-link", "/invoice", "/recurring-payment", "/checkout", "/user", "/status"];
 
 /// Whether `path` is `prefix` or lies below it.
 fn lies_under(path: &str, prefix: &str) -> bool {
@@ -40,15 +46,18 @@ impl Dialect {
             Self::Codat
         } else if lies_under(path, "/v1/merchants") || lies_under(path, "/v1/checkout/alive") {
             Self::Payline
+        } else if MILESTON.iter().any(|prefix| lies_under(path, prefix)) {
+            Self::Mileston
         } else {
             Self::V1
         }
     }
 
-    /// The status of a kind of failure here. Neither Codat's nor Payline's clients know a 422 for a bad value.
+    /// The status of a kind of failure here. The clients of other systems do not know a 422 for a bad value.
     pub fn status(self, kind: Kind) -> StatusCode {
         match (self, kind) {
-            (Self::Codat | Self::Payline, Kind::InvalidValue) => StatusCode::BAD_REQUEST,
+            (Self::Codat | Self::Payline | Self::Mileston, Kind::InvalidValue) => StatusCode::BAD_REQUEST,
+            (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken) => StatusCode::BAD_REQUEST,
             _ => kind.status(),
         }
     }
@@ -60,6 +69,7 @@ impl Dialect {
             Self::V1 => ("application/problem+json", v1::body(failure, status, language, request)),
             Self::Codat => ("application/json", codat::body(failure, status, language, request)),
             Self::Payline => ("application/json", payline::body(failure, language, request)),
+            Self::Mileston => ("application/json", mileston::body(failure, status, language, request)),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -68,7 +78,8 @@ impl Dialect {
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         if status == StatusCode::UNAUTHORIZED {
             // Browsers ask for a password where Basic is offered, so a page's routes offer Bearer alone.
-            let for_pages = lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive");
+            let for_pages =
+                self == Self::Mileston || (lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive"));
             if !for_pages {
                 let basic = HeaderValue::from_static("Basic realm=\"trousseau\", charset=\"UTF-8\"");
                 headers.append(WWW_AUTHENTICATE, basic);
@@ -101,6 +112,9 @@ mod tests {
             ("/v1/merchants/1/keys", Dialect::Payline),
             ("/v1/checkout/alive", Dialect::Payline),
             ("/v1/checkout/other", Dialect::V1),
+            ("/checkout/user/x", Dialect::Mileston),
+            ("/payment-link/", Dialect::Mileston),
+            ("/invoices", Dialect::V1),
             ("/", Dialect::V1),
         ] {
             assert_eq!(Dialect::of_path(path), dialect, "{path}");
@@ -111,7 +125,7 @@ mod tests {
     fn only_pages_are_spared_the_password_prompt() {
         let request = RequestId::from_random([7; 16]);
         for (path, challenges) in
-            [("/v1/whoami", 2), ("/v1/checkout/alive", 2), ("/v1/checkout/start", 1), ("/apiKeys", 2)]
+            [("/v1/whoami", 2), ("/v1/checkout/alive", 2), ("/v1/checkout/start", 1), ("/apiKeys", 2), ("/invoice/", 1)]
         {
             let failure = Failure::new(Kind::Unauthorized);
             let answer = Dialect::of_path(path).render(&failure, path, Language::English, request);

@@ -121,7 +121,7 @@ pub(crate) fn remaining(payment: &PaymentRow) -> Money {
 }
 
 /// How a payment stands, for the one who pays it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaymentStatus)]
 pub struct StatusBody {
     /// Its id.
@@ -170,13 +170,6 @@ pub struct StatusBody {
     pub now: String,
 }
 
-impl StatusBody {
-    /// Everything but the time, which alone is no news.
-    pub(crate) fn same_news(&self, other: &Self) -> bool {
-        *self == Self { now: self.now.clone(), ..other.clone() }
-    }
-}
-
 impl From<&Watched> for StatusBody {
     fn from(watched: &Watched) -> Self {
         Self {
@@ -219,9 +212,10 @@ pub struct StartedBody {
     /// How it stands.
     #[serde(flatten)]
     pub status: StatusBody,
-    /// Reads this one payment, for as long as it is there; with `/events` behind its path it is a stream of
-    /// server-sent events. No key is in it.
+    /// Reads this one payment. No key is in it.
     pub status_url: String,
+    /// The same as a stream of server-sent events, for `EventSource`.
+    pub events_url: String,
     /// The page on which it is paid.
     pub checkout_url: String,
 }

@@ -8,7 +8,14 @@ use trousseau_testkit::app::{Business, TestApp};
 use trousseau_testkit::client::{Answer, Client};
 
 /// Routes that ask for no credential.
-const OPEN: [&str; 5] = ["/livez", "/readyz", "/openapi.json", "/problems/{slug}", "/v1/checkout/payments/{id}/status"];
+const OPEN: [&str; 6] = [
+    "/livez",
+    "/readyz",
+    "/openapi.json",
+    "/problems/{slug}",
+    "/v1/checkout/payments/{id}/status",
+    "/v1/checkout/payments/{id}/events",
+];
 /// Routes that every good key may use.
 const FOR_EVERY_KEY: [&str; 2] = ["/v1/whoami", "/v1/checkout/alive"];
 

@@ -348,6 +348,7 @@ impl Operation {
             // These are for pages, or stand for every call and are told once.
             Kind::AmbiguousLength
             | Kind::AlreadyMember
+            | Kind::NotOffered
             | Kind::CrossSite
             | Kind::Gone
             | Kind::LastAdministrator

@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use qrcode::{Color, QrCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trousseau_domain::ids::{PasskeyId, SessionId};
@@ -22,6 +21,7 @@ use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Choice, Frame, redirect, role_name};
 use crate::dashboard::kept::{Keepable, Kept, step_up_with};
 use crate::dashboard::look::parse_language;
+use crate::dashboard::qr::Qr;
 use crate::dashboard::session::{Stop, Visitor, in_query, set_session_cookie, step_up};
 use crate::dashboard::text::message;
 use crate::path::Path;
@@ -288,33 +288,9 @@ struct TotpPage<'a> {
     qr: Qr,
 }
 
-/// A QR code as one path.
-#[derive(Debug)]
-struct Qr {
-    path: String,
-    size: usize,
-}
-
-impl Qr {
-    fn of(text: &str) -> Option<Self> {
-        use std::fmt::Write as _;
-
-        const QUIET: usize = 4;
-        let code = QrCode::new(text).ok()?;
-        let width = code.width();
-        let mut path = String::new();
-        for (index, color) in code.to_colors().into_iter().enumerate() {
-            if color == Color::Dark {
-                let _ = write!(path, "M{} {}h1v1h-1z", index % width + QUIET, index / width + QUIET);
-            }
-        }
-        Some(Self { path, size: width + 2 * QUIET })
-    }
-}
-
 fn totp_page(visitor: &Visitor, status: StatusCode, errors: FormErrors, enrolment: &TotpEnrolment) -> Response {
     // Longer than any QR code holds no address can make it.
-    let qr = Qr::of(&enrolment.uri).unwrap_or(Qr { path: String::new(), size: 1 });
+    let qr = Qr::of(&enrolment.uri).unwrap_or_default();
     let template = TotpPage { frame: &visitor.frame, errors, secret: &enrolment.secret, qr };
     visitor.frame.page_with(status, &template)
 }
@@ -490,16 +466,4 @@ struct BusinessesPage<'a> {
 pub(crate) async fn businesses(visitor: Visitor) -> Response {
     let businesses = memberships(&visitor);
     visitor.frame.page(&BusinessesPage { frame: &visitor.frame, businesses })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_qr_code_is_one_path_with_its_quiet_zone() {
-        let qr = Qr::of("otpauth://totp/Mileston:a%40example.com?secret=GEZDGNBVGY3TQOJQ").expect("it fits");
-        assert!(qr.size >= 29 && qr.path.starts_with("M4 4h1v1h-1z"), "{} {}", qr.size, qr.path);
-        assert!(Qr::of(&"x".repeat(5_000)).is_none());
-    }
 }
