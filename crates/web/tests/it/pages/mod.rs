@@ -5,6 +5,7 @@ mod docs;
 mod frame;
 mod home;
 mod keys;
+mod pay;
 mod people;
 mod platform;
 mod webhooks;

@@ -1,0 +1,163 @@
+//! The hosted page on which something is paid, as a browser without script reads it.
+
+use http::Request;
+use serde_json::{Value, json};
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::client::Client;
+
+use super::page;
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
+}
+
+/// The path of a page of ours.
+fn path(value: &Value) -> String {
+    text(value, "url").strip_prefix("http://localhost:8080").expect("our address").to_owned()
+}
+
+fn backend(app: &TestApp, business: &Business, environment: &str) -> Client {
+    app.key(business.id(), business.value(environment, "secret"))
+}
+
+#[tokio::test]
+async fn a_link_is_paid_and_its_receipt_shown() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let client = backend(&app, &business, "test");
+        let draft =
+            json!({"amount": "1234.5", "title": "<b>Café</b>", "redirect_url": "https://shop.example/done?a=1"});
+        let link = client.post("/v1/payment_links", &draft).await.expect(201);
+        let base = path(&link);
+        let mut payer = app.browser();
+        let shown = page(&payer.get(&base).await, 200);
+        assert!(shown.contains("1,234.50 <span class=\"unit\">USDC") && shown.contains("Atelier Lumière"), "{shown}");
+        assert!(shown.contains("&#60;b&#62;Café") && !shown.contains("<b>Café"), "{shown}");
+        assert_eq!(client.get("/v1/payments").await.expect(200)["data"], json!([]), "looking starts nothing");
+
+        let answer = payer.submit(&base, &base, &[("network", "test:pol")]).await;
+        assert_eq!(answer.status.as_u16(), 303);
+        let here = answer.header("location").to_owned();
+        let waiting = page(&payer.get(&here).await, 200);
+        assert!(waiting.contains("Waiting for your payment") && waiting.contains("USDC on Polygon"), "{waiting}");
+        assert!(waiting.contains("<data id=\"amt\" value=\"1234.50\">1,234.50</data>"), "{waiting}");
+        let simulate = format!("{here}/simulate");
+        for (scenario, says) in
+            [("underpaid", "Send the remaining 123.450001 USDC"), ("slow", "Payment seen: 1 of 3 confirmations")]
+        {
+            let answer = payer.submit(&here, &simulate, &[("scenario", scenario)]).await;
+            assert_eq!(answer.header("location"), here, "{scenario}");
+            let shown = page(&payer.get(&here).await, 200);
+            assert!(shown.contains(says), "{scenario}: {shown}");
+        }
+        client.post("/v1/test/blocks", &json!({"count": 2})).await.expect(200);
+        let paid = page(&payer.get(&here).await, 200);
+        assert!(paid.contains("Paid: 1,234.50 USDC") && paid.contains("Receipt"), "{paid}");
+        let id = here.rsplit('/').next().expect("an id");
+        assert!(paid.contains(&format!("https://shop.example/done?a=1&#38;payment_id={id}")), "{paid}");
+        assert!(!paid.contains("id=\"addr\"") && !paid.contains("name=\"scenario\""), "nothing is to be sent any more");
+        let events = client.get(&format!("/v1/events?subject={id}")).await.expect(200);
+        assert_eq!(
+            events["data"].as_array().and_then(|events| events.last()).expect("events")["actor"],
+            json!({"type": "payer"})
+        );
+
+        let french = page(&app.browser().speaking("fr").get(&here).await, 200);
+        assert!(french.contains("Payé\u{a0}: 1\u{202f}234,50 USDC"), "{french}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_paid_says_why() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let client = backend(&app, &business, "test");
+        let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let base = path(&link);
+        let api = format!("/v1/payment_links/{}", text(&link, "id"));
+        let mut payer = app.browser();
+        client.patch(&api, &json!({"active": false})).await.expect(200);
+        let closed = page(&payer.get(&base).await, 200);
+        assert!(closed.contains("cannot be paid any more") && !closed.contains("name=\"network\""), "{closed}");
+        let answer = payer.post(&base, &[("network", "test:base")]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, base.as_str()));
+        client.patch(&api, &json!({"active": true})).await.expect(200);
+        app.platform().post_empty(&format!("/v1/businesses/{}/suspend", business.id())).await.expect(200);
+        assert!(page(&payer.get(&base).await, 200).contains("not available at the moment"));
+        app.platform().post_empty(&format!("/v1/businesses/{}/resume", business.id())).await.expect(200);
+        // LIVE: nothing is watched yet, and nothing can be simulated.
+        let live =
+            backend(&app, &business, "live").post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let shown = page(&payer.get(&path(&live)).await, 200);
+        assert!(shown.contains("cannot receive payments yet") && !shown.contains("TEST payment"), "{shown}");
+        // An id that is none, of another kind, or of something else, is not there.
+        let other = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let answer = payer.submit(&path(&other), &path(&other), &[]).await;
+        let foreign = answer.header("location").rsplit('/').next().expect("an id").to_owned();
+        for wrong in [
+            "/pay/payment-link/plink_00000000000000000000000000".to_owned(),
+            base.replace("payment-link", "invoice"),
+            base.replace("payment-link", "gift"),
+            format!("{base}/{foreign}"),
+            format!("{base}/{foreign}/events"),
+        ] {
+            page(&payer.get(&wrong).await, 404);
+        }
+        // Another site's form starts nothing.
+        let before = client.get("/v1/payments").await.expect(200)["data"].as_array().map(Vec::len);
+        assert_eq!(payer.post_from_elsewhere(&base, &[("network", "test:base")]).await.status.as_u16(), 403);
+        assert_eq!(client.get("/v1/payments").await.expect(200)["data"].as_array().map(Vec::len), before);
+        client.delete(&api).await.expect(200);
+        page(&payer.get(&base).await, 404);
+    }
+}
+
+#[tokio::test]
+async fn only_an_origin_that_the_business_lists_is_told() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let business = app.business("mileston").await;
+    let client = backend(&app, &business, "test");
+    let checkout = text(business.key("test", "checkout"), "id");
+    let change = json!({"allowed_origins": ["https://shop.example"]});
+    let manage = format!("/v1/businesses/{}/keys/{checkout}?environment=test", business.id());
+    app.platform().patch(&manage, &change).await.expect(200);
+    let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+    let base = path(&link);
+    let mut payer = app.browser();
+    let opened = format!("{base}?parentOrigin=https://shop.example");
+    let answer = payer.submit(&opened, &base, &[("network", "test:base")]).await;
+    let here = answer.header("location").to_owned();
+    assert!(here.ends_with("?parentOrigin=https://shop.example"), "{here}");
+    let bare = here.split('?').next().expect("a path").to_owned();
+    payer.submit(&bare, &format!("{bare}/simulate"), &[("scenario", "paid")]).await;
+    let told = payer.get(&here).await;
+    assert_eq!(told.header("cross-origin-opener-policy"), "unsafe-none", "the opener is spoken to");
+    assert!(page(&told, 200).contains("data-tell=\"https://shop.example\""));
+    for other in ["https://evil.example", "*", "null", "https://shop.example.evil.example"] {
+        assert!(!page(&payer.get(&format!("{bare}?parentOrigin={other}")).await, 200).contains("data-tell"), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn the_stream_tells_the_state_and_ends_with_it() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let business = app.business("mileston").await;
+    let client = backend(&app, &business, "test");
+    let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+    let started = client.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(201);
+    let scenario = format!("/v1/test/payments/{}/scenario", text(&started, "id"));
+    client.post(&scenario, &json!({"scenario": "paid"})).await.expect(200);
+    let events = text(&started, "events_url").strip_prefix("http://localhost:8080").expect("our address").to_owned();
+    let answer = app.anonymous().get(&events).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/event-stream"));
+    let told = answer.text();
+    let data = told.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+    let data: Value = serde_json::from_str(data).expect("JSON");
+    assert_eq!((&data["paid"], text(&data, "status")), (&json!(true), "settled"));
+    let id = told.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned();
+    // Whoever has seen it is told not to come back.
+    let request = Request::builder().uri(&events).header("last-event-id", id);
+    let again = app.anonymous().call(request.body(axum::body::Body::empty()).expect("a request")).await;
+    assert_eq!(again.status.as_u16(), 204);
+    app.anonymous().get(&events.replace("token=pst_", "token=pst_x")).await.expect(404);
+}
