@@ -20,6 +20,10 @@ use crate::error::ServiceError;
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 
+/// How often a name is asked for that another transaction holds, and the pause between.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Where a key's value stood in an answer, so that it can be filled in again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refill {
@@ -134,8 +138,14 @@ pub(crate) async fn earlier<T>(
     now: Timestamp,
 ) -> Result<Option<StoredAnswer>, ServiceError> {
     let Some(wanted) = wanted else { return Ok(None) };
-    if !tx.try_lock_idempotency(&wanted.scope, &wanted.key).await? {
-        return Err(ServiceError::IdempotencyInProgress);
+    // Whoever was answered a moment ago may still hold the name: a transaction that is dropped ends a little later.
+    let mut tries = 0;
+    while !tx.try_lock_idempotency(&wanted.scope, &wanted.key).await? {
+        tries += 1;
+        if tries == LOCK_TRIES {
+            return Err(ServiceError::IdempotencyInProgress);
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
     }
     let Some(row) = tx.read().find_idempotency(&wanted.scope, &wanted.key, now).await? else {
         return Ok(None);

@@ -503,7 +503,7 @@ impl Jobs {
     }
 
     async fn watch_ledgers(&self) {
-        let mut health = Health::new("payments");
+        let mut health = Health::new("payments").on(&self.inner.board);
         loop {
             health.note(self.watch_once().await).await;
             tokio::time::sleep(WATCH_EVERY).await;
@@ -513,7 +513,7 @@ impl Jobs {
     /// Looks at the ledgers that have something to tell, lets payments expire, and makes the periods that are due.
     async fn watch_once(&self) -> Result<(), StoreError> {
         match self.core() {
-            Some(core) => stored(payments::watch(&core).await),
+            Some(core) => stored("payments", payments::watch(&core).await),
             None => Ok(()),
         }
     }

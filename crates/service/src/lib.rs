@@ -37,5 +37,8 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter, PaymentLinkRow, PaymentRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow, RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
+    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
+    InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter,
+    PaymentLinkRow, PaymentRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow, RefusalRow, RequestFilter,
+    RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
 };

@@ -101,10 +101,9 @@ impl Reader {
             if is_over(&watched) || tokio::time::Instant::now() >= self.ends_at {
                 return None;
             }
-            match tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
-                // The node is going down.
-                Ok(Err(_)) => return None,
-                Ok(Ok(())) | Err(_) => {}
+            // No more news of changes: the node is going down.
+            if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
+                return None;
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod recurring_payments;
 pub mod test_ledger;
 pub(crate) mod view;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::json;
@@ -149,13 +150,30 @@ pub struct Shown {
     pub now: Timestamp,
 }
 
+/// Reads one payment and nothing else. It stands in an address that a page is given, and nowhere else.
+#[derive(Clone)]
+pub struct StatusToken(String);
+
+impl StatusToken {
+    /// The token, for the one answer that holds it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StatusToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("StatusToken")
+    }
+}
+
 /// A payment that was just started, and the token that reads its status.
 #[derive(Debug, Clone)]
 pub struct Started {
     /// The payment.
     pub payment: PaymentRow,
-    /// Reads this one payment and nothing else; shown now only.
-    pub token: String,
+    /// Reads this one payment; shown now only.
+    pub token: StatusToken,
 }
 
 /// A payment with what its page shows of it.
@@ -332,7 +350,7 @@ impl<'a> Payments<'a> {
             Some(id.to_string()),
         )
         .await?;
-        Ok(Started { payment, token })
+        Ok(Started { payment, token: StatusToken(token) })
     }
 
     /// One payment.
@@ -667,7 +685,12 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
     ledgers.sort_unstable();
     ledgers.dedup();
     for ledger in &ledgers {
-        engine::look(core, ledger).await?;
+        match engine::look(core, ledger).await {
+            Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+            // What is wrong with one ledger holds up no other one.
+            Err(error) => tracing::error!(ledger = %ledger, %error, "a ledger could not be looked at"),
+            Ok(()) => {}
+        }
     }
     recurring_payments::make_due(core, None).await
 }

@@ -87,9 +87,6 @@ pub fn check(password: &Password, email: &EmailAddress, name: &PersonName) -> Re
         return Err(WeakPassword::Long);
     }
     let lower = Zeroizing::new(text.to_lowercase());
-    if is_common(&lower) {
-        return Err(WeakPassword::Common);
-    }
     let personal = [email.as_str(), email.local_part()]
         .into_iter()
         .chain(name.as_str().split_whitespace())
@@ -99,7 +96,14 @@ pub fn check(password: &Password, email: &EmailAddress, name: &PersonName) -> Re
             // A long passphrase may hold a name; a password that is little else may not.
             lower.contains(&part) && lower.chars().count() < part.chars().count() + MIN_CHARACTERS
         });
-    if personal { Err(WeakPassword::Personal) } else { Ok(()) }
+    // A name may be a common word, too; that it is the person's own says more.
+    if personal {
+        Err(WeakPassword::Personal)
+    } else if is_common(&lower) {
+        Err(WeakPassword::Common)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_common(lower: &str) -> bool {

@@ -101,7 +101,7 @@ pub(crate) async fn start(
         let payable = started.payment.paid_for.payable();
         let read = |what| {
             let Started { payment, token } = started;
-            address.link(&format!("/v1/checkout/payments/{}/{what}?token={token}", payment.id))
+            address.link(&format!("/v1/checkout/payments/{}/{what}?token={}", payment.id, token.expose()))
         };
         json(&StartedBody {
             status: StatusBody::of_new(&started.payment, now),

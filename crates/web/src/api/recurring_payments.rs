@@ -242,6 +242,8 @@ pub(crate) async fn pause(
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
+    // The answer is made anew each time; what is kept is only that the name was used for this request.
+    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
     let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
     let service = web.app.recurring_payments();
     let recurring = service.pause(may.context(), may.tenant(), id, repeated.as_ref()).await?;
@@ -275,6 +277,8 @@ pub(crate) async fn resume(
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
+    // The answer is made anew each time; what is kept is only that the name was used for this request.
+    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
     let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
     let service = web.app.recurring_payments();
     let recurring = service.resume(may.context(), may.tenant(), id, repeated.as_ref()).await?;
@@ -308,13 +312,10 @@ pub(crate) async fn cancel(
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
+    // The answer is made anew each time; what is kept is only that the name was used for this request.
+    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
     let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
     let service = web.app.recurring_payments();
     let recurring = service.cancel(may.context(), may.tenant(), id, repeated.as_ref()).await?;
     Ok(Answer(RecurringPaymentBody::new(&recurring, web.app.address())))
-}
-
-/// The answer is made anew each time; what is kept is only that the name was used for this request.
-fn anew(_: &()) -> StoredAnswer {
-    StoredAnswer { status: 200, body: String::new(), refills: Vec::new() }
 }

@@ -57,7 +57,7 @@ pub(crate) fn routes() -> Router<Web> {
 }
 
 /// The first segments of the paths that are pages.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "",
     "sign-in",
     "sign-out",
@@ -83,8 +83,9 @@ pub(crate) fn is_page(path: &str, headers: &HeaderMap) -> bool {
     };
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
-        "payment-link" | "invoice" | "recurring-payment" | "checkout" | "user" | "status" => false,
-        "v1" | "apiKeys" | "openapi.json" | "metrics" | "livez" | "readyz" => false,
+        "v1" | "apiKeys" | "openapi.json" | "metrics" | "livez" | "readyz"
+        // Mileston's.
+        | "payment-link" | "invoice" | "recurring-payment" | "checkout" | "user" | "status" => false,
         // A script of ours asks for JSON.
         page if PAGES.contains(&page) => !asks_for("application/json"),
         // Nothing that we know: a browser says what it wants.

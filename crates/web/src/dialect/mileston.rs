@@ -1,5 +1,7 @@
 //! Mileston's errors: a message, a reason phrase and the status, in this order and nothing else.
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use serde::Serialize;
 use trousseau_domain::ids::RequestId;
@@ -20,11 +22,12 @@ pub(super) fn body(failure: &Failure, status: StatusCode, language: Language, re
     let mut message = format!("{}. {}", failure.kind().title(language), failure.detail(language));
     for error in failure.errors() {
         let (Place::Body(place) | Place::Parameter(place)) = &error.place;
-        message.push_str(&format!(" {} {}.", place.trim_start_matches('/'), error.detail.trim_end_matches('.')));
+        let (place, detail) = (place.trim_start_matches('/'), error.detail.trim_end_matches('.'));
+        let _ = write!(message, " {place} {detail}.");
     }
     // Their callers see nothing but the message, so it is what a refusal can be found by.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        message.push_str(&format!(" (reference {request})"));
+        let _ = write!(message, " (reference {request})");
     }
     let error = status.canonical_reason().unwrap_or_default();
     super::json(&ErrorBody { message, error, status_code: status.as_u16() })

@@ -56,8 +56,8 @@ impl Dialect {
     /// The status of a kind of failure here. The clients of other systems do not know a 422 for a bad value.
     pub fn status(self, kind: Kind) -> StatusCode {
         match (self, kind) {
-            (Self::Codat | Self::Payline | Self::Mileston, Kind::InvalidValue) => StatusCode::BAD_REQUEST,
-            (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken) => StatusCode::BAD_REQUEST,
+            (Self::Codat | Self::Payline | Self::Mileston, Kind::InvalidValue)
+            | (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken) => StatusCode::BAD_REQUEST,
             _ => kind.status(),
         }
     }

@@ -16,8 +16,24 @@ use crate::language::Language;
 use crate::problem::Kind;
 
 /// The groups in the order of the contents; others follow by name.
-const GROUPS: [&str; 9] =
-    ["Access", "Keys", "Events", "Codat", "Payline", "Businesses", "Keys of a business", "System", "Problems"];
+const GROUPS: [&str; 16] = [
+    "Access",
+    "Payment links",
+    "Invoices",
+    "Recurring payments",
+    "Payments",
+    "Checkout",
+    "Test ledger",
+    "Keys",
+    "Events",
+    "Webhooks",
+    "Codat",
+    "Payline",
+    "Businesses",
+    "Keys of a business",
+    "System",
+    "Problems",
+];
 
 /// Every operation, in one language.
 #[derive(Debug)]

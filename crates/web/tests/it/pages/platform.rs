@@ -228,10 +228,11 @@ async fn a_platform_key_is_shown_once_works_and_is_revoked() {
         let csrf = token(&mut admin.clone()).await;
         let fields = [("csrf", csrf.as_str()), ("once", once), ("name", "Ledger"), ("scope", "manage")];
         let shown = page(&admin.post(create, &fields).await, 200);
-        let (_, rest) = shown.split_once("data-env=\"API_KEY\">").expect("a value");
-        let value = rest.split_once('<').expect("its end").0;
+        let (_, rest) = shown.split_once("data-env=\"API_KEY\"").expect("a value");
+        let (rest, _) = rest.split_once("</span>").expect("its end");
+        let value = rest.split_once('>').expect("a value").1.replace("<b>", "").replace("</b>", "");
         assert!(shown.contains("data-once") && shown.contains("/metrics"), "{shown}");
-        let client = app.anonymous().bearer(value);
+        let client = app.anonymous().bearer(&value);
         client.get("/v1/businesses").await.expect(200);
         client.post("/v1/keys/verify", &serde_json::json!({"key": "x"})).await.expect(403);
         // A second click shows no value again, and no list does.
