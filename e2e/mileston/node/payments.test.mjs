@@ -63,7 +63,7 @@ test("payment links: create, get, getAll, update, delete", async () => {
 
 test("invoices: create, get, getAll, update, delete", async () => {
   const draft = { amount: "50.00", itemName: "Workshop", customerEmail: "billing@customer.example", dueDate: new Date("2030-01-31T12:00:00Z"), addPdf: true };
-  const made = await invoices.create(draft, "Acme & Co #1");
+  const made = await invoices.create("Acme & Co #1", draft);
   const id = made.invoiceData.invoiceId;
   assert.equal(made.invoiceData.itemName, "Workshop");
   assert.equal(made.invoiceData.status, "pending");
@@ -76,7 +76,7 @@ test("invoices: create, get, getAll, update, delete", async () => {
 
 test("recurring payments: create, get, getAll, update, delete", async () => {
   const draft = { amount: "9.00", subscriptionName: "Box", subscriberFullName: "A customer", subscriberEmail: "a@customer.example", recurringDate: new Date(), recurringInterval: 30 };
-  const made = await recurring.create(draft, "Acme");
+  const made = await recurring.create("Acme", draft);
   const id = made.recurringPaymentData.recurringPaymentId;
   assert.equal(made.recurringPaymentData.recurringInterval, 30);
   assert.equal(made.recurringPaymentData.currentPaymentStatus, "unpaid");
@@ -88,7 +88,7 @@ test("recurring payments: create, get, getAll, update, delete", async () => {
 });
 
 test("a shop's page saves a payment, once, and the backend sees it paid", async () => {
-  const { invoiceData } = await invoices.create({ amount: "20.00", itemName: "Lamp", customerEmail: "b@customer.example", dueDate: new Date("2030-01-31T12:00:00Z") });
+  const { invoiceData } = await invoices.create("Acme", { amount: "20.00", itemName: "Lamp", customerEmail: "b@customer.example", dueDate: new Date("2030-01-31T12:00:00Z") });
   const id = invoiceData.invoiceId;
   const shown = await page("GET", `data/invoice.get/${id}`);
   assert.deepEqual([shown.status, shown.json.status, shown.json.env, shown.json.invoiceData.customerEmail], [200, "pending", "test", ""]);

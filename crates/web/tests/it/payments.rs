@@ -532,7 +532,7 @@ async fn what_nobody_pays_in_time_expires_by_the_ledgers_clock() {
         let shop = shop(&app).await;
         let link = shop.link("1.00").await;
         let (payment, halted) = (shop.start(&link).await, shop.start(&link).await);
-        app.advance(Duration::from_mins(60));
+        app.advance(Duration::from_hours(1));
         app.app.jobs().run_pending().await.expect("run");
         assert_eq!(text(&shop.payment(text(&payment, "id")).await, "status"), "open", "the last instant is in time");
         shop.backend.post_empty("/v1/test/halt").await.expect(200);

@@ -128,13 +128,16 @@ async fn only_an_origin_that_the_business_lists_is_told() {
     let answer = payer.submit(&opened, &base, &[("network", "test:base")]).await;
     let here = answer.header("location").to_owned();
     assert!(here.ends_with("?parentOrigin=https://shop.example"), "{here}");
-    let bare = here.split('?').next().expect("a path").to_owned();
-    payer.submit(&bare, &format!("{bare}/simulate"), &[("scenario", "paid")]).await;
+    let address = here.split('?').next().expect("a path").to_owned();
+    payer.submit(&address, &format!("{address}/simulate"), &[("scenario", "paid")]).await;
     let told = payer.get(&here).await;
     assert_eq!(told.header("cross-origin-opener-policy"), "unsafe-none", "the opener is spoken to");
     assert!(page(&told, 200).contains("data-tell=\"https://shop.example\""));
     for other in ["https://evil.example", "*", "null", "https://shop.example.evil.example"] {
-        assert!(!page(&payer.get(&format!("{bare}?parentOrigin={other}")).await, 200).contains("data-tell"), "{other}");
+        assert!(
+            !page(&payer.get(&format!("{address}?parentOrigin={other}")).await, 200).contains("data-tell"),
+            "{other}"
+        );
     }
 }
 
