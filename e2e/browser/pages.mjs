@@ -64,6 +64,7 @@ export function signedIn(site) {
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
     ["/payments", "payments-empty"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
+    ["/payment-links", "links"], ["/payment-links?q=nothing+like+this", "links-nothing-found"], ["/payment-links/create", "link-create"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [
     ...inBusiness,

@@ -19,7 +19,6 @@ home-all-requests = All requests
 
 nothing-yet = Nothing here yet
 nothing-payments = Payments appear here as soon as this installation takes them.
-nothing-payment-links = Links to pay by appear here as soon as this installation takes payments.
 nothing-invoices = Invoices appear here as soon as this installation takes payments.
 nothing-recurring-payments = Payments that come back appear here as soon as this installation takes them.
 

@@ -19,7 +19,6 @@ home-all-requests = Toutes les requêtes
 
 nothing-yet = Rien pour le moment
 nothing-payments = Les paiements apparaîtront ici dès que cette installation en acceptera.
-nothing-payment-links = Les liens de paiement apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-invoices = Les factures apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
 

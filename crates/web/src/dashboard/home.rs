@@ -27,7 +27,6 @@ pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route(base, get(show))
         .route(&format!("{base}/payments"), get(payments))
-        .route(&format!("{base}/payment-links"), get(payment_links))
         .route(&format!("{base}/invoices"), get(invoices))
         .route(&format!("{base}/recurring-payments"), get(recurring_payments))
 }
@@ -125,10 +124,6 @@ fn nothing(entered: Entered<ReadPayments>, tab: Tab, text: &'static str) -> Resp
 
 async fn payments(entered: Entered<ReadPayments>) -> Response {
     nothing(entered, Tab::Payments, message!("nothing-payments"))
-}
-
-async fn payment_links(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::PaymentLinks, message!("nothing-payment-links"))
 }
 
 async fn invoices(entered: Entered<ReadPayments>) -> Response {

@@ -18,6 +18,7 @@ mod keys;
 pub mod look;
 mod names;
 mod pay;
+mod payments;
 mod people;
 pub mod platform;
 mod preferences;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/step-up/passkey", post(step_up::passkey))
         .merge(pay::routes())
         .merge(home::routes())
+        .merge(payments::routes())
         .merge(keys::routes())
         .merge(requests::routes())
         .merge(events::routes())

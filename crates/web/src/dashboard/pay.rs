@@ -129,7 +129,7 @@ struct Page<'a> {
 }
 
 /// What a network is called.
-fn name_of(network: &ChainId) -> &'static str {
+pub(crate) fn name_of(network: &ChainId) -> &'static str {
     match ShortName::of(network) {
         Some(ShortName::Eth) => "Ethereum",
         Some(ShortName::Avax) => "Avalanche",

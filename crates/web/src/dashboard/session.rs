@@ -208,6 +208,8 @@ demands! {
     ReadBusiness = BusinessRead;
     /// See payments.
     ReadPayments = PaymentsRead;
+    /// Make, change and decide on what is to be paid and what was.
+    WritePayments = PaymentsWrite;
     /// See keys.
     ReadKeys = KeysRead;
     /// Create, change, rotate, reveal and revoke keys.

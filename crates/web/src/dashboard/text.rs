@@ -36,7 +36,7 @@ macro_rules! catalogues {
     };
 }
 
-catalogues!["frame", "errors", "docs", "people", "keys", "home", "activity", "platform", "webhooks", "pay"];
+catalogues!["frame", "errors", "docs", "people", "keys", "home", "activity", "platform", "webhooks", "pay", "payments"];
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| load(Language::English));
 static FRENCH: LazyLock<Bundle> = LazyLock::new(|| load(Language::French));

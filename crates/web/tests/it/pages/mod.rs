@@ -6,6 +6,7 @@ mod frame;
 mod home;
 mod keys;
 mod pay;
+mod payments;
 mod people;
 mod platform;
 mod webhooks;

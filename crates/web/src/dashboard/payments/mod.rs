@@ -1,0 +1,299 @@
+//! The pages of payments: what is to be paid, and what was.
+
+mod links;
+
+use askama::Template;
+use axum::Router;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use trousseau_domain::actor::Actor;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ids::RequestId;
+use trousseau_domain::members::Operation;
+use trousseau_domain::payables::{PayableId, PayableKind, PaymentLinkStatus};
+use trousseau_domain::payments::{PaymentException, PaymentStatus};
+use trousseau_domain::text::SearchText;
+use trousseau_service::entropy::EntropyExt as _;
+use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
+
+use super::events::{changes, happened};
+use super::format::Shown;
+use super::frame::{Frame, Tab};
+use super::names::{Actors, KeyLink, KeyNames, Who};
+use super::pay::name_of;
+use super::qr::Qr;
+use super::session::Entered;
+use super::text::{Texts, message};
+use crate::path::Path;
+use crate::problem::{Failure, Kind};
+use crate::router::Web;
+use crate::wire::payables::page_of;
+
+/// How many rows a list shows.
+const ROWS: u32 = 50;
+/// How many events and payments the page of one thing shows.
+const LATEST: u32 = 20;
+
+/// The routes of these pages.
+pub(crate) fn routes() -> Router<Web> {
+    let links = "/b/{business}/{environment}/payment-links";
+    let link = |below: &str| format!("{links}{below}");
+    Router::new()
+        .route(links, get(links::list))
+        .route(&link("/create"), get(links::form).post(links::make))
+        .route(&link("/{id}"), get(links::show))
+        .route(&link("/{id}/edit"), get(links::edit_form).post(links::edit))
+        .route(&link("/{id}/switch"), post(links::switch))
+        .route(&link("/{id}/delete"), get(links::delete_form).post(links::delete))
+}
+
+/// Where the pages of a tab begin.
+fn base<P>(entered: &Entered<P>, tab: Tab) -> String {
+    format!("/b/{}/{}{}", entered.tenant.business, entered.tenant.environment, tab.path())
+}
+
+/// A name for one form, so that it does once what it does.
+fn once(web: &Web) -> String {
+    RequestId::from_random(web.app.entropy().bytes()).to_string()
+}
+
+/// Whether the reader may change something here.
+const fn may_write<P>(entered: &Entered<P>) -> bool {
+    entered.role.may(Operation::PaymentsWrite)
+}
+
+/// Whether this is LIVE.
+fn is_live<P>(entered: &Entered<P>) -> bool {
+    entered.tenant.environment == Environment::Live
+}
+
+/// The id in a path; what is none names nothing.
+type Id = Path<PathId>;
+
+/// The variable parts of the paths below a list.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PathId {
+    id: String,
+}
+
+impl PathId {
+    /// The id, if it is one of this kind.
+    fn read<T: std::str::FromStr>(&self) -> Result<T, Failure> {
+        self.id.parse().map_err(|_| Failure::new(Kind::NotFound))
+    }
+}
+
+/// What a list was asked for; what makes no sense is as if it had not been said.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    q: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    status: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    after: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    format: String,
+}
+
+impl Asked {
+    fn href(&self, base: &str) -> String {
+        match serde_html_form::to_string(self) {
+            Ok(query) if !query.is_empty() => format!("{base}?{query}"),
+            _ => base.to_owned(),
+        }
+    }
+
+    fn search(&self) -> Option<SearchText> {
+        self.q.trim().parse().ok()
+    }
+
+    /// The same list as a file.
+    fn csv(&self, base: &str) -> String {
+        Self { format: "csv".to_owned(), after: String::new(), ..self.clone() }.href(base)
+    }
+
+    /// The same list after the last row of a page.
+    fn next(&self, base: &str, last: Option<String>, has_more: bool) -> Option<String> {
+        let last = last.filter(|_| has_more)?;
+        Some(Self { after: last, ..self.clone() }.href(base))
+    }
+}
+
+/// Where something stands: an icon, words and a tint.
+#[derive(Debug, Clone)]
+struct Badge {
+    tint: &'static str,
+    icon: &'static str,
+    text: String,
+}
+
+/// Where a payment link stands.
+fn link_status(status: PaymentLinkStatus, t: Texts) -> String {
+    t.get(match status {
+        PaymentLinkStatus::Active => message!("link-active"),
+        PaymentLinkStatus::Inactive => message!("link-inactive"),
+        PaymentLinkStatus::Paid => message!("payable-paid"),
+    })
+}
+
+/// Where a payment stands.
+fn payment_status(status: PaymentStatus, t: Texts) -> String {
+    t.get(match status {
+        PaymentStatus::Open => message!("payment-open"),
+        PaymentStatus::Processing => message!("payment-processing"),
+        PaymentStatus::Settled => message!("payment-settled"),
+        PaymentStatus::Expired => message!("payment-expired"),
+        PaymentStatus::Cancelled => message!("payment-cancelled"),
+        PaymentStatus::NeedsReview => message!("payment-needs-review"),
+        PaymentStatus::Reversed => message!("payment-reversed"),
+        PaymentStatus::PartiallyRefunded => message!("payment-partially-refunded"),
+        PaymentStatus::Refunded => message!("payment-refunded"),
+    })
+}
+
+/// What is unusual about a payment.
+fn exception(exception: PaymentException, t: Texts) -> Option<String> {
+    Some(t.get(match exception {
+        PaymentException::None => return None,
+        PaymentException::Partial => message!("exception-partial"),
+        PaymentException::Underpaid => message!("exception-underpaid"),
+        PaymentException::Overpaid => message!("exception-overpaid"),
+        PaymentException::Late => message!("exception-late"),
+        PaymentException::Multiple => message!("exception-multiple"),
+        PaymentException::Manual => message!("exception-manual"),
+    }))
+}
+
+fn payment_badge(status: PaymentStatus, t: Texts) -> Badge {
+    let (tint, icon) = match status {
+        PaymentStatus::Open => ("", "clock"),
+        PaymentStatus::Processing => ("", "turn"),
+        PaymentStatus::Settled => ("ok", "check"),
+        PaymentStatus::Expired | PaymentStatus::Cancelled => ("", "stop"),
+        PaymentStatus::NeedsReview => ("warn", "warn"),
+        PaymentStatus::Reversed => ("bad", "warn"),
+        PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => ("", "back"),
+    };
+    Badge { tint, icon, text: payment_status(status, t) }
+}
+
+/// A payment as lists show it.
+#[derive(Debug)]
+struct PaymentLine {
+    /// The id, which is what it is called.
+    id: String,
+    badge: Badge,
+    exception: Option<String>,
+    amount: String,
+    network: &'static str,
+    at: Shown,
+}
+
+impl PaymentLine {
+    fn of(payment: &PaymentRow, frame: &Frame) -> Self {
+        Self {
+            id: payment.id.to_string(),
+            badge: payment_badge(payment.state.status, frame.t),
+            exception: exception(payment.state.exception, frame.t),
+            amount: frame.f.money(payment.terms.due),
+            network: name_of(&payment.destination.network),
+            at: frame.f.relative(payment.created_at),
+        }
+    }
+}
+
+/// The latest payments for one thing.
+async fn payments_for<P>(
+    web: &Web,
+    entered: &Entered<P>,
+    payable: PayableId,
+) -> Result<Vec<PaymentLine>, ServiceError> {
+    let filter = PaymentFilter { payable: Some(payable), ..PaymentFilter::default() };
+    let page = web.app.payments().list(&entered.tenant, &filter, None, LATEST).await?;
+    Ok(page.data.iter().map(|payment| PaymentLine::of(payment, &entered.frame)).collect())
+}
+
+/// Something that happened.
+#[derive(Debug)]
+struct Entry {
+    what: String,
+    who: Who,
+    changes: Vec<String>,
+    at: Shown,
+}
+
+/// The names that these pages speak by.
+struct Names {
+    keys: KeyNames,
+    actors: Actors,
+    /// Whether the reader may open the pages of keys.
+    sees_keys: bool,
+}
+
+/// Who or what made something, with the way to the key where the reader may go there.
+#[derive(Debug)]
+struct Maker {
+    who: Who,
+    key: Option<KeyLink>,
+    /// Which of the key's values it was, counted from 1.
+    version: Option<u32>,
+}
+
+impl Names {
+    async fn of<P>(web: &Web, entered: &Entered<P>) -> Result<Self, ServiceError> {
+        let sees_keys = entered.role.may(Operation::KeysRead);
+        Ok(Self { keys: KeyNames::of(web, entered).await?, actors: Actors::of(web, entered).await?, sees_keys })
+    }
+
+    fn maker(&self, actor: &Actor) -> Maker {
+        let (key, version) = match actor {
+            Actor::Key { id, version } => (self.keys.link(*id).filter(|_| self.sees_keys), Some(*version)),
+            _ => (None, None),
+        };
+        Maker { who: self.actors.who(actor, &self.keys), key, version }
+    }
+}
+
+/// What happened to the thing with this id, newest first.
+async fn history<P>(web: &Web, entered: &Entered<P>, names: &Names, id: String) -> Result<Vec<Entry>, ServiceError> {
+    let filter = EventFilter { subject: Some(id), ..EventFilter::default() };
+    let page = web.app.events().list(&entered.tenant, &filter, None, LATEST).await?;
+    let (f, t) = (&entered.frame.f, entered.frame.t);
+    let entry = |event: &EventRow| Entry {
+        what: happened(&event.kind, t),
+        who: names.actors.who(&event.actor, &names.keys),
+        changes: changes(event, t),
+        at: f.moment(event.at),
+    };
+    Ok(page.data.iter().map(entry).collect())
+}
+
+/// The page on which something is paid: its address, and the same as a code to scan.
+#[derive(Debug)]
+struct Hosted {
+    url: String,
+    qr: Option<Qr>,
+}
+
+impl Hosted {
+    fn of(web: &Web, kind: PayableKind, id: &impl std::fmt::Display) -> Self {
+        let url = page_of(web.app.address(), kind, id);
+        Self { qr: Qr::of(&url), url }
+    }
+}
+
+/// A question before an act.
+#[derive(Debug, Template)]
+#[template(path = "dashboard/payments/confirm.html")]
+struct ConfirmPage<'a> {
+    frame: &'a Frame,
+    back: String,
+    name: String,
+    question: String,
+    consequence: String,
+    action: String,
+    button: String,
+    live: bool,
+}

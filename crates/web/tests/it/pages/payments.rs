@@ -1,0 +1,165 @@
+//! The pages of payments: payment links and what was paid for them.
+
+use serde_json::{Value, json};
+use trousseau_store::testing::TestDatabase;
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::browser::Browser;
+
+use super::page;
+
+async fn with_business(app: &TestApp) -> (Business, Browser) {
+    let business = app.business("mileston").await;
+    let browser = app.member(business.id(), "developer").await;
+    (business, browser)
+}
+
+fn below(business: &Business, path: &str) -> String {
+    format!("/b/{}/test/{path}", business.id())
+}
+
+/// The id of something that a key just made.
+fn id(made: &Value) -> &str {
+    made["id"].as_str().expect("an id")
+}
+
+/// A payment link made by the secret key.
+async fn link(app: &TestApp, business: &Business, amount: &str) -> Value {
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    let body = json!({"amount": amount, "title": "<b>Café</b>", "customer_reference": "C-1"});
+    backend.post("/v1/payment_links", &body).await.expect(201)
+}
+
+/// A payment for something, started by the checkout key of a shop.
+async fn started(app: &TestApp, business: &Business, payable: &Value) -> Value {
+    let shop = app.key(business.id(), business.value("test", "checkout")).with("origin", "https://shop.example");
+    shop.post("/v1/checkout/payments", &json!({"payable": payable["id"]})).await.expect(201)
+}
+
+#[tokio::test]
+async fn a_payment_link_is_made_changed_switched_and_deleted() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut browser) = with_business(&app).await;
+        let links = below(&business, "payment-links");
+        let empty = page(&browser.get(&links).await, 200);
+        assert!(empty.contains("No payment link yet"), "{empty}");
+        let create = format!("{links}/create");
+        // What was typed stays, and each mistake stands at its field.
+        let fields = [("amount", "-1"), ("title", "Coffee <for> a month"), ("redirect_url", "ftp://shop.example")];
+        let wrong = page(&browser.submit(&create, &create, &fields).await, 422);
+        for kept in ["href=\"#amount\"", "value=\"-1\"", "Coffee &#60;for&#62; a month", "id=\"redirect_url-error\""] {
+            assert!(wrong.contains(kept), "{kept}: {wrong}");
+        }
+        let fields = [("amount", "12.5"), ("title", "Coffee <for> a month"), ("single_use", "yes")];
+        let made = browser.submit(&create, &create, &fields).await;
+        assert_eq!(made.status.as_u16(), 303, "{}", made.text());
+        let path = made.header("location").to_owned();
+        let shown = page(&browser.follow(&made).await, 200);
+        let url = format!("http://localhost:8080/pay/payment-link/{}", path.rsplit_once('/').expect("an id").1);
+        for told in
+            [&url, "Coffee &#60;for&#62; a month", "12.50", "Can be paid once", "class=\"qr\"", "<span>You</span>"]
+        {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        let edit = format!("{path}/edit");
+        let changed = browser.submit(&edit, &edit, &[("amount", "1234567.000001"), ("title", "")]).await;
+        let shown = page(&browser.follow(&changed).await, 200);
+        assert!(shown.contains("1,234,567.000001") && shown.contains("Untitled link"), "{shown}");
+        let off = browser.submit(&path, &format!("{path}/switch"), &[]).await;
+        let shown = page(&browser.follow(&off).await, 200);
+        assert!(shown.contains("Switched off</span>") && shown.contains("name=\"to\" value=\"on\""), "{shown}");
+        assert!(page(&browser.get(&format!("{links}?status=inactive")).await, 200).contains(&path));
+        assert!(page(&browser.get(&format!("{links}?status=active")).await, 200).contains("No payment link is like"));
+        let delete = format!("{path}/delete");
+        let asked = page(&browser.get(&delete).await, 200);
+        assert!(asked.contains("can no longer pay"), "{asked}");
+        let deleted = browser.submit(&delete, &delete, &[]).await;
+        let list = page(&browser.follow(&deleted).await, 200);
+        assert!(list.contains("Payment link deleted: Untitled link") && !list.contains(&path), "{list}");
+        let shown = page(&browser.get(&path).await, 200);
+        assert!(shown.contains("This link was deleted") && !shown.contains(&url), "{shown}");
+        for told in ["Payment link made", "Payment link changed", "Payment link deleted"] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_makes_one_payment_link() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    let links = below(&business, "payment-links");
+    let create = format!("{links}/create");
+    let form = page(&browser.get(&create).await, 200);
+    let value = |name: &str| {
+        let (_, rest) = form.split_once(&format!("name=\"{name}\" value=\"")).expect("a field");
+        rest.split_once('"').expect("an end").0.to_owned()
+    };
+    let (csrf, once) = (value("csrf"), value("once"));
+    for _ in 0..2 {
+        let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("amount", "3"), ("title", "Once")];
+        assert_eq!(browser.post(&create, &fields).await.status.as_u16(), 303);
+    }
+    let list = page(&browser.get(&links).await, 200);
+    assert_eq!(list.matches(">Once</a>").count(), 1, "{list}");
+}
+
+#[tokio::test]
+async fn payment_links_are_found_paged_and_taken_along() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    let links = below(&business, "payment-links");
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    for number in 1..=51 {
+        let body = json!({"amount": format!("{number}"), "title": format!("=Number {number}."), "single_use": true});
+        backend.post("/v1/payment_links", &body).await.expect(201);
+    }
+    let first = page(&browser.get(&links).await, 200);
+    assert_eq!(first.matches("class=\"name\"").count(), 50);
+    let (_, next) = first.split_once("rel=\"next\" href=\"").expect("a next page");
+    let next = next.split_once('"').expect("an end").0.replace("&#38;", "&");
+    let second = page(&browser.get(&next).await, 200);
+    assert_eq!(second.matches("class=\"name\"").count(), 1, "{second}");
+    let found = page(&browser.get(&format!("{links}?q=Number+7.")).await, 200);
+    assert_eq!(found.matches("class=\"name\"").count(), 1, "{found}");
+    let lost = browser.get(&format!("{links}?after=plink_00000000000000000000000000")).await;
+    assert_eq!((lost.status.as_u16(), lost.header("location")), (303, links.as_str()));
+    let file = browser.get(&format!("{links}?format=csv&q=Number+5")).await;
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
+    let text = file.text();
+    // 5 and 50, 51.
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(
+        text.contains(",active,50.00,USDC,'=Number 50.,true,,http://localhost:8080/pay/payment-link/plink_"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_shows_its_payments_and_the_key_that_made_it_to_whom_may_see_it() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut developer) = with_business(&app).await;
+        let link = link(&app, &business, "12.5").await;
+        let payment = started(&app, &business, &link).await;
+        let path = below(&business, &format!("payment-links/{}", id(&link)));
+        let shown = page(&developer.get(&path).await, 200);
+        assert!(shown.contains("&#60;b&#62;Café") && !shown.contains("<b>Café"), "{shown}");
+        assert!(shown.contains(id(&payment)) && shown.contains("Waiting"), "{shown}");
+        assert!(shown.contains("developers/api-keys/1\">Key 1</a>") && shown.contains("(value 1)"), "{shown}");
+        // An analyst reads, and has no way to change anything or to the keys.
+        let mut analyst = app.member(business.id(), "analyst").await;
+        let read = page(&analyst.get(&path).await, 200);
+        assert!(read.contains("Key 1") && !read.contains("api-keys") && !read.contains("/delete"), "{read}");
+        let list = page(&analyst.get(&below(&business, "payment-links")).await, 200);
+        assert!(list.contains(id(&link)) && !list.contains("/create"), "{list}");
+        for below in ["/edit", "/delete"] {
+            assert_eq!(analyst.get(&format!("{path}{below}")).await.status.as_u16(), 403, "{below}");
+        }
+        // Nor does anybody of another business, or in the other environment.
+        let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+        assert_eq!(stranger.get(&path).await.status.as_u16(), 404);
+        assert_eq!(developer.get(&path.replace("/test/", "/live/")).await.status.as_u16(), 404);
+        let mut french = app.member(business.id(), "administrator").await.with_cookie("trousseau_language", "fr");
+        let shown = page(&french.get(&path).await, 200);
+        assert!(shown.contains("12,50") && shown.contains("Page de paiement"), "{shown}");
+    }
+}
