@@ -62,7 +62,7 @@ export function signedIn(site) {
     ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
     ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
-    ["/payments", "payments-empty"], ["/developers/webhooks", "webhooks-empty"],
+    ["/payments", "payments-empty"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched-empty"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
     ["/payment-links", "links"], ["/payment-links?q=nothing+like+this", "links-nothing-found"], ["/payment-links/create", "link-create"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));

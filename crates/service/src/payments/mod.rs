@@ -620,6 +620,11 @@ impl<'a> Payments<'a> {
         Ok(Page::of(data, limit))
     }
 
+    /// Something that came in.
+    pub async fn deposit(self, tenant: &Tenant, id: DepositId) -> Result<DepositRow, ServiceError> {
+        self.core.store.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)
+    }
+
     /// Notes that somebody dealt with a deposit outside of this system, and why.
     ///
     /// # Errors

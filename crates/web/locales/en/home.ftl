@@ -18,7 +18,6 @@ home-no-failures = None in the time that is kept.
 home-all-requests = All requests
 
 nothing-yet = Nothing here yet
-nothing-payments = Payments appear here as soon as this installation takes them.
 nothing-invoices = Invoices appear here as soon as this installation takes payments.
 nothing-recurring-payments = Payments that come back appear here as soon as this installation takes them.
 

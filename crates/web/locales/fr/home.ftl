@@ -18,7 +18,6 @@ home-no-failures = Aucun dans la période conservée.
 home-all-requests = Toutes les requêtes
 
 nothing-yet = Rien pour le moment
-nothing-payments = Les paiements apparaîtront ici dès que cette installation en acceptera.
 nothing-invoices = Les factures apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
 

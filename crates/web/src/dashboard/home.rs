@@ -26,7 +26,6 @@ pub(crate) fn routes() -> Router<Web> {
     let base = "/b/{business}/{environment}";
     Router::new()
         .route(base, get(show))
-        .route(&format!("{base}/payments"), get(payments))
         .route(&format!("{base}/invoices"), get(invoices))
         .route(&format!("{base}/recurring-payments"), get(recurring_payments))
 }
@@ -120,10 +119,6 @@ fn nothing(entered: Entered<ReadPayments>, tab: Tab, text: &'static str) -> Resp
     let title = tab.label(frame.t);
     let text = frame.t.get(text);
     frame.page(&NothingPage { frame: &frame, title, text })
-}
-
-async fn payments(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::Payments, message!("nothing-payments"))
 }
 
 async fn invoices(entered: Entered<ReadPayments>) -> Response {

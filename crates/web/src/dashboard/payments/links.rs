@@ -18,8 +18,8 @@ use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkD
 use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, PaymentLine, ROWS, history, is_live, link_status,
-    may_write, once, payments_for,
+    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live,
+    link_status, may_write, once, payments_for,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
@@ -443,10 +443,6 @@ pub(super) async fn edit(
     let changed = changed.map_err(|error| entered.refused(error, &format!("{page}/edit")))?;
     Ok(entered.frame.done(&page, message!("flash-link-saved"), &name(&changed, entered.frame.t)))
 }
-
-/// Nothing but the proof of where it comes from.
-#[derive(Debug, Deserialize)]
-pub(super) struct Nothing {}
 
 /// Switches the payment link off, or on.
 pub(super) async fn switch(

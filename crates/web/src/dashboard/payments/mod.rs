@@ -1,6 +1,8 @@
 //! The pages of payments: what is to be paid, and what was.
 
 mod links;
+mod paid;
+mod unmatched;
 
 use askama::Template;
 use axum::Router;
@@ -38,7 +40,15 @@ const LATEST: u32 = 20;
 pub(crate) fn routes() -> Router<Web> {
     let links = "/b/{business}/{environment}/payment-links";
     let link = |below: &str| format!("{links}{below}");
+    let payments = "/b/{business}/{environment}/payments";
+    let payment = |below: &str| format!("{payments}{below}");
     Router::new()
+        .route(payments, get(paid::list))
+        .route(&payment("/unmatched"), get(unmatched::list))
+        .route(&payment("/unmatched/{id}/dismiss"), get(unmatched::dismiss_form).post(unmatched::dismiss))
+        .route(&payment("/{id}"), get(paid::show))
+        .route(&payment("/{id}/cancel"), get(paid::cancel_form).post(paid::cancel))
+        .route(&payment("/{id}/decide"), get(paid::decide_form).post(paid::decide))
         .route(links, get(links::list))
         .route(&link("/create"), get(links::form).post(links::make))
         .route(&link("/{id}"), get(links::show))
@@ -91,6 +101,10 @@ pub(crate) struct Asked {
     q: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     status: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    from: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    to: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     after: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -184,21 +198,28 @@ fn payment_badge(status: PaymentStatus, t: Texts) -> Badge {
 struct PaymentLine {
     /// The id, which is what it is called.
     id: String,
+    /// Its page.
+    href: String,
     badge: Badge,
     exception: Option<String>,
     amount: String,
     network: &'static str,
+    /// The latest transaction.
+    hash: Option<String>,
     at: Shown,
 }
 
 impl PaymentLine {
-    fn of(payment: &PaymentRow, frame: &Frame) -> Self {
+    fn of<P>(payment: &PaymentRow, entered: &Entered<P>) -> Self {
+        let frame = &entered.frame;
         Self {
             id: payment.id.to_string(),
+            href: format!("{}/{}", base(entered, Tab::Payments), payment.id),
             badge: payment_badge(payment.state.status, frame.t),
             exception: exception(payment.state.exception, frame.t),
             amount: frame.f.money(payment.terms.due),
             network: name_of(&payment.destination.network),
+            hash: payment.transaction_hash.clone(),
             at: frame.f.relative(payment.created_at),
         }
     }
@@ -212,7 +233,7 @@ async fn payments_for<P>(
 ) -> Result<Vec<PaymentLine>, ServiceError> {
     let filter = PaymentFilter { payable: Some(payable), ..PaymentFilter::default() };
     let page = web.app.payments().list(&entered.tenant, &filter, None, LATEST).await?;
-    Ok(page.data.iter().map(|payment| PaymentLine::of(payment, &entered.frame)).collect())
+    Ok(page.data.iter().map(|payment| PaymentLine::of(payment, entered)).collect())
 }
 
 /// Something that happened.
@@ -221,6 +242,8 @@ struct Entry {
     what: String,
     who: Who,
     changes: Vec<String>,
+    /// Why somebody decided something.
+    reason: Option<String>,
     at: Shown,
 }
 
@@ -265,6 +288,7 @@ async fn history<P>(web: &Web, entered: &Entered<P>, names: &Names, id: String) 
         what: happened(&event.kind, t),
         who: names.actors.who(&event.actor, &names.keys),
         changes: changes(event, t),
+        reason: event.data.pointer("/decision/reason").and_then(serde_json::Value::as_str).map(ToOwned::to_owned),
         at: f.moment(event.at),
     };
     Ok(page.data.iter().map(entry).collect())
@@ -283,6 +307,10 @@ impl Hosted {
         Self { qr: Qr::of(&url), url }
     }
 }
+
+/// A form that is only a button.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Nothing {}
 
 /// A question before an act.
 #[derive(Debug, Template)]

@@ -163,3 +163,117 @@ async fn the_page_of_a_link_shows_its_payments_and_the_key_that_made_it_to_whom_
         assert!(shown.contains("12,50") && shown.contains("Page de paiement"), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn payments_are_found_looked_at_and_called_off() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut developer) = with_business(&app).await;
+        let payments = below(&business, "payments");
+        assert!(page(&developer.get(&payments).await, 200).contains("No payment yet"));
+        let link = link(&app, &business, "1234.5").await;
+        let (paid, open) = (started(&app, &business, &link).await, started(&app, &business, &link).await);
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        let scenario = format!("/v1/test/payments/{}/scenario", id(&paid));
+        backend.post(&scenario, &json!({"scenario": "overpaid"})).await.expect(200);
+        for (query, found) in [
+            ("", 2),
+            ("status=settled", 1),
+            ("status=open", 1),
+            ("status=refunded", 0),
+            ("status=nonsense", 2),
+            ("q=test_payer", 1),
+            ("from=2026-01-31&to=2026-01-31", 2),
+            ("from=2026-02-01", 0),
+            ("to=2026-01-30", 0),
+        ] {
+            let list = page(&developer.get(&format!("{payments}?{query}")).await, 200);
+            assert_eq!(list.matches("class=\"name\"").count(), found, "{query}: {list}");
+            let file = developer.get(&format!("{payments}?format=csv&{query}")).await;
+            assert_eq!(file.text().lines().count(), found + 1, "{query}: {}", file.text());
+        }
+        let path = format!("{payments}/{}", id(&paid));
+        let shown = page(&developer.get(&path).await, 200);
+        for told in ["Payment of 1,234.50 USDC", "Overpaid", "test_payer", "Payment succeeded", "Payment started"] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        assert!(shown.contains(&below(&business, &format!("payment-links/{}\"", id(&link)))), "{shown}");
+        assert!(
+            shown.contains(">Key 2</a>") && !shown.contains("/cancel\"") && !shown.contains("/decide\""),
+            "{shown}"
+        );
+        // What was paid cannot be called off; what waits can, once.
+        let cancel = format!("{path}/cancel");
+        assert_eq!(developer.get(&cancel).await.header("location"), path);
+        let path = format!("{payments}/{}", id(&open));
+        let cancel = format!("{path}/cancel");
+        let asked = page(&developer.get(&cancel).await, 200);
+        assert!(asked.contains("Call this payment off?"), "{asked}");
+        let done = developer.submit(&cancel, &cancel, &[]).await;
+        let shown = page(&developer.follow(&done).await, 200);
+        assert!(shown.contains("Payment called off") && shown.contains("</svg>Cancelled"), "{shown}");
+        let mut analyst = app.member(business.id(), "analyst").await;
+        let read = page(&analyst.get(&path).await, 200);
+        assert!(!read.contains("api-keys") && read.contains("Key 2"), "{read}");
+        assert_eq!(analyst.get(&cancel).await.status.as_u16(), 403);
+        let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+        assert_eq!(stranger.get(&path).await.status.as_u16(), 404);
+    }
+}
+
+#[tokio::test]
+async fn what_came_when_it_was_no_longer_expected_is_decided_on_with_a_reason() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut developer) = with_business(&app).await;
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        for (verdict, status) in [("accept", "Settled"), ("return", "Refunded")] {
+            let link = link(&app, &business, "5").await;
+            let payment = started(&app, &business, &link).await;
+            backend.post_empty(&format!("/v1/payments/{}/cancel", id(&payment))).await.expect(200);
+            let transfer = json!({"address": payment["address"], "amount": "5"});
+            backend.post("/v1/test/transfers", &transfer).await.expect(200);
+            backend.post("/v1/test/blocks", &json!({"count": 3})).await.expect(200);
+            let path = below(&business, &format!("payments/{}", id(&payment)));
+            let decide = format!("{path}/decide");
+            let shown = page(&developer.get(&path).await, 200);
+            assert!(shown.contains("Decide what becomes of it") && shown.contains(&decide), "{shown}");
+            // The reason is asked for, and what was chosen stays.
+            let wrong = page(&developer.submit(&decide, &decide, &[("verdict", verdict)]).await, 422);
+            assert!(wrong.contains("Say why") && wrong.contains(&format!("value=\"{verdict}\" checked")), "{wrong}");
+            let wrong = page(&developer.submit(&decide, &decide, &[("reason", "Because.")]).await, 422);
+            assert!(wrong.contains("id=\"verdict-error\"") && wrong.contains("value=\"Because.\""), "{wrong}");
+            let fields = [("verdict", verdict), ("reason", "Agreed by telephone.")];
+            let done = developer.submit(&decide, &decide, &fields).await;
+            let shown = page(&developer.follow(&done).await, 200);
+            assert!(shown.contains(&format!("</svg>{status}")) && shown.contains("Payment decided on"), "{shown}");
+            assert!(shown.contains("Agreed by telephone."), "{shown}");
+            assert_eq!(developer.get(&decide).await.header("location"), path, "it is decided");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_payment_takes_is_put_aside_with_a_reason() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut developer) = with_business(&app).await;
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        let payments = below(&business, "payments");
+        let unmatched = format!("{payments}/unmatched");
+        assert!(page(&developer.get(&unmatched).await, 200).contains("Nothing waits here"));
+        let payment = started(&app, &business, &link(&app, &business, "5").await).await;
+        let scenario = format!("/v1/test/payments/{}/scenario", id(&payment));
+        backend.post(&scenario, &json!({"scenario": "wrong_token"})).await.expect(200);
+        assert!(page(&developer.get(&payments).await, 200).contains("that no payment takes"));
+        let list = page(&developer.get(&unmatched).await, 200);
+        let (_, dismiss) = list.split_once("class=\"btn small\" href=\"").expect("a way to put it aside");
+        let dismiss = dismiss.split_once('"').expect("an end").0.to_owned();
+        let mut analyst = app.member(business.id(), "analyst").await;
+        assert!(!page(&analyst.get(&unmatched).await, 200).contains("/dismiss"));
+        assert_eq!(analyst.get(&dismiss).await.status.as_u16(), 403);
+        let wrong = page(&developer.submit(&dismiss, &dismiss, &[]).await, 422);
+        assert!(wrong.contains("id=\"reason-error\""), "{wrong}");
+        let done = developer.submit(&dismiss, &dismiss, &[("reason", "Sent back.")]).await;
+        let list = page(&developer.follow(&done).await, 200);
+        assert!(list.contains("Transfer put aside") && list.contains("Nothing waits here"), "{list}");
+        assert_eq!(developer.get(&dismiss).await.header("location"), unmatched, "it was dealt with");
+    }
+}

@@ -1,0 +1,427 @@
+//! Payments: found, looked at, called off, decided on.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use trousseau_domain::ids::PaymentId;
+use trousseau_domain::ledger::Moved;
+use trousseau_domain::payables::{PayableId, Reason};
+use trousseau_domain::payments::{PaymentStatus, Verdict};
+use trousseau_service::payments::Watched;
+use trousseau_service::{DepositRow, PaymentFilter, PaymentRow, ServiceError};
+
+use super::{
+    Asked, Badge, ConfirmPage, Entry, Id, Maker, Names, PaymentLine, ROWS, exception, history, is_live, may_write,
+    payment_badge, payment_status,
+};
+use crate::dashboard::csv::Csv;
+use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ, beginning, end};
+use crate::dashboard::form::{Form, FormErrors};
+use crate::dashboard::format::Shown;
+use crate::dashboard::frame::{Frame, Tab};
+use crate::dashboard::pay::name_of;
+use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
+use crate::dashboard::text::{Texts, message};
+use crate::path::Path;
+use crate::router::Web;
+
+/// Where a payment may stand.
+const STATUSES: [PaymentStatus; 9] = [
+    PaymentStatus::Open,
+    PaymentStatus::Processing,
+    PaymentStatus::Settled,
+    PaymentStatus::Expired,
+    PaymentStatus::Cancelled,
+    PaymentStatus::NeedsReview,
+    PaymentStatus::Reversed,
+    PaymentStatus::PartiallyRefunded,
+    PaymentStatus::Refunded,
+];
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/payments/list.html")]
+struct ListPage<'a> {
+    frame: &'a Frame,
+    base: String,
+    asked: Asked,
+    filtered: bool,
+    statuses: Vec<(&'static str, String)>,
+    rows: Vec<PaymentLine>,
+    next: Option<String>,
+    csv: String,
+    /// Whether something came in that no payment takes.
+    unmatched: bool,
+}
+
+fn base<P>(entered: &Entered<P>) -> String {
+    super::base(entered, Tab::Payments)
+}
+
+fn filter<P>(asked: &Asked, entered: &Entered<P>) -> PaymentFilter {
+    let zone = &entered.business.time_zone;
+    PaymentFilter {
+        status: asked.status.parse().ok(),
+        created_from: beginning(&asked.from, zone),
+        created_before: end(&asked.to, zone),
+        search: asked.search(),
+        ..PaymentFilter::default()
+    }
+}
+
+/// The payments, newest first, as a page or as a file.
+pub(super) async fn list(
+    entered: Entered<ReadPayments>,
+    State(web): State<Web>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Stop> {
+    let base = base(&entered);
+    let filter = filter(&asked, &entered);
+    if asked.format == "csv" {
+        return file(&web, &entered, &filter).await;
+    }
+    let page = web.app.payments().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
+    let page = page.map_err(|error| match error {
+        // Not a payment of this business: no place to go on from.
+        ServiceError::Invalid(_) => Stop::go(&base),
+        error => entered.refused(error, &base),
+    })?;
+    let unmatched = web.app.payments().unmatched(&entered.tenant, None, 1).await;
+    let unmatched = !unmatched.map_err(|error| entered.refused(error, &base))?.data.is_empty();
+    let frame = entered.frame.clone().at(Tab::Payments, None);
+    let t = frame.t;
+    Ok(frame.page(&ListPage {
+        rows: page.data.iter().map(|payment| PaymentLine::of(payment, &entered)).collect(),
+        next: asked.next(&base, page.data.last().map(|last| last.id.to_string()), page.has_more),
+        csv: asked.csv(&base),
+        filtered: filter != PaymentFilter::default(),
+        statuses: STATUSES.into_iter().map(|status| (status.as_str(), payment_status(status, t))).collect(),
+        unmatched,
+        frame: &frame,
+        base,
+        asked,
+    }))
+}
+
+/// The same payments as a file. Times are in UTC, amounts have a point.
+async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &PaymentFilter) -> Result<Response, Stop> {
+    let mut csv = Csv::new(&[
+        "id",
+        "created_at",
+        "status",
+        "exception",
+        "payable",
+        "amount",
+        "amount_settled",
+        "currency",
+        "network",
+        "address",
+        "transaction_hash",
+        "settled_at",
+    ]);
+    let (mut lines, mut after) = (0, None);
+    while lines < MOST_IN_FILE {
+        let page = web.app.payments().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
+        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
+        for payment in &page.data {
+            csv.row(&[
+                payment.id.to_string(),
+                payment.created_at.to_string(),
+                payment.state.status.to_string(),
+                payment.state.exception.to_string(),
+                payment.paid_for.payable().to_string(),
+                payment.terms.due.to_string(),
+                payment.settled.to_string(),
+                payment.terms.due.asset().code().to_string(),
+                payment.destination.network.to_string(),
+                payment.destination.address.clone(),
+                payment.transaction_hash.clone().unwrap_or_default(),
+                payment.settled_at.map(|at| at.to_string()).unwrap_or_default(),
+            ]);
+        }
+        lines += page.data.len();
+        after = page.data.last().map(|payment| payment.id);
+        if !page.has_more {
+            break;
+        }
+    }
+    Ok(csv.finish(&format!("payments-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
+}
+
+/// Something that came in for the payment.
+#[derive(Debug)]
+struct Arrival {
+    /// The amount, where it is one of ours.
+    amount: Option<String>,
+    hash: String,
+    from: String,
+    note: Option<String>,
+    at: Shown,
+}
+
+impl Arrival {
+    fn of(deposit: &DepositRow, payment: &PaymentRow, frame: &Frame) -> Self {
+        let t = frame.t;
+        let accepted = deposit.transfer.asset == Moved::Accepted;
+        let money = deposit
+            .units
+            .filter(|_| accepted)
+            .and_then(|units| trousseau_domain::money::Money::from_units(units, payment.terms.due.asset()).ok());
+        Self {
+            amount: money.map(|money| frame.f.money(money)),
+            hash: deposit.transfer.transaction_hash.clone(),
+            from: deposit.transfer.from.clone(),
+            note: if !accepted {
+                Some(t.get("arrival-other-token"))
+            } else if deposit.canonical {
+                None
+            } else {
+                Some(t.get("arrival-gone"))
+            },
+            at: frame.f.moment(deposit.block_time),
+        }
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/payments/payment.html")]
+struct ShowPage<'a> {
+    frame: &'a Frame,
+    base: String,
+    path: String,
+    id: String,
+    badge: Badge,
+    exception: Option<String>,
+    may_cancel: bool,
+    may_decide: bool,
+    due: String,
+    seen: String,
+    settled: String,
+    network: &'static str,
+    address: String,
+    payer: Option<String>,
+    hash: Option<String>,
+    payable: String,
+    /// The page of what it is for.
+    payable_page: Option<String>,
+    expires: Option<Shown>,
+    confirmations: Option<(u32, u32)>,
+    created: Shown,
+    settled_at: Option<Shown>,
+    maker: Maker,
+    arrivals: Vec<Arrival>,
+    history: Vec<Entry>,
+}
+
+const fn can_be_cancelled(payment: &PaymentRow) -> bool {
+    matches!(payment.state.status, PaymentStatus::Open) && payment.seen.is_zero()
+}
+
+/// Whether somebody has something to decide: money is there, and nothing else will happen to it.
+const fn can_be_decided(payment: &PaymentRow) -> bool {
+    match payment.state.status {
+        PaymentStatus::NeedsReview => true,
+        PaymentStatus::Expired => !payment.seen.is_zero(),
+        _ => false,
+    }
+}
+
+/// One payment.
+pub(super) async fn show(
+    entered: Entered<ReadPayments>,
+    State(web): State<Web>,
+    Path(path): Id,
+) -> Result<Response, Stop> {
+    let base = base(&entered);
+    let refused = |error| entered.refused(error, &base);
+    let id: PaymentId = path.read()?;
+    let Watched { payment, confirmations, .. } = web.app.payments().get(&entered.tenant, id).await.map_err(refused)?;
+    let deposits = web.app.payments().deposits(&entered.tenant, id).await.map_err(refused)?;
+    let names = Names::of(&web, &entered).await.map_err(refused)?;
+    let history = history(&web, &entered, &names, id.to_string()).await.map_err(refused)?;
+    let frame = entered.frame.clone().at(Tab::Payments, None);
+    let (f, t) = (&frame.f, frame.t);
+    let payable = payment.paid_for.payable();
+    Ok(frame.page(&ShowPage {
+        path: format!("{base}/{id}"),
+        id: id.to_string(),
+        badge: payment_badge(payment.state.status, t),
+        exception: exception(payment.state.exception, t),
+        may_cancel: may_write(&entered) && can_be_cancelled(&payment),
+        may_decide: may_write(&entered) && can_be_decided(&payment),
+        due: f.money(payment.terms.due),
+        seen: f.money(payment.seen),
+        settled: f.money(payment.settled),
+        network: name_of(&payment.destination.network),
+        address: payment.destination.address.clone(),
+        payer: payment.payer.clone(),
+        hash: payment.transaction_hash.clone(),
+        payable: payable.to_string(),
+        payable_page: payable_page(&entered, payable),
+        expires: payment.terms.expires_at.map(|at| f.moment(at)),
+        confirmations,
+        created: f.moment(payment.created_at),
+        settled_at: payment.settled_at.map(|at| f.moment(at)),
+        maker: names.maker(&payment.created_by),
+        arrivals: deposits.iter().map(|deposit| Arrival::of(deposit, &payment, &frame)).collect(),
+        history,
+        frame: &frame,
+        base,
+    }))
+}
+
+fn payable_page<P>(entered: &Entered<P>, payable: PayableId) -> Option<String> {
+    match payable {
+        PayableId::PaymentLink(id) => Some(format!("{}/{id}", super::base(entered, Tab::PaymentLinks))),
+        PayableId::Invoice(_) | PayableId::RecurringPayment(_) => None,
+    }
+}
+
+/// The payment that a path names, and its page.
+async fn target(web: &Web, entered: &Entered<WritePayments>, path: &Id) -> Result<(PaymentRow, String), Stop> {
+    let base = base(entered);
+    let id: PaymentId = path.0.read()?;
+    let found = web.app.payments().get(&entered.tenant, id).await;
+    let found = found.map_err(|error| entered.refused(error, &base))?;
+    Ok((found.payment, format!("{base}/{id}")))
+}
+
+/// Asks whether to call the payment off.
+pub(super) async fn cancel_form(
+    State(web): State<Web>,
+    entered: Entered<WritePayments>,
+    path: Id,
+) -> Result<Response, Stop> {
+    let (payment, page) = target(&web, &entered, &path).await?;
+    if !can_be_cancelled(&payment) {
+        return Err(Stop::go(&page));
+    }
+    entered.prove_first(&entered.frame.here)?;
+    let frame = entered.frame.clone().at(Tab::Payments, None);
+    let t = frame.t;
+    let template = ConfirmPage {
+        question: t.get("payment-cancel-question"),
+        consequence: t.get("payment-cancel-consequence"),
+        action: format!("{page}/cancel"),
+        button: t.get("payment-cancel"),
+        live: is_live(&entered),
+        name: payment.id.to_string(),
+        back: page,
+        frame: &frame,
+    };
+    Ok(frame.page(&template))
+}
+
+/// Calls the payment off.
+pub(super) async fn cancel(
+    State(web): State<Web>,
+    entered: Entered<WritePayments>,
+    path: Id,
+    Form(super::Nothing {}): Form<super::Nothing>,
+) -> Result<Response, Stop> {
+    let (payment, page) = target(&web, &entered, &path).await?;
+    match web.app.payments().cancel(&entered.context, &entered.tenant, payment.id, None).await {
+        Ok(_) => Ok(entered.frame.done(&page, message!("flash-payment-cancelled"), "")),
+        // Money came in the meantime: the page shows where it stands.
+        Err(ServiceError::PaymentClosed) => Ok(entered.frame.done(&page, message!("flash-payment-moved"), "")),
+        Err(error) => Err(entered.refused(error, &format!("{page}/cancel"))),
+    }
+}
+
+/// What was decided.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Decision {
+    verdict: String,
+    reason: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/payments/decide.html")]
+struct DecidePage<'a> {
+    frame: &'a Frame,
+    page: String,
+    id: String,
+    due: String,
+    settled: String,
+    badge: Badge,
+    exception: Option<String>,
+    decision: Decision,
+    errors: FormErrors,
+    live: bool,
+}
+
+fn draw(
+    entered: &Entered<WritePayments>,
+    status: StatusCode,
+    payment: &PaymentRow,
+    page: String,
+    decision: Decision,
+    errors: FormErrors,
+) -> Response {
+    let frame = entered.frame.clone().at(Tab::Payments, None);
+    let template = DecidePage {
+        id: payment.id.to_string(),
+        due: frame.f.money(payment.terms.due),
+        settled: frame.f.money(payment.settled),
+        badge: payment_badge(payment.state.status, frame.t),
+        exception: exception(payment.state.exception, frame.t),
+        live: is_live(entered),
+        frame: &frame,
+        page,
+        decision,
+        errors,
+    };
+    frame.page_with(status, &template)
+}
+
+/// Asks what is to become of the payment.
+pub(super) async fn decide_form(
+    State(web): State<Web>,
+    entered: Entered<WritePayments>,
+    path: Id,
+) -> Result<Response, Stop> {
+    let (payment, page) = target(&web, &entered, &path).await?;
+    if !can_be_decided(&payment) {
+        return Err(Stop::go(&page));
+    }
+    entered.prove_first(&entered.frame.here)?;
+    Ok(draw(&entered, StatusCode::OK, &payment, page, Decision::default(), FormErrors::new()))
+}
+
+/// Decides on the payment.
+pub(super) async fn decide(
+    State(web): State<Web>,
+    entered: Entered<WritePayments>,
+    path: Id,
+    Form(decision): Form<Decision>,
+) -> Result<Response, Stop> {
+    let (payment, page) = target(&web, &entered, &path).await?;
+    let t = entered.frame.t;
+    let mut errors = FormErrors::new();
+    let verdict = match decision.verdict.as_str() {
+        "accept" => Some(Verdict::Accept),
+        "return" => Some(Verdict::Return),
+        _ => {
+            errors.add("verdict", t.get("wrong-verdict"));
+            None
+        }
+    };
+    let reason = read_reason(&decision.reason, t, &mut errors);
+    let (Some(verdict), Some(reason)) = (verdict, reason) else {
+        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, &payment, page, decision, errors));
+    };
+    let payments = web.app.payments();
+    match payments.resolve(&entered.context, &entered.tenant, payment.id, verdict, &reason, None).await {
+        Ok(_) => Ok(entered.frame.done(&page, message!("flash-payment-decided"), "")),
+        // Somebody else decided in the meantime.
+        Err(ServiceError::PaymentClosed) => Ok(entered.frame.done(&page, message!("flash-payment-moved"), "")),
+        Err(error) => Err(entered.refused(error, &format!("{page}/decide"))),
+    }
+}
+
+/// Why somebody decides something, which is asked for.
+pub(super) fn read_reason(text: &str, t: Texts, errors: &mut FormErrors) -> Option<Reason> {
+    errors.read("reason", text.trim().parse(), t.get("wrong-reason"))
+}
