@@ -51,4 +51,4 @@ request-copied = Référence copiée
 request-origin = Origine de la page
 request-again = Le même appel avec curl
 request-again-hint = Placez une clé dans API_KEY, et dans les autres variables ce que le journal ne garde pas : des parties de l'adresse, et le corps. Retirez les lignes du corps s'il n'y en avait pas.
-request-copy-curl = Copier en curl
+request-copy-curl = Copier la commande curl

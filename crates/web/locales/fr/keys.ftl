@@ -203,7 +203,7 @@ ended-quiet = Rien ne l'a utilisée en 7 jours ; la dernière requête est venue
 ended-unused = Rien ne l'a encore utilisée : rien ne s'arrête.
 ended-not-in-force = Rien ne s'arrête : elle n'est pas en vigueur.
 
-issued-made = Clé d'accès créée
+issued-made = Clé API créée
 issued-rotated = Nouvelle valeur créée
 issued-replaced = Valeur remplacée
 issued-revealed = Valeur de la clé
