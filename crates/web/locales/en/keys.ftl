@@ -168,6 +168,7 @@ sum-no-end = It is in force from { $start } on, without an end.
 sum-end = It is in force from { $start } to the end of { $end }.
 sum-off = It is switched off until you switch it on.
 list-and = { " and " }
+list-phrases = { "; " }
 reach-any-origin = from any page
 reach-origins = from pages of { $list } only
 reach-any-address = from any address

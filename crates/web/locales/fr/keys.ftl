@@ -168,6 +168,7 @@ sum-no-end = Elle est en vigueur à partir du { $start }, sans fin.
 sum-end = Elle est en vigueur du { $start } à la fin du { $end }.
 sum-off = Elle est désactivée jusqu'à ce que vous l'activiez.
 list-and = { " et " }
+list-phrases = { " ; " }
 reach-any-origin = depuis toute page
 reach-origins = depuis les pages de { $list } seulement
 reach-any-address = depuis toute adresse

@@ -203,7 +203,7 @@ impl Wanted {
             KeyKind::Checkout => t.with("sum-checkout", [("environment", environment)]),
             KeyKind::Secret if self.scopes.is_empty() => t.get("sum-nothing"),
             KeyKind::Secret => {
-                let able = in_sentence(&abilities(&self.scopes, catalogue, t));
+                let able = in_sentence(&abilities(&self.scopes, catalogue, t), t);
                 t.with("sum-secret", [("environment", Arg::from(environment)), ("able", Arg::from(able))])
             }
         };

@@ -268,8 +268,8 @@ pub(super) fn abilities(scopes: &ScopeSet, catalogue: &ScopeCatalogue, t: Texts)
 }
 
 /// Phrases one after the other, in one sentence.
-pub(super) fn in_sentence(phrases: &[String]) -> String {
-    phrases.join("; ")
+pub(super) fn in_sentence(phrases: &[String], t: Texts) -> String {
+    phrases.join(&t.get("list-phrases"))
 }
 
 /// From where a key works, in a sentence.
@@ -293,7 +293,7 @@ impl Stakes {
     pub(super) fn of(exposure: &Exposure, catalogue: &ScopeCatalogue, f: &Formats, t: Texts) -> Self {
         let view = &exposure.key;
         let key = &view.key;
-        let able = in_sentence(&abilities(&key.scopes, catalogue, t));
+        let able = in_sentence(&abilities(&key.scopes, catalogue, t), t);
         let reach = reach(key.kind, &texts(&key.allowed_origins), &texts(&key.allowed_ips), t);
         let if_stolen = if able.is_empty() {
             t.get("stolen-nothing")
