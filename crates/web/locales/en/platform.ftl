@@ -8,7 +8,10 @@ platform-search = Name or Business ID
 platform-none = No business yet
 platform-none-next = Create one and invite its first administrator.
 platform-none-found = No business is like this
-platform-range = { $first }–{ $last } of { $total } businesses
+platform-range = { $total ->
+    [one] { $first }–{ $last } of { $total } business
+   *[other] { $first }–{ $last } of { $total } businesses
+}
 platform-open = Open
 platform-suspended = Suspended
 platform-suspended-since = Suspended since

@@ -8,7 +8,10 @@ platform-search = Nom ou identifiant d'entreprise
 platform-none = Aucune entreprise pour le moment
 platform-none-next = Créez-en une et invitez son premier administrateur.
 platform-none-found = Aucune entreprise ne correspond
-platform-range = { $first }–{ $last } sur { $total } entreprises
+platform-range = { $total ->
+    [one] { $first }–{ $last } sur { $total } entreprise
+   *[other] { $first }–{ $last } sur { $total } entreprises
+}
 platform-open = Ouverte
 platform-suspended = Suspendue
 platform-suspended-since = Suspendue depuis
