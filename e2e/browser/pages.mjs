@@ -64,6 +64,7 @@ export function signedIn(site) {
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
     ["/payments", "payments-empty"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched-empty"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
+    ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
     ["/payment-links", "links"], ["/payment-links?q=nothing+like+this", "links-nothing-found"], ["/payment-links/create", "link-create"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [

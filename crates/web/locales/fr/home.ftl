@@ -18,7 +18,6 @@ home-no-failures = Aucun dans la période conservée.
 home-all-requests = Toutes les requêtes
 
 nothing-yet = Rien pour le moment
-nothing-invoices = Les factures apparaîtront ici dès que cette installation acceptera des paiements.
 nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
 
 requests-intro = Chaque appel fait avec une clé de cette entreprise. Un appel refusé se retrouve par sa référence : elle figure dans la réponse et dans son en-tête X-Request-Id.

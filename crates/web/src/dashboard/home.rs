@@ -24,10 +24,7 @@ const FAILURES: u32 = 5;
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<Web> {
     let base = "/b/{business}/{environment}";
-    Router::new()
-        .route(base, get(show))
-        .route(&format!("{base}/invoices"), get(invoices))
-        .route(&format!("{base}/recurring-payments"), get(recurring_payments))
+    Router::new().route(base, get(show)).route(&format!("{base}/recurring-payments"), get(recurring_payments))
 }
 
 /// One line of the checklist.
@@ -119,10 +116,6 @@ fn nothing(entered: Entered<ReadPayments>, tab: Tab, text: &'static str) -> Resp
     let title = tab.label(frame.t);
     let text = frame.t.get(text);
     frame.page(&NothingPage { frame: &frame, title, text })
-}
-
-async fn invoices(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::Invoices, message!("nothing-invoices"))
 }
 
 async fn recurring_payments(entered: Entered<ReadPayments>) -> Response {

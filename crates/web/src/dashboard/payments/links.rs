@@ -19,7 +19,7 @@ use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
     Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live,
-    link_status, may_write, once, payments_for,
+    link_status, may_write, once, payments_for, said,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
@@ -261,19 +261,6 @@ struct Wanted {
     single_use: bool,
 }
 
-/// What a field says; nothing where it is empty.
-fn said<T>(text: &str, read: impl FnOnce(&str) -> Option<T>, wrong: impl FnOnce()) -> Option<T> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    let value = read(text);
-    if value.is_none() {
-        wrong();
-    }
-    value
-}
-
 impl Fields {
     fn of(link: &PaymentLinkRow) -> Self {
         let text = |value: Option<String>| value.unwrap_or_default();
@@ -478,8 +465,8 @@ pub(super) async fn delete_form(
     let frame = entered.frame.clone().at(Tab::PaymentLinks, None);
     let (t, name) = (frame.t, name(&link, frame.t));
     let template = ConfirmPage {
-        question: t.with("link-delete-question", [("name", name.as_str())]),
-        consequence: t.get("link-delete-consequence"),
+        question: t.with("payable-delete-question", [("name", name.as_str())]),
+        consequence: t.get("payable-delete-consequence"),
         action: format!("{page}/delete"),
         button: t.get("delete"),
         live: is_live(&entered),

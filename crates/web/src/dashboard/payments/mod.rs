@@ -1,5 +1,6 @@
 //! The pages of payments: what is to be paid, and what was.
 
+mod invoices;
 mod links;
 mod paid;
 mod unmatched;
@@ -42,7 +43,14 @@ pub(crate) fn routes() -> Router<Web> {
     let link = |below: &str| format!("{links}{below}");
     let payments = "/b/{business}/{environment}/payments";
     let payment = |below: &str| format!("{payments}{below}");
+    let invoices = "/b/{business}/{environment}/invoices";
+    let invoice = |below: &str| format!("{invoices}{below}");
     Router::new()
+        .route(invoices, get(invoices::list))
+        .route(&invoice("/create"), get(invoices::form).post(invoices::make))
+        .route(&invoice("/{id}"), get(invoices::show))
+        .route(&invoice("/{id}/void"), get(invoices::void_form).post(invoices::void))
+        .route(&invoice("/{id}/delete"), get(invoices::delete_form).post(invoices::delete))
         .route(payments, get(paid::list))
         .route(&payment("/unmatched"), get(unmatched::list))
         .route(&payment("/unmatched/{id}/dismiss"), get(unmatched::dismiss_form).post(unmatched::dismiss))
@@ -311,6 +319,19 @@ impl Hosted {
 /// A form that is only a button.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Nothing {}
+
+/// What a field says; nothing where it is empty.
+fn said<T>(text: &str, read: impl FnOnce(&str) -> Option<T>, wrong: impl FnOnce()) -> Option<T> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let value = read(text);
+    if value.is_none() {
+        wrong();
+    }
+    value
+}
 
 /// A question before an act.
 #[derive(Debug, Template)]

@@ -7,10 +7,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::Moved;
-use trousseau_domain::payables::{PayableId, Reason};
+use trousseau_domain::payables::Reason;
 use trousseau_domain::payments::{PaymentStatus, Verdict};
 use trousseau_service::payments::Watched;
-use trousseau_service::{DepositRow, PaymentFilter, PaymentRow, ServiceError};
+use trousseau_service::{DepositRow, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
 use super::{
     Asked, Badge, ConfirmPage, Entry, Id, Maker, Names, PaymentLine, ROWS, exception, history, is_live, may_write,
@@ -204,7 +204,7 @@ struct ShowPage<'a> {
     hash: Option<String>,
     payable: String,
     /// The page of what it is for.
-    payable_page: Option<String>,
+    payable_page: String,
     expires: Option<Shown>,
     confirmations: Option<(u32, u32)>,
     created: Shown,
@@ -258,7 +258,7 @@ pub(super) async fn show(
         payer: payment.payer.clone(),
         hash: payment.transaction_hash.clone(),
         payable: payable.to_string(),
-        payable_page: payable_page(&entered, payable),
+        payable_page: payable_page(&entered, payment.paid_for),
         expires: payment.terms.expires_at.map(|at| f.moment(at)),
         confirmations,
         created: f.moment(payment.created_at),
@@ -271,10 +271,11 @@ pub(super) async fn show(
     }))
 }
 
-fn payable_page<P>(entered: &Entered<P>, payable: PayableId) -> Option<String> {
-    match payable {
-        PayableId::PaymentLink(id) => Some(format!("{}/{id}", super::base(entered, Tab::PaymentLinks))),
-        PayableId::Invoice(_) | PayableId::RecurringPayment(_) => None,
+/// The page of what a payment is for; a period of a recurring payment is an invoice.
+fn payable_page<P>(entered: &Entered<P>, paid_for: PaidFor) -> String {
+    match paid_for {
+        PaidFor::PaymentLink(id) => format!("{}/{id}", super::base(entered, Tab::PaymentLinks)),
+        PaidFor::Invoice(id, _) => format!("{}/{id}", super::base(entered, Tab::Invoices)),
     }
 }
 

@@ -277,3 +277,79 @@ async fn what_no_payment_takes_is_put_aside_with_a_reason() {
         assert_eq!(developer.get(&dismiss).await.header("location"), unmatched, "it was dealt with");
     }
 }
+
+#[tokio::test]
+async fn an_invoice_is_made_voided_and_deleted() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut browser) = with_business(&app).await;
+        let invoices = below(&business, "invoices");
+        assert!(page(&browser.get(&invoices).await, 200).contains("No invoice yet"));
+        let create = format!("{invoices}/create");
+        let fields = [("title", ""), ("amount", "12,5"), ("due", "soon"), ("customer_email", "nobody")];
+        let wrong = page(&browser.submit(&create, &create, &fields).await, 422);
+        for field in ["title", "amount", "due", "customer_email"] {
+            assert!(wrong.contains(&format!("id=\"{field}-error\"")), "{field}: {wrong}");
+        }
+        assert!(wrong.contains("value=\"12,5\""), "{wrong}");
+        let fields =
+            [("title", "Work <in> January"), ("amount", "1200"), ("due", "2026-02-28"), ("customer_name", "Zoé")];
+        let made = browser.submit(&create, &create, &fields).await;
+        let path = made.header("location").to_owned();
+        let shown = page(&browser.follow(&made).await, 200);
+        for told in ["Invoice 1", "Work &#60;in&#62; January", "1,200.00", "28 Feb 2026", "Zoé", "class=\"qr\""] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        for (query, found) in [("", 1), ("status=pending", 1), ("status=paid", 0), ("q=Zo", 1), ("q=nobody", 0)] {
+            let list = page(&browser.get(&format!("{invoices}?{query}")).await, 200);
+            assert_eq!(list.matches("class=\"name\"").count(), found, "{query}: {list}");
+            let file = browser.get(&format!("{invoices}?format=csv&{query}")).await;
+            assert_eq!(file.text().lines().count(), found + 1, "{query}: {}", file.text());
+        }
+        // The last instant of the day in Paris.
+        let file = browser.get(&format!("{invoices}?format=csv")).await.text();
+        assert!(file.contains(",1,") && file.contains(",2026-02-28T23:00:00Z,Zoé,"), "{file}");
+        let mut analyst = app.member(business.id(), "analyst").await;
+        let read = page(&analyst.get(&path).await, 200);
+        assert!(!read.contains("/void\"") && !read.contains("/delete\""), "{read}");
+        for below in ["/void", "/delete"] {
+            assert_eq!(analyst.get(&format!("{path}{below}")).await.status.as_u16(), 403, "{below}");
+        }
+        let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+        assert_eq!(stranger.get(&path).await.status.as_u16(), 404);
+        let void = format!("{path}/void");
+        let done = browser.submit(&void, &void, &[]).await;
+        let shown = page(&browser.follow(&done).await, 200);
+        assert!(
+            shown.contains("</svg>Void") && shown.contains("Invoice voided") && !shown.contains("class=\"qr\""),
+            "{shown}"
+        );
+        assert_eq!(browser.get(&void).await.header("location"), path, "it is void");
+        let delete = format!("{path}/delete");
+        let done = browser.submit(&delete, &delete, &[]).await;
+        let list = page(&browser.follow(&done).await, 200);
+        assert!(list.contains("Deleted: Invoice 1") && !list.contains(&path), "{list}");
+        assert!(page(&browser.get(&path).await, 200).contains("This invoice was deleted"));
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_that_was_paid_leads_to_its_payment_and_back() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut developer) = with_business(&app).await;
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    let body = json!({"title": "Two things", "due_at": "2026-02-28T00:00:00Z", "lines": [
+        {"description": "Bags", "quantity": 12, "unit_amount": "1.25"}, {"description": "Post", "quantity": 1, "unit_amount": "5"},
+    ]});
+    let invoice = backend.post("/v1/invoices", &body).await.expect(201);
+    let payment = started(&app, &business, &invoice).await;
+    let scenario = format!("/v1/test/payments/{}/scenario", id(&payment));
+    backend.post(&scenario, &json!({"scenario": "paid"})).await.expect(200);
+    let path = below(&business, &format!("invoices/{}", id(&invoice)));
+    let shown = page(&developer.get(&path).await, 200);
+    let paid = below(&business, &format!("payments/{}", id(&payment)));
+    for told in ["</svg>Paid", "Bags", "15.00", "20.00", &paid] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert!(!shown.contains("/void\""), "what is paid is not voided: {shown}");
+    assert!(page(&developer.get(&paid).await, 200).contains(&path));
+}
