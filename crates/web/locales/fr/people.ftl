@@ -39,7 +39,7 @@ people-start-over = Recommencer
 
 people-welcome-title = Créer le premier compte
 people-welcome-lead = Vous devenez l'administrateur de cette plateforme et de sa première entreprise. Cette page ne s'ouvre qu'une fois.
-people-welcome-waiting = Vous devenez administrateur de { $business }.
+people-welcome-waiting = Vous devenez administrateur de l'entreprise { $business }.
 people-create-account = Créer le compte
 
 people-reset-title = Choisir un nouveau mot de passe
@@ -69,7 +69,7 @@ people-keys-stored = J'ai enregistré les clés en lieu sûr
 people-key-secret = Clé secrète
 people-key-checkout = Clé API Checkout
 
-flash-welcome = Bienvenue. Vous êtes l'administrateur de { $name }.
+flash-welcome = Bienvenue. Vous êtes l'administrateur de l'entreprise { $name }.
 flash-joined = Vous êtes maintenant membre de { $name }.
 flash-signed-out = Vous êtes déconnecté.
 flash-sign-in-again = Cette étape a duré trop longtemps, ou trop de codes étaient faux. Connectez-vous de nouveau.
