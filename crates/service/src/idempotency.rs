@@ -131,14 +131,19 @@ pub(crate) async fn note(core: &Core, wanted: Option<&Idempotent<'_, ()>>) -> Re
     Ok(())
 }
 
-/// Looks for the answer of an earlier request inside the transaction that would otherwise do it.
+/// Looks for the answer of an earlier request inside the transaction that would otherwise do it, and reserves the name if
+/// there is none.
 pub(crate) async fn earlier<T>(
     tx: &mut Tx,
     wanted: Option<&Idempotent<'_, T>>,
     now: Timestamp,
 ) -> Result<Option<StoredAnswer>, ServiceError> {
     let Some(wanted) = wanted else { return Ok(None) };
-    // Whoever was answered a moment ago may still hold the name: a transaction that is dropped ends a little later.
+    // What is answered needs no lock, so that a replay never stands in the way of the next one.
+    if let Some(answer) = stored(tx, wanted, now).await? {
+        return Ok(Some(answer));
+    }
+    // Another node may be about to commit, and the transaction of a refused request ends a little after its answer.
     let mut tries = 0;
     while !tx.try_lock_idempotency(&wanted.scope, &wanted.key).await? {
         tries += 1;
@@ -147,6 +152,18 @@ pub(crate) async fn earlier<T>(
         }
         tokio::time::sleep(LOCK_PAUSE).await;
     }
+    stored(tx, wanted, now).await
+}
+
+/// The answer that is kept under a name.
+///
+/// # Errors
+/// [`ServiceError::IdempotencyKeyReused`] if it is the answer of another request.
+async fn stored<T>(
+    tx: &mut Tx,
+    wanted: &Idempotent<'_, T>,
+    now: Timestamp,
+) -> Result<Option<StoredAnswer>, ServiceError> {
     let Some(row) = tx.read().find_idempotency(&wanted.scope, &wanted.key, now).await? else {
         return Ok(None);
     };
