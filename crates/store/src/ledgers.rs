@@ -3,6 +3,7 @@
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{Block, LedgerId, Moved, Transfer};
+use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
 use crate::error::{BadColumn, StoreError};
@@ -232,12 +233,13 @@ impl Reader<'_> {
     /// The payment that a transaction was handed in for.
     pub async fn find_claim(
         &mut self,
-        destination: &Destination,
+        ledger: &LedgerId,
+        network: &ChainId,
         transaction_hash: &str,
     ) -> Result<Option<PaymentId>, StoreError> {
         const SQL: &str = "SELECT payment_id FROM transaction_claims WHERE ledger = $1 AND network = $2 \
                            AND transaction_hash = $3";
-        let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(transaction_hash);
+        let stmt = Stmt::new(SQL).text(ledger).text(network).text(transaction_hash);
         let found = self.fetch_optional(stmt).await?;
         found.map(|row| row.read("transaction_claims", "payment_id", |row| row.parsed("payment_id"))).transpose()
     }

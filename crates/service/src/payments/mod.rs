@@ -532,9 +532,9 @@ impl<'a> Payments<'a> {
         hash: &str,
     ) -> Result<Option<PaymentRow>, ServiceError> {
         let network = network_of(tenant, Some(network))?;
-        let place = Destination { ledger: LedgerId::Test(tenant.business.clone()), network, address: String::new() };
+        let ledger = LedgerId::Test(tenant.business.clone());
         let mut reader = self.core.store.read();
-        let Some(id) = reader.find_claim(&place, hash).await? else { return Ok(None) };
+        let Some(id) = reader.find_claim(&ledger, &network, hash).await? else { return Ok(None) };
         Ok(reader.find_payment(tenant, id).await?)
     }
 

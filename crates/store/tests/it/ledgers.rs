@@ -215,8 +215,8 @@ both_engines! {
         let place = &first.destination;
         assert_eq!(commit!(store, |tx| tx.claim_transaction(place, "0x1", first.id, at(1)).await.expect("claims")), first.id);
         assert_eq!(commit!(store, |tx| tx.claim_transaction(place, "0x1", second.id, at(2)).await.expect("claims")), first.id);
-        assert_eq!(store.read().find_claim(place, "0x1").await.expect("reads"), Some(first.id));
-        assert_eq!(store.read().find_claim(place, "0x2").await.expect("reads"), None);
+        assert_eq!(store.read().find_claim(&place.ledger, &place.network, "0x1").await.expect("reads"), Some(first.id));
+        assert_eq!(store.read().find_claim(&place.ledger, &place.network, "0x2").await.expect("reads"), None);
     }
 
     async fn a_test_ledger_keeps_its_blocks_and_what_waits_for_one(database) {
