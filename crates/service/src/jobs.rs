@@ -396,6 +396,11 @@ impl Jobs {
         self.inner.core.get().and_then(Weak::upgrade)
     }
 
+    /// Where each job says how it is doing.
+    pub(crate) fn board(&self) -> &Board {
+        &self.inner.board
+    }
+
     pub(crate) fn deliveries(&self) -> &Notify {
         &self.inner.deliveries
     }

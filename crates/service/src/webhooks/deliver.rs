@@ -73,7 +73,7 @@ impl Jobs {
     /// Sends what is due until `shutdown`, then waits a little for what is under way. What does not end in time is
     /// sent again by whoever finds its lease run out.
     pub(crate) async fn deliver(&self, mut shutdown: watch::Receiver<bool>) {
-        let mut health = Health::new("webhooks");
+        let mut health = Health::new("webhooks").on(self.board());
         let mut under_way = JoinSet::new();
         loop {
             let busy = u32::try_from(under_way.len()).unwrap_or(MOST_AT_ONCE);

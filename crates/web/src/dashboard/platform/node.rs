@@ -86,6 +86,8 @@ fn job_name(job: &str, t: Texts) -> String {
         "change watcher" => t.get("job-changes"),
         "pruning" => t.get("job-pruning"),
         "mail" => t.get("job-mail"),
+        "payments" => t.get("job-payments"),
+        "webhooks" => t.get("job-webhooks"),
         other => other.to_owned(),
     }
 }
