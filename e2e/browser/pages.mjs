@@ -65,6 +65,7 @@ export function signedIn(site) {
     ["/payments", "payments-empty"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched-empty"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
     ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
+    ["/recurring-payments", "recurring"], ["/recurring-payments?q=nothing+like+this", "recurring-nothing-found"], ["/recurring-payments/create", "recurring-create"],
     ["/payment-links", "links"], ["/payment-links?q=nothing+like+this", "links-nothing-found"], ["/payment-links/create", "link-create"],
   ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
   return [

@@ -11,13 +11,16 @@ const MAX_MONTHS: u16 = 120;
 
 /// How far two periods lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "WrittenInterval", into = "WrittenInterval")]
-pub struct Interval(WrittenInterval);
+#[serde(try_from = "Every", into = "Every")]
+pub struct Interval(Every);
 
+/// An interval as it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "unit", content = "count", rename_all = "snake_case")]
-enum WrittenInterval {
+pub enum Every {
+    /// So many calendar days.
     Days(u16),
+    /// So many calendar months.
     Months(u16),
 }
 
@@ -32,7 +35,7 @@ impl Interval {
     /// # Errors
     /// [`InvalidInterval`] outside 1 to 3660.
     pub const fn days(count: u16) -> Result<Self, InvalidInterval> {
-        if count == 0 || count > MAX_DAYS { Err(InvalidInterval) } else { Ok(Self(WrittenInterval::Days(count))) }
+        if count == 0 || count > MAX_DAYS { Err(InvalidInterval) } else { Ok(Self(Every::Days(count))) }
     }
 
     /// So many calendar months.
@@ -40,32 +43,37 @@ impl Interval {
     /// # Errors
     /// [`InvalidInterval`] outside 1 to 120.
     pub const fn months(count: u16) -> Result<Self, InvalidInterval> {
-        if count == 0 || count > MAX_MONTHS { Err(InvalidInterval) } else { Ok(Self(WrittenInterval::Months(count))) }
+        if count == 0 || count > MAX_MONTHS { Err(InvalidInterval) } else { Ok(Self(Every::Months(count))) }
     }
 }
 
 impl Interval {
+    /// The unit, and how many of it.
+    pub const fn every(self) -> Every {
+        self.0
+    }
+
     /// The days, for whoever knows no months: a month is 30 of them.
     pub const fn in_days(self) -> u16 {
         match self.0 {
-            WrittenInterval::Days(count) => count,
-            WrittenInterval::Months(count) => count.saturating_mul(30),
+            Every::Days(count) => count,
+            Every::Months(count) => count.saturating_mul(30),
         }
     }
 }
 
-impl TryFrom<WrittenInterval> for Interval {
+impl TryFrom<Every> for Interval {
     type Error = InvalidInterval;
 
-    fn try_from(written: WrittenInterval) -> Result<Self, InvalidInterval> {
+    fn try_from(written: Every) -> Result<Self, InvalidInterval> {
         match written {
-            WrittenInterval::Days(count) => Self::days(count),
-            WrittenInterval::Months(count) => Self::months(count),
+            Every::Days(count) => Self::days(count),
+            Every::Months(count) => Self::months(count),
         }
     }
 }
 
-impl From<Interval> for WrittenInterval {
+impl From<Interval> for Every {
     fn from(interval: Interval) -> Self {
         interval.0
     }
@@ -99,8 +107,8 @@ impl Recurrence {
         }
         let local = self.zone.local_of(self.anchor);
         let later = match self.interval.0 {
-            WrittenInterval::Days(days) => local.plus_days(u64::from(days) * u64::from(index)),
-            WrittenInterval::Months(months) => local.plus_months(u64::from(months) * u64::from(index)),
+            Every::Days(days) => local.plus_days(u64::from(days) * u64::from(index)),
+            Every::Months(months) => local.plus_months(u64::from(months) * u64::from(index)),
         }?;
         self.zone.first_at_or_after(later)
     }

@@ -1,4 +1,4 @@
-# Home, the request log, and the tabs that hold nothing yet.
+# Home, the request log.
 
 home-intro = What to do next, and what happened lately.
 home-week = Verified requests, 7 days
@@ -18,7 +18,6 @@ home-no-failures = None in the time that is kept.
 home-all-requests = All requests
 
 nothing-yet = Nothing here yet
-nothing-recurring-payments = Payments that come back appear here as soon as this installation takes them.
 
 requests-intro = Every call with a key of this business. A refused call is found by its reference: it stands in the answer and in its X-Request-Id header.
 requests-reference = Reference

@@ -159,3 +159,67 @@ flash-invoice-made = Created: { $name }
 flash-invoice-voided = Void now: { $name }
 flash-invoice-deleted = Deleted: { $name }
 flash-invoice-moved = Nothing was changed: the invoice was paid in the meantime.
+
+recurring-payment = Recurring payment
+recurring-intro = A price that comes back, period after period. Each period is an invoice of its own, paid on the same page.
+recurring-search = Search name, ID or customer
+recurring-none = No recurring payment yet
+recurring-none-next = Create one, send the address of its page, and see here which periods were paid.
+recurring-none-found = No recurring payment is like this
+recurring-active = Active
+recurring-past-due = Past due
+recurring-paused = Paused
+recurring-cancelled = Ended
+recurring-held = Held
+recurring-held-why = More than twelve periods were missed, so no further one is made. Resume it to go on from now; missed periods are not made up.
+recurring-name = Name
+recurring-name-hint = What the customer subscribes to, as they read it. May stay empty.
+recurring-days = { $count ->
+    [one] every day
+   *[other] every { $count } days
+}
+recurring-weeks = { $count ->
+    [one] every week
+   *[other] every { $count } weeks
+}
+recurring-months = { $count ->
+    [one] every month
+   *[other] every { $count } months
+}
+recurring-years = { $count ->
+    [one] every year
+   *[other] every { $count } years
+}
+recurring-interval = Comes back
+recurring-every = Comes back every
+recurring-every-hint = At most 3660 days or 120 months.
+recurring-unit = Unit
+unit-days = days
+unit-weeks = weeks
+unit-months = months
+unit-years = years
+recurring-first = First due
+recurring-first-hint = In { $zone }. It may be in the past: the periods since then are made up, at most twelve.
+recurring-next = Next due
+recurring-periods = Periods
+recurring-share-hint = The latest period is paid there.
+recurring-create = Create recurring payment
+recurring-create-title = Create a recurring payment
+recurring-edit-intro = What you change holds from the next period on.
+recurring-deleted = This recurring payment was deleted: no period of it can be paid any more. What was paid stays.
+recurring-pause = Pause
+recurring-resume = Resume
+recurring-cancel = End
+recurring-cancel-question = End { $name }?
+recurring-cancel-consequence = No further period is made, for good. Periods that are there can still be paid.
+wrong-first-due = Enter the day and the time at which the first period is due
+wrong-interval = Enter 1 to 3660 days, or up to 120 months
+invoice-period-of = Period of
+customer-wallet = Wallet of the customer
+flash-recurring-made = Recurring payment created: { $name }
+flash-recurring-saved = Recurring payment changed: { $name }
+flash-recurring-paused = Paused: { $name }
+flash-recurring-resumed = Goes on: { $name }
+flash-recurring-cancelled = Ended: { $name }
+flash-recurring-deleted = Recurring payment deleted: { $name }
+flash-recurring-ended = Nothing was changed: the recurring payment has ended in the meantime.

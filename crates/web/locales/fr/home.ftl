@@ -1,4 +1,4 @@
-# Accueil, journal des requêtes, et onglets encore vides.
+# Accueil et journal des requêtes.
 
 home-intro = Ce qu'il reste à faire, et ce qui s'est passé récemment.
 home-week = Requêtes vérifiées, 7 jours
@@ -18,7 +18,6 @@ home-no-failures = Aucun dans la période conservée.
 home-all-requests = Toutes les requêtes
 
 nothing-yet = Rien pour le moment
-nothing-recurring-payments = Les paiements récurrents apparaîtront ici dès que cette installation en acceptera.
 
 requests-intro = Chaque appel fait avec une clé de cette entreprise. Un appel refusé se retrouve par sa référence : elle figure dans la réponse et dans son en-tête X-Request-Id.
 requests-reference = Référence

@@ -159,3 +159,67 @@ flash-invoice-made = Créée : { $name }
 flash-invoice-voided = Annulée : { $name }
 flash-invoice-deleted = Supprimée : { $name }
 flash-invoice-moved = Rien n'a été changé : la facture a été payée entre-temps.
+
+recurring-payment = Paiement récurrent
+recurring-intro = Un prix qui revient, période après période. Chaque période est une facture à part, payée sur la même page.
+recurring-search = Rechercher nom, identifiant ou client
+recurring-none = Aucun paiement récurrent pour le moment
+recurring-none-next = Créez-en un, envoyez l'adresse de sa page, et voyez ici quelles périodes ont été payées.
+recurring-none-found = Aucun paiement récurrent ne correspond
+recurring-active = Actif
+recurring-past-due = En retard
+recurring-paused = En pause
+recurring-cancelled = Terminé
+recurring-held = Suspendu
+recurring-held-why = Plus de douze périodes ont été manquées, aucune autre n'est donc créée. Reprenez-le pour continuer à partir de maintenant ; les périodes manquées ne sont pas rattrapées.
+recurring-name = Nom
+recurring-name-hint = Ce à quoi le client s'abonne, tel qu'il le lit. Facultatif.
+recurring-days = { $count ->
+    [one] tous les jours
+   *[other] tous les { $count } jours
+}
+recurring-weeks = { $count ->
+    [one] toutes les semaines
+   *[other] toutes les { $count } semaines
+}
+recurring-months = { $count ->
+    [one] tous les mois
+   *[other] tous les { $count } mois
+}
+recurring-years = { $count ->
+    [one] tous les ans
+   *[other] tous les { $count } ans
+}
+recurring-interval = Revient
+recurring-every = Revient tous les
+recurring-every-hint = 3660 jours ou 120 mois au plus.
+recurring-unit = Unité
+unit-days = jours
+unit-weeks = semaines
+unit-months = mois
+unit-years = ans
+recurring-first = Première échéance
+recurring-first-hint = À l'heure de { $zone }. Elle peut être passée : les périodes depuis lors sont rattrapées, douze au plus.
+recurring-next = Prochaine échéance
+recurring-periods = Périodes
+recurring-share-hint = On y paie la période la plus récente.
+recurring-create = Créer le paiement récurrent
+recurring-create-title = Créer un paiement récurrent
+recurring-edit-intro = Ce que vous changez vaut à partir de la prochaine période.
+recurring-deleted = Ce paiement récurrent a été supprimé : aucune de ses périodes ne peut plus être payée. Ce qui a été payé reste.
+recurring-pause = Mettre en pause
+recurring-resume = Reprendre
+recurring-cancel = Terminer
+recurring-cancel-question = Terminer { $name } ?
+recurring-cancel-consequence = Plus aucune période n'est créée, définitivement. Celles qui existent peuvent encore être payées.
+wrong-first-due = Saisissez le jour et l'heure de la première échéance
+wrong-interval = Saisissez de 1 à 3660 jours, ou jusqu'à 120 mois
+invoice-period-of = Période de
+customer-wallet = Portefeuille du client
+flash-recurring-made = Paiement récurrent créé : { $name }
+flash-recurring-saved = Paiement récurrent modifié : { $name }
+flash-recurring-paused = En pause : { $name }
+flash-recurring-resumed = Repris : { $name }
+flash-recurring-cancelled = Terminé : { $name }
+flash-recurring-deleted = Paiement récurrent supprimé : { $name }
+flash-recurring-ended = Rien n'a été changé : le paiement récurrent s'est terminé entre-temps.

@@ -1,4 +1,4 @@
-//! Home of a business: the next step, a call to paste, what went wrong lately. And the tabs that hold nothing yet.
+//! Home of a business: the next step, a call to paste, what went wrong lately.
 
 use askama::Template;
 use axum::Router;
@@ -14,8 +14,7 @@ use super::curl;
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab};
 use super::requests::{Row, rows};
-use super::session::{Entered, ReadBusiness, ReadPayments, Stop};
-use super::text::message;
+use super::session::{Entered, ReadBusiness, Stop};
 use crate::router::Web;
 
 /// How many failures Home shows.
@@ -23,8 +22,7 @@ const FAILURES: u32 = 5;
 
 /// The routes of these pages.
 pub(crate) fn routes() -> Router<Web> {
-    let base = "/b/{business}/{environment}";
-    Router::new().route(base, get(show)).route(&format!("{base}/recurring-payments"), get(recurring_payments))
+    Router::new().route("/b/{business}/{environment}", get(show))
 }
 
 /// One line of the checklist.
@@ -100,24 +98,4 @@ async fn of_keys(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> R
         failures: rows(web, entered, &failures).await.map_err(refused)?,
         requests: requests_page,
     })
-}
-
-#[derive(Debug, Template)]
-#[template(path = "dashboard/nothing.html")]
-struct NothingPage<'a> {
-    frame: &'a Frame,
-    title: String,
-    text: String,
-}
-
-/// What a tab is for, while there is nothing in it.
-fn nothing(entered: Entered<ReadPayments>, tab: Tab, text: &'static str) -> Response {
-    let frame = entered.frame.at(tab, None);
-    let title = tab.label(frame.t);
-    let text = frame.t.get(text);
-    frame.page(&NothingPage { frame: &frame, title, text })
-}
-
-async fn recurring_payments(entered: Entered<ReadPayments>) -> Response {
-    nothing(entered, Tab::RecurringPayments, message!("nothing-recurring-payments"))
 }

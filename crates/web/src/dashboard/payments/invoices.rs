@@ -6,20 +6,17 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use trousseau_domain::ids::InvoiceId;
-use trousseau_domain::members::EmailAddress;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
-use trousseau_domain::payables::{
-    CustomerName, CustomerReference, InvoiceStatus, PayableId, PayableKind, Title, WebUrl,
-};
+use trousseau_domain::payables::{InvoiceStatus, PayableId, PayableKind, Title};
 use trousseau_domain::time::{Day, Timestamp};
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::invoices::{Billed, InvoiceDraft};
 use trousseau_service::{InvoiceFilter, InvoiceRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live,
-    may_write, once, payments_for, said,
+    Asked, Badge, ConfirmPage, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history,
+    is_live, kept, may_write, once, payments_for, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
@@ -75,7 +72,7 @@ fn status_name(status: InvoiceStatus, t: Texts) -> String {
     })
 }
 
-fn badge(invoice: &InvoiceRow, now: Timestamp, t: Texts) -> Badge {
+pub(super) fn badge(invoice: &InvoiceRow, now: Timestamp, t: Texts) -> Badge {
     if invoice.deleted_at.is_some() {
         return Badge { tint: "bad", icon: "stop", text: t.get("invoice-deleted-state") };
     }
@@ -90,7 +87,7 @@ fn badge(invoice: &InvoiceRow, now: Timestamp, t: Texts) -> Badge {
 }
 
 /// What an invoice is called.
-fn name(invoice: &InvoiceRow, t: Texts) -> String {
+pub(super) fn name(invoice: &InvoiceRow, t: Texts) -> String {
     t.with("invoice-number", [("number", invoice.number.to_string())])
 }
 
@@ -227,6 +224,8 @@ struct ShowPage<'a> {
     customer_email: Option<String>,
     reference: Option<String>,
     redirect: Option<String>,
+    /// The page of the recurring payment whose period it is.
+    recurring: Option<String>,
     created: Shown,
     maker: Maker,
     hosted: Hosted,
@@ -281,6 +280,9 @@ pub(super) async fn show(
         customer_email: invoice.customer_email.as_ref().map(|email| email.as_str().to_owned()),
         reference: invoice.customer_reference.as_ref().map(ToString::to_string),
         redirect: invoice.redirect_url.as_ref().map(ToString::to_string),
+        recurring: invoice
+            .period
+            .map(|(recurring, _)| format!("{}/{recurring}", super::base(&entered, Tab::RecurringPayments))),
         created: f.moment(invoice.created_at),
         maker: names.maker(&invoice.created_by),
         hosted: Hosted::of(&web, PayableKind::Invoice, &id),
@@ -299,10 +301,8 @@ pub(super) struct Fields {
     title: String,
     amount: String,
     due: String,
-    customer_name: String,
-    customer_email: String,
-    customer_reference: String,
-    redirect_url: String,
+    #[serde(flatten)]
+    customer: CustomerFields,
 }
 
 impl Fields {
@@ -314,35 +314,16 @@ impl Fields {
         // The day is the last one on which it is in time.
         let due = self.due.trim().parse::<Day>().and_then(|day| entered.business.time_zone.end_of(day));
         let due = errors.read("due", due, t.get("wrong-due"));
-        let customer_name: Option<CustomerName> = said(
-            &self.customer_name,
-            |text| text.parse().ok(),
-            || errors.add("customer_name", t.get("wrong-customer-name")),
-        );
-        let customer_email: Option<EmailAddress> = said(
-            &self.customer_email,
-            |text| text.parse().ok(),
-            || errors.add("customer_email", t.get("people-email-invalid")),
-        );
-        let customer_reference: Option<CustomerReference> = said(
-            &self.customer_reference,
-            |text| text.parse().ok(),
-            || errors.add("customer_reference", t.get("wrong-reference")),
-        );
-        let redirect_url = said(
-            &self.redirect_url,
-            |text| WebUrl::parse(text, entered.tenant.environment).ok(),
-            || errors.add("redirect_url", t.get("wrong-redirect")),
-        );
+        let customer = self.customer.read(entered, errors);
         let (title, amount, due_at) = (title?, amount?, due?);
         errors.is_empty().then(|| InvoiceDraft {
             title,
             billed: Billed::Whole(amount),
             due_at,
-            customer_name,
-            customer_email,
-            customer_reference,
-            redirect_url,
+            customer_name: customer.name,
+            customer_email: customer.email,
+            customer_reference: customer.reference,
+            redirect_url: customer.redirect_url,
             metadata: Metadata::default(),
             with_pdf: false,
         })
@@ -382,22 +363,16 @@ pub(super) async fn make(
         return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors));
     };
     let base = base(&entered);
-    let render = |invoice: &InvoiceRow| StoredAnswer { status: 200, body: invoice.id.to_string(), refills: Vec::new() };
-    let idempotent = Idempotent {
-        scope: format!("page/{}{base}/create", entered.person.account.id),
-        key: fields.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!fields.once.is_empty()).then_some(&idempotent);
-    match web.app.invoices().create(&entered.context, &entered.tenant, &draft, idempotent).await {
+    let create = format!("{base}/create");
+    let render = |invoice: &InvoiceRow| kept(&invoice.id);
+    let once = sent_once(&entered, &create, &fields.once, &render);
+    match web.app.invoices().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(invoice)) => {
             let page = format!("{base}/{}", invoice.id);
             Ok(entered.frame.done(&page, message!("flash-invoice-made"), &name(&invoice, entered.frame.t)))
         }
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&base, message!("flash-form-sent-already"), "")),
-        Err(error) => Err(entered.refused(error, &format!("{base}/create"))),
+        Err(error) => Err(entered.refused(error, &create)),
     }
 }
 

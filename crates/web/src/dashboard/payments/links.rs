@@ -13,13 +13,13 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::{
     CustomerReference, Description, PayableId, PayableKind, PaymentLinkStatus, Title, WebUrl,
 };
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkDraft};
 use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live,
-    link_status, may_write, once, payments_for, said,
+    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live, kept,
+    link_status, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
@@ -365,22 +365,16 @@ pub(super) async fn make(
         single_use: wanted.single_use,
         active: true,
     };
-    let render = |link: &PaymentLinkRow| StoredAnswer { status: 200, body: link.id.to_string(), refills: Vec::new() };
-    let idempotent = Idempotent {
-        scope: format!("page/{}{base}/create", entered.person.account.id),
-        key: fields.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!fields.once.is_empty()).then_some(&idempotent);
-    match web.app.payment_links().create(&entered.context, &entered.tenant, &draft, idempotent).await {
+    let create = format!("{base}/create");
+    let render = |link: &PaymentLinkRow| kept(&link.id);
+    let once = sent_once(&entered, &create, &fields.once, &render);
+    match web.app.payment_links().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(link)) => {
             let page = format!("{base}/{}", link.id);
             Ok(entered.frame.done(&page, message!("flash-link-made"), &name(&link, entered.frame.t)))
         }
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&base, message!("flash-form-sent-already"), "")),
-        Err(error) => Err(entered.refused(error, &format!("{base}/create"))),
+        Err(error) => Err(entered.refused(error, &create)),
     }
 }
 

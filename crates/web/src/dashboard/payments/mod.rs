@@ -3,7 +3,10 @@
 mod invoices;
 mod links;
 mod paid;
+mod recurring;
 mod unmatched;
+
+use std::fmt;
 
 use askama::Template;
 use axum::Router;
@@ -12,14 +15,16 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
-use trousseau_domain::members::Operation;
-use trousseau_domain::payables::{PayableId, PayableKind, PaymentLinkStatus};
+use trousseau_domain::members::{EmailAddress, Operation};
+use trousseau_domain::payables::{CustomerName, CustomerReference, PayableId, PayableKind, PaymentLinkStatus, WebUrl};
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::text::SearchText;
 use trousseau_service::entropy::EntropyExt as _;
+use trousseau_service::idempotency::{Idempotent, StoredAnswer};
 use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
 
 use super::events::{changes, happened};
+use super::form::FormErrors;
 use super::format::Shown;
 use super::frame::{Frame, Tab};
 use super::names::{Actors, KeyLink, KeyNames, Who};
@@ -45,12 +50,22 @@ pub(crate) fn routes() -> Router<Web> {
     let payment = |below: &str| format!("{payments}{below}");
     let invoices = "/b/{business}/{environment}/invoices";
     let invoice = |below: &str| format!("{invoices}{below}");
+    let recurring = "/b/{business}/{environment}/recurring-payments";
+    let subscription = |below: &str| format!("{recurring}{below}");
     Router::new()
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))
         .route(&invoice("/{id}"), get(invoices::show))
         .route(&invoice("/{id}/void"), get(invoices::void_form).post(invoices::void))
         .route(&invoice("/{id}/delete"), get(invoices::delete_form).post(invoices::delete))
+        .route(recurring, get(recurring::list))
+        .route(&subscription("/create"), get(recurring::form).post(recurring::make))
+        .route(&subscription("/{id}"), get(recurring::show))
+        .route(&subscription("/{id}/edit"), get(recurring::edit_form).post(recurring::edit))
+        .route(&subscription("/{id}/pause"), post(recurring::pause))
+        .route(&subscription("/{id}/resume"), post(recurring::resume))
+        .route(&subscription("/{id}/cancel"), get(recurring::cancel_form).post(recurring::cancel))
+        .route(&subscription("/{id}/delete"), get(recurring::delete_form).post(recurring::delete))
         .route(payments, get(paid::list))
         .route(&payment("/unmatched"), get(unmatched::list))
         .route(&payment("/unmatched/{id}/dismiss"), get(unmatched::dismiss_form).post(unmatched::dismiss))
@@ -73,6 +88,26 @@ fn base<P>(entered: &Entered<P>, tab: Tab) -> String {
 /// A name for one form, so that it does once what it does.
 fn once(web: &Web) -> String {
     RequestId::from_random(web.app.entropy().bytes()).to_string()
+}
+
+/// What is kept of a form that was sent: the id of what it made.
+fn kept(id: &impl fmt::Display) -> StoredAnswer {
+    StoredAnswer { status: 200, body: id.to_string(), refills: Vec::new() }
+}
+
+/// A form that makes something: sent again, by a reload or by a second click, it makes nothing more.
+fn sent_once<'r, P, T>(
+    entered: &Entered<P>,
+    path: &str,
+    once: &str,
+    render: &'r (dyn Fn(&T) -> StoredAnswer + Send + Sync),
+) -> Option<Idempotent<'r, T>> {
+    (!once.is_empty()).then(|| Idempotent {
+        scope: format!("page/{}{path}", entered.person.account.id),
+        key: once.to_owned(),
+        fingerprint: "form".to_owned(),
+        render,
+    })
 }
 
 /// Whether the reader may change something here.
@@ -331,6 +366,53 @@ fn said<T>(text: &str, read: impl FnOnce(&str) -> Option<T>, wrong: impl FnOnce(
         wrong();
     }
     value
+}
+
+/// What was typed about a customer.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct CustomerFields {
+    customer_name: String,
+    customer_email: String,
+    customer_reference: String,
+    redirect_url: String,
+}
+
+/// What was meant by it.
+struct Customer {
+    name: Option<CustomerName>,
+    email: Option<EmailAddress>,
+    reference: Option<CustomerReference>,
+    redirect_url: Option<WebUrl>,
+}
+
+impl CustomerFields {
+    /// Mistakes are noted under the names of the fields.
+    fn read<P>(&self, entered: &Entered<P>, errors: &mut FormErrors) -> Customer {
+        let t = entered.frame.t;
+        Customer {
+            name: said(
+                &self.customer_name,
+                |text| text.parse().ok(),
+                || errors.add("customer_name", t.get("wrong-customer-name")),
+            ),
+            email: said(
+                &self.customer_email,
+                |text| text.parse().ok(),
+                || errors.add("customer_email", t.get("people-email-invalid")),
+            ),
+            reference: said(
+                &self.customer_reference,
+                |text| text.parse().ok(),
+                || errors.add("customer_reference", t.get("wrong-reference")),
+            ),
+            redirect_url: said(
+                &self.redirect_url,
+                |text| WebUrl::parse(text, entered.tenant.environment).ok(),
+                || errors.add("redirect_url", t.get("wrong-redirect")),
+            ),
+        }
+    }
 }
 
 /// A question before an act.

@@ -205,6 +205,8 @@ struct ShowPage<'a> {
     payable: String,
     /// The page of what it is for.
     payable_page: String,
+    /// The page of the period that it is for.
+    period_page: Option<String>,
     expires: Option<Shown>,
     confirmations: Option<(u32, u32)>,
     created: Shown,
@@ -243,6 +245,7 @@ pub(super) async fn show(
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let (f, t) = (&frame.f, frame.t);
     let payable = payment.paid_for.payable();
+    let (payable_page, period_page) = pages_of(&entered, payment.paid_for);
     Ok(frame.page(&ShowPage {
         path: format!("{base}/{id}"),
         id: id.to_string(),
@@ -258,7 +261,8 @@ pub(super) async fn show(
         payer: payment.payer.clone(),
         hash: payment.transaction_hash.clone(),
         payable: payable.to_string(),
-        payable_page: payable_page(&entered, payment.paid_for),
+        payable_page,
+        period_page,
         expires: payment.terms.expires_at.map(|at| f.moment(at)),
         confirmations,
         created: f.moment(payment.created_at),
@@ -271,11 +275,15 @@ pub(super) async fn show(
     }))
 }
 
-/// The page of what a payment is for; a period of a recurring payment is an invoice.
-fn payable_page<P>(entered: &Entered<P>, paid_for: PaidFor) -> String {
+/// The page of what a payment is for and, where that is a recurring payment, the one of the period.
+fn pages_of<P>(entered: &Entered<P>, paid_for: PaidFor) -> (String, Option<String>) {
+    let below = |tab, id: &dyn std::fmt::Display| format!("{}/{id}", super::base(entered, tab));
     match paid_for {
-        PaidFor::PaymentLink(id) => format!("{}/{id}", super::base(entered, Tab::PaymentLinks)),
-        PaidFor::Invoice(id, _) => format!("{}/{id}", super::base(entered, Tab::Invoices)),
+        PaidFor::PaymentLink(id) => (below(Tab::PaymentLinks, &id), None),
+        PaidFor::Invoice(id, None) => (below(Tab::Invoices, &id), None),
+        PaidFor::Invoice(id, Some(recurring)) => {
+            (below(Tab::RecurringPayments, &recurring), Some(below(Tab::Invoices, &id)))
+        }
     }
 }
 

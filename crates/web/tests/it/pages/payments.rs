@@ -353,3 +353,115 @@ async fn an_invoice_that_was_paid_leads_to_its_payment_and_back() {
     assert!(!shown.contains("/void\""), "what is paid is not voided: {shown}");
     assert!(page(&developer.get(&paid).await, 200).contains(&path));
 }
+
+#[tokio::test]
+async fn a_recurring_payment_is_made_changed_paused_and_ended() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut browser) = with_business(&app).await;
+        let all = below(&business, "recurring-payments");
+        assert!(page(&browser.get(&all).await, 200).contains("No recurring payment yet"));
+        let create = format!("{all}/create");
+        let fields = [("amount", "0"), ("first", "soon"), ("count", "0"), ("customer_email", "nobody")];
+        let wrong = page(&browser.submit(&create, &create, &fields).await, 422);
+        for field in ["amount", "first", "count", "customer_email"] {
+            assert!(wrong.contains(&format!("id=\"{field}-error\"")), "{field}: {wrong}");
+        }
+        let fields = [("amount", "9"), ("first", "2026-01-31T09:00"), ("count", "70000"), ("unit", "weeks")];
+        assert!(page(&browser.submit(&create, &create, &fields).await, 422).contains("id=\"count-error\""));
+        let fields = [
+            ("name", "A <box> a month"),
+            ("amount", "9"),
+            ("first", "2026-01-31T09:00"),
+            ("count", "2"),
+            ("unit", "months"),
+            ("customer_name", "Zoé"),
+        ];
+        let made = browser.submit(&create, &create, &fields).await;
+        let path = made.header("location").to_owned();
+        let shown = page(&browser.follow(&made).await, 200);
+        // The time of day is the one of Paris.
+        for told in [
+            "A &#60;box&#62; a month",
+            "9.00",
+            "every 2 months",
+            "2026-01-31T08:00:00Z",
+            "Zoé",
+            "class=\"qr\"",
+            "Invoice 1",
+        ] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        for (query, found) in [("", 1), ("status=active", 1), ("status=paused", 0), ("q=Zo", 1), ("q=nobody", 0)] {
+            let list = page(&browser.get(&format!("{all}?{query}")).await, 200);
+            assert_eq!(list.matches("class=\"name\"").count(), found, "{query}: {list}");
+            let file = browser.get(&format!("{all}?format=csv&{query}")).await;
+            assert_eq!(file.text().lines().count(), found + 1, "{query}: {}", file.text());
+        }
+        let file = browser.get(&format!("{all}?format=csv")).await.text();
+        assert!(file.contains(",9.00,USDC,A <box> a month,months,2,2026-01-31T08:00:00Z,"), "{file}");
+
+        let mut analyst = app.member(business.id(), "analyst").await;
+        let read = page(&analyst.get(&path).await, 200);
+        for below in ["/edit", "/pause", "/cancel", "/delete"] {
+            assert!(!read.contains(&format!("{path}{below}\"")), "{below}: {read}");
+        }
+        for below in ["/edit", "/cancel", "/delete"] {
+            assert_eq!(analyst.get(&format!("{path}{below}")).await.status.as_u16(), 403, "{below}");
+        }
+        let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+        assert_eq!(stranger.get(&path).await.status.as_u16(), 404);
+
+        let edit = format!("{path}/edit");
+        let form = page(&browser.get(&edit).await, 200);
+        assert!(form.contains("value=\"9.00\"") && !form.contains("id=\"first\""), "{form}");
+        let done = browser.submit(&edit, &edit, &[("amount", "12.5"), ("name", "")]).await;
+        let shown = page(&browser.follow(&done).await, 200);
+        assert!(shown.contains("12.50") && shown.contains("Recurring payment changed"), "{shown}");
+
+        let done = browser.submit(&path, &format!("{path}/pause"), &[]).await;
+        let shown = page(&browser.follow(&done).await, 200);
+        assert!(shown.contains("</svg>Paused") && shown.contains(&format!("{path}/resume\"")), "{shown}");
+        let done = browser.submit(&path, &format!("{path}/resume"), &[]).await;
+        assert!(page(&browser.follow(&done).await, 200).contains("Goes on: "));
+
+        let cancel = format!("{path}/cancel");
+        let done = browser.submit(&cancel, &cancel, &[]).await;
+        let shown = page(&browser.follow(&done).await, 200);
+        assert!(shown.contains("</svg>Ended") && !shown.contains(&format!("{path}/pause\"")), "{shown}");
+        // The period that is there can be paid still.
+        assert!(shown.contains("class=\"qr\""), "{shown}");
+        assert_eq!(browser.get(&edit).await.header("location"), path, "it has ended");
+        let delete = format!("{path}/delete");
+        let done = browser.submit(&delete, &delete, &[]).await;
+        let list = page(&browser.follow(&done).await, 200);
+        assert!(list.contains("Recurring payment deleted") && !list.contains(&path), "{list}");
+        assert!(page(&browser.get(&path).await, 200).contains("This recurring payment was deleted"));
+    }
+}
+
+#[tokio::test]
+async fn each_period_of_a_recurring_payment_leads_to_its_invoice_and_back() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut developer) = with_business(&app).await;
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    let body = json!({"amount": "9", "anchor": "2026-01-01T00:00:00Z", "interval": {"unit": "days", "count": 7}});
+    let recurring = backend.post("/v1/recurring_payments", &body).await.expect(201);
+    let payment = started(&app, &business, &recurring).await;
+    let scenario = format!("/v1/test/payments/{}/scenario", id(&payment));
+    backend.post(&scenario, &json!({"scenario": "paid"})).await.expect(200);
+    let path = below(&business, &format!("recurring-payments/{}", id(&recurring)));
+    let invoice = below(&business, &format!("invoices/{}", id(&recurring["latest_invoice"])));
+    let shown = page(&developer.get(&path).await, 200);
+    let paid = below(&business, &format!("payments/{}", id(&payment)));
+    for told in ["every week", "</svg>Paid", &invoice, &paid] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    for there in [&invoice, &paid] {
+        let read = page(&developer.get(there).await, 200);
+        assert!(read.contains(&format!("href=\"{path}\"")), "{there}: {read}");
+    }
+    // So many periods were missed that it waits for somebody.
+    backend.post("/v1/test/clock", &json!({"to": "2027-01-01T00:00:00Z"})).await.expect(200);
+    let shown = page(&developer.get(&path).await, 200);
+    assert!(shown.contains("</svg>Held") && shown.contains(&format!("{path}/resume\"")), "{shown}");
+}
