@@ -41,8 +41,7 @@ export async function open(site) {
 
 /** From a list to the page of its first entry. */
 async function openFirst(tab) {
-  const list = tab.url();
-  await Promise.all([tab.waitForURL((url) => url.href !== list), tab.locator("td.name a").first().click()]);
+  await tab.goto(await tab.locator("td.name a").first().getAttribute("href"));
 }
 
 /** Pages that look otherwise, or are only there, for whoever is signed in. */
@@ -62,7 +61,7 @@ export function signedIn(site) {
     ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
     ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
-    ["/payments", "payments-empty"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched-empty"], ["/developers/webhooks", "webhooks-empty"],
+    ["/payments", "payments"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
     ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
     ["/recurring-payments", "recurring"], ["/recurring-payments?q=nothing+like+this", "recurring-nothing-found"], ["/recurring-payments/create", "recurring-create"],
@@ -72,6 +71,9 @@ export function signedIn(site) {
     ...inBusiness,
     ...frame,
     { name: "event", path: at("/developers/events"), environments: ENVIRONMENTS, prepare: openFirst },
+    ...["payments", "payment-links", "invoices", "recurring-payments"].map((list) => ({
+      name: list.slice(0, -1), path: at(`/${list}`), environments: ["test"], prepare: openFirst,
+    })),
     ...settings,
     { name: "platform", path: "/platform" },
     { name: "platform-nothing-found", path: "/platform?q=nobody" },

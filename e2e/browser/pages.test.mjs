@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { launch, open } from "./browser.mjs";
 import { faults, links } from "./checks.mjs";
+import { sell } from "./goods.mjs";
 import { cells } from "./matrix.mjs";
 import * as pages from "./pages.mjs";
 import { firstRun } from "./people.mjs";
@@ -85,6 +86,7 @@ test("pages for people who are signed in", async () => {
   await firstRun(await context.newPage(), site);
   const cookies = (await context.cookies()).filter((cookie) => cookie.name.endsWith("trousseau_session"));
   await context.close();
+  await sell(site);
   const { wrong, leads } = await walk(pages.signedIn(site), cookies);
   wrong.push(...(await dead(leads, cookies)));
   assert.deepEqual(wrong, []);

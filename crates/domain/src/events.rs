@@ -56,6 +56,8 @@ text_enum! {
         WebhookEndpointDeleted = "webhook_endpoint.deleted",
         /// A test message was sent to a webhook endpoint.
         WebhookTest = "webhook.test",
+        /// How a business takes payments was changed.
+        CheckoutSettingsUpdated = "checkout_settings.updated",
         /// A payment link was made.
         PaymentLinkCreated = "payment_link.created",
         /// A payment link was changed.

@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod brand;
 pub mod business;
+pub mod checkout;
 pub mod credential;
 pub mod decision;
 pub mod digest;

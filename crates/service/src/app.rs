@@ -14,6 +14,7 @@ use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, Store, StoreE
 use crate::access::Access;
 use crate::address::PublicAddress;
 use crate::businesses::Businesses;
+use crate::checkout::Checkout;
 use crate::clock::Clock;
 use crate::context::{Authority, Context};
 use crate::entropy::{Entropy, EntropyExt as _};
@@ -133,6 +134,11 @@ impl App {
     /// Keys of businesses.
     pub fn keys(&self) -> Keys<'_> {
         Keys::new(&self.core)
+    }
+
+    /// How businesses take payments.
+    pub fn checkout(&self) -> Checkout<'_> {
+        Checkout::new(&self.core)
     }
 
     /// Logos of businesses.

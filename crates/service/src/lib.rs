@@ -9,6 +9,7 @@ pub mod access;
 pub mod address;
 pub mod app;
 pub mod businesses;
+pub mod checkout;
 pub mod clock;
 pub mod context;
 pub mod entropy;
@@ -40,5 +41,5 @@ pub use trousseau_store::{
     AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
     InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter,
     PaymentLinkRow, PaymentRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow, RefusalRow, RequestFilter,
-    RequestRow, SightingRow, UsageRow, WebhookEndpointRow,
+    RequestRow, SightingRow, Takings, TakingsRow, UsageRow, WebhookEndpointRow,
 };

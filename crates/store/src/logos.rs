@@ -7,6 +7,7 @@ use trousseau_domain::time::Timestamp;
 
 use crate::error::StoreError;
 use crate::exec::{Reader, Tx};
+use crate::sessions::digest32;
 use crate::stmt::Stmt;
 
 /// A logo as it is stored.
@@ -37,6 +38,16 @@ impl Reader<'_> {
                            FROM logos l WHERE l.digest = $1 LIMIT 1";
         let row = self.fetch_optional(Stmt::new(SQL).bytes(digest.as_bytes().as_slice())).await?;
         row.map(|row| row.read("logos", "l_business_id", |row| Ok((row.parsed("l_format")?, row.bytes("l_content")?))))
+            .transpose()
+    }
+}
+
+impl Reader<'_> {
+    /// Where the logo of a business is found.
+    pub async fn find_logo_of(&mut self, business: &BusinessId) -> Result<Option<LogoDigest>, StoreError> {
+        const SQL: &str = "SELECT l.business_id, l.digest FROM logos l WHERE l.business_id = $1";
+        let row = self.fetch_optional(Stmt::new(SQL).text(business)).await?;
+        row.map(|row| row.read("logos", "business_id", |row| digest32(row, "digest").map(LogoDigest::from_sha256)))
             .transpose()
     }
 }

@@ -8,6 +8,7 @@ use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
+use trousseau_domain::requests::UtcDay;
 use trousseau_domain::text::SearchText;
 use trousseau_domain::time::Timestamp;
 
@@ -166,6 +167,75 @@ impl PaymentRow {
     }
 }
 
+/// The payments of a tenant that a filter chooses.
+macro_rules! chosen {
+    () => {
+        "p.business_id = $1 AND p.environment = $2 \
+         AND (CAST($3 AS TEXT) IS NULL OR p.status = $3) \
+         AND (CAST($4 AS TEXT) IS NULL OR p.payment_link_id = $4 OR p.invoice_id = $4 OR p.recurring_id = $4) \
+         AND (CAST($5 AS TEXT) IS NULL OR p.key_id = $5) \
+         AND (CAST($6 AS BIGINT) IS NULL OR p.created_at >= $6) \
+         AND (CAST($7 AS BIGINT) IS NULL OR p.created_at < $7) \
+         AND (CAST($8 AS TEXT) IS NULL OR p.id LIKE $8 ESCAPE '!' OR LOWER(p.address) LIKE $8 ESCAPE '!' \
+         OR LOWER(p.transaction_hash) LIKE $8 ESCAPE '!' OR LOWER(p.payer) LIKE $8 ESCAPE '!')"
+    };
+}
+
+impl PaymentFilter {
+    /// What the conditions of `chosen!` are told, and nothing after it.
+    fn choosing(&self, sql: &'static str, tenant: &Tenant) -> Stmt {
+        Stmt::new(sql)
+            .text(&tenant.business)
+            .text(tenant.environment)
+            .opt_text(self.status)
+            .opt_text(self.payable)
+            .opt_text(self.key_id)
+            .opt_time(self.created_from)
+            .opt_time(self.created_before)
+            .opt_text(self.search.as_ref().map(|text| pattern(text.as_str())))
+    }
+}
+
+/// What came in for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takings {
+    /// How much.
+    pub amount: Money,
+    /// By how many payments.
+    pub payments: u64,
+}
+
+/// What came in for good on one day, by payments that were started with one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakingsRow {
+    /// The day on which they were settled.
+    pub day: UtcDay,
+    /// The key; none where the payer started them on the hosted page.
+    pub key_id: Option<KeyId>,
+    /// What came in.
+    pub takings: Takings,
+}
+
+/// The columns of [`Takings`]. Neither half of an amount overflows, however many payments there are.
+macro_rules! takings {
+    () => {
+        "p.asset, COUNT(*) AS payments, CAST(SUM(p.amount_settled / 1000000) AS BIGINT) AS millions, \
+         CAST(SUM(p.amount_settled % 1000000) AS BIGINT) AS units"
+    };
+}
+
+impl Takings {
+    fn from_columns(row: &Row) -> Result<Self, BadColumn> {
+        let sum = i128::from(row.int("millions")?) * 1_000_000 + i128::from(row.int("units")?);
+        // More than there ever was of it: what is shown is the most that can be.
+        let units = i64::try_from(sum).unwrap_or(i64::MAX);
+        let asset = row.parsed("asset")?;
+        let amount =
+            Money::from_units(units, asset).map_err(|source| BadColumn { column: "units", source: source.into() })?;
+        Ok(Self { amount, payments: row.number("payments")? })
+    }
+}
+
 impl Reader<'_> {
     /// The tenant's payment of this id.
     pub async fn find_payment(&mut self, tenant: &Tenant, id: PaymentId) -> Result<Option<PaymentRow>, StoreError> {
@@ -195,30 +265,45 @@ impl Reader<'_> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
-            " FROM payments p WHERE p.business_id = $1 AND p.environment = $2 \
-             AND (CAST($3 AS TEXT) IS NULL OR p.status = $3) \
-             AND (CAST($4 AS TEXT) IS NULL OR p.payment_link_id = $4 OR p.invoice_id = $4 OR p.recurring_id = $4) \
-             AND (CAST($5 AS TEXT) IS NULL OR p.key_id = $5) \
-             AND (CAST($6 AS BIGINT) IS NULL OR p.created_at >= $6) \
-             AND (CAST($7 AS BIGINT) IS NULL OR p.created_at < $7) \
-             AND (CAST($8 AS TEXT) IS NULL OR p.id LIKE $8 ESCAPE '!' OR LOWER(p.address) LIKE $8 ESCAPE '!' \
-             OR LOWER(p.transaction_hash) LIKE $8 ESCAPE '!' OR LOWER(p.payer) LIKE $8 ESCAPE '!') \
-             AND (CAST($9 AS TEXT) IS NULL OR (p.created_at, p.id) < (SELECT a.created_at, a.id FROM payments a \
+            " FROM payments p WHERE ",
+            chosen!(),
+            " AND (CAST($9 AS TEXT) IS NULL OR (p.created_at, p.id) < (SELECT a.created_at, a.id FROM payments a \
              WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2)) \
              ORDER BY p.created_at DESC, p.id DESC LIMIT $10"
         );
-        let stmt = Stmt::new(SQL)
-            .text(&tenant.business)
-            .text(tenant.environment)
-            .opt_text(filter.status)
-            .opt_text(filter.payable)
-            .opt_text(filter.key_id)
-            .opt_time(filter.created_from)
-            .opt_time(filter.created_before)
-            .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
-            .opt_text(after)
-            .int(i64::from(limit));
+        let stmt = filter.choosing(SQL, tenant).opt_text(after).int(i64::from(limit));
         self.fetch_all(stmt).await?.iter().map(PaymentRow::from_row).collect()
+    }
+
+    /// What came in for good by the payments that a filter chooses, asset by asset.
+    pub async fn sum_payments(&mut self, tenant: &Tenant, filter: &PaymentFilter) -> Result<Vec<Takings>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            takings!(),
+            " FROM payments p WHERE ",
+            chosen!(),
+            " AND p.status IN ('settled', 'partially_refunded') GROUP BY p.asset ORDER BY p.asset"
+        );
+        let rows = self.fetch_all(filter.choosing(SQL, tenant)).await?;
+        rows.iter().map(|row| row.read("payments", "asset", Takings::from_columns)).collect()
+    }
+
+    /// What came in for good from a day on, by day of UTC, key and asset, the oldest day first.
+    pub async fn list_takings(&mut self, tenant: &Tenant, from: UtcDay) -> Result<Vec<TakingsRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT p.settled_at / 86400000000 AS day, p.key_id, ",
+            takings!(),
+            " FROM payments p WHERE p.business_id = $1 AND p.environment = $2 AND p.settled_at >= $3 \
+             AND p.status IN ('settled', 'partially_refunded') \
+             GROUP BY p.settled_at / 86400000000, p.key_id, p.asset ORDER BY day, p.key_id, p.asset"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).time(from.start());
+        let rows = self.fetch_all(stmt).await?;
+        let read = |row: &Row| {
+            let takings = Takings::from_columns(row)?;
+            Ok(TakingsRow { day: row.day("day")?, key_id: row.opt_parsed("key_id")?, takings })
+        };
+        rows.iter().map(|row| row.read("payments", "asset", read)).collect()
     }
 
     /// Payments whose state may follow anew from a ledger: those with a deposit that counts from block `from_block`

@@ -56,6 +56,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0006_add_logos_and_kept_forms.sql"),
         include_str!("../migrations/postgres/0006_add_logos_and_kept_forms.sql"),
     ),
+    (
+        7,
+        "add checkout settings",
+        include_str!("../migrations/sqlite/0007_add_checkout_settings.sql"),
+        include_str!("../migrations/postgres/0007_add_checkout_settings.sql"),
+    ),
 ];
 
 /// How to open a database.

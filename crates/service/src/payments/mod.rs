@@ -13,19 +13,22 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use trousseau_domain::checkout::CheckoutSettings;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{LedgerId, Scenario};
+use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
 use trousseau_domain::money::Money;
 use trousseau_domain::networks::{ChainId, ShortName};
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
 use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
+use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     BusinessRow, ChangeKind, CursorRow, DepositRow, Destination, DestinationRow, InvoiceRow, PaidFor, PaymentFilter,
-    PaymentLinkRow, PaymentRow, RecurringPaymentRow,
+    PaymentLinkRow, PaymentRow, RecurringPaymentRow, Takings, TakingsRow,
 };
 
 use self::rail::TEST_CONFIRMATIONS;
@@ -146,8 +149,19 @@ pub struct Shown {
     pub payable: Payable,
     /// Whose it is.
     pub business: BusinessRow,
+    /// How they take payments.
+    pub checkout: CheckoutSettings,
+    /// Their logo.
+    pub logo: Option<LogoDigest>,
     /// The tenant's time; in TEST its clock.
     pub now: Timestamp,
+}
+
+impl Shown {
+    /// Where the payer goes afterwards.
+    pub fn redirect_url(&self) -> Option<&WebUrl> {
+        self.payable.redirect_url().or(self.checkout.redirect_url.as_ref())
+    }
 }
 
 /// Reads one payment and nothing else. It stands in an address that a page is given, and nowhere else.
@@ -224,8 +238,10 @@ impl<'a> Payments<'a> {
         };
         let payable = payable.ok_or(ServiceError::NotFound)?;
         let business = reader.find_business(&payable.tenant().business).await?.ok_or(ServiceError::NotFound)?;
+        let checkout = reader.find_checkout_settings(payable.tenant()).await?;
+        let logo = reader.find_logo_of(&business.id).await?;
         let now = now_of(self.core, payable.tenant()).await?;
-        Ok(Shown { payable, business, now })
+        Ok(Shown { payable, business, checkout, logo, now })
     }
 
     /// The same for a key of the tenant.
@@ -303,6 +319,7 @@ impl<'a> Payments<'a> {
             address: address.unwrap_or_else(|| address_of(id)),
         };
         let due = payable.amount();
+        let settings = unit.tx.read().find_checkout_settings(tenant).await?;
         let token = token_of(&self.core.entropy.bytes::<16>());
         let payment = PaymentRow {
             id,
@@ -311,12 +328,12 @@ impl<'a> Payments<'a> {
             destination: destination.clone(),
             terms: Terms {
                 due,
-                tolerance: Money::zero(due.asset()),
+                tolerance: settings.tolerance.of(due),
                 expires_at: match payable {
                     Payable::PaymentLink(_) => Some(now.saturating_add(CHECKOUT_LASTS)),
                     Payable::Invoice(_) | Payable::RecurringPayment(..) => None,
                 },
-                accepts_late: true,
+                accepts_late: settings.accepts_late,
             },
             state: PaymentState::OPEN,
             seen: Money::zero(due.asset()),
@@ -357,6 +374,17 @@ impl<'a> Payments<'a> {
     pub async fn get(self, tenant: &Tenant, id: PaymentId) -> Result<Watched, ServiceError> {
         let payment = self.core.store.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         self.watch(payment).await
+    }
+
+    /// What came in for good by the payments that a filter chooses, asset by asset.
+    pub async fn sum(self, tenant: &Tenant, filter: &PaymentFilter) -> Result<Vec<Takings>, ServiceError> {
+        Ok(self.core.store.read().sum_payments(tenant, filter).await?)
+    }
+
+    /// What came in for good today and on `days` days before it, by day of UTC, key and asset, the oldest day first.
+    pub async fn takings(self, tenant: &Tenant, days: u32) -> Result<Vec<TakingsRow>, ServiceError> {
+        let from = UtcDay::of(self.core.clock.now()).minus(days);
+        Ok(self.core.store.read().list_takings(tenant, from).await?)
     }
 
     /// The payment that a payer was shown: its id is all that it takes.

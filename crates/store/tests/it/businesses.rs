@@ -1,3 +1,7 @@
+use trousseau_domain::actor::Actor;
+use trousseau_domain::checkout::{CheckoutSettings, PageLanguages, Tolerance};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::text::SearchText;
 use trousseau_store::{StoreError, UniqueRule, both_engines};
 
@@ -46,6 +50,32 @@ both_engines! {
         assert_eq!((ids(by_id), total), (vec!["d".to_owned()], 1));
         let (none, total) = store.read().list_businesses_page(Some(&search("%")), 0, 9).await.expect("lists");
         assert_eq!((ids(none), total), (vec![], 0));
+    }
+
+    async fn each_environment_has_its_own_way_of_taking_payments(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let (test, live) = (Tenant::new(business_id("b1"), Environment::Test), Tenant::new(business_id("b1"), Environment::Live));
+        let none = CheckoutSettings::default();
+        assert_eq!(store.read().find_checkout_settings(&test).await.expect("reads"), none);
+        let amount = Money::from_units(50_000, Asset::USDC).expect("good");
+        let chosen = CheckoutSettings {
+            accent: Some("#2440c8".parse().expect("good")),
+            languages: PageLanguages::French,
+            redirect_url: Some("https://shop.example/thanks".parse().expect("good")),
+            origins: vec!["https://shop.example".parse().expect("good")],
+            tolerance: Tolerance::new(amount, 5).expect("good"),
+            accepts_late: false,
+        };
+        for settings in [&none, &chosen] {
+            commit!(store, |tx| {
+                tx.put_checkout_settings(&test, settings, at(3), &Actor::System).await.expect("puts");
+            });
+            assert_eq!(&store.read().find_checkout_settings(&test).await.expect("reads"), settings);
+        }
+        assert_eq!(store.read().find_checkout_settings(&live).await.expect("reads"), none);
+        let other = Tenant::new(business_id("b2"), Environment::Test);
+        assert_eq!(store.read().find_checkout_settings(&other).await.expect("reads"), none);
     }
 
     async fn changes_name_the_state_they_expect(database) {

@@ -6,9 +6,11 @@ use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{DepositId, KeyId, PaymentId};
 use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Transfer};
 use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
+use trousseau_domain::requests::UtcDay;
+use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    CursorRow, DepositRow, Destination, DestinationRow, PaidFor, PaymentFilter, PaymentRow, Store, TestTransferRow,
-    both_engines,
+    CursorRow, DepositRow, Destination, DestinationRow, PaidFor, PaymentFilter, PaymentRow, Store, Takings,
+    TestTransferRow, both_engines,
 };
 
 use crate::payables::{invoice, link, usdc};
@@ -120,6 +122,43 @@ both_engines! {
             assert_eq!(ids(found), expected, "{filter:?}");
         }
         assert_eq!(ids(reader.list_payments(&row.tenant, &all, Some(other.id), 5).await.expect("lists")), [1]);
+    }
+
+    async fn what_came_in_for_good_is_summed(database) {
+        let store = database.store();
+        let (row, other) = two_payments(store).await;
+        let most = usdc(i64::MAX);
+        let day = 20_484;
+        let noon = |day: i64| Timestamp::from_micros(day * 86_400_000_000 + 43_200_000_000).expect("a time");
+        for (bits, status, settled, on) in [
+            (3, PaymentStatus::Settled, usdc(1_500_001), day),
+            (4, PaymentStatus::PartiallyRefunded, usdc(999_999), day),
+            (5, PaymentStatus::Settled, most, day + 1),
+            (6, PaymentStatus::Settled, most, day + 1),
+            (7, PaymentStatus::Reversed, usdc(7), day + 1),
+            (8, PaymentStatus::Settled, usdc(3), day - 1),
+        ] {
+            let mut more = payment(&row.tenant, bits, other.paid_for);
+            more.state.status = status;
+            more.settled = settled;
+            more.settled_at = Some(noon(on));
+            commit!(store, |tx| {
+                tx.insert_payment(&more).await.expect("inserts");
+                assert!(tx.update_payment(&more).await.expect("updates"));
+            });
+        }
+        let from = UtcDay::of(noon(day));
+        let rows = store.read().list_takings(&row.tenant, from).await.expect("sums");
+        let told: Vec<_> = rows.iter().map(|row| (row.day, row.takings.amount, row.takings.payments)).collect();
+        // Two of the most that there can be are shown as the most.
+        assert_eq!(told, [(from, usdc(2_500_000), 2), (UtcDay::of(noon(day + 1)), most, 2)]);
+        assert!(rows.iter().all(|row| row.key_id == Some(KeyId::from_bits(5))), "{rows:?}");
+        let few = PaymentFilter { created_before: Some(at(5)), ..PaymentFilter::default() };
+        let sums = store.read().sum_payments(&row.tenant, &few).await.expect("sums");
+        assert_eq!(sums, [Takings { amount: usdc(2_500_000), payments: 2 }]);
+        let nobody = PaymentFilter { key_id: Some(KeyId::from_bits(6)), ..PaymentFilter::default() };
+        assert_eq!(store.read().sum_payments(&row.tenant, &nobody).await.expect("sums"), []);
+        assert_eq!(store.read().sum_payments(&live("b1"), &few).await.expect("sums"), []);
     }
 
     async fn a_ledger_is_looked_at_by_one_at_a_time(database) {

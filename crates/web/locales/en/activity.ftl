@@ -42,6 +42,7 @@ event-webhook-rotated = Webhook secret rotated
 event-webhook-revealed = Webhook secret read
 event-webhook-disabled = Webhook endpoint disabled
 event-webhook-deleted = Webhook endpoint deleted
+event-checkout-settings-updated = Checkout settings changed
 event-webhook-test = Webhook test sent
 event-payment-link-created = Payment link made
 event-payment-link-updated = Payment link changed

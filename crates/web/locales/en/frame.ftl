@@ -38,6 +38,7 @@ sub-requests = Request logs
 sub-usage = Usage
 sub-reference = API reference
 sub-business = Business
+sub-checkout = Checkout
 sub-members = Members
 sub-notices = Notices
 

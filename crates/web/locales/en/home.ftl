@@ -3,6 +3,9 @@
 home-intro = What to do next, and what happened lately.
 home-week = Verified requests, 7 days
 home-week-refused = Refused requests, 7 days
+home-settled = Settled, 7 days
+home-undecided = Money arrived that somebody has to decide on.
+home-decide = Decide
 home-next = Next steps
 home-done = Done
 home-step-key = Have a secret key in force

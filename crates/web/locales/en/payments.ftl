@@ -223,3 +223,45 @@ flash-recurring-resumed = Goes on: { $name }
 flash-recurring-cancelled = Ended: { $name }
 flash-recurring-deleted = Recurring payment deleted: { $name }
 flash-recurring-ended = Nothing was changed: the recurring payment has ended in the meantime.
+
+checkout-intro = How the pages on which your customers pay look and behave, in this environment. Payments that were started keep their terms.
+checkout-look = Look
+checkout-accent = Colour of buttons and links
+checkout-accent-hint = # and six hexadecimal digits. It has to be readable on a light page; the dark page lightens it as far as it needs. Empty takes ours.
+checkout-accent-now = Now:
+checkout-sample = Pay
+checkout-languages = Language
+checkout-any-language = As the browser of the payer asks, English or French
+checkout-logo-hint = The logo is the one under Settings > Business.
+checkout-after = After the payment
+checkout-redirect-hint = Where payers go afterwards, unless the link or the invoice says otherwise: an address that begins with https://. May stay empty.
+checkout-origins = Pages that are told
+checkout-origins-hint = Origins of shops that open the page in a window and are told when it is paid, one per line, such as https://shop.example. Those that your checkout keys list are told too.
+checkout-paid = What counts as paid
+checkout-tolerance-amount = USDC that may be missing
+checkout-tolerance-amount-hint = For example 0.05, for exchanges that keep a fee back.
+checkout-tolerance-per-mille = Thousandths that may be missing
+checkout-tolerance-per-mille-hint = 5 are half a percent. The larger of the two counts, and never more than 5 % of the price.
+checkout-accepts-late = Late money settles
+checkout-late = Money that comes after the time ran out
+checkout-late-settles = Settles the payment
+checkout-late-settles-hint = It is marked late.
+checkout-late-waits = Waits for your decision
+checkout-late-waits-hint = Nothing is delivered before somebody accepts it under Payments.
+wrong-accent = Enter # and six hexadecimal digits, such as #2440c8
+wrong-accent-faint = This colour is too light to be read: its contrast is { $contrast }, and 4.5 is needed. The nearest that can be read is { $nearest }.
+wrong-tolerance-amount = Enter an amount such as 0.05: digits and one point, at most 6 decimals
+wrong-tolerance-per-mille = Enter a whole number from 0 to { $most }
+flash-checkout-saved = Checkout settings saved
+
+takings-payments = { $count ->
+    [one] { $count } payment
+   *[other] { $count } payments
+}
+takings-none = Nothing settled
+takings-of-list = Settled in this list:
+takings-by-day = Payments settled, by day
+takings-by-key = Payments settled, by key
+takings-amount = Settled
+takings-hosted = Started on the hosted page
+takings-about = Payments settled from { $first } to { $last }; at most { $most } on one day.

@@ -42,6 +42,7 @@ event-webhook-rotated = Secret de webhook renouvelé
 event-webhook-revealed = Secret de webhook lu
 event-webhook-disabled = Point de terminaison webhook désactivé
 event-webhook-deleted = Point de terminaison webhook supprimé
+event-checkout-settings-updated = Réglages de la page de paiement modifiés
 event-webhook-test = Test de webhook envoyé
 event-payment-link-created = Lien de paiement créé
 event-payment-link-updated = Lien de paiement modifié

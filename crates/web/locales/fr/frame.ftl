@@ -38,6 +38,7 @@ sub-requests = Journal des requêtes
 sub-usage = Utilisation
 sub-reference = Référence de l'API
 sub-business = Entreprise
+sub-checkout = Page de paiement
 sub-members = Membres
 sub-notices = Notifications
 

@@ -3,6 +3,9 @@
 home-intro = Ce qu'il reste à faire, et ce qui s'est passé récemment.
 home-week = Requêtes vérifiées, 7 jours
 home-week-refused = Requêtes refusées, 7 jours
+home-settled = Réglé, 7 jours
+home-undecided = De l'argent est arrivé dont quelqu'un doit décider.
+home-decide = Décider
 home-next = Prochaines étapes
 home-done = Fait
 home-step-key = Avoir une clé secrète en vigueur

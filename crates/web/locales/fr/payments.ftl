@@ -223,3 +223,45 @@ flash-recurring-resumed = Repris : { $name }
 flash-recurring-cancelled = Terminé : { $name }
 flash-recurring-deleted = Paiement récurrent supprimé : { $name }
 flash-recurring-ended = Rien n'a été changé : le paiement récurrent s'est terminé entre-temps.
+
+checkout-intro = L'aspect et le comportement des pages sur lesquelles vos clients paient, dans cet environnement. Les paiements déjà commencés gardent leurs conditions.
+checkout-look = Aspect
+checkout-accent = Couleur des boutons et des liens
+checkout-accent-hint = # et six chiffres hexadécimaux. Elle doit se lire sur une page claire ; la page sombre l'éclaircit autant qu'il le faut. Vide, c'est la nôtre.
+checkout-accent-now = Actuellement :
+checkout-sample = Payer
+checkout-languages = Langue
+checkout-any-language = Celle que demande le navigateur du payeur, français ou anglais
+checkout-logo-hint = Le logo est celui de Paramètres > Entreprise.
+checkout-after = Après le paiement
+checkout-redirect-hint = Où les payeurs vont ensuite, sauf si le lien ou la facture en dit autrement : une adresse qui commence par https://. Facultatif.
+checkout-origins = Pages prévenues
+checkout-origins-hint = Les origines des boutiques qui ouvrent la page dans une fenêtre et sont prévenues du paiement, une par ligne, comme https://boutique.example. Celles de vos clés Checkout sont prévenues aussi.
+checkout-paid = Ce qui compte comme payé
+checkout-tolerance-amount = USDC qui peuvent manquer
+checkout-tolerance-amount-hint = Par exemple 0.05, pour les plateformes qui retiennent des frais.
+checkout-tolerance-per-mille = Millièmes qui peuvent manquer
+checkout-tolerance-per-mille-hint = 5 font un demi pour cent. Le plus grand des deux compte, et jamais plus de 5 % du prix.
+checkout-accepts-late = L'argent en retard règle
+checkout-late = L'argent qui arrive après l'heure
+checkout-late-settles = Règle le paiement
+checkout-late-settles-hint = Il est marqué en retard.
+checkout-late-waits = Attend votre décision
+checkout-late-waits-hint = Rien n'est livré avant que quelqu'un l'accepte sous Paiements.
+wrong-accent = Saisissez # et six chiffres hexadécimaux, comme #2440c8
+wrong-accent-faint = Cette couleur est trop claire pour être lue : son contraste est de { $contrast }, il en faut 4.5. La plus proche qui se lit est { $nearest }.
+wrong-tolerance-amount = Saisissez un montant comme 0.05 : des chiffres et un point, 6 décimales au plus
+wrong-tolerance-per-mille = Saisissez un nombre entier de 0 à { $most }
+flash-checkout-saved = Réglages de la page de paiement enregistrés
+
+takings-payments = { $count ->
+    [one] { $count } paiement
+   *[other] { $count } paiements
+}
+takings-none = Rien de réglé
+takings-of-list = Réglé dans cette liste :
+takings-by-day = Paiements réglés, par jour
+takings-by-key = Paiements réglés, par clé
+takings-amount = Réglé
+takings-hosted = Commencés sur la page hébergée
+takings-about = Paiements réglés du { $first } au { $last } ; au plus { $most } en un jour.

@@ -65,6 +65,7 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::WebhookEndpointDisabled => message!("event-webhook-disabled"),
         EventType::WebhookEndpointDeleted => message!("event-webhook-deleted"),
         EventType::WebhookTest => message!("event-webhook-test"),
+        EventType::CheckoutSettingsUpdated => message!("event-checkout-settings-updated"),
         EventType::PaymentLinkCreated => message!("event-payment-link-created"),
         EventType::PaymentLinkUpdated => message!("event-payment-link-updated"),
         EventType::PaymentLinkDeleted => message!("event-payment-link-deleted"),
@@ -124,6 +125,13 @@ pub(crate) fn changes(event: &EventRow, t: Texts) -> Vec<String> {
                 "url" => message!("webhooks-url"),
                 "description" => message!("webhooks-description"),
                 "event_types" => message!("webhooks-events"),
+                "accent" => message!("checkout-accent"),
+                "languages" => message!("checkout-languages"),
+                "redirect_url" => message!("redirect-url"),
+                "origins" => message!("checkout-origins"),
+                "tolerance_amount" => message!("checkout-tolerance-amount"),
+                "tolerance_per_mille" => message!("checkout-tolerance-per-mille"),
+                "accepts_late" => message!("checkout-accepts-late"),
                 _ => message!("metadata"),
             });
             match (change.get("old"), change.get("new")) {

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::session::session_cookie;
+use super::text::Texts;
 use crate::body::{self, BodyRejection};
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
@@ -169,6 +170,31 @@ impl FormErrors {
     /// The value, or a note that it cannot be used.
     pub fn read<T, E>(&mut self, field: &'static str, value: Result<T, E>, message: impl Into<String>) -> Option<T> {
         value.map_err(|_| self.add(field, message)).ok()
+    }
+
+    /// The lines of a text, each read on its own. `wrong` is the message about those that cannot be, and names them.
+    pub(crate) fn entries<T: std::str::FromStr>(
+        &mut self,
+        field: &'static str,
+        text: &str,
+        most: usize,
+        wrong: &'static str,
+        t: Texts,
+    ) -> Vec<T> {
+        let mut good = Vec::new();
+        let mut bad = Vec::new();
+        for line in text.split(['\n', ',', ' ']).map(str::trim).filter(|line| !line.is_empty()).take(most + 1) {
+            match line.parse() {
+                Ok(entry) => good.push(entry),
+                Err(_) => bad.push(line.to_owned()),
+            }
+        }
+        if !bad.is_empty() {
+            self.add(field, t.with(wrong, [("list", bad.join(", "))]));
+        } else if good.len() > most {
+            self.add(field, t.with("wrong-too-many", [("most", most)]));
+        }
+        good
     }
 
     /// Whether nothing is wrong.

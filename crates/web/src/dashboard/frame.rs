@@ -140,6 +140,8 @@ pub enum Sub {
     Reference,
     /// Settings > Business.
     Business,
+    /// Settings > Checkout.
+    Checkout,
     /// Settings > Members.
     Members,
     /// Settings > Notices.
@@ -233,7 +235,7 @@ impl Tab {
 impl Sub {
     const DEVELOPERS: [Self; 6] =
         [Self::ApiKeys, Self::Webhooks, Self::Events, Self::Requests, Self::Usage, Self::Reference];
-    const SETTINGS: [Self; 3] = [Self::Business, Self::Members, Self::Notices];
+    const SETTINGS: [Self; 4] = [Self::Business, Self::Checkout, Self::Members, Self::Notices];
 
     /// The path below the business and environment.
     pub const fn path(self) -> &'static str {
@@ -245,6 +247,7 @@ impl Sub {
             Self::Usage => "/developers/usage",
             Self::Reference => "/docs",
             Self::Business => "/settings",
+            Self::Checkout => "/settings/checkout",
             Self::Members => "/settings/members",
             Self::Notices => "/settings/notices",
         }
@@ -255,7 +258,7 @@ impl Sub {
             Self::ApiKeys => Operation::KeysRead,
             Self::Webhooks => Operation::WebhooksRead,
             Self::Events | Self::Requests | Self::Usage => Operation::LogsRead,
-            Self::Reference | Self::Business | Self::Notices => Operation::BusinessRead,
+            Self::Reference | Self::Business | Self::Checkout | Self::Notices => Operation::BusinessRead,
             Self::Members => Operation::MembersRead,
         }
     }
@@ -270,6 +273,7 @@ impl Sub {
             Self::Usage => message!("sub-usage"),
             Self::Reference => message!("sub-reference"),
             Self::Business => message!("sub-business"),
+            Self::Checkout => message!("sub-checkout"),
             Self::Members => message!("sub-members"),
             Self::Notices => message!("sub-notices"),
         })

@@ -8,15 +8,19 @@ use axum::routing::get;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::members::Operation;
-use trousseau_service::{KeyFilter, KeyOrder};
+use trousseau_domain::payments::PaymentStatus;
+use trousseau_service::{KeyFilter, KeyOrder, PaymentFilter};
 
 use super::curl;
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab};
 use super::requests::{Row, rows};
 use super::session::{Entered, ReadBusiness, Stop};
+use super::takings::{summed, told};
 use crate::router::Web;
 
+/// The days before today that a week has.
+const A_WEEK: u32 = 6;
 /// How many failures Home shows.
 const FAILURES: u32 = 5;
 
@@ -39,6 +43,19 @@ struct HomePage<'a> {
     frame: &'a Frame,
     /// What a role that sees keys is shown; others see what the business is.
     keys: Option<OfKeys>,
+    /// What a role that sees payments is shown.
+    payments: Option<OfPayments>,
+}
+
+/// The part of Home about payments.
+#[derive(Debug)]
+struct OfPayments {
+    /// What came in for good in 7 days, asset by asset, by how many payments.
+    takings: Vec<(String, String)>,
+    /// Where payments wait for a decision, if any do.
+    undecided: Option<String>,
+    /// Where deposits wait that no payment takes, if any do.
+    unmatched: Option<String>,
 }
 
 /// The part of Home about keys.
@@ -61,7 +78,26 @@ pub(crate) async fn show(entered: Entered<ReadBusiness>, State(web): State<Web>)
     } else {
         None
     };
-    Ok(frame.page(&HomePage { frame: &frame, keys }))
+    let payments =
+        if entered.role.may(Operation::PaymentsRead) { Some(of_payments(&entered, &web, &frame).await?) } else { None };
+    Ok(frame.page(&HomePage { frame: &frame, keys, payments }))
+}
+
+async fn of_payments(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> Result<OfPayments, Stop> {
+    let here = format!("/b/{}/{}", entered.tenant.business, entered.tenant.environment);
+    let page = format!("{here}{}", Tab::Payments.path());
+    let refused = |error| entered.refused(error, &here);
+    let payments = web.app.payments();
+    let takings = payments.takings(&entered.tenant, A_WEEK).await.map_err(refused)?;
+    let takings = summed(takings.iter().map(|row| row.takings));
+    let waiting = PaymentFilter { status: Some(PaymentStatus::NeedsReview), ..PaymentFilter::default() };
+    let waiting = payments.list(&entered.tenant, &waiting, None, 1).await.map_err(refused)?;
+    let unmatched = payments.unmatched(&entered.tenant, None, 1).await.map_err(refused)?;
+    Ok(OfPayments {
+        takings: takings.iter().map(|takings| told(*takings, frame)).collect(),
+        undecided: (!waiting.data.is_empty()).then(|| format!("{page}?status={}", PaymentStatus::NeedsReview)),
+        unmatched: (!unmatched.data.is_empty()).then(|| format!("{page}/unmatched")),
+    })
 }
 
 async fn of_keys(entered: &Entered<ReadBusiness>, web: &Web, frame: &Frame) -> Result<OfKeys, Stop> {

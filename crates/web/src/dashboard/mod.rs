@@ -26,6 +26,7 @@ mod qr;
 mod requests;
 pub mod session;
 mod step_up;
+mod takings;
 pub mod text;
 mod usage;
 mod webhooks;

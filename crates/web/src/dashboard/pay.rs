@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
+use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::Scenario;
@@ -22,8 +23,11 @@ use trousseau_service::{Context, ServiceError};
 use super::form::Form;
 use super::format::{Formats, Shown};
 use super::frame::{Frame, redirect};
+use super::payments::style_of;
+use super::people::logo;
 use super::qr::Qr;
-use super::text::message;
+use super::text::{Texts, message};
+use crate::language::Language;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
 use crate::stream;
@@ -106,6 +110,10 @@ struct Page<'a> {
     here: String,
     seller: String,
     mark: String,
+    logo: Option<String>,
+    /// The style of the business's own colour.
+    style: Option<String>,
+    one_language: bool,
     title: String,
     description: String,
     total: String,
@@ -259,7 +267,8 @@ async fn simulate(
 /// The opener, if the business lists it: nobody else is told that something was paid.
 async fn parent_of(web: &Web, shown: &ToPay, given: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(origin) = given.and_then(|text| text.parse::<Origin>().ok()) else { return Ok(None) };
-    let listed = web.app.keys().lists_origin(shown.payable.tenant(), &origin).await?;
+    let listed = shown.checkout.origins.contains(&origin)
+        || web.app.keys().lists_origin(shown.payable.tenant(), &origin).await?;
     Ok(listed.then(|| origin.to_string()))
 }
 
@@ -272,6 +281,11 @@ fn answer(
     here: String,
     parent_origin: Option<String>,
 ) -> Response {
+    frame.t = match shown.checkout.languages {
+        PageLanguages::Any => frame.t,
+        PageLanguages::English => Texts::new(Language::English),
+        PageLanguages::French => Texts::new(Language::French),
+    };
     frame.f = Formats::new(frame.t.language(), shown.business.time_zone.clone(), shown.now);
     let template = page(web, &frame, shown, watched, base, here, parent_origin);
     let mut response = frame.page(&template);
@@ -350,6 +364,9 @@ fn page<'a>(
         here,
         seller: shown.business.name.to_string(),
         mark: super::frame::initials(shown.business.name.as_str()),
+        logo: shown.logo.as_ref().map(logo::url),
+        style: shown.checkout.accent.map(style_of),
+        one_language: shown.checkout.languages != PageLanguages::Any,
         title,
         description,
         total: frame.f.money(total),
@@ -365,7 +382,7 @@ fn page<'a>(
         }),
         receipt: watched.filter(|_| paid).map(|watched| receipt(frame, watched)),
         scenarios: if test && watched.is_some() && !paid { scenarios(frame) } else { Vec::new() },
-        back: shown.payable.redirect_url().map(|url| match watched.filter(|_| paid) {
+        back: shown.redirect_url().map(|url| match watched.filter(|_| paid) {
             Some(watched) => with_payment(url.as_str(), watched.payment.id),
             None => url.to_string(),
         }),

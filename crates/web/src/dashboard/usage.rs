@@ -10,7 +10,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::requests::{Outcome, UtcDay};
-use trousseau_service::UsageRow;
+use trousseau_service::{Takings, TakingsRow, UsageRow};
 
 use super::chart::{self, Chart, Parts};
 use super::csv::Csv;
@@ -18,6 +18,7 @@ use super::format::Formats;
 use super::frame::{Frame, MenuLink, Sub, Tab};
 use super::names::{KeyLink, KeyNames};
 use super::session::{Entered, ReadLogs, Stop};
+use super::takings;
 use super::text::{Arg, Texts};
 use crate::router::Web;
 
@@ -160,6 +161,8 @@ struct UsagePage<'a> {
     parts: Vec<Part>,
     outcomes: Vec<Ended>,
     outcomes_chart: Option<Chart>,
+    takings: Option<takings::Part>,
+    takings_csv: String,
 }
 
 /// The usage, as a page or as a file.
@@ -173,8 +176,12 @@ pub(crate) async fn show(
     let refused = |error| entered.refused(error, &base);
     let rows = web.app.requests().usage(&entered.tenant, days - 1).await.map_err(refused)?;
     let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
-    if asked.format == "csv" {
-        return Ok(file(&entered, &rows, &keys));
+    // Whoever reads logs reads payments: the roles say so.
+    let takings = web.app.payments().takings(&entered.tenant, days - 1).await.map_err(refused)?;
+    match asked.format.as_str() {
+        "csv" => return Ok(file(&entered, &rows, &keys)),
+        "payments-csv" => return Ok(takings_file(&entered, &takings, &keys)),
+        _ => {}
     }
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Usage));
     let (f, t) = (&frame.f, frame.t);
@@ -197,7 +204,9 @@ pub(crate) async fn show(
         ranges: ranges.to_vec(),
         csv: format!("{base}?days={days}&format=csv"),
         total: f.number(all.total()),
-        empty: all.total() == 0,
+        empty: all.total() == 0 && takings.is_empty(),
+        takings: takings::Part::of(&takings, days, &keys, f, t),
+        takings_csv: format!("{base}?days={days}&format=payments-csv"),
         parts: vec![part_of_days(&rows, days, f, t), part_of_keys(&rows, &keys, f, t)],
         outcomes_chart: chart::rows("outcomes", t.get("usage-by-outcome"), t.get("usage-outcomes-about"), &pictured),
         outcomes: outcomes
@@ -261,4 +270,16 @@ fn file(entered: &Entered<ReadLogs>, rows: &[UsageRow], keys: &KeyNames) -> Resp
         csv.row(&[row.day.to_string(), key.unwrap_or_default(), row.outcome.to_string(), row.requests.to_string()]);
     }
     csv.finish(&format!("usage-{}-{}.csv", entered.tenant.business, entered.tenant.environment))
+}
+
+/// What came in, as it is counted: by day of UTC, key and asset.
+fn takings_file(entered: &Entered<ReadLogs>, rows: &[TakingsRow], keys: &KeyNames) -> Response {
+    let mut csv = Csv::new(&["day", "key", "payments", "amount", "currency"]);
+    for row in rows {
+        let key = row.key_id.and_then(|id| keys.number(id)).map(|number| number.to_string());
+        let Takings { amount, payments } = row.takings;
+        let currency = amount.asset().code().to_string();
+        csv.row(&[row.day.to_string(), key.unwrap_or_default(), payments.to_string(), amount.to_string(), currency]);
+    }
+    csv.finish(&format!("payments-by-day-{}-{}.csv", entered.tenant.business, entered.tenant.environment))
 }

@@ -126,8 +126,10 @@ impl Fields {
         }
         let (mut origins, mut ips) = (Vec::new(), Vec::new());
         match kind {
-            KeyKind::Secret => ips = entries("ips", &self.ips, message!("wrong-ip"), t, errors),
-            KeyKind::Checkout => origins = entries("origins", &self.origins, message!("wrong-origin"), t, errors),
+            KeyKind::Secret => ips = errors.entries("ips", &self.ips, MOST_ENTRIES, message!("wrong-ip"), t),
+            KeyKind::Checkout => {
+                origins = errors.entries("origins", &self.origins, MOST_ENTRIES, message!("wrong-origin"), t)
+            }
         }
         let state = self.state.parse().unwrap_or(KeyState::Active);
         (errors.all().len() == before).then_some(Wanted { name, kind, state, start, end, scopes, origins, ips })
@@ -163,30 +165,6 @@ impl Fields {
         };
         errors.read("end_date", start.plus_days(days), t.get("wrong-day"))
     }
-}
-
-/// The lines of a text, each read on its own.
-fn entries<T: std::str::FromStr>(
-    field: &'static str,
-    text: &str,
-    wrong: &'static str,
-    t: Texts,
-    errors: &mut FormErrors,
-) -> Vec<T> {
-    let mut good = Vec::new();
-    let mut bad = Vec::new();
-    for line in text.split(['\n', ',', ' ']).map(str::trim).filter(|line| !line.is_empty()).take(MOST_ENTRIES + 1) {
-        match line.parse() {
-            Ok(entry) => good.push(entry),
-            Err(_) => bad.push(line.to_owned()),
-        }
-    }
-    if !bad.is_empty() {
-        errors.add(field, t.with(wrong, [("list", bad.join(", "))]));
-    } else if good.len() > MOST_ENTRIES {
-        errors.add(field, t.with("wrong-too-many", [("most", MOST_ENTRIES)]));
-    }
-    good
 }
 
 impl Wanted {

@@ -4,6 +4,7 @@ mod invoices;
 mod links;
 mod paid;
 mod recurring;
+mod settings;
 mod unmatched;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::idempotency::{Idempotent, StoredAnswer};
 use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
 
+pub(crate) use self::settings::style_of;
 use super::events::{changes, happened};
 use super::form::FormErrors;
 use super::format::Shown;
@@ -53,6 +55,8 @@ pub(crate) fn routes() -> Router<Web> {
     let recurring = "/b/{business}/{environment}/recurring-payments";
     let subscription = |below: &str| format!("{recurring}{below}");
     Router::new()
+        .route("/b/{business}/{environment}/settings/checkout", get(settings::show).post(settings::save))
+        .route("/pay/accent/{file}", get(settings::accent))
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))
         .route(&invoice("/{id}"), get(invoices::show))
@@ -144,6 +148,9 @@ pub(crate) struct Asked {
     q: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     status: String,
+    /// The number of a key, where the list has such a filter.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    number: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     from: String,
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -7,8 +7,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::Moved;
+use trousseau_domain::members::Operation;
 use trousseau_domain::payables::Reason;
 use trousseau_domain::payments::{PaymentStatus, Verdict};
+use trousseau_service::keys::Page;
 use trousseau_service::payments::Watched;
 use trousseau_service::{DepositRow, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
@@ -17,12 +19,14 @@ use super::{
     payment_badge, payment_status,
 };
 use crate::dashboard::csv::Csv;
-use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ, beginning, end};
+use crate::dashboard::filters::{ByKey, MOST_IN_FILE, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
+use crate::dashboard::names::KeyNames;
 use crate::dashboard::pay::name_of;
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
+use crate::dashboard::takings::told;
 use crate::dashboard::text::{Texts, message};
 use crate::path::Path;
 use crate::router::Web;
@@ -51,6 +55,10 @@ struct ListPage<'a> {
     rows: Vec<PaymentLine>,
     next: Option<String>,
     csv: String,
+    /// What came in for good by the payments of this list, asset by asset, and by how many of them.
+    takings: Vec<(String, String)>,
+    /// Whether payments can be found by the key that started them.
+    by_key: bool,
     /// Whether something came in that no payment takes.
     unmatched: bool,
 }
@@ -59,15 +67,17 @@ fn base<P>(entered: &Entered<P>) -> String {
     super::base(entered, Tab::Payments)
 }
 
-fn filter<P>(asked: &Asked, entered: &Entered<P>) -> PaymentFilter {
-    let zone = &entered.business.time_zone;
-    PaymentFilter {
+/// What was asked for; nothing where a key is named that there is not.
+fn filter<P>(asked: &Asked, keys: &KeyNames, entered: &Entered<P>) -> Option<PaymentFilter> {
+    let (zone, key) = (&entered.business.time_zone, ByKey::read(&asked.number, keys));
+    (key != ByKey::Nobody).then(|| PaymentFilter {
         status: asked.status.parse().ok(),
+        key_id: key.key(),
         created_from: beginning(&asked.from, zone),
         created_before: end(&asked.to, zone),
         search: asked.search(),
         ..PaymentFilter::default()
-    }
+    })
 }
 
 /// The payments, newest first, as a page or as a file.
@@ -77,27 +87,36 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
-    let filter = filter(&asked, &entered);
+    let refused = |error| entered.refused(error, &base);
+    let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
+    let filter = filter(&asked, &keys, &entered);
     if asked.format == "csv" {
-        return file(&web, &entered, &filter).await;
+        return file(&web, &entered, filter.as_ref()).await;
     }
-    let page = web.app.payments().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // Not a payment of this business: no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
-    let unmatched = web.app.payments().unmatched(&entered.tenant, None, 1).await;
-    let unmatched = !unmatched.map_err(|error| entered.refused(error, &base))?.data.is_empty();
+    let (page, takings) = match &filter {
+        Some(filter) => {
+            let page = web.app.payments().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
+            let page = page.map_err(|error| match error {
+                // Not a payment of this business: no place to go on from.
+                ServiceError::Invalid(_) => Stop::go(&base),
+                error => refused(error),
+            })?;
+            (page, web.app.payments().sum(&entered.tenant, filter).await.map_err(refused)?)
+        }
+        None => (Page { data: Vec::new(), has_more: false }, Vec::new()),
+    };
+    let unmatched = web.app.payments().unmatched(&entered.tenant, None, 1).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let t = frame.t;
     Ok(frame.page(&ListPage {
         rows: page.data.iter().map(|payment| PaymentLine::of(payment, &entered)).collect(),
         next: asked.next(&base, page.data.last().map(|last| last.id.to_string()), page.has_more),
         csv: asked.csv(&base),
-        filtered: filter != PaymentFilter::default(),
+        filtered: filter != Some(PaymentFilter::default()),
         statuses: STATUSES.into_iter().map(|status| (status.as_str(), payment_status(status, t))).collect(),
-        unmatched,
+        takings: takings.into_iter().map(|takings| told(takings, &frame)).collect(),
+        by_key: entered.role.may(Operation::KeysRead),
+        unmatched: !unmatched.data.is_empty(),
         frame: &frame,
         base,
         asked,
@@ -105,7 +124,7 @@ pub(super) async fn list(
 }
 
 /// The same payments as a file. Times are in UTC, amounts have a point.
-async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &PaymentFilter) -> Result<Response, Stop> {
+async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&PaymentFilter>) -> Result<Response, Stop> {
     let mut csv = Csv::new(&[
         "id",
         "created_at",
@@ -121,7 +140,7 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &PaymentFilter
         "settled_at",
     ]);
     let (mut lines, mut after) = (0, None);
-    while lines < MOST_IN_FILE {
+    while let Some(filter) = filter.filter(|_| lines < MOST_IN_FILE) {
         let page = web.app.payments().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
         let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
         for payment in &page.data {

@@ -1,8 +1,10 @@
 //! The pages of payments: payment links and what was paid for them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use trousseau_store::testing::TestDatabase;
-use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::app::{Business, PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
 
 use super::page;
@@ -464,4 +466,146 @@ async fn each_period_of_a_recurring_payment_leads_to_its_invoice_and_back() {
     backend.post("/v1/test/clock", &json!({"to": "2027-01-01T00:00:00Z"})).await.expect(200);
     let shown = page(&developer.get(&path).await, 200);
     assert!(shown.contains("</svg>Held") && shown.contains(&format!("{path}/resume\"")), "{shown}");
+}
+
+#[tokio::test]
+async fn a_business_chooses_what_its_page_looks_like_and_takes() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let mut administrator = app.member(business.id(), "administrator").await;
+        let settings = below(&business, "settings/checkout");
+        let made = link(&app, &business, "100").await;
+        let hosted =
+            made["url"].as_str().expect("a url").strip_prefix("http://localhost:8080").expect("ours").to_owned();
+        let mut payer = app.browser();
+        assert!(!page(&payer.get(&hosted).await, 200).contains("/pay/accent/"));
+
+        // A faint colour is refused, with one that would do.
+        let fields = [
+            ("accent", "#ffc44d"),
+            ("redirect_url", "ftp://shop.example"),
+            ("origins", "https://shop.example/\nshop"),
+            ("tolerance_amount", "-1"),
+            ("tolerance_per_mille", "51"),
+        ];
+        let wrong = page(&administrator.submit(&settings, &settings, &fields).await, 422);
+        for field in ["accent", "redirect_url", "origins", "tolerance_amount", "tolerance_per_mille"] {
+            assert!(wrong.contains(&format!("id=\"{field}-error\"")), "{field}: {wrong}");
+        }
+        let nearest = wrong.split_once("can be read is ").expect("a colour").1.get(..7).expect("a colour").to_owned();
+        let fields = [
+            ("accent", nearest.as_str()),
+            ("languages", "fr"),
+            ("redirect_url", "https://shop.example/thanks"),
+            ("origins", "https://shop.example\nhttps://other.example"),
+            ("tolerance_amount", "0.05"),
+            ("tolerance_per_mille", "5"),
+            ("late", "waits"),
+        ];
+        let done = administrator.submit(&settings, &settings, &fields).await;
+        let shown = page(&administrator.follow(&done).await, 200);
+        assert!(shown.contains("Checkout settings saved"), "{shown}");
+        for told in [nearest.as_str(), "https://shop.example/thanks", "value=\"0.05\"", "value=\"waits\" checked"] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        let events = page(&administrator.get(&below(&business, "developers/events")).await, 200);
+        assert!(events.contains("Checkout settings changed"), "{events}");
+
+        // In French, in its colour, with the way back; to a shop that it lists.
+        let shown = page(&payer.get(&format!("{hosted}?parentOrigin=https://other.example")).await, 200);
+        let style = format!("/pay/accent/{}.css", nearest.trim_start_matches('#'));
+        for told in [style.as_str(), "lang=\"fr\"", "value=\"https://other.example\""] {
+            assert!(shown.contains(told), "{told}: {shown}");
+        }
+        assert!(!shown.contains("name=\"language\""), "there is one language only: {shown}");
+        let shown = page(&payer.get(&format!("{hosted}?parentOrigin=https://evil.example")).await, 200);
+        assert!(!shown.contains("evil.example"), "{shown}");
+        let begun = payer.submit(&hosted, &hosted, &[]).await;
+        let here = begun.header("location").to_owned();
+        let paid = payer.submit(&here, &format!("{here}/simulate"), &[("scenario", "paid")]).await;
+        let back = "href=\"https://shop.example/thanks?payment_id=";
+        assert!(page(&payer.follow(&paid).await, 200).contains(back));
+        let sheet = payer.get(&style).await;
+        assert!(sheet.text().contains(&format!("--accent: light-dark({nearest}, ")), "{}", sheet.text());
+        assert_eq!(sheet.header("content-type"), "text/css; charset=utf-8");
+        for wrong in ["ffc44d.css", "000000", "zzzzzz.css", "0000001.css"] {
+            assert_eq!(payer.get(&format!("/pay/accent/{wrong}")).await.status.as_u16(), 404, "{wrong}");
+        }
+
+        // Half a percent may be missing, and no more.
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        for (amount, status, exception) in [("99.5", "settled", "underpaid"), ("99.499999", "open", "partial")] {
+            let payment = started(&app, &business, &made).await;
+            let sent = json!({"address": payment["address"], "amount": amount});
+            backend.post("/v1/test/transfers", &sent).await.expect(200);
+            backend.post("/v1/test/blocks", &json!({"count": 3})).await.expect(200);
+            let seen = backend.get(&format!("/v1/payments/{}", id(&payment))).await.expect(200);
+            assert_eq!((&seen["status"], &seen["exception"]), (&json!(status), &json!(exception)), "{seen}");
+        }
+        // What comes late waits for somebody.
+        let payment = started(&app, &business, &made).await;
+        let scenario = format!("/v1/test/payments/{}/scenario", id(&payment));
+        backend.post(&scenario, &json!({"scenario": "late"})).await.expect(200);
+        let seen = backend.get(&format!("/v1/payments/{}", id(&payment))).await.expect(200);
+        assert_eq!((&seen["status"], &seen["exception"]), (&json!("needs_review"), &json!("late")), "{seen}");
+
+        // Others see it and change nothing; LIVE has its own, and asks who sits there.
+        let mut developer = app.member(business.id(), "developer").await;
+        let read = page(&developer.get(&settings).await, 200);
+        assert!(
+            read.contains("Administrators of the business can change this") && read.contains(" disabled"),
+            "{read}"
+        );
+        assert_eq!(developer.submit(&settings, &settings, &fields).await.status.as_u16(), 403);
+        let live = format!("/b/{}/live/settings/checkout", business.id());
+        assert!(!page(&administrator.get(&live).await, 200).contains(&nearest));
+        app.advance(Duration::from_mins(11));
+        let late = administrator.submit(&live, &live, &fields).await;
+        assert!(late.header("location").starts_with("/step-up"), "{}", late.header("location"));
+        let proven = administrator.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
+        let again = page(&administrator.follow(&proven).await, 200);
+        assert!(again.contains(&nearest), "what was typed is there again: {again}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_in_is_told_on_home_in_the_list_and_under_usage() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut developer) = with_business(&app).await;
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    let here = format!("/b/{}/test", business.id());
+    assert!(page(&developer.get(&here).await, 200).contains("Nothing settled"));
+    let made = link(&app, &business, "1200.5").await;
+    for scenario in ["paid", "paid", "underpaid"] {
+        let payment = started(&app, &business, &made).await;
+        let path = format!("/v1/test/payments/{}/scenario", id(&payment));
+        backend.post(&path, &json!({"scenario": scenario})).await.expect(200);
+    }
+    let mut analyst = app.member(business.id(), "analyst").await;
+    for reader in [&mut developer, &mut analyst] {
+        let home = page(&reader.get(&here).await, 200);
+        assert!(home.contains("2,401.00 USDC") && home.contains("2 payments"), "{home}");
+    }
+    let payments = below(&business, "payments");
+    // The checkout key is the second one.
+    for (query, told, found) in [
+        ("", "2,401.00 USDC", 3),
+        ("number=2", "2,401.00 USDC", 3),
+        ("number=2&status=open", "Nothing settled", 1),
+        ("number=1", "No payment is like this", 0),
+        ("number=99", "No payment is like this", 0),
+    ] {
+        let list = page(&developer.get(&format!("{payments}?{query}")).await, 200);
+        assert_eq!(list.matches("class=\"name\"").count(), found, "{query}: {list}");
+        assert!(list.contains(told), "{query}: {told} in {list}");
+        let file = developer.get(&format!("{payments}?format=csv&{query}")).await;
+        assert_eq!(file.text().lines().count(), found + 1, "{query}: {}", file.text());
+    }
+    assert!(!page(&analyst.get(&payments).await, 200).contains("name=\"number\""), "an analyst sees no keys");
+    let usage = page(&developer.get(&below(&business, "developers/usage")).await, 200);
+    for told in ["Payments settled, by day", "Payments settled, by key", "2,401.00 USDC", "at most 2 on one day"] {
+        assert!(usage.contains(told), "{told}: {usage}");
+    }
+    let file = developer.get(&below(&business, "developers/usage?format=payments-csv")).await.text();
+    assert_eq!(file.lines().nth(1), Some("2026-01-31,2,2,2401.00,USDC"), "{file}");
 }
