@@ -8,10 +8,12 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 export const program = new URL("../../target/debug/trousseau", import.meta.url).pathname;
 
-export async function start() {
+/** Starts it, with these variables beside the usual ones. */
+export async function start(variables = {}) {
   const folder = await mkdtemp(join(tmpdir(), "trousseau-browser-"));
   const data = join(folder, "data");
   const child = spawn(program, ["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--welcome", "Atelier Lumière"], {
+    env: { ...process.env, ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const said = { out: "", log: "" };
@@ -33,6 +35,7 @@ export async function start() {
   const url = /http:\/\/localhost:\d+/.exec(said.out)[0];
   return {
     url,
+    data,
     said,
     stop,
     /** The command line at work on the same data. */

@@ -261,7 +261,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_arithmetic, reason = "the table is held against the formula that it was made by")]
     fn light_is_that_of_the_formula() {
         for (channel, light) in (0u16..).zip(LINEAR) {
             let value = f64::from(channel) / 255.0;

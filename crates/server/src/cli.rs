@@ -142,6 +142,9 @@ pub(crate) enum Business {
         /// What else is known about it, repeatable
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+        /// Print its id and keys as the lines of an .env file, which a shell reads too
+        #[arg(long, conflicts_with_all = ["json", "invite"])]
+        dotenv: bool,
         /// Invite its first administrator: the LIVE keys are then shown to that person, once, and not here
         #[arg(long, value_name = "EMAIL")]
         invite: Option<String>,

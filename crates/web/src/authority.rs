@@ -27,6 +27,8 @@ use crate::router::Web;
 pub trait Permission: Send + Sync + 'static {
     /// The forms in which the key may come.
     const FORMS: AcceptedForms = AcceptedForms::All;
+    /// Whether it starts something that takes room, and may be done only so fast.
+    const COUNTED: bool = false;
 
     /// What the decision has to demand.
     fn demand() -> Demand;
@@ -85,6 +87,9 @@ pub struct PaymentsWrite;
 /// Start a payment: checkout keys and secret ones.
 #[derive(Debug)]
 pub struct CheckoutStart;
+/// Ask again and again whether a started payment was paid: as to start one, and never too often.
+#[derive(Debug)]
+pub struct CheckoutAsk;
 /// Read how a payment stands: checkout keys and secret ones.
 #[derive(Debug)]
 pub struct CheckoutStatus;
@@ -160,17 +165,25 @@ one_scope!(
     WebhooksWrite,
 );
 
-/// The same for keys of either kind.
-macro_rules! one_scope_of_either_kind {
-    ($($name:ident),+ $(,)?) => { $(
-        impl Permission for $name {
-            fn demand() -> Demand {
-                Demand { scopes: vec![Scope::built_in(BuiltIn::$name)], ..Demand::default() }
-            }
-        }
-    )+ };
+impl Permission for CheckoutStatus {
+    fn demand() -> Demand {
+        Demand { scopes: vec![Scope::built_in(BuiltIn::CheckoutStatus)], ..Demand::default() }
+    }
 }
-one_scope_of_either_kind!(CheckoutStart, CheckoutStatus);
+
+impl Permission for CheckoutAsk {
+    fn demand() -> Demand {
+        CheckoutStart::demand()
+    }
+}
+
+impl Permission for CheckoutStart {
+    const COUNTED: bool = true;
+
+    fn demand() -> Demand {
+        Demand { scopes: vec![Scope::built_in(BuiltIn::CheckoutStart)], ..Demand::default() }
+    }
+}
 
 impl Permission for CodatKeys {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;
@@ -354,6 +367,9 @@ impl<P: Permission> FromRequestParts<Web> for Granted<P> {
         span.record("business.id", tracing::field::display(&caller.tenant.business));
         span.record("key.id", tracing::field::display(caller.key_id()));
         P::check(&caller)?;
+        if P::COUNTED {
+            web.velocity.check_key(&caller, sent.caller.ip)?;
+        }
         let context = Context::key(&caller, sent.request_id);
         Ok(Self { caller, context, permission: PhantomData })
     }

@@ -21,4 +21,5 @@ pub mod router;
 mod stream;
 pub mod system;
 pub mod telemetry;
+mod velocity;
 pub mod wire;

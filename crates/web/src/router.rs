@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
+use crate::velocity::Velocity;
 use crate::{api, cors, dashboard, openapi, pages, system};
 
 /// The most payments that are watched at once on one node; more are told to come back.
@@ -32,6 +33,8 @@ pub struct Web {
     pub(crate) configuration: Configuration,
     /// How many payments may be watched at once.
     pub(crate) streams: Arc<Semaphore>,
+    /// How fast payments are started.
+    pub(crate) velocity: Arc<Velocity>,
     /// When this node began to serve.
     pub(crate) started: Instant,
     /// The routes of the API, for calls that a page makes in the name of its reader. The API itself has none.
@@ -88,6 +91,7 @@ pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
         secure_cookies: edge.https(),
         configuration,
         streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+        velocity: Arc::new(Velocity::new(app.clone())),
         started: Instant::now(),
         calls: None,
     };

@@ -19,7 +19,7 @@ const PAGE: u32 = 100;
 pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Result<(), Failure> {
     let businesses = opened.app.businesses();
     match command {
-        Business::Create { name, profile, id, time_zone, language, metadata: pairs, invite } => {
+        Business::Create { name, profile, id, time_zone, language, metadata: pairs, dotenv, invite } => {
             let draft = BusinessDraft {
                 name: read("the name", name)?,
                 id: id.clone(),
@@ -35,6 +35,10 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
             let created = done(businesses.create(&opened.context, &draft, None).await?);
             if json {
                 return print_json(&created_json(opened, &created));
+            }
+            if *dotenv {
+                print(&dotenv_lines(&created));
+                return Ok(());
             }
             print_created(&created);
             if let Some(invited) = &created.invitation {
@@ -143,5 +147,18 @@ pub(crate) fn key_lines(created: &CreatedBusiness) -> Zeroizing<String> {
         }
     }
     text.pop();
+    text
+}
+
+/// The id and the first keys under the names that the dashboard's `.env` file gives them.
+fn dotenv_lines(created: &CreatedBusiness) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(format!("BUSINESS_ID={}", created.business.id));
+    for issued in &created.keys {
+        let key = &issued.view.key;
+        let (environment, kind) = (key.tenant.environment.in_key_text(), key.kind.as_str().to_ascii_uppercase());
+        for part in ["\n", environment, "_", &kind, "_API_KEY=", issued.value.expose()] {
+            text.push_str(part);
+        }
+    }
     text
 }

@@ -22,7 +22,7 @@ const KILLS: u32 = 10;
 const CLIENTS: u64 = 4;
 
 /// One request on a connection of its own; `None` if no whole answer came.
-fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<(u16, Value)> {
+pub(crate) fn post(address: SocketAddr, path: &str, headers: &str, body: &str) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let length = body.len();
@@ -79,8 +79,38 @@ async fn acknowledged_writes_survive_kills_exactly_once_on_postgres() {
     }
 }
 
+/// How often the server is killed.
+pub(crate) fn kills() -> u32 {
+    std::env::var("TROUSSEAU_TEST_KILLS").ok().map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
+/// Kills the server again and again, each time into the middle of the work, and starts it anew.
+pub(crate) fn kill_often(
+    place: &Place,
+    server: &mut Server,
+    kills: u32,
+    address: &Mutex<SocketAddr>,
+    progress: &AtomicU64,
+) {
+    // A fixed sequence of odd pauses, so that the kills fall on different moments of the work.
+    let mut pause = 7_u64;
+    for _ in 0..kills {
+        pause = pause * 31 % 211;
+        // Into the middle of the work, not into the start before it.
+        let (before, since) = (progress.load(Ordering::Relaxed), Instant::now());
+        while progress.load(Ordering::Relaxed) == before && since.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(pause));
+        server.signal(Signal::KILL);
+        server.wait();
+        *server = Server::start(place, &[]);
+        *address.lock().expect("not poisoned") = server.address;
+    }
+}
+
 fn survive(engine: &str, place: &Place) {
-    let kills = std::env::var("TROUSSEAU_TEST_KILLS").ok().map_or(KILLS, |text| text.parse().expect("a number"));
+    let kills = kills();
     let key = place.run(&["platform-key", "create", "killer", "--json"]);
     let key: Value = serde_json::from_str(&key.out).expect(&key.err);
     let headers = format!("authorization: Bearer {}\r\n", key["value"].as_str().expect("a value"));
@@ -95,21 +125,7 @@ fn survive(engine: &str, place: &Place) {
             thread::spawn(move || create_until_stopped(client, &address, &headers, &stop, &progress))
         })
         .collect();
-    // A fixed sequence of odd pauses, so that the kills fall on different moments of the work.
-    let mut pause = 7_u64;
-    for _ in 0..kills {
-        pause = pause * 31 % 211;
-        // Into the middle of the work, not into the start before it.
-        let (before, since) = (progress.load(Ordering::Relaxed), Instant::now());
-        while progress.load(Ordering::Relaxed) == before && since.elapsed() < Duration::from_secs(10) {
-            thread::sleep(Duration::from_millis(1));
-        }
-        thread::sleep(Duration::from_millis(pause));
-        server.signal(Signal::KILL);
-        server.wait();
-        server = Server::start(place, &[]);
-        *address.lock().expect("not poisoned") = server.address;
-    }
+    kill_often(place, &mut server, kills, &address, &progress);
     thread::sleep(Duration::from_millis(200));
     stop.store(true, Ordering::Relaxed);
     let acknowledged: Vec<_> = clients.into_iter().flat_map(|client| client.join().expect("a client")).collect();

@@ -6,6 +6,7 @@ mod configuration;
 mod connections;
 mod import;
 mod kill;
+mod kill_payments;
 mod members;
 mod process;
 mod secrets;

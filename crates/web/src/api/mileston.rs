@@ -35,7 +35,7 @@ use trousseau_service::{
 
 use crate::answer::respond;
 use crate::authority::{
-    AnyBackend, CheckoutStart, CheckoutStatus, Granted, InvoicesRead, InvoicesWrite, PaymentLinksRead,
+    AnyBackend, CheckoutAsk, CheckoutStart, CheckoutStatus, Granted, InvoicesRead, InvoicesWrite, PaymentLinksRead,
     PaymentLinksWrite, RecurringPaymentsRead, RecurringPaymentsWrite,
 };
 use crate::body::Json;
@@ -668,7 +668,7 @@ async fn save(
 }
 
 async fn verify(
-    may: Granted<CheckoutStart>,
+    may: Granted<CheckoutAsk>,
     State(web): State<Web>,
     Path(pattern): Path<String>,
     body: Json<Claim>,

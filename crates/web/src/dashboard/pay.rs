@@ -27,6 +27,7 @@ use super::payments::style_of;
 use super::people::logo;
 use super::qr::Qr;
 use super::text::{Texts, message};
+use crate::connection::CallerAddress;
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
@@ -194,9 +195,11 @@ pub(crate) struct Choice {
 async fn start(
     State(web): State<Web>,
     frame: Frame,
+    caller: CallerAddress,
     Path((kind, id)): Path<(String, String)>,
     Form(choice): Form<Choice>,
 ) -> Result<Response, Failure> {
+    web.velocity.check_address(caller.ip)?;
     let shown = to_pay(&web, &kind, &id).await?;
     let context = Context::payer(frame.request_id);
     let network = choice.network.as_deref().filter(|name| !name.is_empty());

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use serde_json::{Value, json};
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::browser::Browser;
 use trousseau_testkit::client::Client;
+use trousseau_web::connection::Peer;
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
@@ -509,8 +512,10 @@ async fn many_confirmations_at_once_are_one_success() {
         let payment = shop.start(&link).await;
         let id = text(&payment, "id").to_owned();
         let hash = format!("0x{}", "ab".repeat(32));
-        let attempts = (0..64).map(|_| {
-            let (page, path) = (shop.page.clone(), format!("/v1/checkout/payments/{id}/transaction"));
+        let attempts = (0..64).map(|number| {
+            // Each from an address of its own: one alone would be told to wait.
+            let peer = Peer { address: ([192, 0, 2, number], 1).into(), tls: true };
+            let (page, path) = (shop.page.clone().from(peer), format!("/v1/checkout/payments/{id}/transaction"));
             let body = json!({"transaction_hash": hash});
             tokio::spawn(async move { page.post(&path, &body).await.status.as_u16() })
         });
@@ -696,4 +701,39 @@ async fn whatever_the_ledger_does_the_sums_are_its_own() {
             .partition(|event| *event == "payment.succeeded");
         assert!(paid.len() == reversed.len() || paid.len() == reversed.len() + 1, "seed {seed}: {told:?}");
     }
+}
+
+#[tokio::test]
+async fn payments_are_started_so_fast_and_no_faster() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let shop = shop(&app).await;
+    let near = |number: u16| Peer { address: ([192, 0, 2, 7], number).into(), tls: true };
+    let far = Peer { address: ([192, 0, 2, 8], 1).into(), tls: true };
+    // Fifty may wait for one thing, so that two things are paid for.
+    let payables = [shop.link("1").await, shop.link("2").await, shop.link("3").await];
+    let start = |client: Client, payable: &Value| {
+        let body = json!({"payable": payable["id"]});
+        async move { client.post("/v1/checkout/payments", &body).await }
+    };
+    for number in 0..60 {
+        let payable = &payables[usize::from(number) % 2];
+        start(shop.page.clone().from(near(number)), payable).await.expect(201);
+    }
+    let refused = start(shop.page.clone().from(near(61)), &payables[2]).await;
+    assert_eq!((refused.header("retry-after"), text(&refused.expect(429), "code")), ("1", "rate_limited"));
+    start(shop.page.clone().from(far), &payables[2]).await.expect(201);
+    // How a payment stands is read as often as one likes, and the business's own backend is not counted.
+    let mine = shop.backend.get("/v1/payments?limit=1").await.expect(200);
+    let status = format!("/v1/checkout/payments/{}", text(&mine["data"][0], "id"));
+    for _ in 0..70 {
+        shop.page.clone().from(near(1)).get(&status).await.expect(200);
+    }
+    start(shop.backend.clone().from(near(1)), &payables[2]).await.expect(201);
+    // The hosted page counts the same payer.
+    let hosted = text(&payables[2], "url").strip_prefix("http://localhost:8080").expect("ours");
+    let mut payer = Browser::new(app.anonymous().from(near(1)));
+    assert_eq!(payer.submit(hosted, hosted, &[]).await.status.as_u16(), 429);
+    app.advance(Duration::from_secs(1));
+    start(shop.page.clone().from(near(62)), &payables[2]).await.expect(201);
+    start(shop.page.clone().from(near(63)), &payables[2]).await.expect(429);
 }
