@@ -8,36 +8,49 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 export const program = new URL("../../target/debug/trousseau", import.meta.url).pathname;
 
-/** Starts it, with these variables beside the usual ones. */
-export async function start(variables = {}) {
+/** Starts one. `more` are further arguments of `serve`, `variables` stand beside the usual ones. */
+export async function start(more = [], variables = {}) {
   const folder = await mkdtemp(join(tmpdir(), "trousseau-browser-"));
   const data = join(folder, "data");
-  const child = spawn(program, ["serve", "--data-dir", data, "--listen", "127.0.0.1:0", "--welcome", "Atelier Lumière"], {
-    env: { ...process.env, ...variables },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
   const said = { out: "", log: "" };
-  child.stdout.on("data", (text) => (said.out += text));
-  child.stderr.on("data", (text) => (said.log += text));
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  const stop = async () => {
-    child.kill("SIGTERM");
+  let child, ended;
+
+  const serve = async (listen) => {
+    said.out = "";
+    child = spawn(program, ["serve", "--data-dir", data, "--listen", listen, "--welcome", "Atelier Lumière", ...more], {
+      env: { ...process.env, ...variables },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.on("data", (text) => (said.out += text));
+    child.stderr.on("data", (text) => (said.log += text));
+    ended = new Promise((resolve) => child.once("exit", resolve));
+    for (let waited = 0; !/Try it|No TEST secret key/.test(said.out); waited += 100) {
+      if (child.exitCode !== null || waited > 60_000) {
+        await stop();
+        throw new Error(`the server did not start:\n${said.out}\n${said.log}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  const end = async (signal) => {
+    child.kill(signal);
     await ended;
+  };
+  const stop = async () => {
+    await end("SIGTERM");
     await rm(folder, { recursive: true, force: true });
   };
-  for (let waited = 0; !/Try it|No TEST secret key/.test(said.out); waited += 100) {
-    if (child.exitCode !== null || waited > 60_000) {
-      await stop();
-      throw new Error(`the server did not start:\n${said.out}\n${said.log}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  const url = /http:\/\/localhost:\d+/.exec(said.out)[0];
+  await serve("127.0.0.1:0");
+  const url = /https?:\/\/localhost:\d+/.exec(said.out)[0];
   return {
     url,
     data,
     said,
     stop,
+    /** Ends it, at once unless told otherwise. Its data and its port stay. */
+    halt: (signal = "SIGKILL") => end(signal),
+    /** The same again after `halt`. */
+    resume: () => serve(`127.0.0.1:${new URL(url).port}`),
     /** The command line at work on the same data. */
     async cli(...args) {
       const { stdout } = await run(program, [...args, "--data-dir", data]);

@@ -13,7 +13,7 @@ before(async () => {
   // As script/server starts it; the program is the one that was built.
   const started = await readFile(`${root}script/server`, "utf8");
   const allow = /WEBHOOKS__ALLOW-([^}]+)\}/.exec(started)[1];
-  site = await start({ TROUSSEAU_WEBHOOKS__ALLOW: allow });
+  site = await start([], { TROUSSEAU_WEBHOOKS__ALLOW: allow });
   browser = await launch();
 });
 after(async () => {

@@ -30,6 +30,8 @@ fn layer() -> CorsLayer {
             ours("businessid"),
             ours("env"),
             ours("idempotency-key"),
+            // Browsers send it without asking; a stream that is read by `fetch` asks.
+            ours("last-event-id"),
             ours("x-api-key"),
             ours("x-request-signature"),
         ])

@@ -18,6 +18,7 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod router;
+mod shop_script;
 mod stream;
 pub mod system;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
 use crate::velocity::Velocity;
-use crate::{api, cors, dashboard, openapi, pages, system};
+use crate::{api, cors, dashboard, openapi, pages, shop_script, system};
 
 /// The most payments that are watched at once on one node; more are told to come back.
 const MOST_STREAMS: usize = 2_000;
@@ -84,7 +84,7 @@ pub fn openapi() -> OpenApi {
 pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
-    let router = router.merge(api::mileston::routes());
+    let router = router.merge(api::mileston::routes()).merge(shop_script::routes());
     let web = Web {
         app: app.clone(),
         document,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::payments::PaymentStatus;
 use trousseau_service::App;
@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LASTS: Duration = Duration::from_mins(15);
 /// How often a silent connection is kept alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Keeps nginx from gathering events until there are enough of them.
+const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a stream remembers.
 struct Reader {
@@ -83,7 +85,9 @@ pub(crate) fn of_payment(web: &Web, watched: Watched, headers: &HeaderMap) -> Re
         reader.seen = id;
         Some((Ok::<_, Infallible>(event), reader))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    response.headers_mut().insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    Ok(response)
 }
 
 impl Reader {

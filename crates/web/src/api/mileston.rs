@@ -7,9 +7,12 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::extract::{Query, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, delete, get, patch, post};
+use http::HeaderMap;
+use http::header::{ACCEPT, AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -58,19 +61,19 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/payment-link/delete/{id}", delete(delete_link))
         .route("/payment-link", get(list_links))
         .route("/payment-link/", get(list_links))
-        .route("/payment-link/{id}", get(get_link))
+        .route("/payment-link/{id}", get(get_link).layer(from_fn(page_for_people)))
         .route("/invoice/create", post(create_invoice))
         .route("/invoice/update", patch(update_invoice))
         .route("/invoice/delete/{id}", delete(delete_invoice))
         .route("/invoice", get(list_invoices))
         .route("/invoice/", get(list_invoices))
-        .route("/invoice/{id}", get(get_invoice))
+        .route("/invoice/{id}", get(get_invoice).layer(from_fn(page_for_people)))
         .route("/recurring-payment/create", post(create_recurring))
         .route("/recurring-payment/update", patch(update_recurring))
         .route("/recurring-payment/delete/{id}", delete(delete_recurring))
         .route("/recurring-payment", get(list_recurring))
         .route("/recurring-payment/", get(list_recurring))
-        .route("/recurring-payment/{id}", get(get_recurring));
+        .route("/recurring-payment/{id}", get(get_recurring).layer(from_fn(page_for_people)));
     let checkout = Router::new()
         .route("/checkout/data/{pattern}/{id}", get(data))
         .route("/checkout/save-payment/{pattern}", post(save))
@@ -81,6 +84,18 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/checkout/onramp-data", get(not_offered_to_pages))
         .route("/checkout/onramp-payment-status/{id}", post(not_offered_to_pages));
     kinds.merge(checkout).route("/user/{*rest}", any(not_offered)).route("/status", get(status))
+}
+
+/// The same address is the page on which a person pays. A person comes with a browser and without a key.
+async fn page_for_people(headers: HeaderMap, request: Request, next: Next) -> Response {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let has_key = [AUTHORIZATION.as_str(), "apikey", "x-api-key"].iter().any(|name| headers.contains_key(*name));
+    match request.uri().path_and_query() {
+        Some(asked) if accepts.contains("text/html") && !has_key => {
+            Redirect::to(&format!("/pay{asked}")).into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 /// What a list was asked for. Whatever else stands in the query is none of our business.

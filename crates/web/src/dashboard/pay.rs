@@ -1,12 +1,15 @@
 //! The hosted page on which something is paid. Its unguessable id is all that it takes; nobody signs in.
 
+use std::convert::Infallible;
+
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Uri};
 use serde::Deserialize;
 use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::Environment;
@@ -47,11 +50,28 @@ pub(crate) fn routes() -> Router<Web> {
         .route(&format!("{base}/{{payment}}/simulate"), post(simulate))
 }
 
-/// Who opened the page, if it was opened by a shop's page. What else stands in the query is somebody else's.
+/// Who opened the page, if it was opened by a shop's page. What else stands in the query is somebody else's, and no
+/// reason to refuse.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Opened {
     #[serde(default, rename = "parentOrigin")]
     parent_origin: Option<String>,
+}
+
+impl Opened {
+    /// Mileston's buttons put a `?` before what they append, also where there is a query.
+    fn read(query: &str) -> Option<Self> {
+        let uri: Uri = format!("/?{}", query.replace('?', "&")).parse().ok()?;
+        Query::try_from_uri(&uri).ok().map(|Query(opened)| opened)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Opened {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.uri.query().and_then(Self::read).unwrap_or_default())
+    }
 }
 
 /// A network that can be chosen.
@@ -130,6 +150,8 @@ struct Page<'a> {
     receipt: Option<Receipt>,
     scenarios: Vec<(Scenario, String)>,
     back: Option<String>,
+    /// The query that keeps who opened the page.
+    query: String,
     /// Where a shop's page is told that it was paid.
     parent_origin: Option<String>,
     payment_id: String,
@@ -177,7 +199,7 @@ async fn choose(
     State(web): State<Web>,
     frame: Frame,
     Path((kind, id)): Path<(String, String)>,
-    Query(opened): Query<Opened>,
+    opened: Opened,
 ) -> Result<Response, Failure> {
     let shown = to_pay(&web, &kind, &id).await?;
     let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
@@ -214,16 +236,15 @@ async fn start(
         }
         Err(error) => return Err(error.into()),
     };
-    let origin = choice.parent_origin.as_deref().and_then(|text| text.parse::<Origin>().ok());
-    let query = origin.map(|origin| format!("?parentOrigin={origin}")).unwrap_or_default();
-    Ok(redirect(&format!("/pay/{kind}/{id}/{}{query}", started.payment.id)))
+    let parent = parent_of(&web, &shown, choice.parent_origin.as_deref()).await?;
+    Ok(redirect(&format!("/pay/{kind}/{id}/{}{}", started.payment.id, asked_by(parent.as_deref()))))
 }
 
 async fn show(
     State(web): State<Web>,
     frame: Frame,
     Path((kind, id, payment)): Path<(String, String, String)>,
-    Query(opened): Query<Opened>,
+    opened: Opened,
 ) -> Result<Response, Failure> {
     let shown = to_pay(&web, &kind, &id).await?;
     let watched = payment_of(&web, &shown, &payment).await?;
@@ -254,15 +275,19 @@ async fn simulate(
     State(web): State<Web>,
     frame: Frame,
     Path((kind, id, payment)): Path<(String, String, String)>,
+    opened: Opened,
     Form(simulation): Form<Simulation>,
 ) -> Result<Response, Failure> {
     let shown = to_pay(&web, &kind, &id).await?;
     let watched = payment_of(&web, &shown, &payment).await?;
+    let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let scenario: Scenario = simulation.scenario.parse().map_err(|_| Failure::new(Kind::NotFound))?;
     let context = Context::payer(frame.request_id);
     match web.app.test_ledgers().play(&context, &watched.payment, scenario).await {
         // It went on in another window; the page shows where it stands.
-        Ok(()) | Err(ServiceError::PaymentClosed) => Ok(redirect(&format!("/pay/{kind}/{id}/{payment}"))),
+        Ok(()) | Err(ServiceError::PaymentClosed) => {
+            Ok(redirect(&format!("/pay/{kind}/{id}/{payment}{}", asked_by(parent.as_deref()))))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -273,6 +298,11 @@ async fn parent_of(web: &Web, shown: &ToPay, given: Option<&str>) -> Result<Opti
     let listed = shown.checkout.origins.contains(&origin)
         || web.app.keys().lists_origin(shown.payable.tenant(), &origin).await?;
     Ok(listed.then(|| origin.to_string()))
+}
+
+/// The query that keeps who opened the page, from page to page.
+fn asked_by(parent: Option<&str>) -> String {
+    parent.map(|origin| format!("?parentOrigin={origin}")).unwrap_or_default()
 }
 
 fn answer(
@@ -389,9 +419,13 @@ fn page<'a>(
             Some(watched) => with_payment(url.as_str(), watched.payment.id),
             None => url.to_string(),
         }),
+        query: asked_by(parent_origin.as_deref()),
         parent_origin,
         payment_id: watched.map(|watched| shown_id(shown, watched)).unwrap_or_default(),
-        payer: watched.and_then(|watched| watched.payment.payer.clone()).unwrap_or_default(),
+        // Mileston's button takes no message without an address: where nobody knows the payer, it is where the money went.
+        payer: watched
+            .map(|Watched { payment, .. }| payment.payer.as_ref().unwrap_or(&payment.destination.address).clone())
+            .unwrap_or_default(),
         paid,
     }
 }
@@ -548,6 +582,23 @@ fn scenarios(frame: &Frame) -> Vec<(Scenario, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_opener_is_found_behind_a_second_question_mark_too() {
+        let origin = "https://shop.example:8443";
+        for (query, expected) in [
+            ("parentOrigin=https%3A%2F%2Fshop.example%3A8443", Some(origin)),
+            ("utm=1&parentOrigin=https://shop.example:8443", Some(origin)),
+            ("utm=1?parentOrigin=https%3A%2F%2Fshop.example%3A8443", Some(origin)),
+            ("parentOrigin=https%3A%2F%2Fshop.example%3A8443?theme=light", Some(origin)),
+            ("", None),
+            ("theme=light", None),
+            ("parentOrigin=a&parentOrigin=b", None),
+        ] {
+            let opened = Opened::read(query).unwrap_or_default();
+            assert_eq!(opened.parent_origin.as_deref(), expected, "{query}");
+        }
+    }
 
     #[test]
     fn the_way_back_carries_the_payment_and_nothing_else() {

@@ -17,6 +17,7 @@ mod people;
 mod refusals;
 mod requests;
 mod rights;
+mod shop_script;
 mod system;
 mod verify;
 mod webhooks;

@@ -129,7 +129,11 @@ async fn only_an_origin_that_the_business_lists_is_told() {
     let here = answer.header("location").to_owned();
     assert!(here.ends_with("?parentOrigin=https://shop.example"), "{here}");
     let address = here.split('?').next().expect("a path").to_owned();
-    payer.submit(&address, &format!("{address}/simulate"), &[("scenario", "paid")]).await;
+    // Whatever is pressed on the page, the opener is not forgotten.
+    assert!(page(&payer.get(&here).await, 200).contains(&format!("href=\"{here}\">Check again")));
+    let simulate = format!("{address}/simulate?parentOrigin=https://shop.example");
+    let answer = payer.submit(&here, &simulate, &[("scenario", "paid")]).await;
+    assert_eq!(answer.header("location"), here);
     let told = payer.get(&here).await;
     assert_eq!(told.header("cross-origin-opener-policy"), "unsafe-none", "the opener is spoken to");
     assert!(page(&told, 200).contains("data-tell=\"https://shop.example\""));
@@ -139,6 +143,34 @@ async fn only_an_origin_that_the_business_lists_is_told() {
             "{other}"
         );
     }
+}
+
+#[tokio::test]
+async fn addresses_of_mileston_lead_people_to_the_page() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let business = app.business("mileston").await;
+    let client = backend(&app, &business, "test");
+    let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+    let id = text(&link, "id");
+    let html = app.anonymous().with("accept", "text/html,*/*;q=0.8");
+    for (asked, leads) in [
+        (format!("/payment-link/{id}"), format!("/pay/payment-link/{id}")),
+        (
+            format!("/payment-link/{id}?parentOrigin=https%3A%2F%2Fshop.example"),
+            format!("/pay/payment-link/{id}?parentOrigin=https%3A%2F%2Fshop.example"),
+        ),
+        ("/invoice/inv_x".to_owned(), "/pay/invoice/inv_x".to_owned()),
+        ("/recurring-payment/rec_x?a".to_owned(), "/pay/recurring-payment/rec_x?a".to_owned()),
+    ] {
+        let answer = html.get(&asked).await;
+        assert_eq!((answer.status.as_u16(), answer.header("location")), (303, leads.as_str()), "{asked}");
+    }
+    // A program, or whoever has a key, is answered.
+    let path = format!("/payment-link/{id}");
+    app.anonymous().get(&path).await.expect(401);
+    client.with("accept", "text/html").get(&path).await.expect(200);
+    html.get("/payment-link").await.expect(401);
+    assert_eq!(html.delete("/payment-link/delete/x").await.status.as_u16(), 401);
 }
 
 #[tokio::test]

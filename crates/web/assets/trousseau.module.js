@@ -1,0 +1,2 @@
+Trousseau.home = new URL(".", import.meta.url).href;
+export { Trousseau, Trousseau as default };
