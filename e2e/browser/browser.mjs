@@ -5,14 +5,17 @@ import { chromium } from "playwright-core";
 const executablePath = [process.env.CHROMIUM, "/usr/lib/chromium/chromium", "/usr/bin/chromium", "/usr/bin/chromium-browser"]
   .find((path) => path && existsSync(path));
 
-export function launch() {
+/** Starts it. `hosts` are names that lead to an address of this machine: `{ "pay.example": "127.0.0.1:8443" }`. */
+export function launch(hosts = {}) {
   if (!executablePath) throw new Error("Chromium is missing: run script/test, or set CHROMIUM to its program");
+  const known = Object.entries(hosts).map(([name, address]) => `MAP ${name} ${address}`);
+  const rules = [...known, "MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE 127.0.0.1"];
   return chromium.launch({
     executablePath,
     args: [
       "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-      "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
+      `--host-resolver-rules=${rules.join(" , ")}`,
     ],
   });
 }

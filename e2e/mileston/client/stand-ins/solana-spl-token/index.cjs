@@ -1,0 +1,2 @@
+// In place of Solana's tokens: nothing is moved.
+module.exports = {};

@@ -1,0 +1,2 @@
+// In place of the wallets for Solana themselves.
+module.exports = { PhantomWalletAdapter: class {} };
