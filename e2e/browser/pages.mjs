@@ -3,7 +3,7 @@ import { ENVIRONMENTS } from "./matrix.mjs";
 import { businessOf, firstLink } from "./people.mjs";
 
 const GUIDE = [
-  "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/rotate",
+  "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/checkout", "/rotate",
   "/leaks", "/rules", "/refusals",
 ];
 

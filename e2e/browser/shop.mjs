@@ -20,14 +20,16 @@ export async function openShop(trousseau) {
   const plain = (wanted) => `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Plain</title>
     <link rel="icon" href="data:,"><script src="${trousseau}/trousseau.js" integrity="${wanted}" crossorigin="anonymous"></script>
     </head><body><main><h1>Plain</h1></main></body></html>`;
-  const shop = { payable: "" };
+  const shop = { payable: "", begin: "" };
 
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://shop").pathname;
+    const answer = (type, body) => { response.setHeader("content-type", type); response.end(body); };
+    // Whoever begins has no policy yet.
+    if (path === "/begin") return answer(TYPES[".html"], shop.begin);
     response.setHeader("content-security-policy",
       `default-src 'none'; script-src 'self' ${trousseau}; connect-src 'self' ${trousseau}; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'`);
     response.setHeader("cache-control", "no-store");
-    const answer = (type, body) => { response.setHeader("content-type", type); response.end(body); };
     if (path === "/order.json") return answer("application/json", JSON.stringify({ payable: shop.payable }));
     if (path === "/plain") return answer(TYPES[".html"], plain(integrity(script)));
     if (path === "/tampered") return answer(TYPES[".html"], plain(integrity(`${script} `)));

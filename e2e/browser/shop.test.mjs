@@ -139,6 +139,24 @@ test("the React page says why an origin that is not allowed gets nowhere", async
   await page.context().close();
 });
 
+test("the page that the Guide begins with", async () => {
+  const payable = (await link()).id;
+  const page = await visit(shop, "/begin", async (page) => {
+    await page.goto(`${site.url}/docs/checkout`);
+    const text = (await page.textContent("#c-page"))
+      .replace(/key: "[^"]+"/, `key: "${key}"`)
+      .replace(/business: "[^"]+"/, `business: "${business.business.id}"`)
+      .replace("plink_...", payable);
+    shop.begin = `<!doctype html><html lang="en"><title>Begin</title><link rel="icon" href="data:,"><main><h1>Begin</h1>${text}</main></html>`;
+  });
+  await page.getByRole("button", { name: "Pay" }).click();
+  await page.getByRole("button", { name: /^Send 12\.50 USDC to test_/ }).waitFor();
+  await play((await latest()).id, "paid");
+  await page.getByRole("button", { name: "Paid" }).waitFor();
+  assert.deepEqual(await faults(page), []);
+  await page.context().close();
+});
+
 test("a plain page: integrity, each step once, and the end", async () => {
   const page = await plain(shop);
   const payable = (await link()).id;

@@ -15,6 +15,7 @@ docs-get-a-key = Get and install a key
 docs-send-a-key = Send a key
 docs-keep-secret = Keep keys secret
 docs-test-and-live = TEST and LIVE
+docs-checkout = Take payments in a page
 docs-rotate = Rotate without downtime
 docs-leaks = When a key leaks
 docs-rules = Limits and the last key
@@ -25,6 +26,7 @@ docs-next = Next
 docs-written-for = Written for
 docs-profiles = Profile
 docs-the-command = the command
+docs-the-page = the page
 
 docs-contents-lead = Every call, with its parameters, its answers, its errors, and samples to paste.
 docs-search = Search the reference

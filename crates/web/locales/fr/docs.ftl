@@ -15,6 +15,7 @@ docs-get-a-key = Obtenir et installer une clé
 docs-send-a-key = Envoyer une clé
 docs-keep-secret = Garder les clés secrètes
 docs-test-and-live = TEST et LIVE
+docs-checkout = Encaisser dans une page
 docs-rotate = Renouveler sans interruption
 docs-leaks = Quand une clé a fuité
 docs-rules = Limites et dernière clé
@@ -25,6 +26,7 @@ docs-next = Suivant
 docs-written-for = Rédigé pour
 docs-profiles = Profil
 docs-the-command = la commande
+docs-the-page = la page
 
 docs-contents-lead = Chaque appel, avec ses paramètres, ses réponses, ses erreurs et des exemples à coller.
 docs-search = Chercher dans la référence

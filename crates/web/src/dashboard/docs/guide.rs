@@ -13,6 +13,7 @@ pub(super) enum Page {
     SendAKey,
     KeepSecret,
     TestAndLive,
+    Checkout,
     Rotate,
     Leaks,
     Rules,
@@ -21,7 +22,7 @@ pub(super) enum Page {
 
 impl Page {
     /// In the order of reading.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::FirstCall,
         Self::WhyKeys,
         Self::Kinds,
@@ -30,6 +31,7 @@ impl Page {
         Self::SendAKey,
         Self::KeepSecret,
         Self::TestAndLive,
+        Self::Checkout,
         Self::Rotate,
         Self::Leaks,
         Self::Rules,
@@ -47,6 +49,7 @@ impl Page {
             Self::SendAKey => "send-a-key",
             Self::KeepSecret => "keep-keys-secret",
             Self::TestAndLive => "test-and-live",
+            Self::Checkout => "checkout",
             Self::Rotate => "rotate",
             Self::Leaks => "leaks",
             Self::Rules => "rules",
@@ -78,6 +81,7 @@ impl Page {
             Self::SendAKey => message!("docs-send-a-key"),
             Self::KeepSecret => message!("docs-keep-secret"),
             Self::TestAndLive => message!("docs-test-and-live"),
+            Self::Checkout => message!("docs-checkout"),
             Self::Rotate => message!("docs-rotate"),
             Self::Leaks => message!("docs-leaks"),
             Self::Rules => message!("docs-rules"),

@@ -5,6 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use http::header::{ACCEPT, VARY};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::guide::Page;
 use super::prose::Prose;
@@ -42,6 +43,8 @@ struct GuidePage<'a> {
     samples: Samples,
     /// The same call with the ready-made header.
     header_samples: Samples,
+    /// How something to pay is made.
+    link_samples: Samples,
 }
 
 /// The contents of the reference, or what a search found.
@@ -118,6 +121,13 @@ fn guide_page(web: &Web, reading: &ReadBy, asked: &Asked, page: Page) -> Respons
         body: None,
         answers_json: Some(true),
     };
+    let link = Call {
+        method: "POST".to_owned(),
+        path: "/v1/payment_links".to_owned(),
+        credential: Credential::Key,
+        body: Some(json!({ "amount": "12.50", "title": "Coffee for a month" })),
+        answers_json: Some(true),
+    };
     let target = r.target();
     let template = GuidePage {
         frame,
@@ -126,6 +136,7 @@ fn guide_page(web: &Web, reading: &ReadBy, asked: &Asked, page: Page) -> Respons
         query: asked.profile.as_ref().map(|_| format!("?profile={}", r.profile_name)).unwrap_or_default(),
         samples: call(Credential::Key).samples(&target),
         header_samples: call(Credential::Header).samples(&target),
+        link_samples: link.samples(&target),
     };
     frame.page(&template)
 }

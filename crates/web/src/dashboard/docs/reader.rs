@@ -143,6 +143,24 @@ impl Reader {
         }
     }
 
+    /// A page of a shop, to begin with.
+    pub(super) fn shop_page(&self) -> String {
+        let (base, id) = (&self.base_url, self.business_id());
+        let key = format!("{}_TEST_CHECKOUTKEY_...", self.brand);
+        format!(
+            r##"<script src="{base}/trousseau.js"></script>
+<button id="pay">Pay</button>
+<script type="module">
+  const trousseau = Trousseau({{ key: "{key}", business: "{id}" }});
+  document.querySelector("#pay").onclick = async ({{ target }}) => {{
+    const payment = await trousseau.startPayment({{ payable: "plink_..." }});
+    target.textContent = `Send ${{payment.amount}} ${{payment.currency}} to ${{payment.address}}`;
+    trousseau.watch(payment, {{ onPaid: () => {{ target.textContent = "Paid"; }} }});
+  }};
+</script>"##
+        )
+    }
+
     /// How many characters the secret keys of this profile have, where they are nothing but letters and digits.
     pub(super) fn plain_length(&self) -> Option<usize> {
         match self.profile.secret {

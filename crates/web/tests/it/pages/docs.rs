@@ -82,8 +82,14 @@ async fn every_page_of_the_documentation_can_be_opened_in_both_languages() {
 #[tokio::test]
 async fn french_pages_are_typeset() {
     let mut browser = browser().await.speaking("fr");
-    for path in ["/docs", "/docs/rules?profile=payline", "/docs/leaks", "/docs/api/rotate-key", "/problems/key-in-url"]
-    {
+    for path in [
+        "/docs",
+        "/docs/rules?profile=payline",
+        "/docs/leaks",
+        "/docs/checkout",
+        "/docs/api/rotate-key",
+        "/problems/key-in-url",
+    ] {
         let text = read(&browser.get(path).await.text());
         for (at, _) in text.match_indices(['\'', ':', ';', '!', '?']) {
             let before = text[..at].chars().next_back();
@@ -108,6 +114,8 @@ async fn what_is_said_follows_the_rules_of_the_profile() {
         ("/docs/business-id", "codat", "do not need it", "Without the ID a call is refused"),
         ("/docs/business-id", "payline", "14 digits", "UUID"),
         ("/docs/test-and-live", "codat", "has one environment, LIVE", "Amber band"),
+        ("/docs/checkout", "mileston", "/trousseau.js", "needs no key at all"),
+        ("/docs/checkout", "payline", "needs no key at all", "/trousseau.js"),
         ("/docs/rotate", "mileston", "Rotate with an overlap", "Make a second key"),
         ("/docs/rotate", "payline", "Make a second key", "Rotate with an overlap"),
     ] {
