@@ -88,8 +88,11 @@ export interface Checkout {
   payable(id: string, how?: { signal?: AbortSignal }): Promise<Payable>;
   /** Starts a payment. The price is the one of what is paid. */
   startPayment(what: {
+    /** The id of a payment link, an invoice or a recurring payment. */
     payable: string;
+    /** The network, by its CAIP-2 id or short name (`base`); the first one unless given. */
     network?: string;
+    /** A text that nobody can guess: with it the same payment is answered for 24 hours. */
     idempotencyKey?: string;
     signal?: AbortSignal;
   }): Promise<Payment>;
@@ -99,8 +102,15 @@ export interface Checkout {
   watch(payment: Payment, listener?: Listener): () => void;
   /** Opens the hosted page, and says whether it was paid there. */
   open(
+    /** An id of what is to be paid, or a started payment. */
     target: string | Payment,
-    how?: { popup?: boolean; close?: boolean; signal?: AbortSignal },
+    how?: {
+      /** `false` leaves for the page in this window. */
+      popup?: boolean;
+      /** `false` leaves the window open once it is paid. */
+      close?: boolean;
+      signal?: AbortSignal;
+    },
   ): Promise<{ paid: boolean; payable?: string; payer?: string }>;
 }
 

@@ -4,42 +4,9 @@
 // and /trousseau.d.ts has its types. What a page hears here is news, not proof: deliver by webhook or by your backend.
 // @ts-check
 
-/**
- * @typedef {object} Options
- * @property {string} key  The checkout key of the business. A secret key is refused.
- * @property {string} business  The id of the business.
- * @property {string | URL} [url]  Where Trousseau is: where this file came from unless given.
- */
+/** @import { Checkout, Listener, Options, Payment, Status } from "./trousseau.d.ts" */
 
-/**
- * What is to be paid, as its payer may see it. Amounts are decimal texts.
- * @typedef {{ type: string, id: string, environment: "test" | "live", business_name: string, title: string | null,
- *   description: string | null, amount: string, currency: string, payable: boolean, reason: string | null,
- *   invoice_number: number | null, due_at: string | null, networks: string[], url: string }} Payable
- */
-
-/**
- * How a payment stands. Amounts are decimal texts.
- * @typedef {{ id: string, environment: "test" | "live", status: string, exception: string, paid: boolean, amount: string,
- *   amount_remaining: string, currency: string, network: string, address: string, confirmations: number | null,
- *   confirmations_needed: number | null, wrong_token: boolean, transaction_hash: string | null,
- *   expires_at: string | null, now: string }} Status
- */
-
-/**
- * A payment that was started. It is plain JSON: keep it in `sessionStorage` to go on after a reload.
- * @typedef {Status & { status_url: string, events_url: string, checkout_url: string }} Payment
- */
-
-/**
- * @typedef {object} Listener
- * @property {(status: Status) => void} [onChange]  How it stands: at once, and whenever that changes.
- * @property {(status: Status) => void} [onPaid]  It is paid. Once.
- * @property {(status: Status) => void} [onEnd]  Nothing more is to be expected. Once, and the last call.
- * @property {(error: TrousseauError) => void} [onError]  `error.retrying` says whether watching goes on by itself.
- * @property {AbortSignal} [signal]  Ends the watching.
- */
-
+/** @type {typeof import("./trousseau.d.ts").Trousseau} */
 var Trousseau = (() => {
   "use strict";
 
@@ -205,20 +172,14 @@ var Trousseau = (() => {
     }
 
     return Object.freeze({
-      /**
-       * Reads what is to be paid.
-       * @param {string} id  of a payment link, an invoice or a recurring payment
-       * @param {{ signal?: AbortSignal }} [how]
-       * @returns {Promise<Payable>}
-       */
+      /** Reads what is to be paid: a payment link, an invoice or a recurring payment. @type {Checkout["payable"]} */
       payable: (id, { signal } = {}) => get(`v1/checkout/payables/${encodeURIComponent(id)}`, signal),
 
       /**
        * Starts a payment. The price is the one of what is paid; nothing in the page changes it.
-       * A request that got no answer is sent again and starts no second payment.
-       * @param {{ payable: string, network?: string, idempotencyKey?: string, signal?: AbortSignal }} what
-       *   With an `idempotencyKey` of your own, that nobody can guess, the same payment is answered for 24 hours.
-       * @returns {Promise<Payment>}
+       * A request that got no answer is sent again and starts no second payment. With an `idempotencyKey` of your own,
+       * that nobody can guess, the same payment is answered for 24 hours.
+       * @type {Checkout["startPayment"]}
        */
       startPayment({ payable, network, idempotencyKey, signal }) {
         const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0"));
@@ -227,9 +188,7 @@ var Trousseau = (() => {
 
       /**
        * Hands in a transaction that the payer's wallet named: a hint to look sooner, and no proof.
-       * @param {{ id: string }} payment @param {string} hash
-       * @param {{ signal?: AbortSignal }} [how]
-       * @returns {Promise<Status>}
+       * @type {Checkout["handIn"]}
        */
       handIn: (payment, hash, { signal } = {}) =>
         post(`v1/checkout/payments/${encodeURIComponent(payment.id)}/transaction`, { transaction_hash: hash }, {}, signal),
@@ -237,8 +196,7 @@ var Trousseau = (() => {
       /**
        * Watches a payment until nothing more is to be expected. Lost connections, restarts of the server and proxies that
        * hold streams back are its own business: it comes back, and asks now and then where no stream gets through.
-       * @param {Payment} payment @param {Listener} [listener]
-       * @returns {() => void} ends the watching
+       * @type {Checkout["watch"]}
        */
       watch(payment, { onChange, onPaid, onEnd, onError, signal } = {}) {
         /** @type {EventSource | undefined} */
@@ -308,10 +266,8 @@ var Trousseau = (() => {
       /**
        * Opens the hosted page in a window of its own, and says whether it was paid there. Call it in the handler of a
        * click. It is told only where the business allows this page's origin; `watch` hears of a started payment anyway.
-       * @param {string | Payment} target  an id of what is to be paid, or a started payment
-       * @param {{ popup?: boolean, close?: boolean, signal?: AbortSignal }} [how]  `popup: false` leaves for the page
-       *   in this window; `close: false` leaves the window open once it is paid
-       * @returns {Promise<{ paid: boolean, payable?: string, payer?: string }>}
+       * `popup: false` leaves for the page in this window; `close: false` leaves the window open once it is paid.
+       * @type {Checkout["open"]}
        */
       async open(target, { popup = true, close = true, signal } = {}) {
         const address = page(target);
