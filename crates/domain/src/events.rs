@@ -68,6 +68,10 @@ text_enum! {
         InvoiceCreated = "invoice.created",
         /// An invoice was changed.
         InvoiceUpdated = "invoice.updated",
+        /// An invoice was mailed to its customer.
+        InvoiceSent = "invoice.sent",
+        /// A customer was reminded of an invoice that is not paid.
+        InvoiceReminded = "invoice.reminded",
         /// An invoice was paid.
         InvoicePaid = "invoice.paid",
         /// An invoice was called off.

@@ -255,6 +255,14 @@ impl LocalTime {
         self.plus(i64::try_from(months).ok().and_then(|months| jiff::Span::new().try_months(months).ok()))
     }
 
+    /// So many seconds later on the wall, whatever the clock does meanwhile.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn plus_seconds(self, seconds: u64) -> Result<Self, InvalidTime> {
+        self.plus(i64::try_from(seconds).ok().and_then(|seconds| jiff::Span::new().try_seconds(seconds).ok()))
+    }
+
     fn plus(self, span: Option<jiff::Span>) -> Result<Self, InvalidTime> {
         let later = span.and_then(|span| self.0.checked_add(span).ok()).ok_or(InvalidTime::Range)?;
         if later.year() > 9998 { Err(InvalidTime::Range) } else { Ok(Self(later)) }
@@ -285,6 +293,16 @@ impl Day {
         let span = jiff::Span::new().try_days(i64::from(days)).map_err(|_| InvalidTime::Range)?;
         let later = self.0.checked_add(span).map_err(|_| InvalidTime::Range)?;
         if later.year() > 9998 { Err(InvalidTime::Range) } else { Ok(Self(later)) }
+    }
+
+    /// So many days earlier.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] before the year 1.
+    pub fn minus_days(self, days: u16) -> Result<Self, InvalidTime> {
+        let span = jiff::Span::new().try_days(i64::from(days)).map_err(|_| InvalidTime::Range)?;
+        let earlier = self.0.checked_sub(span).map_err(|_| InvalidTime::Range)?;
+        if earlier.year() < 1 { Err(InvalidTime::Range) } else { Ok(Self(earlier)) }
     }
 }
 

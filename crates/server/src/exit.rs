@@ -67,6 +67,8 @@ impl From<ServiceError> for Failure {
             | ServiceError::NotPayable(_)
             | ServiceError::PaymentClosed
             | ServiceError::InvoiceClosed
+            | ServiceError::NoCustomerEmail
+            | ServiceError::MailLimitReached { .. }
             | ServiceError::RecurringPaymentEnded
             | ServiceError::TransactionTaken
             | ServiceError::NetworkNotConfigured

@@ -84,9 +84,18 @@ pub enum ServiceError {
     /// The payment is not in a state in which this can be done.
     #[error("the payment is past this")]
     PaymentClosed,
-    /// The invoice is paid or void.
-    #[error("the invoice is paid or void")]
+    /// The invoice is paid, void or deleted.
+    #[error("the invoice is paid, void or deleted")]
     InvoiceClosed,
+    /// There is nobody to mail the invoice to.
+    #[error("the invoice has no e-mail address of a customer")]
+    NoCustomerEmail,
+    /// As many mails as a customer gets in a day, or as there are of one invoice.
+    #[error("the customer was mailed as often as may be; again in {} seconds", .again_in.as_secs())]
+    MailLimitReached {
+        /// When one may be sent again.
+        again_in: std::time::Duration,
+    },
     /// The recurring payment is cancelled.
     #[error("the recurring payment is cancelled")]
     RecurringPaymentEnded,

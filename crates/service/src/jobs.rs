@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::notices;
 use crate::payments;
+use crate::payments::invoices::MAILS_COUNT_FOR;
 use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
@@ -56,6 +57,8 @@ const NETWORKS_IN_MEMORY: usize = 100_000;
 const ANNOUNCE_EVERY: Duration = Duration::from_mins(30);
 /// How often ledgers are looked at that nobody's call made us look at.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// How often invoices are looked for that customers are to be reminded of.
+const REMIND_EVERY: Duration = Duration::from_mins(1);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -426,6 +429,7 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
             Box::pin(until_shutdown(shutdown.clone(), self.announce())),
             Box::pin(until_shutdown(shutdown.clone(), self.watch_ledgers())),
+            Box::pin(until_shutdown(shutdown.clone(), self.remind())),
             Box::pin(until_shutdown(shutdown.clone(), self.prune())),
             Box::pin(self.deliver(shutdown)),
         );
@@ -442,6 +446,7 @@ impl Jobs {
         self.flush_now().await?;
         self.announce_once().await?;
         self.watch_once().await?;
+        self.remind_once().await?;
         self.dispatch_waiting().await?;
         self.deliver_due().await
     }
@@ -519,6 +524,22 @@ impl Jobs {
     async fn watch_once(&self) -> Result<(), StoreError> {
         match self.core() {
             Some(core) => stored("payments", payments::watch(&core).await),
+            None => Ok(()),
+        }
+    }
+
+    async fn remind(&self) {
+        let mut health = Health::new("reminders").on(&self.inner.board);
+        loop {
+            health.note(self.remind_once().await).await;
+            tokio::time::sleep(REMIND_EVERY).await;
+        }
+    }
+
+    /// Reminds customers of invoices, each time once.
+    async fn remind_once(&self) -> Result<(), StoreError> {
+        match self.core() {
+            Some(core) => stored("reminders", payments::reminders::send_due(&core, None).await),
             None => Ok(()),
         }
     }
@@ -645,11 +666,13 @@ impl Jobs {
             let usage = tx.prune_usage(first_day, PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
             let deliveries = tx.prune_deliveries(now.saturating_sub(self.inner.keep.deliveries), PRUNE_STEP).await?;
+            let mails = tx.prune_invoice_mails(now.saturating_sub(MAILS_COUNT_FOR), PRUNE_STEP).await?;
             let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
             let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
             let people = tx.prune_people(now, attempts_before, now.saturating_sub(KEEP_DEVICES), PRUNE_STEP).await?;
             tx.commit().await?;
-            let most = [refusals, requests, usage, records, deliveries, changes, people].into_iter().fold(0, u64::max);
+            let most =
+                [refusals, requests, usage, records, deliveries, mails, changes, people].into_iter().fold(0, u64::max);
             if most < u64::from(PRUNE_STEP) {
                 return Ok(());
             }

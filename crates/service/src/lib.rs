@@ -23,6 +23,7 @@ pub mod keys;
 pub mod logos;
 pub mod mail;
 mod notices;
+mod paper;
 pub mod payments;
 pub mod people;
 pub mod platform;

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentTransferEncoding, ContentType};
-use lettre::message::{Body, Mailbox};
+use lettre::message::{Attachment, Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use trousseau_domain::business::Language;
-use trousseau_domain::ids::{AccountId, MailId};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ids::{AccountId, BusinessId, InvoiceId, MailId};
 use trousseau_domain::members::{EmailAddress, Notice, Role};
 use trousseau_domain::text::BusinessName;
 use trousseau_domain::time::Timestamp;
@@ -29,6 +30,8 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::jobs::{Board, Health, JobState, until_shutdown};
 use crate::key_ring::Cell;
+use crate::payments::invoice_mail::InvoiceLetter;
+use crate::payments::invoices::{InvoiceFile, file_of, is_gone};
 use crate::secrets::Secrets;
 
 /// How often the queue is looked at.
@@ -57,6 +60,8 @@ pub(crate) enum Letter<'a> {
     PasswordChanged,
     /// A second factor was added or removed.
     SecondFactorChanged,
+    /// An invoice, or a reminder of it.
+    Invoice(InvoiceLetter<'a>),
     /// Something happened in a business that the member wants to hear of.
     Notice { business: &'a BusinessName, notice: Notice, subject: &'a str, link: &'a str },
 }
@@ -69,6 +74,7 @@ impl Letter<'_> {
             Self::Reset { .. } => "reset",
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
+            Self::Invoice(letter) => letter.template(),
             Self::Notice { .. } => "notice",
         }
     }
@@ -82,8 +88,28 @@ impl Letter<'_> {
         (subject, Zeroizing::new(text))
     }
 
+    /// What it is about, where the mail is looked at once more before it leaves.
+    fn about(&self) -> Option<About> {
+        match self {
+            Self::Invoice(letter) => Some(About {
+                business: letter.invoice.tenant.business.clone(),
+                environment: letter.invoice.tenant.environment,
+                invoice: letter.invoice.id,
+                link: letter.link.to_owned(),
+                with_pdf: letter.has_pdf(),
+            }),
+            Self::Invitation { .. }
+            | Self::PlatformInvitation { .. }
+            | Self::Reset { .. }
+            | Self::PasswordChanged
+            | Self::SecondFactorChanged
+            | Self::Notice { .. } => None,
+        }
+    }
+
     fn english(&self, brand: &str) -> (String, String) {
         match self {
+            Self::Invoice(letter) => letter.render(Language::English),
             Self::Invitation { business, role, link } => (
                 format!("Invitation to {business}"),
                 format!(
@@ -153,6 +179,7 @@ impl Letter<'_> {
 
     fn french(&self, brand: &str) -> (String, String) {
         match self {
+            Self::Invoice(letter) => letter.render(Language::French),
             Self::Invitation { business, role, link } => (
                 format!("Invitation à rejoindre {business}"),
                 format!(
@@ -242,6 +269,27 @@ struct Content {
     to: Option<String>,
     subject: String,
     text: String,
+    /// The invoice that it is about.
+    #[serde(default)]
+    about: Option<About>,
+}
+
+/// The invoice that a mail is about: it is printed when the mail leaves, and the mail does not leave if it is of no use
+/// any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct About {
+    business: BusinessId,
+    environment: Environment,
+    invoice: InvoiceId,
+    link: String,
+    with_pdf: bool,
+}
+
+/// What goes out.
+enum Outgoing {
+    Mail(Box<Message>),
+    /// Nobody has the address, or what it tells of is over.
+    Nothing,
 }
 
 impl Drop for Content {
@@ -261,10 +309,15 @@ pub(crate) async fn queue(
     now: Timestamp,
     to: Recipient<'_>,
     letter: &Letter<'_>,
-) -> Result<(), ServiceError> {
+) -> Result<MailId, ServiceError> {
     let id = MailId::new(now, core.entropy.bytes());
     let (subject, text) = letter.render(to.language, core.settings.brand().as_str());
-    let content = Content { to: to.email.map(ToString::to_string), subject, text: text.as_str().to_owned() };
+    let content = Content {
+        to: to.email.map(ToString::to_string),
+        subject,
+        text: text.as_str().to_owned(),
+        about: letter.about(),
+    };
     let plain = Zeroizing::new(serde_json::to_vec(&content).expect("three texts are JSON"));
     let sealed = core.secrets.ring().get().seal(&plain, &cell(&id.to_string()), core.entropy.as_ref());
     let row = MailRow {
@@ -277,7 +330,12 @@ pub(crate) async fn queue(
         next_at: now,
     };
     tx.insert_mail(&row).await?;
-    Ok(())
+    Ok(id)
+}
+
+/// The language in which a business speaks. One that is not known any more is English.
+pub(crate) fn language_of(business: &BusinessRow) -> Language {
+    business.language.parse().unwrap_or(Language::English)
 }
 
 /// Tells all members of a business who want to hear of it, in the transaction of what happened.
@@ -519,10 +577,9 @@ impl Mailer {
     }
 
     async fn send(&self, transport: &MailTransport, mail: &MailRow, now: Timestamp) -> Result<(), StoreError> {
-        let sent = match self.message(transport, mail, now) {
-            // Nobody has the address.
-            Ok(None) => Ok(()),
-            Ok(Some(message)) => transport.send(mail.id, message).await,
+        let sent = match self.message(transport, mail, now).await? {
+            Ok(Outgoing::Nothing) => Ok(()),
+            Ok(Outgoing::Mail(message)) => transport.send(mail.id, *message).await,
             Err(reason) => Err(Undelivered { final_answer: true, reason }),
         };
         let mut tx = self.inner.store.begin().await?;
@@ -548,42 +605,101 @@ impl Mailer {
         tx.commit().await
     }
 
-    fn message(
+    /// The mail as it goes out.
+    ///
+    /// # Errors
+    /// Outside when the database fails, inside why it can never be sent.
+    async fn message(
         &self,
         transport: &MailTransport,
         mail: &MailRow,
         now: Timestamp,
-    ) -> Result<Option<Message>, &'static str> {
+    ) -> Result<Result<Outgoing, &'static str>, StoreError> {
+        let content = match self.opened(mail) {
+            Ok(content) => content,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let file = match &content.about {
+            Some(about) => match self.still_of_use(about).await? {
+                Some(file) => file,
+                None => return Ok(Ok(Outgoing::Nothing)),
+            },
+            None => None,
+        };
+        Ok(put_together(transport, mail.id, &content, file, now))
+    }
+
+    fn opened(&self, mail: &MailRow) -> Result<Content, &'static str> {
         let id = mail.id.to_string();
         let plain =
             self.inner.secrets.ring().get().open(&mail.sealed, &cell(&id)).map_err(|_| "the row does not open")?;
-        let content: Content = serde_json::from_slice(&plain).map_err(|_| "the row does not hold a mail")?;
-        let Some(to) = &content.to else { return Ok(None) };
-        let to: lettre::Address = to.parse().map_err(|_| "the address is none that mail can be sent to")?;
-        let text = content.text.clone();
-        let body = match transport {
-            MailTransport::Smtp { .. } => Body::new(text),
-            // People read the file as it is, and take the link out of it. No line of ours is near the 998 bytes that a
-            // line may have, and no name holds a NUL.
-            MailTransport::Folder { .. } => {
-                let lines = text.replace('\n', "\r\n").into_bytes();
-                Body::dangerous_pre_encoded(lines, ContentTransferEncoding::EightBit)
-            }
-        };
-        let from = transport.from().clone();
-        let message_id = format!("<{id}@{}>", from.email.domain());
-        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
-        Message::builder()
-            .from(from)
-            .to(Mailbox::new(None, to))
-            .date(date)
-            .message_id(Some(message_id))
-            .subject(content.subject.clone())
-            .header(ContentType::TEXT_PLAIN)
-            .body(body)
-            .map(Some)
-            .map_err(|_| "the mail cannot be put together")
+        serde_json::from_slice(&plain).map_err(|_| "the row does not hold a mail")
     }
+
+    /// The file that goes with a mail about an invoice, if any; nothing at all where the invoice is paid, called off or
+    /// gone, or where the business is suspended: the mail may have waited for long.
+    async fn still_of_use(&self, about: &About) -> Result<Option<Option<InvoiceFile>>, StoreError> {
+        let tenant = Tenant::new(about.business.clone(), about.environment);
+        let mut reader = self.inner.store.read();
+        let (Some(business), Some(invoice)) =
+            (reader.find_business(&tenant.business).await?, reader.find_invoice(&tenant, about.invoice).await?)
+        else {
+            return Ok(None);
+        };
+        let over = invoice.paid_at.is_some() || invoice.voided_at.is_some() || is_gone(&mut reader, &invoice).await?;
+        if over || business.suspended_at.is_some() {
+            return Ok(None);
+        }
+        if !about.with_pdf {
+            return Ok(Some(None));
+        }
+        let language = language_of(&business);
+        file_of(&self.inner.store, about.link.clone(), business, invoice, language).await.map(|file| Some(Some(file)))
+    }
+}
+
+fn put_together(
+    transport: &MailTransport,
+    id: MailId,
+    content: &Content,
+    file: Option<InvoiceFile>,
+    now: Timestamp,
+) -> Result<Outgoing, &'static str> {
+    let Some(to) = &content.to else { return Ok(Outgoing::Nothing) };
+    let to: lettre::Address = to.parse().map_err(|_| "the address is none that mail can be sent to")?;
+    let text = content.text.clone();
+    let body = match transport {
+        MailTransport::Smtp { .. } => Body::new(text),
+        // People read the file as it is, and take the link out of it. No line of ours is near the 998 bytes that a
+        // line may have, and no name holds a NUL.
+        MailTransport::Folder { .. } => {
+            let lines = text.replace('\n', "\r\n").into_bytes();
+            Body::dangerous_pre_encoded(lines, ContentTransferEncoding::EightBit)
+        }
+    };
+    let from = transport.from().clone();
+    let message_id = format!("<{id}@{}>", from.email.domain());
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.as_seconds()).unwrap_or(0));
+    let message = Message::builder()
+        .from(from)
+        .to(Mailbox::new(None, to))
+        .date(date)
+        .message_id(Some(message_id))
+        .subject(content.subject.clone());
+    let whole = match file {
+        None => message.header(ContentType::TEXT_PLAIN).body(body),
+        Some(InvoiceFile { name, content }) => {
+            let pdf = ContentType::parse("application/pdf").expect("a media type");
+            // The same mail is the same text, so what parts it comes from its id.
+            let parts = MultiPart::builder().kind(MultiPartKind::Mixed).boundary(format!("part-{id}"));
+            message.multipart(
+                parts
+                    .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body))
+                    .singlepart(Attachment::new(name).body(content, pdf)),
+            )
+        }
+    };
+    whole.map(|message| Outgoing::Mail(Box::new(message))).map_err(|_| "the mail cannot be put together")
 }
 
 /// A minute, then twice as long each time, up to two hours.

@@ -2,7 +2,7 @@
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::ids::{InvoiceId, PaymentId, RecurringPaymentId};
+use trousseau_domain::ids::{InvoiceId, MailId, PaymentId, RecurringPaymentId};
 use trousseau_domain::members::EmailAddress;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::Money;
@@ -54,8 +54,12 @@ pub struct InvoiceRow {
     pub paid_by: Option<PaymentId>,
     /// When it was called off.
     pub voided_at: Option<Timestamp>,
-    /// The last reminder that was sent: days relative to the due date.
+    /// When it was last mailed to the customer.
+    pub sent_at: Option<Timestamp>,
+    /// The latest reminder that went out or was passed over: days relative to the due date.
     pub reminded: Option<i8>,
+    /// When it is to be looked at for the next reminder, by the tenant's time.
+    pub remind_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// By whom.
@@ -64,6 +68,21 @@ pub struct InvoiceRow {
     pub updated_at: Timestamp,
     /// When it was deleted. Its payments stay.
     pub deleted_at: Option<Timestamp>,
+}
+
+/// That an invoice was mailed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvoiceMailRow {
+    /// The mail.
+    pub id: MailId,
+    /// Whose invoice it is.
+    pub tenant: Tenant,
+    /// The invoice.
+    pub invoice: InvoiceId,
+    /// To whom.
+    pub recipient: EmailAddress,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Which invoices a list shows. Deleted ones are left out unless asked for.
@@ -85,8 +104,8 @@ macro_rules! columns {
     () => {
         "i.id, i.business_id, i.environment, i.number, i.amount, i.asset, i.title, i.lines, i.due_at, \
          i.customer_name, i.customer_email, i.customer_reference, i.redirect_url, i.metadata, i.with_pdf, \
-         i.recurring_id, i.period, i.paid_at, i.paid_by, i.voided_at, i.reminded, i.created_at, i.created_by, \
-         i.updated_at, i.deleted_at"
+         i.recurring_id, i.period, i.paid_at, i.paid_by, i.voided_at, i.sent_at, i.reminded, i.remind_at, \
+         i.created_at, i.created_by, i.updated_at, i.deleted_at"
     };
 }
 
@@ -120,7 +139,9 @@ impl InvoiceRow {
             paid_at: row.opt_time("paid_at")?,
             paid_by: row.opt_parsed("paid_by")?,
             voided_at: row.opt_time("voided_at")?,
+            sent_at: row.opt_time("sent_at")?,
             reminded: row.opt_number("reminded")?,
+            remind_at: row.opt_time("remind_at")?,
             created_at: row.time("created_at")?,
             created_by: row.json("created_by")?,
             updated_at: row.time("updated_at")?,
@@ -216,8 +237,9 @@ impl Tx {
     pub async fn insert_invoice(&mut self, invoice: &InvoiceRow) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO invoices (id, business_id, environment, number, amount, asset, title, lines, \
                            due_at, customer_name, customer_email, customer_reference, redirect_url, metadata, \
-                           with_pdf, recurring_id, period, created_at, created_by, updated_at) VALUES ($1, $2, $3, \
-                           $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+                           with_pdf, recurring_id, period, sent_at, reminded, remind_at, created_at, created_by, \
+                           updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+                           $16, $17, $18, $19, $20, $21, $22, $23) \
                            ON CONFLICT (recurring_id, period) DO NOTHING";
         let stmt = Stmt::new(SQL)
             .text(invoice.id)
@@ -236,17 +258,21 @@ impl Tx {
             .flag(invoice.with_pdf)
             .opt_text(invoice.period.map(|(recurring, _)| recurring))
             .opt_int(invoice.period.map(|(_, period)| i64::from(period)))
+            .opt_time(invoice.sent_at)
+            .opt_int(invoice.reminded.map(i64::from))
+            .opt_time(invoice.remind_at)
             .time(invoice.created_at)
             .json(&invoice.created_by)
             .time(invoice.updated_at);
         self.change_one(stmt).await
     }
 
-    /// Saves what a merchant may change, if the invoice is not deleted.
+    /// Saves what a merchant may change, and what was sent of it, if the invoice is not deleted.
     pub async fn update_invoice(&mut self, invoice: &InvoiceRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE invoices SET amount = $4, asset = $5, title = $6, lines = $7, due_at = $8, \
                            customer_name = $9, customer_email = $10, customer_reference = $11, redirect_url = $12, \
-                           metadata = $13, with_pdf = $14, voided_at = $15, updated_at = $16, deleted_at = $17 \
+                           metadata = $13, with_pdf = $14, voided_at = $15, sent_at = $16, reminded = $17, \
+                           remind_at = $18, updated_at = $19, deleted_at = $20 \
                            WHERE id = $1 AND business_id = $2 AND environment = $3 AND deleted_at IS NULL";
         let stmt = Stmt::new(SQL)
             .text(invoice.id)
@@ -263,6 +289,9 @@ impl Tx {
             .json(&invoice.metadata)
             .flag(invoice.with_pdf)
             .opt_time(invoice.voided_at)
+            .opt_time(invoice.sent_at)
+            .opt_int(invoice.reminded.map(i64::from))
+            .opt_time(invoice.remind_at)
             .time(invoice.updated_at)
             .opt_time(invoice.deleted_at);
         self.change_one(stmt).await
@@ -280,30 +309,101 @@ impl Tx {
         self.change_one(Stmt::new(SQL).text(id).text(by)).await
     }
 
-    /// Notes that a reminder is sent, if none of that day or a later one was: whoever gets `true` sends it.
-    pub async fn mark_reminded(&mut self, id: InvoiceId, day: i8) -> Result<bool, StoreError> {
-        const SQL: &str = "UPDATE invoices SET reminded = $2 WHERE id = $1 AND (reminded IS NULL OR reminded < $2)";
-        self.change_one(Stmt::new(SQL).text(id).int(i64::from(day))).await
+    /// Notes which reminder went out or was passed over, and when to look again, if the invoice is still open and
+    /// nobody else has looked since: whoever gets `true` sends it.
+    pub async fn mark_reminded(
+        &mut self,
+        invoice: &InvoiceRow,
+        reminded: Option<i8>,
+        again_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invoices SET reminded = $3, remind_at = $4 WHERE id = $1 AND remind_at = $2 \
+                           AND paid_at IS NULL AND voided_at IS NULL AND deleted_at IS NULL";
+        let stmt = Stmt::new(SQL)
+            .text(invoice.id)
+            .opt_time(invoice.remind_at)
+            .opt_int(reminded.map(i64::from))
+            .opt_time(again_at);
+        self.change_one(stmt).await
+    }
+
+    /// Notes that an invoice is mailed.
+    pub async fn insert_invoice_mail(&mut self, mail: &InvoiceMailRow) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO invoice_mails (id, business_id, environment, invoice_id, recipient, at) \
+                           VALUES ($1, $2, $3, $4, $5, $6)";
+        let stmt = Stmt::new(SQL)
+            .text(mail.id)
+            .text(&mail.tenant.business)
+            .text(mail.tenant.environment)
+            .text(mail.invoice)
+            .text(mail.recipient.as_str())
+            .time(mail.at);
+        self.execute(stmt).await?;
+        Ok(())
+    }
+
+    /// Forgets at most `limit` invoices that were mailed before an instant; says how many.
+    pub async fn prune_invoice_mails(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "DELETE FROM invoice_mails WHERE id IN (SELECT m.id FROM invoice_mails m WHERE m.at < $1 \
+                           ORDER BY m.at LIMIT $2)";
+        self.execute(Stmt::new(SQL).time(before).int(i64::from(limit))).await
     }
 }
 
 impl Reader<'_> {
-    /// Unpaid invoices with an address to remind, due within the window and not yet reminded of `day`; at most `limit`.
+    /// Open invoices that were mailed to their customers and are to be looked at for a reminder, the longest waiting
+    /// first; at most `limit`. Nothing of a business that is suspended, and no period of a recurring payment that is
+    /// paused or deleted.
+    ///
+    /// TEST has a clock per business, so `now` is tried with how far each was set forward.
     pub async fn list_to_remind(
         &mut self,
-        day: i8,
-        due_from: Timestamp,
-        due_to: Timestamp,
+        now: Timestamp,
+        only: Option<&Tenant>,
         limit: u32,
     ) -> Result<Vec<InvoiceRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
-            " FROM invoices i WHERE i.due_at > $2 AND i.due_at <= $3 AND (i.reminded IS NULL OR i.reminded < $1) \
-             AND i.customer_email IS NOT NULL AND i.paid_at IS NULL AND i.voided_at IS NULL AND i.deleted_at IS NULL \
-             ORDER BY i.due_at, i.id LIMIT $4"
+            " FROM invoices i JOIN businesses b ON b.id = i.business_id \
+             LEFT JOIN recurring_payments r ON r.id = i.recurring_id \
+             LEFT JOIN test_ledgers t ON t.business_id = i.business_id AND i.environment = 'test' \
+             WHERE i.remind_at IS NOT NULL AND i.paid_at IS NULL AND i.voided_at IS NULL AND i.deleted_at IS NULL \
+             AND i.remind_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) \
+             AND i.customer_email IS NOT NULL AND b.suspended_at IS NULL \
+             AND (r.id IS NULL OR (r.state <> 'paused' AND r.deleted_at IS NULL)) \
+             AND (CAST($2 AS TEXT) IS NULL OR i.business_id = $2) \
+             AND (CAST($3 AS TEXT) IS NULL OR i.environment = $3) \
+             ORDER BY i.remind_at, i.id LIMIT $4"
         );
-        let stmt = Stmt::new(SQL).int(i64::from(day)).time(due_from).time(due_to).int(i64::from(limit));
+        let stmt = Stmt::new(SQL)
+            .time(now)
+            .opt_text(only.map(|tenant| &tenant.business))
+            .opt_text(only.map(|tenant| tenant.environment))
+            .int(i64::from(limit));
         self.fetch_all(stmt).await?.iter().map(InvoiceRow::from_row).collect()
+    }
+
+    /// When, and which, invoices of the tenant were mailed to this address from an instant on, the earliest first; at
+    /// most `limit`.
+    pub async fn list_invoice_mails(
+        &mut self,
+        tenant: &Tenant,
+        recipient: &EmailAddress,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(InvoiceId, Timestamp)>, StoreError> {
+        const SQL: &str = "SELECT m.id, m.invoice_id, m.at FROM invoice_mails m WHERE m.business_id = $1 \
+                           AND m.environment = $2 AND m.recipient = $3 AND m.at >= $4 ORDER BY m.at, m.id LIMIT $5";
+        let stmt = Stmt::new(SQL)
+            .text(&tenant.business)
+            .text(tenant.environment)
+            .text(recipient.as_str())
+            .time(from)
+            .int(i64::from(limit));
+        let rows = self.fetch_all(stmt).await?;
+        rows.iter()
+            .map(|row| row.read("invoice_mails", "id", |row| Ok((row.parsed("invoice_id")?, row.time("at")?))))
+            .collect()
     }
 }

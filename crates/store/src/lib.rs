@@ -56,7 +56,7 @@ pub use events::{EventFilter, EventRow, OutboxRow};
 pub use exec::{Reader, Store, Tx};
 pub use idempotency::IdempotencyRow;
 pub use invitations::{InvitationRow, InvitedTo};
-pub use invoices::{InvoiceFilter, InvoiceRow};
+pub use invoices::{InvoiceFilter, InvoiceMailRow, InvoiceRow};
 pub use kept_forms::KeptFormRow;
 pub use keys::{KeyNameRow, KeyRow};
 pub use keys_list::{KeyFilter, KeyOrder};

@@ -62,6 +62,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0007_add_checkout_settings.sql"),
         include_str!("../migrations/postgres/0007_add_checkout_settings.sql"),
     ),
+    (
+        8,
+        "add invoice mails",
+        include_str!("../migrations/sqlite/0008_add_invoice_mails.sql"),
+        include_str!("../migrations/postgres/0008_add_invoice_mails.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -3,4 +3,5 @@
 pub mod app;
 pub mod browser;
 pub mod client;
+pub mod pdf;
 pub mod receiver;

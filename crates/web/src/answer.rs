@@ -1,12 +1,13 @@
 //! Answers that may be given again, with or without the values they held.
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use trousseau_service::Context;
 use trousseau_service::idempotency::{Refill, StoredAnswer};
+use trousseau_service::payments::invoices::InvoiceFile;
 
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
@@ -23,6 +24,18 @@ pub(crate) fn json(body: &impl Serialize) -> Value {
 pub(crate) fn respond(status: u16, body: &Value) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// An invoice as a file to take along.
+pub(crate) fn file(invoice: InvoiceFile) -> Response {
+    let disposition = format!("attachment; filename=\"{}\"", invoice.name);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/pdf")),
+        (CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).expect("names of files are ours: words and numbers")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, invoice.content).into_response()
 }
 
 /// The answer to keep: the same body with every value emptied.

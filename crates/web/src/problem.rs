@@ -291,10 +291,15 @@ kinds! {
         en: "The payment is past this", "Read the payment to see where it stands.";
         fr: "Le paiement n'en est plus là", "Lisez le paiement pour connaître son état.";
     }
-    /// An invoice that is paid or void does not change.
+    /// An invoice that is paid, void or deleted does not change and is not sent.
     InvoiceClosed = CONFLICT "invoice_closed" {
-        en: "The invoice is paid or void", "Make another invoice.";
-        fr: "La facture est payée ou annulée", "Créez une autre facture.";
+        en: "The invoice is paid, void or deleted", "Make another invoice.";
+        fr: "La facture est payée, annulée ou supprimée", "Créez une autre facture.";
+    }
+    /// There is nobody to mail the invoice to.
+    NoCustomerEmail = CONFLICT "no_customer_email" {
+        en: "The invoice has no e-mail address of a customer", "Set its `customer_email` first.";
+        fr: "La facture n'a pas d'adresse e-mail de client", "Renseignez d'abord son `customer_email`.";
     }
     /// A cancelled recurring payment does not go on.
     RecurringPaymentEnded = CONFLICT "recurring_payment_ended" {
@@ -386,6 +391,12 @@ kinds! {
     QuotaExhausted = TOO_MANY_REQUESTS "quota_exhausted" {
         en: "The quota is used up", "Repeat the request after the time in `Retry-After`.";
         fr: "Le quota est épuisé", "Répétez la requête après le délai indiqué dans `Retry-After`.";
+    }
+
+    /// A customer gets only so many mails in a day, and only so many about one invoice.
+    MailLimitReached = TOO_MANY_REQUESTS "mail_limit_reached" {
+        en: "The customer was mailed often enough for now", "Repeat the request after the time in `Retry-After`, or send the address of the page yourself.";
+        fr: "Le client a reçu assez d'e-mails pour le moment", "Répétez la requête après le délai indiqué dans `Retry-After`, ou envoyez vous-même l'adresse de la page.";
     }
 
     // 5xx: our side
@@ -621,6 +632,8 @@ impl From<ServiceError> for Failure {
             }
             ServiceError::PaymentClosed => Self::new(Kind::PaymentClosed),
             ServiceError::InvoiceClosed => Self::new(Kind::InvoiceClosed),
+            ServiceError::NoCustomerEmail => Self::new(Kind::NoCustomerEmail),
+            ServiceError::MailLimitReached { again_in } => Self::new(Kind::MailLimitReached).with_retry_after(again_in),
             ServiceError::RecurringPaymentEnded => Self::new(Kind::RecurringPaymentEnded),
             ServiceError::TransactionTaken => Self::new(Kind::TransactionTaken),
             ServiceError::NetworkNotConfigured => Self::new(Kind::NetworkNotConfigured),

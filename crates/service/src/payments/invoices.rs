@@ -1,18 +1,24 @@
-//! Invoices: made, changed, called off.
+//! Invoices: made, mailed, changed, called off.
+
+use std::time::Duration;
 
 use serde_json::json;
+use trousseau_domain::business::Language;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::events::EventType;
-use trousseau_domain::ids::{InvoiceId, RecurringPaymentId};
+use trousseau_domain::ids::{InvoiceId, MailId, RecurringPaymentId};
 use trousseau_domain::members::{EmailAddress, Operation};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::{
     CustomerName, CustomerReference, InvoiceLine, InvoiceStatus, MAX_LINES, Title, WebUrl, sum_of,
 };
+use trousseau_domain::reminders::{Reminder, Schedule};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{ChangeKind, InvoiceFilter, InvoiceRow};
+use trousseau_store::{BusinessRow, ChangeKind, InvoiceFilter, InvoiceMailRow, InvoiceRow, Reader, Store, StoreError};
 
+use super::invoice_mail::InvoiceLetter;
+use super::invoice_paper::{self, Printed};
 use super::test_ledger::now_of;
 use super::view;
 use crate::app::{Core, Happened, Unit};
@@ -21,6 +27,16 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
 use crate::keys::Page;
+use crate::mail::{self, Letter, Recipient, language_of};
+use crate::paper::Picture;
+
+/// How long a mail counts against the limits.
+pub(crate) const MAILS_COUNT_FOR: Duration = Duration::from_hours(24);
+/// The most mails of invoices that one address gets from a business and environment in that time; reminders, of which
+/// there are few, come on top.
+const MOST_PER_ADDRESS: usize = 20;
+/// The most of them about one invoice.
+const MOST_PER_INVOICE: usize = 5;
 
 /// What an invoice is about: one price, or lines that add up to it.
 #[derive(Debug, Clone)]
@@ -75,6 +91,8 @@ pub struct InvoiceDraft {
     pub metadata: Metadata,
     /// Whether the mail carries it as PDF.
     pub with_pdf: bool,
+    /// Whether it is mailed at once, where there is an address; reminders follow.
+    pub send: bool,
 }
 
 /// What is to be different; what is absent stays, `Some(None)` clears.
@@ -111,7 +129,8 @@ impl<'a> Invoices<'a> {
         Self { core }
     }
 
-    /// Makes an invoice.
+    /// Makes an invoice, and mails it where that is asked for and there is an address. One that had its fill of mails
+    /// gets none, and the invoice is made all the same.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for lines that do not add up, [`ServiceError::BusinessSuspended`].
@@ -127,8 +146,9 @@ impl<'a> Invoices<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        unit.enter(tenant, Operation::PaymentsWrite).await?;
-        let invoice = make(self.core, &mut unit, tenant, draft.clone(), None).await?.ok_or(ServiceError::Conflict)?;
+        let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
+        let made = make(self.core, &mut unit, &business, tenant, draft.clone(), None).await?;
+        let invoice = made.ok_or(ServiceError::Conflict)?;
         idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
         unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&invoice.id.to_string())).await?;
         Ok(Answered::Done(invoice))
@@ -166,7 +186,68 @@ impl<'a> Invoices<'a> {
         Ok(Page::of(data, limit))
     }
 
-    /// Changes an invoice that is neither paid nor called off. Payments that were started keep their price.
+    /// Mails an invoice to its customer, once more where it was before; reminders follow.
+    ///
+    /// # Errors
+    /// [`ServiceError::InvoiceClosed`] where nothing is to be paid any more, [`ServiceError::NoCustomerEmail`],
+    /// [`ServiceError::MailLimitReached`], [`ServiceError::BusinessSuspended`].
+    pub async fn send(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: InvoiceId,
+        idempotent: Option<&Idempotent<'_, InvoiceRow>>,
+    ) -> Result<Answered<InvoiceRow>, ServiceError> {
+        let now = now_of(self.core, tenant).await?;
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
+        let mut invoice = open(&mut unit, tenant, id).await?;
+        if is_gone(&mut unit.tx.read(), &invoice).await? {
+            return Err(ServiceError::InvoiceClosed);
+        }
+        let recipient = invoice.customer_email.clone().ok_or(ServiceError::NoCustomerEmail)?;
+        if let Some(again_in) = wait_for(&mut unit, tenant, &recipient, Some(id)).await? {
+            return Err(ServiceError::MailLimitReached { again_in });
+        }
+        begin_reminders(&mut invoice, &business, unit.now, now);
+        if !unit.tx.update_invoice(&invoice).await? {
+            return Err(ServiceError::NotFound);
+        }
+        send_out(self.core, &mut unit, &business, &invoice).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
+        unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(invoice))
+    }
+
+    /// An invoice of the tenant on paper, in the language of the business.
+    pub async fn pdf(self, tenant: &Tenant, id: InvoiceId) -> Result<InvoiceFile, ServiceError> {
+        let invoice = self.get(tenant, id).await?;
+        let business = self.core.store.read().find_business(&tenant.business).await?.ok_or(ServiceError::NotFound)?;
+        let language = language_of(&business);
+        Ok(file_of(&self.core.store, self.page_of(id), business, invoice, language).await?)
+    }
+
+    /// The invoice that a payer was shown, on paper, in the language of the page.
+    pub async fn pdf_shown(
+        self,
+        business: BusinessRow,
+        invoice: InvoiceRow,
+        language: Language,
+    ) -> Result<InvoiceFile, ServiceError> {
+        let link = self.page_of(invoice.id);
+        Ok(file_of(&self.core.store, link, business, invoice, language).await?)
+    }
+
+    fn page_of(self, id: InvoiceId) -> String {
+        page_of(self.core, id)
+    }
+
+    /// Changes an invoice that is neither paid nor called off. Payments that were started keep their price, and nothing is
+    /// mailed. Reminders go by the new due date.
     ///
     /// # Errors
     /// [`ServiceError::InvoiceClosed`].
@@ -177,8 +258,9 @@ impl<'a> Invoices<'a> {
         id: InvoiceId,
         change: &InvoiceChange,
     ) -> Result<InvoiceRow, ServiceError> {
+        let now = now_of(self.core, tenant).await?;
         let mut unit = Unit::begin(self.core, context).await?;
-        unit.enter(tenant, Operation::PaymentsWrite).await?;
+        let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
         let old = open(&mut unit, tenant, id).await?;
         let mut new = old.clone();
         let change = change.clone();
@@ -195,6 +277,9 @@ impl<'a> Invoices<'a> {
         new.with_pdf = change.with_pdf.unwrap_or(new.with_pdf);
         if new == old {
             return Ok(old);
+        }
+        if let (Some(sent_at), true) = (new.sent_at, new.due_at != old.due_at) {
+            begin_reminders(&mut new, &business, sent_at, now);
         }
         save(unit, new, EventType::InvoiceUpdated).await
     }
@@ -264,12 +349,13 @@ async fn save(mut unit: Unit<'_>, mut invoice: InvoiceRow, event: EventType) -> 
 pub(crate) async fn make(
     core: &Core,
     unit: &mut Unit<'_>,
+    business: &BusinessRow,
     tenant: &Tenant,
     draft: InvoiceDraft,
     period: Option<(RecurringPaymentId, u32)>,
 ) -> Result<Option<InvoiceRow>, ServiceError> {
     let (amount, lines) = draft.billed.lines(&draft.title)?;
-    let invoice = InvoiceRow {
+    let mut invoice = InvoiceRow {
         id: InvoiceId::random(core.entropy.bytes()),
         tenant: tenant.clone(),
         number: unit.tx.read().next_invoice_number(tenant).await?,
@@ -287,17 +373,144 @@ pub(crate) async fn make(
         paid_at: None,
         paid_by: None,
         voided_at: None,
+        sent_at: None,
         reminded: None,
+        remind_at: None,
         created_at: unit.now,
         created_by: unit.actor().clone(),
         updated_at: unit.now,
         deleted_at: None,
     };
+    let mails = match &invoice.customer_email {
+        Some(recipient) if draft.send => wait_for(unit, tenant, recipient, None).await?.is_none(),
+        _ => false,
+    };
+    if mails {
+        let now = now_of(core, tenant).await?;
+        begin_reminders(&mut invoice, business, unit.now, now);
+    }
     if !unit.tx.insert_invoice(&invoice).await? {
         return Ok(None);
     }
     tell(unit, EventType::InvoiceCreated, &invoice).await?;
+    if mails {
+        send_out(core, unit, business, &invoice).await?;
+    }
     Ok(Some(invoice))
+}
+
+/// Notes that an invoice is sent, and that its reminders follow by the tenant's time.
+fn begin_reminders(invoice: &mut InvoiceRow, business: &BusinessRow, sent_at: Timestamp, now: Timestamp) {
+    let step = Schedule::new(invoice.due_at, &business.time_zone).begin(now);
+    invoice.sent_at = Some(sent_at);
+    invoice.reminded = step.passed.map(Reminder::days);
+    invoice.remind_at = step.again_at;
+}
+
+/// How long an address has to be left alone, as far as it has. Only the lock of the business keeps the answer true.
+async fn wait_for(
+    unit: &mut Unit<'_>,
+    tenant: &Tenant,
+    recipient: &EmailAddress,
+    invoice: Option<InvoiceId>,
+) -> Result<Option<Duration>, ServiceError> {
+    let from = unit.now.saturating_sub(MAILS_COUNT_FOR);
+    let most = u32::try_from(2 * MOST_PER_ADDRESS).unwrap_or(u32::MAX);
+    let mails = unit.tx.read().list_invoice_mails(tenant, recipient, from, most).await?;
+    let about: Vec<_> = mails.iter().filter(|(known, _)| Some(*known) == invoice).map(|(_, at)| *at).collect();
+    let all: Vec<_> = mails.iter().map(|(_, at)| *at).collect();
+    // Room is made when so many of the earliest are past that one fewer than the most is left.
+    let again = |times: &[Timestamp], most: usize| {
+        let last_in_the_way = times.len().checked_sub(most).and_then(|index| times.get(index));
+        last_in_the_way.map(|at| at.saturating_add(MAILS_COUNT_FOR).since(unit.now))
+    };
+    Ok(again(&about, MOST_PER_INVOICE).max(again(&all, MOST_PER_ADDRESS)))
+}
+
+/// Mails an invoice in the transaction of what it tells of, and says so.
+async fn send_out(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    business: &BusinessRow,
+    invoice: &InvoiceRow,
+) -> Result<(), ServiceError> {
+    let id = write_to_customer(core, unit, business, invoice, None).await?.ok_or(ServiceError::NoCustomerEmail)?;
+    if let Some(recipient) = &invoice.customer_email {
+        let (tenant, recipient, at) = (invoice.tenant.clone(), recipient.clone(), unit.now);
+        unit.tx.insert_invoice_mail(&InvoiceMailRow { id, tenant, invoice: invoice.id, recipient, at }).await?;
+    }
+    tell(unit, EventType::InvoiceSent, invoice).await
+}
+
+/// Queues a mail about an invoice to its customer, in the language of the business; none without an address.
+pub(crate) async fn write_to_customer(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    business: &BusinessRow,
+    invoice: &InvoiceRow,
+    reminder: Option<Reminder>,
+) -> Result<Option<MailId>, ServiceError> {
+    let Some(email) = &invoice.customer_email else { return Ok(None) };
+    let link = page_of(core, invoice.id);
+    let letter = Letter::Invoice(InvoiceLetter { business, invoice, link: &link, reminder });
+    let recipient = Recipient { email: Some(email), account: None, language: language_of(business) };
+    let now = unit.now;
+    mail::queue(core, &mut unit.tx, now, recipient, &letter).await.map(Some)
+}
+
+/// The page on which an invoice is paid; of a period, this very one.
+fn page_of(core: &Core, id: InvoiceId) -> String {
+    core.people.address().link(&format!("/pay/invoice/{id}"))
+}
+
+/// Whether an invoice is no longer there for its customer: it was deleted, or the recurring payment of which it is a
+/// period.
+pub(crate) async fn is_gone(reader: &mut Reader<'_>, invoice: &InvoiceRow) -> Result<bool, StoreError> {
+    let with_its_recurring_payment = match invoice.period {
+        Some((recurring, _)) => reader.find_shown_recurring_payment(recurring).await?.is_none(),
+        None => false,
+    };
+    Ok(with_its_recurring_payment || invoice.deleted_at.is_some())
+}
+
+/// An invoice as PDF.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvoiceFile {
+    /// What the file is called: ASCII letters, digits, dashes and a point.
+    pub name: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// Whom an invoice is for is nobody's in a log.
+impl std::fmt::Debug for InvoiceFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "InvoiceFile({}, {} bytes)", self.name, self.content.len())
+    }
+}
+
+/// Prints an invoice, beside the requests: unpacking a logo takes a moment.
+pub(crate) async fn file_of(
+    store: &Store,
+    link: String,
+    business: BusinessRow,
+    invoice: InvoiceRow,
+    language: Language,
+) -> Result<InvoiceFile, StoreError> {
+    let logo = store.read().find_logo_of(&business.id).await?;
+    let printed = tokio::task::spawn_blocking(move || {
+        let logo = logo.and_then(|(format, content)| Picture::of_logo(format, &content));
+        let content = invoice_paper::print(&Printed {
+            business: &business.name,
+            zone: &business.time_zone,
+            logo,
+            invoice: &invoice,
+            link: &link,
+            language,
+        });
+        InvoiceFile { name: invoice_paper::file_name(&invoice, language), content }
+    });
+    Ok(printed.await.expect("printing ends, and nobody aborts it"))
 }
 
 async fn tell(unit: &mut Unit<'_>, event: EventType, invoice: &InvoiceRow) -> Result<(), ServiceError> {

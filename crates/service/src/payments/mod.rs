@@ -1,10 +1,13 @@
 //! Payments: started, watched, settled, decided on.
 
 pub(crate) mod engine;
+pub(crate) mod invoice_mail;
+pub(crate) mod invoice_paper;
 pub mod invoices;
 pub mod payment_links;
 pub(crate) mod rail;
 pub mod recurring_payments;
+pub(crate) mod reminders;
 pub mod test_ledger;
 pub(crate) mod view;
 

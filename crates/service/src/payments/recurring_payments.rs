@@ -10,7 +10,7 @@ use trousseau_domain::money::Money;
 use trousseau_domain::payables::{CustomerName, CustomerReference, RecurringState, Title, WebUrl};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{ChangeKind, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow};
+use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow};
 
 use super::invoices::{self, Billed, InvoiceDraft};
 use super::test_ledger::now_of;
@@ -131,7 +131,7 @@ impl<'a> RecurringPayments<'a> {
             metadata: draft.metadata,
             anchor: draft.anchor,
             interval: draft.interval,
-            time_zone: business.time_zone,
+            time_zone: business.time_zone.clone(),
             with_pdf: draft.with_pdf,
             state: RecurringState::Active,
             next_period: 1,
@@ -145,7 +145,7 @@ impl<'a> RecurringPayments<'a> {
         row.next_due_at = row.recurrence().due(1).ok();
         unit.tx.insert_recurring_payment(&row).await?;
         tell(&mut unit, EventType::RecurringPaymentCreated, &row).await?;
-        let latest = make_period(self.core, &mut unit, &row, 0).await?.ok_or(ServiceError::Conflict)?;
+        let latest = make_period(self.core, &mut unit, &business, &row, 0).await?.ok_or(ServiceError::Conflict)?;
         let made = RecurringPayment { row, latest, now };
         idempotency::keep(&mut unit.tx, idempotent, &made, unit.now).await?;
         unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&made.row.id.to_string())).await?;
@@ -349,6 +349,7 @@ fn skip_missed(row: &mut RecurringPaymentRow, now: Timestamp) {
 async fn make_period(
     core: &Core,
     unit: &mut Unit<'_>,
+    business: &BusinessRow,
     row: &RecurringPaymentRow,
     period: u32,
 ) -> Result<Option<InvoiceRow>, ServiceError> {
@@ -369,8 +370,9 @@ async fn make_period(
         redirect_url: row.redirect_url.clone(),
         metadata: row.metadata.clone(),
         with_pdf: row.with_pdf,
+        send: true,
     };
-    invoices::make(core, unit, &row.tenant, draft, Some((row.id, period))).await
+    invoices::make(core, unit, business, &row.tenant, draft, Some((row.id, period))).await
 }
 
 /// Makes every period that is due, of one tenant or of all; safe to run on several nodes.
@@ -410,7 +412,7 @@ async fn make_missed(core: &Core, row: &RecurringPaymentRow) -> Result<(), Servi
     let Some(latest) = recurrence.latest_due_at(now) else { return Ok(()) };
     let last = latest.min(expected.saturating_add(MOST_MISSED - 1));
     for period in expected..=last {
-        make_period(core, &mut unit, &row, period).await?;
+        make_period(core, &mut unit, &business, &row, period).await?;
     }
     row.next_period = last.saturating_add(1);
     row.next_due_at = recurrence.due(row.next_period).ok();

@@ -13,7 +13,7 @@ use trousseau_store::{PaymentRow, TestLedgerRow, TestTransferRow, Tx};
 
 use super::engine;
 use super::rail::TEST_CONFIRMATIONS;
-use super::recurring_payments;
+use super::{recurring_payments, reminders};
 use crate::app::{Core, Unit};
 use crate::context::Context;
 use crate::error::ServiceError;
@@ -159,7 +159,8 @@ impl<'a> TestLedgers<'a> {
             TestCommand::Duplicate(blocks) => engine::look_again(self.core, &ledger, u64::from(*blocks)).await,
             TestCommand::AdvanceTo(_) => {
                 engine::look(self.core, &ledger).await?;
-                recurring_payments::make_due(self.core, Some(tenant)).await
+                recurring_payments::make_due(self.core, Some(tenant)).await?;
+                reminders::send_due(self.core, Some(tenant)).await
             }
             TestCommand::Transfer(_)
             | TestCommand::Mine(_)

@@ -334,7 +334,7 @@ impl People<'_> {
     ) -> Result<(), ServiceError> {
         let recipient = Recipient { email: Some(email), account: Some(id), language };
         let now = unit.now;
-        mail::queue(self.core, &mut unit.tx, now, recipient, letter).await
+        mail::queue(self.core, &mut unit.tx, now, recipient, letter).await.map(drop)
     }
 }
 

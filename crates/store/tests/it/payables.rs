@@ -2,14 +2,14 @@
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::ids::{InvoiceId, PaymentId, PaymentLinkId, RecurringPaymentId};
+use trousseau_domain::ids::{InvoiceId, MailId, PaymentId, PaymentLinkId, RecurringPaymentId};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::{InvoiceLine, InvoiceStatus, PaymentLinkStatus, RecurringState};
 use trousseau_domain::recurrence::Interval;
 use trousseau_store::{
-    InvoiceFilter, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter, RecurringPaymentRow,
-    both_engines,
+    InvoiceFilter, InvoiceMailRow, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter,
+    RecurringPaymentRow, both_engines,
 };
 
 use crate::samples::{at, commit, live, tenant, two_businesses};
@@ -66,7 +66,9 @@ pub(crate) fn invoice(tenant: &Tenant, bits: u128, number: u32) -> InvoiceRow {
         paid_at: None,
         paid_by: None,
         voided_at: None,
+        sent_at: None,
         reminded: None,
+        remind_at: None,
         created_at,
         created_by: Actor::System,
         updated_at: created_at,
@@ -173,12 +175,6 @@ both_engines! {
             let found = store.read().list_invoices(&here, &standing(status), now, None, 5).await.expect("lists");
             assert_eq!(found.len(), 1, "{status}");
         }
-        let to_remind = store.read().list_to_remind(0, at(0), at(1_000), 5).await.expect("lists");
-        assert_eq!(to_remind.len(), 1);
-        assert!(commit!(store, |tx| tx.mark_reminded(row.id, -3).await.expect("marks")));
-        assert!(commit!(store, |tx| tx.mark_reminded(row.id, 0).await.expect("marks")));
-        assert!(!commit!(store, |tx| tx.mark_reminded(row.id, 0).await.expect("marks")), "one mail per day");
-        assert!(store.read().list_to_remind(0, at(0), at(1_000), 5).await.expect("lists").is_empty());
         row.voided_at = Some(at(7));
         assert!(commit!(store, |tx| tx.update_invoice(&row).await.expect("updates")));
         let void = store.read().list_invoices(&here, &standing(InvoiceStatus::Void), at(0), None, 5).await;
@@ -187,6 +183,112 @@ both_engines! {
         assert!(commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(8)).await.expect("marks")));
         assert!(!commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(9)).await.expect("marks")));
         assert!(commit!(store, |tx| tx.unmark_invoice_paid(row.id, payment).await.expect("unmarks")));
+    }
+
+    async fn a_reminder_is_due_by_the_tenants_clock_and_marked_once(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        let row = InvoiceRow { sent_at: Some(at(2)), remind_at: Some(at(500)), ..invoice(&here, 1, 1) };
+        let never = invoice(&here, 2, 2);
+        let elsewhere = InvoiceRow { remind_at: Some(at(400)), reminded: Some(-3), ..invoice(&live("b2"), 3, 1) };
+        commit!(store, |tx| {
+            for row in [&row, &never, &elsewhere] {
+                assert!(tx.insert_invoice(row).await.expect("inserts"));
+            }
+        });
+        assert_eq!(store.read().find_invoice(&here, row.id).await.expect("reads"), Some(row.clone()));
+        let due = async |now, only: Option<&Tenant>| {
+            let rows = store.read().list_to_remind(now, only, 5).await.expect("lists");
+            rows.iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        assert!(due(at(399), None).await.is_empty());
+        assert_eq!(due(at(400), None).await, [elsewhere.id]);
+        assert_eq!(due(at(500), None).await, [elsewhere.id, row.id]);
+        assert_eq!(due(at(500), Some(&here)).await, [row.id]);
+        assert!(due(at(500), Some(&live("b1"))).await.is_empty());
+        // The clock of TEST counts for TEST alone.
+        commit!(store, |tx| {
+            let mut ledger = tx.lock_test_ledger(&here.business).await.expect("locks");
+            ledger.clock_offset = 200;
+            tx.update_test_ledger(&ledger).await.expect("updates");
+        });
+        assert_eq!(due(at(300), None).await, [row.id]);
+        // Two nodes look at the same row.
+        assert!(commit!(store, |tx| tx.mark_reminded(&row, Some(-3), Some(at(700))).await.expect("marks")));
+        assert!(!commit!(store, |tx| tx.mark_reminded(&row, Some(-3), Some(at(700))).await.expect("marks")));
+        let marked = InvoiceRow { reminded: Some(-3), remind_at: Some(at(700)), ..row.clone() };
+        assert_eq!(store.read().find_invoice(&here, row.id).await.expect("reads"), Some(marked.clone()));
+        assert!(due(at(400), None).await.contains(&elsewhere.id));
+        commit!(store, |tx| assert!(tx.suspend_business(&"b2".parse().expect("good"), at(1)).await.expect("suspends")));
+        assert!(due(at(400), None).await.is_empty());
+        // What is paid meanwhile is not marked.
+        let payment = PaymentId::from_bits(1);
+        assert!(commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(8)).await.expect("marks")));
+        assert!(due(at(9_000), None).await.is_empty());
+        assert!(!commit!(store, |tx| tx.mark_reminded(&marked, Some(0), None).await.expect("marks")));
+    }
+
+    async fn no_period_of_a_paused_recurring_payment_is_to_be_reminded_of(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        let mut row = recurring(&here, 1);
+        let period = InvoiceRow { period: Some((row.id, 0)), remind_at: Some(at(5)), ..invoice(&here, 1, 1) };
+        commit!(store, |tx| {
+            tx.insert_recurring_payment(&row).await.expect("inserts");
+            assert!(tx.insert_invoice(&period).await.expect("inserts"));
+        });
+        for (state, deleted_at, expected) in [
+            (RecurringState::Active, None, 1),
+            (RecurringState::Paused, None, 0),
+            (RecurringState::Cancelled, None, 1),
+            (RecurringState::Cancelled, Some(at(9)), 0),
+        ] {
+            (row.state, row.deleted_at) = (state, deleted_at);
+            assert!(commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")));
+            let due = store.read().list_to_remind(at(5), None, 5).await.expect("lists");
+            assert_eq!(due.len(), expected, "{state} {deleted_at:?}");
+        }
+    }
+
+    async fn mails_are_counted_by_recipient_and_forgotten(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let (here, other) = (tenant("b1"), live("b1"));
+        let (first, second, third) = (invoice(&here, 1, 1), invoice(&here, 2, 2), invoice(&other, 3, 1));
+        let mail = |bits: u128, invoice: &InvoiceRow, recipient: &str, when| InvoiceMailRow {
+            id: MailId::from_bits(bits),
+            tenant: invoice.tenant.clone(),
+            invoice: invoice.id,
+            recipient: recipient.parse().expect("an address"),
+            at: at(when),
+        };
+        commit!(store, |tx| {
+            for row in [&first, &second, &third] {
+                assert!(tx.insert_invoice(row).await.expect("inserts"));
+            }
+            for mail in [
+                mail(1, &first, "a@customer.example", 10),
+                mail(2, &second, "a@customer.example", 20),
+                mail(3, &first, "b@customer.example", 30),
+                mail(4, &third, "a@customer.example", 40),
+            ] {
+                tx.insert_invoice_mail(&mail).await.expect("inserts");
+            }
+        });
+        let recipient = "a@customer.example".parse().expect("an address");
+        let mails = async |tenant: &Tenant, from| {
+            store.read().list_invoice_mails(tenant, &recipient, at(from), 9).await.expect("lists")
+        };
+        assert_eq!(mails(&here, 10).await, [(first.id, at(10)), (second.id, at(20))]);
+        assert_eq!(mails(&here, 11).await, [(second.id, at(20))]);
+        assert_eq!(mails(&other, 0).await, [(third.id, at(40))]);
+        commit!(store, |tx| {
+            assert_eq!(tx.prune_invoice_mails(at(20), 9).await.expect("prunes"), 1);
+            assert_eq!(tx.prune_invoice_mails(at(99), 2).await.expect("prunes"), 2);
+        });
+        assert_eq!(mails(&other, 0).await, [(third.id, at(40))]);
     }
 
     async fn a_period_is_made_once(database) {

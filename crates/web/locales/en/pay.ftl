@@ -9,6 +9,7 @@ pay-recurring = Recurring payment
 pay-due = Due
 pay-total = Total due
 pay-par = Priced in US dollars. One USDC is charged per dollar.
+pay-pdf = Download the invoice (PDF)
 pay-next = This page keeps its address: you may close it and come back. The receipt opens here.
 pay-heading = Pay with USDC
 pay-network = Network

@@ -77,6 +77,7 @@ node-jobs = Jobs
 node-job = Job
 node-ran = Last run
 node-failed = Last failure
+job-reminders = Reminding customers of invoices
 job-announcements = Telling of keys that end soon
 job-recorder = Writing down requests and uses
 job-dispatcher = Handing out events

@@ -9,6 +9,7 @@ pay-recurring = Paiement récurrent
 pay-due = Échéance
 pay-total = Total à payer
 pay-par = Prix en dollars américains. Un USDC est demandé par dollar.
+pay-pdf = Télécharger la facture (PDF)
 pay-next = Cette page garde son adresse : vous pouvez la fermer et y revenir. Le reçu s'affiche ici.
 pay-heading = Payer en USDC
 pay-network = Réseau

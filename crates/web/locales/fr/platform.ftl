@@ -77,6 +77,7 @@ node-jobs = Tâches
 node-job = Tâche
 node-ran = Dernière exécution
 node-failed = Dernière erreur
+job-reminders = Rappeler les factures aux clients
 job-announcements = Annoncer les clés qui se terminent bientôt
 job-recorder = Noter les requêtes et les utilisations
 job-dispatcher = Transmettre les événements

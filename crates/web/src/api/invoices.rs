@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::keys::limit;
-use crate::answer::{json, replay, respond, stored};
+use crate::answer::{file, json, replay, respond, stored};
 use crate::authority::{Granted, InvoicesRead, InvoicesWrite};
 use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
@@ -24,7 +24,12 @@ use crate::wire::payables::{InvoiceBody, InvoiceChangeBody, NewInvoiceBody};
 use crate::wire::{List, Nothing};
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete)).routes(routes!(void))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(void))
+        .routes(routes!(send))
+        .routes(routes!(pdf))
 }
 
 /// The parameters of a list of invoices.
@@ -92,7 +97,10 @@ pub(crate) async fn list(
 
 /// Make an invoice
 ///
-/// One amount, or lines that add up to it. It gets the next number of the business and environment.
+/// One amount, or lines that add up to it. It gets the next number of the business and environment. With a
+/// `customer_email` it is mailed at once, and reminders follow three days before it is due, on the day, three and seven
+/// days after, until it is paid; `"send": false` keeps it back. An address that had 20 invoices in 24 hours gets no more:
+/// then `sent_at` is `null`.
 #[utoipa::path(
     post,
     path = "/v1/invoices",
@@ -158,7 +166,8 @@ pub(crate) async fn get(
 
 /// Change an invoice
 ///
-/// As long as it is neither paid nor void. Payments that were started keep their price.
+/// As long as it is neither paid nor void. Payments that were started keep their price. Nothing is mailed; send it once
+/// more if the customer is to know. Reminders go by the new due date.
 #[utoipa::path(
     patch,
     path = "/v1/invoices/{id}",
@@ -252,4 +261,69 @@ pub(crate) async fn void(
         Answered::Done(invoice) => Ok(respond(200, &written(&invoice))),
         Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
+}
+
+/// Send an invoice
+///
+/// Mails it to its `customer_email`, once more where it was before, and begins its reminders. In 24 hours an address gets
+/// at most 20 mails with invoices, 5 of them about the same one. In TEST the mail says that it is a test.
+#[utoipa::path(
+    post,
+    path = "/v1/invoices/{id}/send",
+    operation_id = "send_invoice",
+    tag = "Invoices",
+    params(
+        ("id" = String, Path, description = "The id of the invoice", example = "inv_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
+    ),
+    responses((status = 200, description = "The invoice, sent", body = InvoiceBody)),
+    security(
+        ("apikey" = ["invoices:write"], "businessid" = []),
+        ("basic" = ["invoices:write"]),
+        ("bearer" = ["invoices:write"]),
+        ("x-api-key" = ["invoices:write"]),
+    )
+)]
+pub(crate) async fn send(
+    may: Granted<InvoicesWrite>,
+    State(web): State<Web>,
+    Path(id): Path<InvoiceId>,
+    repeatable: Repeatable,
+    body: JsonOrEmpty<Nothing>,
+) -> Result<Response, Failure> {
+    let now = web.app.invoices().now(may.tenant()).await?;
+    let written = |invoice: &InvoiceRow| json(&InvoiceBody::new(invoice, now, web.app.address()));
+    let render = |invoice: &InvoiceRow| stored(200, written(invoice), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.invoices().send(may.context(), may.tenant(), id, repeated.as_ref()).await? {
+        Answered::Done(invoice) => Ok(respond(200, &written(&invoice))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+    }
+}
+
+/// Read an invoice as PDF
+///
+/// The file that goes with the mail, in the language of the business, as the invoice stands now.
+#[utoipa::path(
+    get,
+    path = "/v1/invoices/{id}/pdf",
+    operation_id = "get_invoice_pdf",
+    tag = "Invoices",
+    params(
+        ("id" = String, Path, description = "The id of the invoice", example = "inv_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+    ),
+    responses((status = 200, description = "The file", content_type = "application/pdf", body = String)),
+    security(
+        ("apikey" = ["invoices:read"], "businessid" = []),
+        ("basic" = ["invoices:read"]),
+        ("bearer" = ["invoices:read"]),
+        ("x-api-key" = ["invoices:read"]),
+    )
+)]
+pub(crate) async fn pdf(
+    may: Granted<InvoicesRead>,
+    State(web): State<Web>,
+    Path(id): Path<InvoiceId>,
+) -> Result<Response, Failure> {
+    Ok(file(web.app.invoices().pdf(may.tenant(), id).await?))
 }

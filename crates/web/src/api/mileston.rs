@@ -359,6 +359,7 @@ async fn create_invoice(
         redirect_url: None,
         metadata: Metadata::default(),
         with_pdf: given.add_pdf.unwrap_or(false),
+        send: true,
     };
     let now = web.app.invoices().now(may.tenant()).await?;
     match web.app.invoices().create(may.context(), may.tenant(), &draft, None).await? {

@@ -71,6 +71,8 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::PaymentLinkDeleted => message!("event-payment-link-deleted"),
         EventType::InvoiceCreated => message!("event-invoice-created"),
         EventType::InvoiceUpdated => message!("event-invoice-updated"),
+        EventType::InvoiceSent => message!("event-invoice-sent"),
+        EventType::InvoiceReminded => message!("event-invoice-reminded"),
         EventType::InvoicePaid => message!("event-invoice-paid"),
         EventType::InvoiceVoided => message!("event-invoice-voided"),
         EventType::InvoiceDeleted => message!("event-invoice-deleted"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use trousseau_domain::money::Money;
 use trousseau_domain::time::{Civil, Day, TimeZone, Timestamp};
 
+use super::people::domain_language;
 use super::text::Texts;
 use crate::language::Language;
 
@@ -27,30 +28,9 @@ pub struct Shown {
     pub text: String,
 }
 
-const MONTHS_EN: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const MONTHS_FR: [&str; 12] =
-    ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."];
-
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
-
-/// The digits in groups of three: commas in English, narrow no-break spaces in French.
-pub(crate) fn grouped(digits: &str, language: Language) -> String {
-    let separator = match language {
-        Language::English => ',',
-        Language::French => '\u{202f}',
-    };
-    let (sign, rest) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
-    let mut text = sign.to_owned();
-    for (index, digit) in rest.chars().enumerate() {
-        if index > 0 && (rest.len() - index).is_multiple_of(3) {
-            text.push(separator);
-        }
-        text.push(digit);
-    }
-    text
-}
 
 impl Formats {
     /// The ways of this language, in this zone, seen from this instant.
@@ -76,19 +56,12 @@ impl Formats {
 
     /// A whole number.
     pub fn number(&self, number: u64) -> String {
-        grouped(&number.to_string(), self.language)
+        domain_language(self.language).grouped(&number.to_string())
     }
 
     /// An amount without its currency, as the language writes it. What is copied is the amount's own text.
     pub fn money(&self, money: Money) -> String {
-        let text = money.to_string();
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let whole = grouped(whole, self.language);
-        let point = match self.language {
-            Language::English => '.',
-            Language::French => ',',
-        };
-        if fraction.is_empty() { whole } else { format!("{whole}{point}{fraction}") }
+        domain_language(self.language).amount(money)
     }
 
     /// A share such as `12.5%`, as the language writes it.
@@ -101,12 +74,7 @@ impl Formats {
 
     /// A calendar day: `12 Mar 2026`, `12 mars 2026`.
     pub fn day(&self, day: Day) -> String {
-        let months = match self.language {
-            Language::English => MONTHS_EN,
-            Language::French => MONTHS_FR,
-        };
-        let month = months.get(usize::from(day.month()).saturating_sub(1)).copied().unwrap_or_default();
-        format!("{} {month} {}", day.day(), day.year())
+        domain_language(self.language).day(day)
     }
 
     /// The exact time with its zone: `12 Mar 2026, 14:03:22 CET`.
@@ -189,7 +157,6 @@ mod tests {
             assert_eq!(formats(Language::English).number(number), english);
             assert_eq!(formats(Language::French).number(number), french);
         }
-        assert_eq!(grouped("-12345", Language::English), "-12,345");
         let price = Money::parse("1234.5", trousseau_domain::money::Asset::USDC).expect("an amount");
         assert_eq!(formats(Language::English).money(price), "1,234.50");
         assert_eq!(formats(Language::French).money(price), "1\u{202f}234,50");

@@ -27,9 +27,10 @@ use super::form::Form;
 use super::format::{Formats, Shown};
 use super::frame::{Frame, redirect};
 use super::payments::style_of;
-use super::people::logo;
+use super::people::{domain_language, logo};
 use super::qr::Qr;
 use super::text::{Texts, message};
+use crate::answer;
 use crate::connection::CallerAddress;
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
@@ -45,6 +46,7 @@ pub(crate) fn routes() -> Router<Web> {
     let base = "/pay/{kind}/{id}";
     Router::new()
         .route(base, get(choose).post(start))
+        .route(&format!("{base}/pdf"), get(pdf))
         .route(&format!("{base}/{{payment}}"), get(show))
         .route(&format!("{base}/{{payment}}/events"), get(events))
         .route(&format!("{base}/{{payment}}/simulate"), post(simulate))
@@ -139,6 +141,8 @@ struct Page<'a> {
     description: String,
     total: String,
     due: Option<Shown>,
+    /// The invoice as a file; empty where there is none.
+    pdf: String,
     lines: Vec<Line>,
     networks: Vec<Network>,
     /// Why it cannot be paid; empty where it can.
@@ -204,7 +208,7 @@ async fn choose(
     let shown = to_pay(&web, &kind, &id).await?;
     let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let path = format!("/pay/{kind}/{id}");
-    Ok(answer(&web, frame, &shown, None, path.clone(), path, parent))
+    Ok(drawn(&web, frame, &shown, None, path.clone(), path, parent))
 }
 
 /// What was chosen.
@@ -251,7 +255,23 @@ async fn show(
     let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let base = format!("/pay/{kind}/{id}");
     let here = format!("{base}/{payment}");
-    Ok(answer(&web, frame, &shown, Some(&watched), base, here, parent))
+    Ok(drawn(&web, frame, &shown, Some(&watched), base, here, parent))
+}
+
+/// The invoice as a file, in the language of the page.
+async fn pdf(
+    State(web): State<Web>,
+    frame: Frame,
+    Path((kind, id)): Path<(String, String)>,
+) -> Result<Response, Failure> {
+    let shown = to_pay(&web, &kind, &id).await?;
+    let language = domain_language(language_for(&frame, &shown));
+    match shown.payable {
+        Payable::Invoice(invoice) | Payable::RecurringPayment(_, invoice) => {
+            Ok(answer::file(web.app.invoices().pdf_shown(shown.business, invoice, language).await?))
+        }
+        Payable::PaymentLink(_) => Err(Failure::new(Kind::NotFound)),
+    }
 }
 
 /// The same news as server-sent events, for the script of the page.
@@ -305,7 +325,16 @@ fn asked_by(parent: Option<&str>) -> String {
     parent.map(|origin| format!("?parentOrigin={origin}")).unwrap_or_default()
 }
 
-fn answer(
+/// The language that the business chose for its pages, else the reader's.
+const fn language_for(frame: &Frame, shown: &ToPay) -> Language {
+    match shown.checkout.languages {
+        PageLanguages::Any => frame.t.language(),
+        PageLanguages::English => Language::English,
+        PageLanguages::French => Language::French,
+    }
+}
+
+fn drawn(
     web: &Web,
     mut frame: Frame,
     shown: &ToPay,
@@ -314,11 +343,7 @@ fn answer(
     here: String,
     parent_origin: Option<String>,
 ) -> Response {
-    frame.t = match shown.checkout.languages {
-        PageLanguages::Any => frame.t,
-        PageLanguages::English => Texts::new(Language::English),
-        PageLanguages::French => Texts::new(Language::French),
-    };
+    frame.t = Texts::new(language_for(&frame, shown));
     frame.f = Formats::new(frame.t.language(), shown.business.time_zone.clone(), shown.now);
     let template = page(web, &frame, shown, watched, base, here, parent_origin);
     let mut response = frame.page(&template);
@@ -390,6 +415,10 @@ fn page<'a>(
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
     let test = tenant.environment == Environment::Test;
+    let pdf = match &shown.payable {
+        Payable::PaymentLink(_) => String::new(),
+        Payable::Invoice(_) | Payable::RecurringPayment(..) => format!("{base}/pdf"),
+    };
     Page {
         frame,
         test,
@@ -404,6 +433,7 @@ fn page<'a>(
         description,
         total: frame.f.money(total),
         due,
+        pdf,
         lines,
         networks,
         closed,

@@ -11,7 +11,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue, bundle};
 use intl_memoizer::concurrent::IntlLangMemoizer;
 use unic_langid::LanguageIdentifier;
 
-use super::format;
+use super::people::domain_language;
 use crate::language::Language;
 
 type Bundle = bundle::FluentBundle<FluentResource, IntlLangMemoizer>;
@@ -75,7 +75,7 @@ pub(crate) fn typeset(source: &str) -> String {
 /// Numbers inside messages are grouped as the language groups them.
 fn formatted(value: &FluentValue<'_>, language: Language) -> Option<String> {
     match value {
-        FluentValue::Number(number) => Some(format::grouped(&number.as_string(), language)),
+        FluentValue::Number(number) => Some(domain_language(language).grouped(&number.as_string())),
         _ => None,
     }
 }

@@ -358,6 +358,11 @@ pub struct InvoiceBody {
     pub recurring_payment_id: Option<String>,
     /// Which period; the first one is 0.
     pub period: Option<u32>,
+    /// Whether the mail with the invoice carries it as PDF.
+    pub attach_pdf: bool,
+    /// When it was last mailed to the customer.
+    #[schema(format = DateTime)]
+    pub sent_at: Option<String>,
     /// When it was paid.
     #[schema(format = DateTime)]
     pub paid_at: Option<String>,
@@ -408,6 +413,8 @@ impl InvoiceBody {
             metadata: invoice.metadata.clone().into(),
             recurring_payment_id: invoice.period.map(|(id, _)| id.to_string()),
             period: invoice.period.map(|(_, period)| period),
+            attach_pdf: invoice.with_pdf,
+            sent_at: invoice.sent_at.map(|at| at.to_string()),
             paid_at: invoice.paid_at.map(|at| at.to_string()),
             paid_by: invoice.paid_by.map(|id| id.to_string()),
             voided_at: invoice.voided_at.map(|at| at.to_string()),
@@ -449,6 +456,10 @@ pub struct NewInvoiceBody {
     pub redirect_url: Option<String>,
     /// At most 50 entries and 8 KiB.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// Whether it is mailed to the `customer_email` at once, with reminders to follow; it is unless said.
+    pub send: Option<bool>,
+    /// Whether the mail carries it as PDF, which it does unless said.
+    pub attach_pdf: Option<bool>,
 }
 
 /// What is billed: exactly one of the two.
@@ -507,7 +518,8 @@ impl NewInvoiceBody {
             customer_reference,
             redirect_url,
             metadata,
-            with_pdf: false,
+            with_pdf: self.attach_pdf.unwrap_or(true),
+            send: self.send.unwrap_or(true),
         })
     }
 }
@@ -554,6 +566,10 @@ pub struct InvoiceChangeBody {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, required = false)]
     pub metadata: Change<BTreeMap<String, String>>,
+    /// Whether the next mail carries it as PDF.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    pub attach_pdf: Change<bool>,
 }
 
 impl InvoiceChangeBody {
@@ -575,7 +591,7 @@ impl InvoiceChangeBody {
             customer_reference: change_text!(body, faults, customer_reference),
             redirect_url: change_url!(body, faults, environment, redirect_url),
             metadata: notes.and_then(|entries| read_metadata(entries, &mut faults)),
-            with_pdf: None,
+            with_pdf: body.attach_pdf.required("/attach_pdf", &mut faults),
         };
         faults.finish()?;
         Ok(change)
@@ -764,7 +780,7 @@ impl NewRecurringPaymentBody {
             customer_reference,
             redirect_url,
             metadata,
-            with_pdf: false,
+            with_pdf: true,
         })
     }
 }

@@ -5,6 +5,7 @@ mod businesses;
 mod edge;
 mod events;
 mod idempotency;
+mod invoice_mails;
 mod keys;
 mod keys_limits;
 mod keys_list;

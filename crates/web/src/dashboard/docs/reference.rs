@@ -353,7 +353,8 @@ impl Operation {
             }
             Kind::NotPayable | Kind::NetworkNotConfigured => does(&["start_payment"]),
             Kind::PaymentClosed => does(&["cancel_payment", "resolve_payment", "dismiss_deposit", "play_scenario"]),
-            Kind::InvoiceClosed => does(&["update_invoice", "void_invoice"]),
+            Kind::InvoiceClosed => does(&["update_invoice", "void_invoice", "send_invoice"]),
+            Kind::NoCustomerEmail | Kind::MailLimitReached => does(&["send_invoice"]),
             Kind::RecurringPaymentEnded => {
                 self.path.contains("/recurring_payments/") && does(&["update", "pause", "resume"])
             }

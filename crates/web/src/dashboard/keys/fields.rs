@@ -128,7 +128,7 @@ impl Fields {
         match kind {
             KeyKind::Secret => ips = errors.entries("ips", &self.ips, MOST_ENTRIES, message!("wrong-ip"), t),
             KeyKind::Checkout => {
-                origins = errors.entries("origins", &self.origins, MOST_ENTRIES, message!("wrong-origin"), t)
+                origins = errors.entries("origins", &self.origins, MOST_ENTRIES, message!("wrong-origin"), t);
             }
         }
         let state = self.state.parse().unwrap_or(KeyState::Active);

@@ -18,6 +18,7 @@ use super::{
     Asked, Badge, ConfirmPage, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history,
     is_live, kept, may_write, once, payments_for, sent_once,
 };
+use crate::answer;
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
 use crate::dashboard::form::{Form, FormErrors};
@@ -217,6 +218,8 @@ struct ShowPage<'a> {
     lines: Vec<Line>,
     due: Shown,
     payable: bool,
+    /// Whether it can be mailed now; to whom is known.
+    may_send: bool,
     may_void: bool,
     may_delete: bool,
     deleted: bool,
@@ -226,6 +229,8 @@ struct ShowPage<'a> {
     redirect: Option<String>,
     /// The page of the recurring payment whose period it is.
     recurring: Option<String>,
+    /// When it was last mailed.
+    sent: Option<Shown>,
     created: Shown,
     maker: Maker,
     hosted: Hosted,
@@ -273,6 +278,7 @@ pub(super) async fn show(
         lines: invoice.lines.iter().map(line).collect(),
         due: f.last_date(invoice.due_at),
         payable: open && !deleted,
+        may_send: may_write(&entered) && open && !deleted && invoice.customer_email.is_some(),
         may_void: may_write(&entered) && open && !deleted,
         may_delete: may_write(&entered) && !deleted,
         deleted,
@@ -283,6 +289,7 @@ pub(super) async fn show(
         recurring: invoice
             .period
             .map(|(recurring, _)| format!("{}/{recurring}", super::base(&entered, Tab::RecurringPayments))),
+        sent: invoice.sent_at.map(|at| f.moment(at)),
         created: f.moment(invoice.created_at),
         maker: names.maker(&invoice.created_by),
         hosted: Hosted::of(&web, PayableKind::Invoice, &id),
@@ -291,6 +298,38 @@ pub(super) async fn show(
         frame: &frame,
         base,
     }))
+}
+
+/// The invoice as a file.
+pub(super) async fn pdf(
+    entered: Entered<ReadPayments>,
+    State(web): State<Web>,
+    Path(path): Id,
+) -> Result<Response, Stop> {
+    let found = web.app.invoices().pdf(&entered.tenant, path.read()?).await;
+    found.map(answer::file).map_err(|error| entered.refused(error, &base(&entered)))
+}
+
+/// Mails the invoice to its customer, once more where it was before.
+pub(super) async fn send(
+    State(web): State<Web>,
+    entered: Entered<WritePayments>,
+    path: Id,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<Response, Stop> {
+    let (invoice, page) = target(&web, &entered, &path).await?;
+    let name = name(&invoice, entered.frame.t);
+    match web.app.invoices().send(&entered.context, &entered.tenant, invoice.id, None).await {
+        Ok(_) => Ok(entered.frame.done(&page, message!("flash-invoice-sent"), &name)),
+        Err(ServiceError::MailLimitReached { .. }) => {
+            Ok(entered.frame.done(&page, message!("flash-invoice-mailed-enough"), &name))
+        }
+        // It was paid, called off or changed in the meantime: the page shows so.
+        Err(ServiceError::InvoiceClosed | ServiceError::NoCustomerEmail) => {
+            Ok(entered.frame.done(&page, message!("flash-invoice-not-sent"), &name))
+        }
+        Err(error) => Err(entered.refused(error, &page)),
+    }
 }
 
 /// What was typed.
@@ -325,7 +364,8 @@ impl Fields {
             customer_reference: customer.reference,
             redirect_url: customer.redirect_url,
             metadata: Metadata::default(),
-            with_pdf: false,
+            with_pdf: true,
+            send: true,
         })
     }
 }

@@ -60,6 +60,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))
         .route(&invoice("/{id}"), get(invoices::show))
+        .route(&invoice("/{id}/pdf"), get(invoices::pdf))
+        .route(&invoice("/{id}/send"), post(invoices::send))
         .route(&invoice("/{id}/void"), get(invoices::void_form).post(invoices::void))
         .route(&invoice("/{id}/delete"), get(invoices::delete_form).post(invoices::delete))
         .route(recurring, get(recurring::list))

@@ -102,7 +102,7 @@ impl Fields {
                 errors.add(
                     "tolerance_per_mille",
                     t.with("wrong-tolerance-per-mille", [("most", u32::from(MAX_PER_MILLE))]),
-                )
+                );
             },
         );
         let amount = amount.unwrap_or(Money::zero(Asset::USDC));

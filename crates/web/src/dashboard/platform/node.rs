@@ -87,6 +87,7 @@ fn job_name(job: &str, t: Texts) -> String {
         "pruning" => t.get("job-pruning"),
         "mail" => t.get("job-mail"),
         "payments" => t.get("job-payments"),
+        "reminders" => t.get("job-reminders"),
         "webhooks" => t.get("job-webhooks"),
         other => other.to_owned(),
     }
