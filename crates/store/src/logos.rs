@@ -40,15 +40,6 @@ impl Reader<'_> {
         row.map(|row| row.read("logos", "l_business_id", |row| Ok((row.parsed("l_format")?, row.bytes("l_content")?))))
             .transpose()
     }
-
-    /// The picture of a business.
-    pub async fn find_logo_of(&mut self, business: &BusinessId) -> Result<Option<(LogoFormat, Vec<u8>)>, StoreError> {
-        const SQL: &str = "SELECT l.business_id AS l_business_id, l.format AS l_format, l.content AS l_content \
-                           FROM logos l WHERE l.business_id = $1";
-        let row = self.fetch_optional(Stmt::new(SQL).text(business)).await?;
-        row.map(|row| row.read("logos", "l_business_id", |row| Ok((row.parsed("l_format")?, row.bytes("l_content")?))))
-            .transpose()
-    }
 }
 
 impl Reader<'_> {

@@ -497,7 +497,11 @@ pub(crate) async fn file_of(
     invoice: InvoiceRow,
     language: Language,
 ) -> Result<InvoiceFile, StoreError> {
-    let logo = store.read().find_logo_of(&business.id).await?;
+    let mut reader = store.read();
+    let logo = match reader.find_logo_of(&business.id).await? {
+        Some(digest) => reader.find_logo(&digest).await?,
+        None => None,
+    };
     let printed = tokio::task::spawn_blocking(move || {
         let logo = logo.and_then(|(format, content)| Picture::of_logo(format, &content));
         let content = invoice_paper::print(&Printed {
