@@ -285,6 +285,14 @@ struct About {
     with_pdf: bool,
 }
 
+/// What goes with a mail.
+enum Enclosed {
+    /// The mail is of no use any more: the invoice is paid, called off or gone, or the business is suspended.
+    Over,
+    Nothing,
+    File(InvoiceFile),
+}
+
 /// What goes out.
 enum Outgoing {
     Mail(Box<Message>),
@@ -620,9 +628,10 @@ impl Mailer {
             Err(reason) => return Ok(Err(reason)),
         };
         let file = match &content.about {
-            Some(about) => match self.still_of_use(about).await? {
-                Some(file) => file,
-                None => return Ok(Ok(Outgoing::Nothing)),
+            Some(about) => match self.enclosed(about).await? {
+                Enclosed::Over => return Ok(Ok(Outgoing::Nothing)),
+                Enclosed::Nothing => None,
+                Enclosed::File(file) => Some(file),
             },
             None => None,
         };
@@ -636,25 +645,24 @@ impl Mailer {
         serde_json::from_slice(&plain).map_err(|_| "the row does not hold a mail")
     }
 
-    /// The file that goes with a mail about an invoice, if any; nothing at all where the invoice is paid, called off or
-    /// gone, or where the business is suspended: the mail may have waited for long.
-    async fn still_of_use(&self, about: &About) -> Result<Option<Option<InvoiceFile>>, StoreError> {
+    /// What goes with a mail about an invoice, and whether the mail is of use still: it may have waited for long.
+    async fn enclosed(&self, about: &About) -> Result<Enclosed, StoreError> {
         let tenant = Tenant::new(about.business.clone(), about.environment);
         let mut reader = self.inner.store.read();
         let (Some(business), Some(invoice)) =
             (reader.find_business(&tenant.business).await?, reader.find_invoice(&tenant, about.invoice).await?)
         else {
-            return Ok(None);
+            return Ok(Enclosed::Over);
         };
         let over = invoice.paid_at.is_some() || invoice.voided_at.is_some() || is_gone(&mut reader, &invoice).await?;
         if over || business.suspended_at.is_some() {
-            return Ok(None);
+            return Ok(Enclosed::Over);
         }
         if !about.with_pdf {
-            return Ok(Some(None));
+            return Ok(Enclosed::Nothing);
         }
         let language = language_of(&business);
-        file_of(&self.inner.store, about.link.clone(), business, invoice, language).await.map(|file| Some(Some(file)))
+        file_of(&self.inner.store, about.link.clone(), business, invoice, language).await.map(Enclosed::File)
     }
 }
 

@@ -19,6 +19,8 @@ const BOTTOM: i32 = HEIGHT - 700;
 /// Where the numbers of a line end.
 const QUANTITY: i32 = 3_750;
 const UNIT: i32 = 4_620;
+/// Where the second column of facts begins.
+const MIDDLE: i32 = 3_200;
 /// What a logo may take.
 const LOGO: (i32, i32) = (1_600, 480);
 /// The height of the band that says TEST.
@@ -245,7 +247,6 @@ impl Pen<'_> {
         }
         let left_end = self.y;
         self.y = top;
-        const MIDDLE: i32 = 3_200;
         self.fact(MIDDLE, self.words.number, &invoice.number.to_string());
         self.fact(MIDDLE, self.words.issued, &day(invoice.created_at));
         self.fact(MIDDLE, self.words.due, &language.day(zone.last_day_before(invoice.due_at)));

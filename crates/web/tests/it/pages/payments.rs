@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
+use trousseau_testkit::pdf;
 
 use super::page;
 
@@ -608,4 +609,60 @@ async fn what_came_in_is_told_on_home_in_the_list_and_under_usage() {
     }
     let file = developer.get(&below(&business, "developers/usage?format=payments-csv")).await.text();
     assert_eq!(file.lines().nth(1), Some("2026-01-31,2,2,2401.00,USDC"), "{file}");
+}
+
+#[tokio::test]
+async fn an_invoice_is_sent_again_and_taken_along_as_pdf() {
+    for app in TestApp::on_every_engine().await {
+        let (business, mut developer) = with_business(&app).await;
+        let create = below(&business, "invoices/create");
+        let fields =
+            [("title", "Binding"), ("amount", "12"), ("due", "2026-02-28"), ("customer_email", "zoe@example.net")];
+        let made = developer.submit(&create, &create, &fields).await;
+        let path = made.header("location").to_owned();
+        let id = path.rsplit_once('/').expect("an id").1.to_owned();
+        let shown = page(&developer.follow(&made).await, 200);
+        assert!(shown.contains("zoe@example.net") && shown.contains("31 Jan 2026, 13:00:00 CET"), "{shown}");
+        let mailed = async || app.mails().await.iter().filter(|mail| mail.contains("zoe@example.net")).count();
+        assert_eq!(mailed().await, 1, "it was sent when it was made");
+        for language in ["en", "fr"] {
+            developer.submit(&path, "/preferences", &[("language", language)]).await;
+            let shown = page(&developer.get(&path).await, 200);
+            let (_, head) = shown.split_once("<div class=\"actions\">").expect("the buttons");
+            let head = head.split_once("<div class=\"stack\">").expect("an end of them").0;
+            let token = head.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"'));
+            let token = token.expect("a token of the session").0;
+            let head = head.replace(token, "...").replace(&path, "/b/.../invoices/inv_...");
+            insta::assert_snapshot!(format!("invoice_buttons_{language}"), head);
+        }
+        developer.submit(&path, "/preferences", &[("language", "en")]).await;
+        let send = format!("{path}/send");
+        let done = developer.submit(&path, &send, &[]).await;
+        assert!(page(&developer.follow(&done).await, 200).contains("Sent: Invoice 1"));
+        assert_eq!(mailed().await, 2);
+        for _ in 0..3 {
+            developer.submit(&path, &send, &[]).await;
+        }
+        let done = developer.submit(&path, &send, &[]).await;
+        assert!(page(&developer.follow(&done).await, 200).contains("mailed often enough for today"));
+        assert_eq!(mailed().await, 5);
+        let mut analyst = app.member(business.id(), "analyst").await;
+        let read = page(&analyst.get(&path).await, 200);
+        assert!(!read.contains("/send\"") && read.contains("/pdf\""), "{read}");
+        let file = analyst.get(&format!("{path}/pdf")).await;
+        assert_eq!(file.header("content-type"), "application/pdf");
+        assert_eq!(file.header("content-disposition"), "attachment; filename=\"invoice-TEST-1.pdf\"");
+        assert!(pdf::text(&file.body).contains("Binding"), "{id}");
+        let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+        assert_eq!(stranger.get(&format!("{path}/pdf")).await.status.as_u16(), 404);
+        // Without an address there is nobody to send it to, and after it was called off nothing to send.
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        backend.patch(&format!("/v1/invoices/{id}"), &json!({"customer_email": null})).await.expect(200);
+        assert!(!page(&developer.get(&path).await, 200).contains("/send\""));
+        backend.patch(&format!("/v1/invoices/{id}"), &json!({"customer_email": "b@example.net"})).await.expect(200);
+        let before = page(&developer.get(&path).await, 200);
+        assert!(before.contains("/send\""));
+        backend.post_empty(&format!("/v1/invoices/{id}/void")).await.expect(200);
+        assert!(!page(&developer.get(&path).await, 200).contains("/send\""));
+    }
 }
