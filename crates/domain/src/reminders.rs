@@ -106,11 +106,13 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// Until when it is worth sending: the next one takes its place.
+    /// Until when it is worth sending: the next one takes its place, and what is due today is not so tomorrow.
     fn ends(&self, reminder: Reminder) -> Result<Timestamp, InvalidTime> {
-        match reminder.next() {
-            Some(next) => self.starts(next),
-            None => self.zone.start_of(self.day_of(reminder)?.plus_days(LAST_FOR_DAYS)?),
+        match reminder {
+            Reminder::Ahead => self.starts(Reminder::OnTheDay),
+            Reminder::OnTheDay => self.zone.end_of(self.day_of(reminder)?),
+            Reminder::Late => self.starts(Reminder::Last),
+            Reminder::Last => self.zone.start_of(self.day_of(reminder)?.plus_days(LAST_FOR_DAYS)?),
         }
     }
 
@@ -198,6 +200,8 @@ mod tests {
             (None, "2026-05-07T08:00:00Z", Some(Reminder::Ahead)),
             (Some(-3), "2026-05-07T08:00:00Z", None),
             (None, "2026-05-10T08:00:00Z", Some(Reminder::OnTheDay)),
+            (None, "2026-05-10T23:59:59Z", Some(Reminder::OnTheDay)),
+            (None, "2026-05-11T00:00:00Z", None),
             (Some(-3), "2026-05-14T08:00:00Z", Some(Reminder::Late)),
             (Some(-3), "2026-05-19T23:59:59Z", Some(Reminder::Last)),
             (Some(-3), "2026-05-20T00:00:00Z", None),

@@ -1,5 +1,6 @@
 //! Invoices by mail and on paper: sent when they are made and when asked for, and reminded of.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -73,12 +74,13 @@ fn attached(mail: &str) -> Option<(String, Vec<u8>)> {
     Some((name.to_owned(), STANDARD.decode(digits).expect("base64")))
 }
 
+/// Mails that were looked at. Those of one instant have no order, so a number of them would not do.
+type Seen = HashSet<String>;
+
 /// What was mailed to customers since the last look.
-async fn mailed(app: &TestApp, seen: &mut usize) -> Vec<String> {
-    let all: Vec<_> = app.mails().await.into_iter().filter(|mail| header(mail, "To").contains("customer")).collect();
-    let new = all[*seen..].to_vec();
-    *seen = all.len();
-    new
+async fn mailed(app: &TestApp, seen: &mut Seen) -> Vec<String> {
+    let all = app.mails().await.into_iter().filter(|mail| header(mail, "To").contains("customer"));
+    all.filter(|mail| seen.insert(mail.clone())).collect()
 }
 
 /// What happened to an invoice, the oldest first.
@@ -101,8 +103,8 @@ fn settled(text: &str, invoice: &Value) -> String {
 #[tokio::test]
 async fn a_customer_gets_the_invoice_when_it_is_made() {
     for app in TestApp::on_every_engine().await {
+        let mut seen = Seen::new();
         for language in ["en", "fr"] {
-            let mut seen = mailed(&app, &mut 0).await.len();
             let (_, backend) = shop(&app, language, "live").await;
             let invoice = make(&backend, json!({})).await;
             assert_eq!(invoice["sent_at"], "2026-01-31T12:00:00Z");
@@ -129,7 +131,7 @@ async fn a_customer_gets_the_invoice_when_it_is_made() {
 #[tokio::test]
 async fn a_mail_of_test_says_so_loudly() {
     for app in TestApp::on_every_engine().await {
-        let mut seen = 0;
+        let mut seen = Seen::new();
         for (language, loud, band) in [
             ("en", "*** THIS IS A TEST ***", "TEST – this is not a real invoice, and nothing is to be paid"),
             ("fr", "*** CECI EST UN TEST ***", "TEST – ceci n’est pas une vraie facture, rien n’est à payer"),
@@ -163,7 +165,7 @@ async fn nothing_is_mailed_without_an_address_or_against_ones_will() {
             assert_eq!(told(&backend, invoice).await, ["invoice.created"]);
         }
         advance_to(&backend, "2026-03-09T12:00:00Z").await;
-        assert!(mailed(&app, &mut 0).await.is_empty(), "who never got it is not reminded of it");
+        assert!(mailed(&app, &mut Seen::new()).await.is_empty(), "who never got it is not reminded of it");
         let refused = send(&backend, &nobody).await;
         assert_eq!(refused.expect(409)["code"], "no_customer_email");
         assert_eq!(backend.post_empty("/v1/invoices/inv_00000000000000000000000000/send").await.status.as_u16(), 404);
@@ -174,7 +176,7 @@ async fn nothing_is_mailed_without_an_address_or_against_ones_will() {
         app.platform().post_empty(&suspend).await.expect(200);
         let refused = send(&backend, &kept).await.status.as_u16();
         assert!((400..500).contains(&refused), "{refused}");
-        assert!(mailed(&app, &mut 0).await.is_empty());
+        assert!(mailed(&app, &mut Seen::new()).await.is_empty());
     }
 }
 
@@ -183,7 +185,7 @@ async fn an_invoice_is_sent_again_as_often_as_is_bearable() {
     for app in TestApp::on_every_engine().await {
         let (_, backend) = shop(&app, "en", "live").await;
         let invoice = make(&backend, json!({"attach_pdf": false})).await;
-        let mut seen = 0;
+        let mut seen = Seen::new();
         assert!(attached(&mailed(&app, &mut seen).await[0]).is_none());
         backend.patch(&path(&invoice), &json!({"attach_pdf": true})).await.expect(200);
         assert!(mailed(&app, &mut seen).await.is_empty(), "a change is not mailed");
@@ -226,7 +228,7 @@ async fn what_is_over_is_not_sent() {
         let (_, backend) = shop(&app, "en", "test").await;
         let (paid, void) = (make(&backend, json!({})).await, make(&backend, json!({})).await);
         let deleted = make(&backend, json!({})).await;
-        let mut seen = 0;
+        let mut seen = Seen::new();
         assert_eq!(mailed(&app, &mut seen).await.len(), 3);
         let payment = backend.post("/v1/checkout/payments", &json!({"payable": paid["id"]})).await.expect(201);
         let scenario = format!("/v1/test/payments/{}/scenario", payment["id"].as_str().expect("an id"));
@@ -254,7 +256,7 @@ async fn a_mail_that_waited_too_long_does_not_leave() {
         let (business, backend) = shop(&app, "en", "live").await;
         let gone = make(&backend, json!({})).await;
         backend.post_empty(&format!("{}/void", path(&gone))).await.expect(200);
-        let mut seen = 0;
+        let mut seen = Seen::new();
         assert!(mailed(&app, &mut seen).await.is_empty(), "it was called off before it left");
         make(&backend, json!({})).await;
         app.platform().post_empty(&format!("/v1/businesses/{}/suspend", business.id())).await.expect(200);
@@ -267,7 +269,7 @@ async fn reminders_go_out_by_the_clock_of_the_business_each_once() {
     for app in TestApp::on_every_engine().await {
         let (_, backend) = shop(&app, "en", "test").await;
         let invoice = make(&backend, json!({})).await;
-        let mut seen = 0;
+        let mut seen = Seen::new();
         mailed(&app, &mut seen).await;
         // In time until the end of 28 February in Paris.
         for (to, subject) in [
@@ -304,7 +306,7 @@ async fn of_missed_reminders_only_the_latest_goes_out() {
         let (_, backend) = shop(&app, "fr", "test").await;
         make(&backend, json!({})).await;
         let late = make(&backend, json!({"due_at": "2026-01-20T00:00:00Z"})).await;
-        let mut seen = 0;
+        let mut seen = Seen::new();
         assert_eq!(mailed(&app, &mut seen).await.len(), 2);
         advance_to(&backend, "2026-03-05T12:00:00Z").await;
         let mails = mailed(&app, &mut seen).await;
@@ -332,7 +334,7 @@ async fn periods_of_recurring_payments_are_mailed_and_reminded_of_unless_paused(
         });
         let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
         let one = format!("/v1/recurring_payments/{}", recurring["id"].as_str().expect("an id"));
-        let mut seen = 0;
+        let mut seen = Seen::new();
         let first = mailed(&app, &mut seen).await;
         assert_eq!(first.len(), 1);
         assert!(words(&first[0]).contains("Monthly box") && attached(&first[0]).is_some(), "{}", first[0]);
@@ -372,7 +374,7 @@ async fn what_people_typed_forges_no_header_and_no_markup() {
         let title = "(((<script>alert(1)</script>\\ 100% %PDF endobj";
         let name = "--part- ".repeat(20);
         make(&backend, json!({"title": title, "customer_name": name.trim(), "customer_reference": ")) Tj ET"})).await;
-        let mails = mailed(&app, &mut 0).await;
+        let mails = mailed(&app, &mut Seen::new()).await;
         let (headers, _) = mails[0].split_once("\r\n\r\n").expect("an end of the headers");
         let names: Vec<_> = headers.lines().filter(|line| !line.starts_with([' ', '\t'])).collect();
         assert!(names.iter().all(|line| !line.starts_with("Bcc")), "{headers}");
@@ -420,7 +422,7 @@ async fn a_hundred_lines_go_over_several_pages_with_their_logo() {
         let lines: Vec<_> =
             (1..=100).map(|n| json!({"description": format!("Line {n}"), "quantity": n, "unit_amount": "1"})).collect();
         make(&backend, json!({"lines": lines, "title": "w".repeat(200)})).await;
-        let mails = mailed(&app, &mut 0).await;
+        let mails = mailed(&app, &mut Seen::new()).await;
         assert!(words(&mails[0]).contains("- and 80 lines more"), "{}", words(&mails[0]));
         let pages = pdf::pages(&attached(&mails[0]).expect("a file").1);
         assert!(pages.len() > 2, "{}", pages.len());
@@ -449,7 +451,7 @@ async fn milestons_creation_mails_and_add_pdf_attaches() {
         });
         let mut without = recurring.clone();
         without["addPdf"] = Value::from(false);
-        let mut seen = 0;
+        let mut seen = Seen::new();
         for (path, body, file) in [
             ("/invoice/create?businessName=x", &invoice, false),
             ("/invoice/create?businessName=x", &with_pdf, true),
@@ -464,10 +466,4 @@ async fn milestons_creation_mails_and_add_pdf_attaches() {
             assert_eq!(attached(&mails[0]).is_some(), file, "{path} {body}");
         }
     }
-}
-
-#[test]
-fn tmp_write_openapi() {
-    let text = trousseau_web::router::document_text(&trousseau_web::router::openapi());
-    std::fs::write("/tmp/mk/openapi.json", format!("{}\n", text.trim_end())).expect("written");
 }
