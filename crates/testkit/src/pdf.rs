@@ -135,12 +135,13 @@ fn texts(content: &[u8], fonts: &HashMap<&str, HashMap<u16, String>>) -> Vec<Str
     while let Some((&first, tail)) = rest.split_first() {
         match first {
             b'(' => (last_string, rest) = literal(tail),
-            b'<' if tail.first() != Some(&b'<') => {
+            b'<' if tail.first() == Some(&b'<') => rest = &tail[1..],
+            b'<' => {
                 let end = find(tail, b">").expect("an end of the string");
                 last_string = hexadecimal(&format!("<{}>", String::from_utf8_lossy(&tail[..end]))).expect("digits");
                 rest = &tail[end + 1..];
             }
-            b'<' | b'>' => rest = tail,
+            b'>' => rest = tail,
             byte if byte.is_ascii_whitespace() => rest = tail,
             _ => {
                 let end =
