@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::BusinessId;
+use crate::money::Money;
 use crate::networks::ChainId;
 use crate::text::text_enum;
 use crate::time::Timestamp;
@@ -106,6 +107,27 @@ impl RawAmount {
         Self(units.max(0).to_string())
     }
 
+    /// A number of 256 bits, the highest byte first.
+    pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
+        let mut limbs = bytes;
+        let mut digits = Vec::new();
+        // Long division by ten, until nothing is left.
+        while limbs.iter().any(|byte| *byte != 0) {
+            let mut rest = 0u16;
+            for byte in &mut limbs {
+                let value = rest << 8 | u16::from(*byte);
+                *byte = u8::try_from(value / 10).expect("the rest is below ten");
+                rest = value % 10;
+            }
+            digits.push(b'0' + u8::try_from(rest).expect("below ten"));
+        }
+        if digits.is_empty() {
+            digits.push(b'0');
+        }
+        digits.reverse();
+        Self(String::from_utf8(digits).expect("digits"))
+    }
+
     /// The base units, where they fit; what does not is for people to look at.
     pub fn units(&self) -> Option<i64> {
         self.0.parse().ok()
@@ -144,8 +166,10 @@ pub struct Observation {
     pub transfers: Vec<Transfer>,
     /// The ledger's own time now.
     pub ledger_time: Timestamp,
-    /// From how many confirmations on a transfer is final, the block that holds it being the first.
-    pub confirmations: u32,
+    /// What the ledger itself says of how certain its blocks are.
+    pub marks: Marks,
+    /// The height of the ledger itself, to which this look may not have come yet.
+    pub ledger_height: u64,
 }
 
 impl Observation {
@@ -154,9 +178,139 @@ impl Observation {
         self.blocks.last().map_or(self.holds_to, |block| block.number)
     }
 
-    /// The lowest block that is not final.
-    pub fn first_open(&self) -> u64 {
-        (self.head() + 2).saturating_sub(u64::from(self.confirmations))
+    /// Whether another look would bring more at once.
+    pub fn is_behind(&self) -> bool {
+        self.head() < self.ledger_height
+    }
+}
+
+/// The latest blocks that a ledger itself calls safe and final, where it has such words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// Unlikely to be taken back.
+    pub safe: Option<u64>,
+    /// Never taken back, short of the ledger breaking its word.
+    pub finalized: Option<u64>,
+}
+
+impl Marks {
+    /// The higher of both, mark by mark: an endpoint that is behind makes nothing uncertain again.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { safe: self.safe.max(other.safe), finalized: self.finalized.max(other.finalized) }
+    }
+
+    /// The same with no mark above a height.
+    #[must_use]
+    pub fn at_most(self, height: u64) -> Self {
+        let cap = |mark: Option<u64>| mark.map(|mark| mark.min(height));
+        Self { safe: cap(self.safe), finalized: cap(self.finalized) }
+    }
+}
+
+/// What it takes for a transfer to be final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Confirmations {
+    /// So many blocks, the one that holds it being the first; at least 1.
+    Blocks(u32),
+    /// The ledger calls its block safe.
+    Safe,
+    /// The ledger calls its block final.
+    Finalized,
+}
+
+/// The most blocks that may be asked for: reorganisations are followed to twice this depth.
+pub const MOST_CONFIRMATIONS: u32 = 256;
+
+/// A text that says nothing about confirmations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("confirmations are a number from 1 to 256, safe or finalized")]
+pub struct InvalidConfirmations;
+
+impl FromStr for Confirmations {
+    type Err = InvalidConfirmations;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConfirmations> {
+        match text {
+            "safe" => Ok(Self::Safe),
+            "finalized" => Ok(Self::Finalized),
+            number => {
+                let blocks = number.parse().ok().filter(|blocks| (1..=MOST_CONFIRMATIONS).contains(blocks));
+                blocks.map(Self::Blocks).ok_or(InvalidConfirmations)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Confirmations {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocks(blocks) => blocks.fmt(formatter),
+            Self::Safe => formatter.write_str("safe"),
+            Self::Finalized => formatter.write_str("finalized"),
+        }
+    }
+}
+
+impl Confirmations {
+    /// The lowest block that is not final on a ledger of this height.
+    pub fn first_open(self, height: u64, marks: Marks) -> u64 {
+        match self {
+            Self::Blocks(blocks) => (height + 2).saturating_sub(u64::from(blocks)),
+            // A mark beyond what was seen makes nothing final that was not seen.
+            Self::Safe => marks.safe.map_or(0, |mark| mark.min(height) + 1),
+            Self::Finalized => marks.finalized.map_or(0, |mark| mark.min(height) + 1),
+        }
+    }
+}
+
+/// What it takes for a transfer to be final, by how much is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmationPolicy {
+    /// Whole units of the asset from which on it takes this, ascending; the first ones are 0.
+    bands: Vec<(i64, Confirmations)>,
+}
+
+/// Bands that leave amounts out or say two things of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bands begin with the amount 0, each further one with a larger whole amount")]
+pub struct InvalidPolicy;
+
+impl ConfirmationPolicy {
+    /// The same for every amount.
+    pub fn every(needs: Confirmations) -> Self {
+        Self { bands: vec![(0, needs)] }
+    }
+
+    /// By amount: whole units of the asset, each with what it takes from there on.
+    ///
+    /// # Errors
+    /// [`InvalidPolicy`] unless the first begins with 0 and each further one with more.
+    pub fn new(bands: Vec<(i64, Confirmations)>) -> Result<Self, InvalidPolicy> {
+        let ascending = bands.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if ascending && bands.first().is_some_and(|band| band.0 == 0) { Ok(Self { bands }) } else { Err(InvalidPolicy) }
+    }
+
+    /// The bands, in rising order.
+    pub fn bands(&self) -> &[(i64, Confirmations)] {
+        &self.bands
+    }
+
+    /// What it takes where so much is asked for.
+    pub fn needed(&self, due: Money) -> Confirmations {
+        let unit = 10i64.saturating_pow(u32::from(due.asset().decimals()));
+        let band = self.bands.iter().rev().find(|(from, _)| from.saturating_mul(unit) <= due.units());
+        band.map_or(Confirmations::Finalized, |(_, needs)| *needs)
+    }
+
+    /// The lowest block that is not final for some amount.
+    pub fn lowest_open(&self, height: u64, marks: Marks) -> u64 {
+        self.bands.iter().map(|(_, needs)| needs.first_open(height, marks)).min().unwrap_or(0)
+    }
+
+    /// Whether some amount waits for a mark of the ledger itself.
+    pub fn needs_marks(&self) -> bool {
+        self.bands.iter().any(|(_, needs)| !matches!(needs, Confirmations::Blocks(_)))
     }
 }
 
@@ -225,6 +379,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::money::Asset;
 
     fn block(number: u64, hash: &str) -> Block {
         Block {
@@ -251,16 +406,51 @@ mod tests {
 
     #[test]
     fn a_block_is_its_own_first_confirmation() {
-        let seen = |holds_to, blocks: Vec<Block>| Observation {
-            holds_to,
-            blocks,
-            transfers: Vec::new(),
-            ledger_time: block(1, "a").at,
-            confirmations: 3,
-        };
         // Of five blocks the third has three confirmations.
-        assert_eq!(seen(3, vec![block(4, "d"), block(5, "e")]).first_open(), 4);
-        assert_eq!(seen(1, Vec::new()).first_open(), 0);
+        assert_eq!(Confirmations::Blocks(3).first_open(5, Marks::default()), 4);
+        assert_eq!(Confirmations::Blocks(3).first_open(1, Marks::default()), 0);
+        assert_eq!(Confirmations::Blocks(1).first_open(5, Marks::default()), 6);
+    }
+
+    #[test]
+    fn marks_make_final_what_was_seen_and_nothing_beyond() {
+        let marks = Marks { safe: Some(8), finalized: Some(3) };
+        assert_eq!(Confirmations::Safe.first_open(10, marks), 9);
+        assert_eq!(Confirmations::Safe.first_open(5, marks), 6);
+        assert_eq!(Confirmations::Finalized.first_open(10, marks), 4);
+        assert_eq!(Confirmations::Finalized.first_open(10, Marks::default()), 0);
+        let behind = Marks { safe: None, finalized: Some(2) };
+        assert_eq!(marks.max(behind), marks);
+        assert_eq!(marks.at_most(5), Marks { safe: Some(5), finalized: Some(3) });
+    }
+
+    #[test]
+    fn larger_amounts_may_take_more() {
+        let usdc = |units| Money::from_units(units, Asset::USDC).expect("positive");
+        let bands = vec![(0, Confirmations::Blocks(3)), (100, Confirmations::Safe), (10_000, Confirmations::Finalized)];
+        let policy = ConfirmationPolicy::new(bands).expect("in order");
+        for (units, needs) in [
+            (1, Confirmations::Blocks(3)),
+            (99_999_999, Confirmations::Blocks(3)),
+            (100_000_000, Confirmations::Safe),
+            (10_000_000_000, Confirmations::Finalized),
+            (i64::MAX, Confirmations::Finalized),
+        ] {
+            assert_eq!(policy.needed(usdc(units)), needs, "{units}");
+        }
+        assert!(policy.needs_marks());
+        assert_eq!(policy.lowest_open(10, Marks { safe: Some(8), finalized: Some(3) }), 4);
+        for bad in
+            [vec![], vec![(1, Confirmations::Safe)], vec![(0, Confirmations::Safe), (0, Confirmations::Finalized)]]
+        {
+            assert_eq!(ConfirmationPolicy::new(bad), Err(InvalidPolicy));
+        }
+        for text in ["1", "256", "safe", "finalized"] {
+            assert_eq!(text.parse::<Confirmations>().expect(text).to_string(), text);
+        }
+        for bad in ["", "0", "257", "latest", "-1"] {
+            assert_eq!(bad.parse::<Confirmations>(), Err(InvalidConfirmations), "{bad}");
+        }
     }
 
     #[test]

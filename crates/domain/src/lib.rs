@@ -13,6 +13,7 @@ pub mod decision;
 pub mod digest;
 pub mod environment;
 pub mod events;
+pub mod evm;
 pub mod ids;
 pub mod ip_range;
 pub mod key_text;

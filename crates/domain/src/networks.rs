@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evm::EvmAddress;
 use crate::text::text_enum;
 
 /// A network, `namespace:reference` (CAIP-2): `eip155:8453` is Base.
@@ -52,9 +53,28 @@ impl ChainId {
         (self.namespace() == "eip155").then(|| self.reference().parse().ok()).flatten()
     }
 
+    /// The network of this chain id of EIP-155.
+    pub fn of_eip155(chain_id: u64) -> Option<Self> {
+        format!("eip155:{chain_id}").parse().ok()
+    }
+
     /// The network as text.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The contract of USDC where its issuer has made one on the network (not that of a bridge), as
+    /// <https://developers.circle.com/stablecoins/usdc-contract-addresses> lists them.
+    pub fn usdc(&self) -> Option<EvmAddress> {
+        let contract = match self.eip155()? {
+            1 => "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+            137 => "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359",
+            8453 => "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+            42161 => "0xaf88d065e77c8cC2239327C5EDb3A432268e5831",
+            43114 => "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E",
+            _ => return None,
+        };
+        Some(contract.parse().expect("a test reads every one of them"))
     }
 }
 
@@ -83,6 +103,11 @@ impl AssetId {
     /// The network it is on.
     pub const fn chain(&self) -> &ChainId {
         &self.chain
+    }
+
+    /// The token of this contract, written with its checksum.
+    pub fn of_erc20(chain: ChainId, contract: EvmAddress) -> Self {
+        Self { chain, asset: format!("erc20:{contract}") }
     }
 
     /// The contract's address, where the asset is an ERC-20 token.
@@ -230,6 +255,22 @@ mod tests {
         {
             assert_eq!(bad.parse::<AssetId>(), Err(InvalidChainId::Asset), "{bad}");
         }
+    }
+
+    #[test]
+    fn usdc_is_known_where_its_issuer_made_it() {
+        for name in ShortName::ALL {
+            let chain = name.live_chain();
+            let is_evm = chain.eip155().is_some();
+            assert_eq!(chain.usdc().is_some(), is_evm, "{chain}");
+            if let Some(contract) = chain.usdc() {
+                let asset = AssetId::of_erc20(chain.clone(), contract);
+                assert_eq!(asset.to_string().parse(), Ok(asset.clone()));
+                assert_eq!(asset.erc20(), Some(contract.to_string().as_str()));
+            }
+        }
+        assert_eq!(ChainId::of_eip155(31337).and_then(|chain| chain.usdc()), None);
+        assert_eq!(ChainId::of_eip155(0), None);
     }
 
     #[test]
