@@ -16,6 +16,8 @@ text_enum! {
         BusinessSuspended = "business.suspended",
         /// A business was resumed.
         BusinessResumed = "business.resumed",
+        /// Money of a business goes elsewhere from now on.
+        PayoutAddressSet = "business.payout_address_set",
         /// A key was made.
         KeyCreated = "key.created",
         /// A key was taken over from another system.

@@ -72,6 +72,9 @@ impl From<ServiceError> for Failure {
             | ServiceError::RecurringPaymentEnded
             | ServiceError::TransactionTaken
             | ServiceError::NetworkNotConfigured
+            | ServiceError::NetworkUnavailable(_)
+            | ServiceError::PayoutAddressMissing(_)
+            | ServiceError::TransactionRefused(_)
             | ServiceError::TestOnly
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused

@@ -25,9 +25,11 @@ use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
 use crate::logos::Logos;
 use crate::mail::{MailTransport, Mailer};
+use crate::networks::{NetworkViews, Networks};
 use crate::payments::Payments;
 use crate::payments::invoices::Invoices;
 use crate::payments::payment_links::PaymentLinks;
+use crate::payments::payout_addresses::PayoutAddresses;
 use crate::payments::recurring_payments::RecurringPayments;
 use crate::payments::test_ledger::TestLedgers;
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
@@ -58,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) mailer: Mailer,
     pub(crate) started_at: Timestamp,
     pub(crate) outgoing: Outgoing,
+    pub(crate) networks: Networks,
 }
 
 impl App {
@@ -76,6 +79,7 @@ impl App {
         let in_flight = InFlight::default();
         let started_at = clock.now();
         let outgoing = Outgoing::new(settings.webhook_networks());
+        let networks = Networks::new(settings.networks());
         let core = Core {
             store,
             secrets,
@@ -89,6 +93,7 @@ impl App {
             mailer,
             started_at,
             outgoing,
+            networks,
         };
         let core = Arc::new(core);
         core.jobs.serve(&core);
@@ -169,6 +174,16 @@ impl App {
     /// The ledger of TEST.
     pub fn test_ledgers(&self) -> TestLedgers<'_> {
         TestLedgers::new(&self.core)
+    }
+
+    /// Networks that are watched.
+    pub fn networks(&self) -> NetworkViews<'_> {
+        NetworkViews::new(&self.core)
+    }
+
+    /// Where the money of businesses goes.
+    pub fn payout_addresses(&self) -> PayoutAddresses<'_> {
+        PayoutAddresses::new(&self.core)
     }
 
     /// The operator's keys.

@@ -1,5 +1,6 @@
 //! What a use case can answer instead of doing it.
 
+use trousseau_domain::networks::ChainId;
 use trousseau_domain::scope::Scope;
 use trousseau_store::StoreError;
 
@@ -105,6 +106,15 @@ pub enum ServiceError {
     /// No network is configured on which LIVE payments could be received.
     #[error("no network is configured for LIVE payments")]
     NetworkNotConfigured,
+    /// The network was not seen yet, or none of its nodes answers: what would be paid there could be missed.
+    #[error("the network {0} cannot be watched now")]
+    NetworkUnavailable(ChainId),
+    /// Nobody has said where the money of the business goes on the network.
+    #[error("the business has no payout address on {0}")]
+    PayoutAddressMissing(ChainId),
+    /// A transaction that was handed in does not pay the payment.
+    #[error("the transaction does not pay this: {0}")]
+    TransactionRefused(&'static str),
     /// This is for TEST only.
     #[error("this is for TEST only")]
     TestOnly,

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::task::JoinSet;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{KeyId, PlatformKeyId};
 use trousseau_domain::requests::{Network, Outcome, UtcDay};
@@ -17,6 +18,7 @@ use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow,
 use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
+use crate::networks;
 use crate::notices;
 use crate::payments;
 use crate::payments::invoices::MAILS_COUNT_FOR;
@@ -430,6 +432,7 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.announce())),
             Box::pin(until_shutdown(shutdown.clone(), self.watch_ledgers())),
             Box::pin(until_shutdown(shutdown.clone(), self.remind())),
+            Box::pin(self.watch_networks(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.prune())),
             Box::pin(self.deliver(shutdown)),
         );
@@ -447,6 +450,7 @@ impl Jobs {
         self.announce_once().await?;
         self.watch_once().await?;
         self.remind_once().await?;
+        self.watch_networks_once().await?;
         self.dispatch_waiting().await?;
         self.deliver_due().await
     }
@@ -542,6 +546,54 @@ impl Jobs {
             Some(core) => stored("reminders", payments::reminders::send_due(&core, None).await),
             None => Ok(()),
         }
+    }
+
+    /// Watches over every network, each by itself: one that does not answer holds up no other one.
+    async fn watch_networks(&self, shutdown: watch::Receiver<bool>) {
+        let Some(core) = self.core() else { return };
+        if core.networks.all().next().is_none() {
+            return;
+        }
+        let mut watchers = JoinSet::new();
+        for network in core.networks.all() {
+            let (core, network) = (Arc::clone(&core), Arc::clone(network));
+            watchers.spawn(async move { networks::watch::watch(&core, &network).await });
+        }
+        until_shutdown(shutdown, self.note_networks_health()).await;
+        watchers.shutdown().await;
+        if let Err(error) = networks::watch::release(&core).await {
+            report("networks", &error);
+        }
+    }
+
+    /// Notes on the board whether all networks are well.
+    async fn note_networks_health(&self) {
+        self.inner.board.note("networks", None);
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let Some(core) = self.core() else { return };
+            let mut all = core.networks.all().map(|network| network.health());
+            let is_well = all.all(|health| health.failure.is_none() && !health.is_stale);
+            self.inner.board.note("networks", Some(is_well));
+        }
+    }
+
+    /// One turn of the watch over each network. For tests.
+    async fn watch_networks_once(&self) -> Result<(), StoreError> {
+        let Some(core) = self.core() else { return Ok(()) };
+        for network in core.networks.all() {
+            loop {
+                match networks::watch::step(&core, network).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        stored("networks", Err(error))?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn record(&self) {

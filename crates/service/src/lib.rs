@@ -22,6 +22,7 @@ pub mod key_ring;
 pub mod keys;
 pub mod logos;
 pub mod mail;
+pub mod networks;
 mod notices;
 mod paper;
 pub mod payments;
@@ -41,6 +42,6 @@ pub use settings::Settings;
 pub use trousseau_store::{
     AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
     InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter,
-    PaymentLinkRow, PaymentRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow, RefusalRow, RequestFilter,
-    RequestRow, SightingRow, Takings, TakingsRow, UsageRow, WebhookEndpointRow,
+    PaymentLinkRow, PaymentRow, PayoutAddressRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow,
+    RefusalRow, RequestFilter, RequestRow, SightingRow, Takings, TakingsRow, UsageRow, WebhookEndpointRow,
 };

@@ -12,6 +12,7 @@ use trousseau_domain::scope::ScopeCatalogue;
 use trousseau_domain::time::TimeZone;
 
 use crate::address::PublicAddress;
+use crate::networks::NetworkSettings;
 use crate::people::passwords::HashCost;
 
 /// The rules of one installation, checked as a whole.
@@ -26,6 +27,7 @@ pub struct Settings {
     hash_cost: HashCost,
     keep: Keep,
     webhook_networks: Vec<IpRange>,
+    networks: Vec<NetworkSettings>,
 }
 
 /// How long what was recorded is kept.
@@ -104,6 +106,7 @@ impl Settings {
             hash_cost,
             keep,
             webhook_networks,
+            networks: Vec::new(),
         })
     }
 
@@ -149,6 +152,17 @@ impl Settings {
     /// The networks that are not public and that webhooks may be sent into all the same.
     pub fn webhook_networks(&self) -> &[IpRange] {
         &self.webhook_networks
+    }
+
+    /// The same settings where these networks are watched for LIVE payments.
+    #[must_use]
+    pub fn with_networks(self, networks: Vec<NetworkSettings>) -> Self {
+        Self { networks, ..self }
+    }
+
+    /// The networks that are watched for LIVE payments, the preferred one first.
+    pub fn networks(&self) -> &[NetworkSettings] {
+        &self.networks
     }
 
     /// The first part of every branded key.

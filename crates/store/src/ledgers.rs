@@ -1,8 +1,10 @@
 //! What was seen on ledgers: how far each was looked at, its blocks, what came in, and where money may be sent.
 
 use trousseau_domain::environment::Tenant;
+use trousseau_domain::evm::{EvmAddress, Salt};
 use trousseau_domain::ids::{DepositId, PaymentId};
-use trousseau_domain::ledger::{Block, LedgerId, Moved, Transfer};
+use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, Transfer};
+use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
@@ -21,6 +23,8 @@ pub struct CursorRow {
     pub height: u64,
     /// Its own time.
     pub ledger_time: Timestamp,
+    /// What it says itself of how certain its blocks are.
+    pub marks: Marks,
     /// How often it took blocks back.
     pub reorganisations: u64,
     /// Raised by every look.
@@ -65,6 +69,28 @@ pub struct DestinationRow {
     pub tenant: Tenant,
     /// The payment that it is for; one that Mileston's clients ask for has none before they verify it.
     pub payment: Option<PaymentId>,
+    /// What lies behind it, where it is a forwarder on an EVM network.
+    pub forwarder: Option<ForwarderRow>,
+    /// When it was given out.
+    pub created_at: Timestamp,
+}
+
+/// What the address of a forwarder follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForwarderRow {
+    /// The only address that it can pay.
+    pub payout: EvmAddress,
+    /// What makes it differ from others that pay the same.
+    pub salt: Salt,
+}
+
+/// An address that is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedRow {
+    /// The address, as it is shown.
+    pub address: String,
+    /// What its payment is in; none while it has no payment.
+    pub asset: Option<Asset>,
     /// When it was given out.
     pub created_at: Timestamp,
 }
@@ -92,6 +118,7 @@ impl CursorRow {
                 ledger: row.parsed("ledger")?,
                 height: row.number("height")?,
                 ledger_time: row.time("ledger_time")?,
+                marks: Marks { safe: row.opt_number("safe")?, finalized: row.opt_number("finalized")? },
                 reorganisations: row.number("reorganisations")?,
                 revision: row.int("revision")?,
                 updated_at: row.time("updated_at")?,
@@ -140,8 +167,8 @@ impl DepositRow {
 impl Reader<'_> {
     /// How far a ledger was seen; none before the first look.
     pub async fn find_cursor(&mut self, ledger: &LedgerId) -> Result<Option<CursorRow>, StoreError> {
-        const SQL: &str = "SELECT ledger, height, ledger_time, reorganisations, revision, updated_at \
-                           FROM ledger_cursors WHERE ledger = $1";
+        const SQL: &str = "SELECT ledger, height, ledger_time, safe, finalized, reorganisations, revision, \
+                           updated_at FROM ledger_cursors WHERE ledger = $1";
         self.fetch_optional(Stmt::new(SQL).text(ledger)).await?.as_ref().map(CursorRow::from_row).transpose()
     }
 
@@ -155,8 +182,8 @@ impl Reader<'_> {
 
     /// Where an address belongs to.
     pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
-        const SQL: &str = "SELECT address, business_id, environment, payment_id, created_at FROM destinations \
-                           WHERE ledger = $1 AND network = $2 AND address = $3";
+        const SQL: &str = "SELECT address, business_id, environment, payment_id, payout, salt, created_at \
+                           FROM destinations WHERE ledger = $1 AND network = $2 AND address = $3";
         let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(&destination.address);
         let found = self.fetch_optional(stmt).await?;
         found
@@ -166,11 +193,44 @@ impl Reader<'_> {
                         destination: destination.clone(),
                         tenant: row.tenant()?,
                         payment: row.opt_parsed("payment_id")?,
+                        forwarder: forwarder_of(row)?,
                         created_at: row.time("created_at")?,
                     })
                 })
             })
             .transpose()
+    }
+
+    /// The addresses of a ledger that were given out from an instant on, the oldest first, after the one of `after`;
+    /// at most `limit`.
+    pub async fn list_watched(
+        &mut self,
+        ledger: &LedgerId,
+        since: Timestamp,
+        after: Option<&WatchedRow>,
+        limit: u32,
+    ) -> Result<Vec<WatchedRow>, StoreError> {
+        const SQL: &str = "SELECT d.address AS address, p.asset AS asset, d.created_at AS created_at \
+                           FROM destinations d LEFT JOIN payments p ON p.id = d.payment_id \
+                           WHERE d.ledger = $1 AND d.created_at >= $2 AND (CAST($3 AS BIGINT) IS NULL \
+                           OR (d.created_at, d.address) > ($3, $4)) ORDER BY d.created_at, d.address LIMIT $5";
+        let stmt = Stmt::new(SQL)
+            .text(ledger)
+            .time(since)
+            .opt_time(after.map(|row| row.created_at))
+            .opt_text(after.map(|row| &row.address))
+            .int(i64::from(limit));
+        let rows = self.fetch_all(stmt).await?;
+        let watched = |row: &Row| {
+            row.read("destinations", "address", |row| {
+                Ok(WatchedRow {
+                    address: row.text("address")?,
+                    asset: row.opt_parsed("asset")?,
+                    created_at: row.time("created_at")?,
+                })
+            })
+        };
+        rows.iter().map(watched).collect()
     }
 
     /// Everything that came in for a payment and that the ledger still holds to be true, in the ledger's order.
@@ -263,15 +323,38 @@ impl Tx {
     /// Moves a cursor, if nobody moved it since it was read: of two looks at the same time one is for nothing.
     pub async fn move_cursor(&mut self, cursor: &CursorRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE ledger_cursors SET height = $3, ledger_time = $4, reorganisations = $5, \
-                           updated_at = $6, revision = revision + 1 WHERE ledger = $1 AND revision = $2";
+                           updated_at = $6, safe = $7, finalized = $8, revision = revision + 1 WHERE ledger = $1 AND revision = $2";
         let stmt = Stmt::new(SQL)
             .text(&cursor.ledger)
             .int(cursor.revision)
             .int(height(cursor.height))
             .time(cursor.ledger_time)
             .int(height(cursor.reorganisations))
-            .time(cursor.updated_at);
+            .time(cursor.updated_at)
+            .opt_int(cursor.marks.safe.map(height))
+            .opt_int(cursor.marks.finalized.map(height));
         self.change_one(stmt).await
+    }
+
+    /// Takes or keeps the watch over a ledger until an instant; `false` while another holder has it.
+    pub async fn hold_ledger(
+        &mut self,
+        ledger: &LedgerId,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "INSERT INTO ledger_leases (ledger, holder, held_until) VALUES ($1, $2, $4) \
+                           ON CONFLICT (ledger) DO UPDATE SET holder = excluded.holder, \
+                           held_until = excluded.held_until \
+                           WHERE ledger_leases.holder = excluded.holder OR ledger_leases.held_until <= $3";
+        self.change_one(Stmt::new(SQL).text(ledger).text(holder).time(now).time(until)).await
+    }
+
+    /// Gives up the watch over a ledger, so that another node need not wait for it to run out.
+    pub async fn release_ledger(&mut self, ledger: &LedgerId, holder: &str) -> Result<bool, StoreError> {
+        const SQL: &str = "DELETE FROM ledger_leases WHERE ledger = $1 AND holder = $2";
+        self.change_one(Stmt::new(SQL).text(ledger).text(holder)).await
     }
 
     /// Forgets the blocks above a height, and holds what they brought to be untrue. Returns the payments concerned.
@@ -342,7 +425,7 @@ impl Tx {
     /// [`StoreError::Unique`] where it was given out before.
     pub async fn insert_destination(&mut self, row: &DestinationRow) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO destinations (ledger, network, address, business_id, environment, payment_id, \
-                           created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                           created_at, payout, salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let stmt = Stmt::new(SQL)
             .text(&row.destination.ledger)
             .text(&row.destination.network)
@@ -350,7 +433,9 @@ impl Tx {
             .text(&row.tenant.business)
             .text(row.tenant.environment)
             .opt_text(row.payment)
-            .time(row.created_at);
+            .time(row.created_at)
+            .opt_text(row.forwarder.map(|forwarder| forwarder.payout))
+            .opt_bytes(row.forwarder.map(|forwarder| *forwarder.salt.as_bytes()));
         self.execute(stmt).await?;
         Ok(())
     }
@@ -408,6 +493,12 @@ impl Tx {
             .time(at);
         self.fetch_one(stmt).await?.read("transaction_claims", "payment_id", |row| row.parsed("payment_id"))
     }
+}
+
+fn forwarder_of(row: &Row) -> Result<Option<ForwarderRow>, BadColumn> {
+    let (Some(payout), Some(salt)) = (row.opt_parsed("payout")?, row.opt_bytes("salt")?) else { return Ok(None) };
+    let salt = salt.try_into().map_err(|_| BadColumn { column: "salt", source: "is not 32 bytes".into() })?;
+    Ok(Some(ForwarderRow { payout, salt: Salt::from_bytes(salt) }))
 }
 
 pub(crate) fn block_from(table: &'static str, row: &Row) -> Result<Block, StoreError> {

@@ -68,6 +68,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0008_add_invoice_mails.sql"),
         include_str!("../migrations/postgres/0008_add_invoice_mails.sql"),
     ),
+    (
+        9,
+        "add networks",
+        include_str!("../migrations/sqlite/0009_add_networks.sql"),
+        include_str!("../migrations/postgres/0009_add_networks.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -14,6 +14,7 @@ use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::mail::MailTransport;
+use trousseau_service::networks::NetworkSettings;
 use trousseau_service::people::invitations::Acceptance;
 use trousseau_service::people::passwords::HashCost;
 use trousseau_service::people::{Password, Visit};
@@ -59,6 +60,14 @@ impl TestApp {
     /// # Panics
     /// When it cannot be put together: the test cannot go on.
     pub async fn on(database: TestDatabase) -> Self {
+        Self::watching(database, Vec::new()).await
+    }
+
+    /// The same where these networks are watched for LIVE payments.
+    ///
+    /// # Panics
+    /// When it cannot be put together: the test cannot go on.
+    pub async fn watching(database: TestDatabase, networks: Vec<NetworkSettings>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let start: Timestamp = "2026-01-31T12:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::new(start));
@@ -69,7 +78,8 @@ impl TestApp {
             .expect("a fresh key file");
         let settings = Settings::default()
             .with_hash_cost(HashCost { memory_kib: 64, passes: 1 })
-            .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")]);
+            .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")])
+            .with_networks(networks);
         let app = App::new(store, secrets, settings, clock.clone(), entropy.clone());
         let mails = folder.path().join("mails");
         app.set_mail_transport(MailTransport::folder(mails, "keys@example.com").expect("a sender"));

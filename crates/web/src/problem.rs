@@ -313,8 +313,23 @@ kinds! {
     }
     /// LIVE payments need a network to be received on.
     NetworkNotConfigured = CONFLICT "network_not_configured" {
-        en: "No network is configured for LIVE payments", "This installation watches no network yet; try it in TEST.";
-        fr: "Aucun réseau n'est configuré pour les paiements LIVE", "Cette installation n'observe encore aucun réseau ; essayez en TEST.";
+        en: "No network is configured for LIVE payments", "The operator names one in the setting `networks`; TEST works without.";
+        fr: "Aucun réseau n'est configuré pour les paiements LIVE", "L'exploitant en nomme un dans le paramètre `networks` ; TEST s'en passe.";
+    }
+    /// What would be paid could be missed.
+    NetworkUnavailable = SERVICE_UNAVAILABLE "network_unavailable" {
+        en: "The network cannot be watched at the moment", "Nothing was started. Try again in a while, or choose another network.";
+        fr: "Le réseau ne peut pas être observé pour le moment", "Rien n'a été commencé. Réessayez dans un moment, ou choisissez un autre réseau.";
+    }
+    /// The money would have no place to go.
+    PayoutAddressMissing = CONFLICT "payout_address_missing" {
+        en: "The business has no payout address on this network", "An administrator of the business sets where its money goes.";
+        fr: "L'entreprise n'a pas d'adresse de versement sur ce réseau", "Un administrateur de l'entreprise indique où va son argent.";
+    }
+    /// The network says otherwise.
+    TransactionRefused = CONFLICT "transaction_refused" {
+        en: "This transaction does not pay this", "Hand in the transaction that moved the money to the payment's address.";
+        fr: "Cette transaction ne paie pas ceci", "Remettez la transaction qui a envoyé l'argent à l'adresse du paiement.";
     }
     /// Wallets, payouts and cards: somebody else's money is not held here.
     NotOffered = BAD_REQUEST "not_offered" {
@@ -637,6 +652,14 @@ impl From<ServiceError> for Failure {
             ServiceError::RecurringPaymentEnded => Self::new(Kind::RecurringPaymentEnded),
             ServiceError::TransactionTaken => Self::new(Kind::TransactionTaken),
             ServiceError::NetworkNotConfigured => Self::new(Kind::NetworkNotConfigured),
+            ServiceError::NetworkUnavailable(ref network) => Self::new(Kind::NetworkUnavailable)
+                .with_detail(format!("The network {network} cannot be watched at the moment. Try again in a while.")),
+            ServiceError::PayoutAddressMissing(network) => Self::new(Kind::PayoutAddressMissing).with_detail(format!(
+                "Nobody has set a payout address on {network} for this business in LIVE: `trousseau payout set`."
+            )),
+            ServiceError::TransactionRefused(why) => {
+                Self::new(Kind::TransactionRefused).with_detail(format!("The transaction was refused: {why}."))
+            }
             ServiceError::TestOnly => Self::new(Kind::TestOnly),
             ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),

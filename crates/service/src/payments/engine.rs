@@ -3,17 +3,22 @@
 //! One look is one transaction: blocks, deposits, cursor, states, audit and events. A crash anywhere means to look
 //! again, and looking again changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::json;
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{DepositId, PaymentId};
-use trousseau_domain::ledger::{LedgerId, Moved, Observation, Transfer};
+use trousseau_domain::ledger::{
+    Block, ConfirmationPolicy, Confirmations, LedgerId, Marks, Moved, Observation, Transfer,
+};
+use trousseau_domain::money::Money;
+use trousseau_domain::networks::ChainId;
 use trousseau_domain::payments::{Counted, Observed, PaymentState, PaymentStatus};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChangeKind, CursorRow, DepositRow, Destination, PaidFor, PaymentRow};
 
-use super::rail::{Rail, RailError, TestRail};
+use super::evm_rail::EvmRail;
+use super::rail::{Rail as _, RailError, TEST_CONFIRMATIONS, TestRail};
 use super::view;
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -25,20 +30,73 @@ const KNOWN_BLOCKS: u32 = 512;
 /// How often a look is tried that somebody else's look crossed.
 const TRIES: u32 = 10;
 
+/// How certain the blocks of a ledger are, as far as it was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Certainty {
+    policy: ConfirmationPolicy,
+    height: u64,
+    marks: Marks,
+    /// The ledger's own time.
+    pub(crate) ledger_time: Timestamp,
+}
+
+impl Certainty {
+    /// What was seen of a ledger up to the last look; `now` where there was none.
+    pub(crate) fn of(core: &Core, ledger: &LedgerId, cursor: Option<&CursorRow>, now: Timestamp) -> Self {
+        let (height, marks, ledger_time) = match cursor {
+            Some(cursor) => (cursor.height, cursor.marks, cursor.ledger_time),
+            None => (0, Marks::default(), now),
+        };
+        Self { policy: policy_of(core, ledger), height, marks, ledger_time }
+    }
+
+    /// The lowest block that is not final for a payment of this price.
+    fn first_open(&self, due: Money) -> u64 {
+        self.policy.needed(due).first_open(self.height, self.marks)
+    }
+
+    /// How many confirmations a block has and how many it takes, where that is counted and some are lacking.
+    pub(crate) fn count(&self, due: Money, block: u64) -> Option<(u32, u32)> {
+        let Confirmations::Blocks(needed) = self.policy.needed(due) else { return None };
+        let count = u32::try_from((self.height + 1).saturating_sub(block)).unwrap_or(u32::MAX);
+        (count < needed).then_some((count, needed))
+    }
+}
+
+/// When a transfer on a ledger is final.
+fn policy_of(core: &Core, ledger: &LedgerId) -> ConfirmationPolicy {
+    let network = match ledger {
+        LedgerId::Test(_) => None,
+        LedgerId::Network(chain) => core.networks.get(chain),
+    };
+    match (network, ledger) {
+        (Some(network), _) => network.settings.confirmations.clone(),
+        (None, LedgerId::Test(_)) => ConfirmationPolicy::every(Confirmations::Blocks(TEST_CONFIRMATIONS)),
+        // A network that is not watched any more makes nothing final.
+        (None, LedgerId::Network(_)) => ConfirmationPolicy::every(Confirmations::Finalized),
+    }
+}
+
+/// What one look at a ledger came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// The height up to which it was seen.
+    pub(crate) height: u64,
+    /// Its own time there.
+    pub(crate) ledger_time: Timestamp,
+    /// Whether another look would bring more at once.
+    pub(crate) is_behind: bool,
+    /// Whether blocks were taken back.
+    pub(crate) took_back: bool,
+}
+
 /// Looks at a ledger, and settles what follows.
 ///
 /// # Errors
 /// [`ServiceError::Conflict`] if others were faster every time, and what the database and the rail end in.
-pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
+pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<Looked, ServiceError> {
     for _ in 0..TRIES {
-        let done = match ledger {
-            LedgerId::Test(business) => {
-                let rail = TestRail { store: &core.store, clock: core.clock.as_ref(), business: business.clone() };
-                look_once(core, ledger, &rail).await
-            }
-            LedgerId::Network(_) => Err(RailError::Unknown(ledger.clone()).into()),
-        };
-        match done {
+        match look_once(core, ledger).await {
             Err(ServiceError::Conflict) => tokio::task::yield_now().await,
             other => return other,
         }
@@ -46,25 +104,47 @@ pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<(), ServiceEr
     Err(ServiceError::Conflict)
 }
 
-async fn look_once<R: Rail>(core: &Core, ledger: &LedgerId, rail: &R) -> Result<(), ServiceError> {
+async fn look_once(core: &Core, ledger: &LedgerId) -> Result<Looked, ServiceError> {
     let cursor = cursor_of(core, ledger).await?;
     let known = core.store.read().list_blocks(ledger, KNOWN_BLOCKS).await?;
-    let seen = rail.observe(&known).await?;
-    apply(core, cursor, &seen).await
+    let seen = observe(core, ledger, &known).await?;
+    apply(core, cursor, &seen, &times_of(&seen)).await
+}
+
+/// The ledger's own time of the blocks in a look, by height.
+fn times_of(seen: &Observation) -> HashMap<u64, Timestamp> {
+    seen.blocks.iter().map(|block| (block.number, block.at)).collect()
+}
+
+async fn observe(core: &Core, ledger: &LedgerId, known: &[Block]) -> Result<Observation, RailError> {
+    match ledger {
+        LedgerId::Test(business) => {
+            let rail = TestRail { store: &core.store, clock: core.clock.as_ref(), business: business.clone() };
+            rail.observe(known).await
+        }
+        LedgerId::Network(chain) => evm_rail(core, chain)?.observe(known).await,
+    }
+}
+
+/// The rail of a network that is watched.
+pub(crate) fn evm_rail<'a>(core: &'a Core, chain: &ChainId) -> Result<EvmRail<'a>, RailError> {
+    let network = core.networks.get(chain).ok_or_else(|| RailError::Unknown(LedgerId::Network(chain.clone())))?;
+    Ok(EvmRail { store: &core.store, clock: core.clock.as_ref(), entropy: core.entropy.as_ref(), network })
 }
 
 /// Tells the engine of the last blocks once more, as a careless provider would.
 pub(crate) async fn look_again(core: &Core, ledger: &LedgerId, blocks: u64) -> Result<(), ServiceError> {
-    let LedgerId::Test(business) = ledger else { return Err(RailError::Unknown(ledger.clone()).into()) };
-    let rail = TestRail { store: &core.store, clock: core.clock.as_ref(), business: business.clone() };
     let cursor = cursor_of(core, ledger).await?;
     let mut known = core.store.read().list_blocks(ledger, KNOWN_BLOCKS).await?;
     known.retain(|block| block.number + blocks <= cursor.height);
-    let mut seen = rail.observe(&known).await?;
+    let mut seen = observe(core, ledger, &known).await?;
+    let times = times_of(&seen);
     // The blocks themselves are known; only what they hold comes twice.
+    seen.transfers.retain(|transfer| transfer.block <= cursor.height);
     seen.blocks.clear();
     seen.holds_to = cursor.height;
-    apply(core, cursor, &seen).await
+    apply(core, cursor, &seen, &times).await?;
+    Ok(())
 }
 
 async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceError> {
@@ -77,6 +157,7 @@ async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceE
         ledger: ledger.clone(),
         height: 0,
         ledger_time: now,
+        marks: Marks::default(),
         reorganisations: 0,
         revision: 0,
         updated_at: now,
@@ -87,14 +168,33 @@ async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceE
     Ok(cursor)
 }
 
-async fn apply(core: &Core, mut cursor: CursorRow, seen: &Observation) -> Result<(), ServiceError> {
+async fn apply(
+    core: &Core,
+    mut cursor: CursorRow,
+    seen: &Observation,
+    times: &HashMap<u64, Timestamp>,
+) -> Result<Looked, ServiceError> {
     let ledger = cursor.ledger.clone();
+    let taken_back = seen.holds_to < cursor.height;
+    let looked = Looked {
+        height: seen.head(),
+        ledger_time: seen.ledger_time,
+        is_behind: seen.is_behind(),
+        took_back: taken_back,
+    };
+    let policy = policy_of(core, &ledger);
+    let was = if taken_back { cursor.marks.at_most(seen.holds_to) } else { cursor.marks };
+    let marks = was.max(seen.marks);
+    let is_network = matches!(ledger, LedgerId::Network(_));
+    let nothing_new = !taken_back && seen.blocks.is_empty() && seen.transfers.is_empty() && marks == cursor.marks;
+    if is_network && nothing_new && seen.ledger_time == cursor.ledger_time {
+        return Ok(looked);
+    }
     let context = Context::system();
     let mut unit = Unit::begin(core, &context).await?;
     // Blocks that were open at the last look may have become final by this one.
-    let was_open = (cursor.height + 2).saturating_sub(u64::from(seen.confirmations)).min(seen.holds_to + 1);
+    let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
     let mut touched: BTreeSet<PaymentId> = BTreeSet::new();
-    let taken_back = seen.holds_to < cursor.height;
     if taken_back {
         touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to).await?);
         cursor.reorganisations += 1;
@@ -103,24 +203,35 @@ async fn apply(core: &Core, mut cursor: CursorRow, seen: &Observation) -> Result
         unit.tx.insert_block(&ledger, block).await?;
     }
     for transfer in &seen.transfers {
-        touched.extend(keep(core, &mut unit, &ledger, transfer, seen).await?);
+        touched.extend(
+            keep(core, &mut unit, &ledger, transfer, times.get(&transfer.block).copied().unwrap_or(seen.ledger_time))
+                .await?,
+        );
     }
     touched.extend(unit.tx.read().list_payments_to_look_at(&ledger, was_open, seen.ledger_time).await?);
-    if !taken_back && seen.blocks.is_empty() && touched.is_empty() {
-        return Ok(());
+    if !taken_back && seen.blocks.is_empty() && touched.is_empty() && marks == cursor.marks {
+        return Ok(looked);
     }
     cursor.height = seen.head();
     cursor.ledger_time = seen.ledger_time;
+    cursor.marks = marks;
     cursor.updated_at = unit.now;
     if !unit.tx.move_cursor(&cursor).await? {
         return Err(ServiceError::Conflict);
     }
     unit.tx.prune_blocks(&ledger, cursor.height.saturating_sub(u64::from(KNOWN_BLOCKS))).await?;
+    let certainty = Certainty { policy, height: cursor.height, marks, ledger_time: seen.ledger_time };
+    let is_quiet = touched.is_empty();
     for id in touched {
-        settle(&mut unit, id, seen.first_open(), seen.ledger_time).await?;
+        settle(&mut unit, id, &certainty).await?;
     }
-    let LedgerId::Test(business) = &ledger else { return unit.commit(ChangeKind::Payment, None, None).await };
-    unit.commit(ChangeKind::Payment, Some(business), None).await
+    match &ledger {
+        LedgerId::Test(business) => unit.commit(ChangeKind::Payment, Some(business), None).await?,
+        // A block without anything for anybody is nobody's news.
+        LedgerId::Network(_) if is_quiet => unit.tx.commit().await?,
+        LedgerId::Network(_) => unit.commit(ChangeKind::Payment, None, None).await?,
+    }
+    Ok(looked)
 }
 
 /// Keeps one transfer to an address of ours; returns the payment that it counts for.
@@ -129,7 +240,7 @@ async fn keep(
     unit: &mut Unit<'_>,
     ledger: &LedgerId,
     transfer: &Transfer,
-    seen: &Observation,
+    block_time: Timestamp,
 ) -> Result<Option<PaymentId>, ServiceError> {
     let destination =
         Destination { ledger: ledger.clone(), network: transfer.network.clone(), address: transfer.to.clone() };
@@ -139,13 +250,12 @@ async fn keep(
         // Anybody can send nothing; it would only litter the lists.
         return Ok(None);
     }
-    let block_time = seen.blocks.iter().find(|block| block.number == transfer.block).map(|block| block.at);
     let deposit = DepositRow {
         id: DepositId::new(unit.now, core.entropy.bytes()),
         ledger: ledger.clone(),
         transfer: transfer.clone(),
         units,
-        block_time: block_time.unwrap_or(seen.ledger_time),
+        block_time,
         canonical: true,
         tenant: place.tenant.clone(),
         payment: place.payment,
@@ -171,15 +281,10 @@ async fn keep(
 }
 
 /// Has where a payment stands follow from what the ledger now holds.
-pub(crate) async fn settle(
-    unit: &mut Unit<'_>,
-    id: PaymentId,
-    first_open: u64,
-    ledger_time: Timestamp,
-) -> Result<(), ServiceError> {
+pub(crate) async fn settle(unit: &mut Unit<'_>, id: PaymentId, certainty: &Certainty) -> Result<(), ServiceError> {
     let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(()) };
     let deposits = unit.tx.read().list_deposits_of(id).await?;
-    let observed = observed(&payment, &deposits, first_open, ledger_time);
+    let observed = observed(&payment, &deposits, certainty);
     let next = payment.state.after(&payment.terms, &observed);
     let latest = deposits.iter().rev().find(|deposit| deposit.counts());
     let mut changed = payment.clone();
@@ -196,16 +301,11 @@ pub(crate) async fn settle(
 }
 
 /// What the ledger holds for a payment.
-pub(crate) fn observed(
-    payment: &PaymentRow,
-    deposits: &[DepositRow],
-    first_open: u64,
-    ledger_time: Timestamp,
-) -> Observed {
+pub(crate) fn observed(payment: &PaymentRow, deposits: &[DepositRow], certainty: &Certainty) -> Observed {
     let counted = deposits.iter().filter(|deposit| deposit.counts()).filter_map(|deposit| {
         Some(Counted { units: deposit.units?, block: deposit.transfer.block, block_time: deposit.block_time })
     });
-    Observed::of(&payment.terms, counted, first_open, ledger_time)
+    Observed::of(&payment.terms, counted, certainty.first_open(payment.terms.due), certainty.ledger_time)
 }
 
 /// Saves a payment in its next state, with what that means for what it is for, and tells of it; of a decision also why.

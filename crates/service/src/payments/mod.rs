@@ -1,10 +1,13 @@
 //! Payments: started, watched, settled, decided on.
 
 pub(crate) mod engine;
+pub(crate) mod evm_rail;
 pub(crate) mod invoice_mail;
 pub(crate) mod invoice_paper;
 pub mod invoices;
 pub mod payment_links;
+pub mod payout_addresses;
+pub(crate) mod places;
 pub(crate) mod rail;
 pub mod recurring_payments;
 pub(crate) mod reminders;
@@ -19,23 +22,25 @@ use sha2::{Digest as _, Sha256};
 use trousseau_domain::checkout::CheckoutSettings;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
+use trousseau_domain::evm::Hash32;
 use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{LedgerId, Scenario};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
 use trousseau_domain::money::Money;
-use trousseau_domain::networks::{ChainId, ShortName};
+use trousseau_domain::networks::ChainId;
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
 use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, CursorRow, DepositRow, Destination, DestinationRow, InvoiceRow, PaidFor, PaymentFilter,
+    BusinessRow, ChangeKind, DepositRow, Destination, DestinationRow, InvoiceRow, PaidFor, PaymentFilter,
     PaymentLinkRow, PaymentRow, RecurringPaymentRow, Takings, TakingsRow,
 };
 
-use self::rail::TEST_CONFIRMATIONS;
-use self::test_ledger::{TestLedgers, address_of, now_of, test_network};
+use self::engine::Certainty;
+use self::evm_rail::Verdict as Said;
+use self::test_ledger::{TestLedgers, now_of};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -254,18 +259,16 @@ impl<'a> Payments<'a> {
     }
 
     /// The networks on which the tenant can be paid.
-    pub fn networks(self, tenant: &Tenant) -> Vec<ChainId> {
-        match tenant.environment {
-            Environment::Test => ShortName::ALL.into_iter().map(ShortName::test_chain).collect(),
-            Environment::Live => Vec::new(),
-        }
+    pub async fn networks(self, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
+        places::networks_of(self.core, tenant).await
     }
 
     /// Starts a payment. The amount is ours; an address is given out that never was before.
     ///
     /// # Errors
-    /// [`ServiceError::NotPayable`], [`ServiceError::NetworkNotConfigured`] in LIVE,
-    /// [`ServiceError::Invalid`] for a network that there is not.
+    /// [`ServiceError::NotPayable`], [`ServiceError::Invalid`] for a network that there is not; in LIVE
+    /// [`ServiceError::NetworkNotConfigured`], [`ServiceError::PayoutAddressMissing`] and
+    /// [`ServiceError::NetworkUnavailable`].
     pub async fn start(
         self,
         context: &Context,
@@ -274,7 +277,7 @@ impl<'a> Payments<'a> {
         idempotent: Option<&Idempotent<'_, Started>>,
     ) -> Result<Answered<Started>, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = network_of(tenant, network)?;
+        let network = places::network_of(self.core, tenant, network).await?;
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
@@ -316,10 +319,9 @@ impl<'a> Payments<'a> {
         }
         let id = PaymentId::random(self.core.entropy.bytes());
         let is_bound = address.is_some();
-        let destination = Destination {
-            ledger: LedgerId::Test(tenant.business.clone()),
-            network,
-            address: address.unwrap_or_else(|| address_of(id)),
+        let (destination, forwarder) = match address {
+            Some(address) => (Destination { ledger: places::ledger_of(tenant, &network), network, address }, None),
+            None => places::new_place(self.core, unit, tenant, network, id).await?,
         };
         let due = payable.amount();
         let settings = unit.tx.read().find_checkout_settings(tenant).await?;
@@ -356,7 +358,8 @@ impl<'a> Payments<'a> {
                 return Err(ServiceError::NotFound);
             }
         } else {
-            let row = DestinationRow { destination, tenant: tenant.clone(), payment: Some(id), created_at: unit.now };
+            let (tenant, created_at) = (tenant.clone(), unit.now);
+            let row = DestinationRow { destination, tenant, payment: Some(id), forwarder, created_at };
             unit.tx.insert_destination(&row).await?;
         }
         unit.record_about(
@@ -407,12 +410,11 @@ impl<'a> Payments<'a> {
     async fn watch(self, payment: PaymentRow) -> Result<Watched, ServiceError> {
         let mut reader = self.core.store.read();
         let deposits = reader.list_deposits_of(payment.id).await?;
-        let height = reader.find_cursor(&payment.destination.ledger).await?.map_or(0, |cursor| cursor.height);
+        let ledger = &payment.destination.ledger;
+        let cursor = reader.find_cursor(ledger).await?;
+        let certainty = Certainty::of(self.core, ledger, cursor.as_ref(), payment.updated_at);
         let newest = deposits.iter().filter(|deposit| deposit.counts()).map(|deposit| deposit.transfer.block).max();
-        let confirmations = newest
-            .map(|block| u32::try_from((height + 1).saturating_sub(block)).unwrap_or(u32::MAX).min(TEST_CONFIRMATIONS))
-            .filter(|count| *count < TEST_CONFIRMATIONS)
-            .map(|count| (count, TEST_CONFIRMATIONS));
+        let confirmations = newest.and_then(|block| certainty.count(payment.terms.due, block));
         let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
         let now = now_of(self.core, &payment.tenant).await?;
         Ok(Watched { payment, confirmations, wrong_token, now })
@@ -502,8 +504,8 @@ impl<'a> Payments<'a> {
         let payment = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         let deposits = unit.tx.read().list_deposits_of(id).await?;
         let cursor = unit.tx.read().find_cursor(&payment.destination.ledger).await?;
-        let (first_open, ledger_time) = how_far(cursor.as_ref(), unit.now);
-        let observed = engine::observed(&payment, &deposits, first_open, ledger_time);
+        let certainty = Certainty::of(self.core, &payment.destination.ledger, cursor.as_ref(), unit.now);
+        let observed = engine::observed(&payment, &deposits, &certainty);
         let state = next(&payment, &observed)?;
         engine::change(&mut unit, &payment, payment.clone(), state, why).await?;
         let changed = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
@@ -516,7 +518,8 @@ impl<'a> Payments<'a> {
     /// transfer, of the exact amount or as its magic name says.
     ///
     /// # Errors
-    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment.
+    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment; in LIVE also
+    /// [`ServiceError::TransactionRefused`] where the network says that it does not pay this one.
     pub async fn hand_in(self, context: &Context, id: PaymentId, hash: &str) -> Result<Watched, ServiceError> {
         let good = (1..=MAX_HASH).contains(&hash.len())
             && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -527,6 +530,9 @@ impl<'a> Payments<'a> {
             ));
         }
         let payment = self.get_shown(id).await?.payment;
+        if let LedgerId::Network(chain) = &payment.destination.ledger {
+            return self.hand_in_live(&payment, chain, hash).await;
+        }
         let place = &payment.destination;
         // A magic name stands for a new transaction each time.
         let scenario = Scenario::of_hash(hash);
@@ -538,21 +544,51 @@ impl<'a> Payments<'a> {
             return Err(ServiceError::TransactionTaken);
         }
         tx.commit().await?;
-        if payment.tenant.environment == Environment::Test {
-            let known = self
-                .core
-                .store
-                .read()
-                .find_test_transfer(&payment.tenant.business, &place.network, &name)
-                .await?
-                .is_some();
-            if !known && payment.state.is_awaiting() {
-                let ledger = TestLedgers::new(self.core);
-                ledger.play_as(context, &payment, scenario.unwrap_or(Scenario::Paid), Some(&name)).await?;
-            }
+        let mut reader = self.core.store.read();
+        let known = reader.find_test_transfer(&payment.tenant.business, &place.network, &name).await?.is_some();
+        if !known && payment.state.is_awaiting() {
+            let ledger = TestLedgers::new(self.core);
+            ledger.play_as(context, &payment, scenario.unwrap_or(Scenario::Paid), Some(&name)).await?;
         }
         engine::look(self.core, &place.ledger).await?;
         self.get_shown(id).await
+    }
+
+    /// The same in LIVE. Amount, address and network come from our record, and the credit comes from the ledger alone:
+    /// the hash makes us look now instead of soon.
+    async fn hand_in_live(self, payment: &PaymentRow, chain: &ChainId, hash: &str) -> Result<Watched, ServiceError> {
+        let bad = || ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
+        let hash: Hash32 = hash.parse().map_err(|_| bad())?;
+        let (place, name) = (&payment.destination, hash.to_string());
+        let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
+        let rail = engine::evm_rail(self.core, chain)?;
+        match rail.verify(hash, to).await? {
+            Said::Reverted => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
+            Said::NotHere => {
+                return Err(ServiceError::TransactionRefused("it moves no accepted token to the payment's address"));
+            }
+            // It may be in a block soon. Nobody owns a hash that pays nothing yet.
+            Said::Unknown => rail.network.hint.notify_one(),
+            Said::Pays(block) => {
+                let mut tx = self.core.store.begin().await?;
+                let holder = tx.claim_transaction(place, &name, payment.id, self.core.clock.now()).await?;
+                // One transaction may pay several payments; it was handed in for one of them.
+                if holder != payment.id {
+                    return Err(ServiceError::TransactionTaken);
+                }
+                tx.commit().await?;
+                let cursor = self.core.store.read().find_cursor(&place.ledger).await?;
+                if cursor.is_none_or(|cursor| cursor.height < block) {
+                    match engine::look(self.core, &place.ledger).await {
+                        Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+                        // Its watcher goes on trying.
+                        Err(_) => rail.network.hint.notify_one(),
+                        Ok(_) => {}
+                    }
+                }
+            }
+        }
+        self.get_shown(payment.id).await
     }
 
     /// The payment for which a transaction was handed in.
@@ -562,11 +598,48 @@ impl<'a> Payments<'a> {
         network: &str,
         hash: &str,
     ) -> Result<Option<PaymentRow>, ServiceError> {
-        let network = network_of(tenant, Some(network))?;
-        let ledger = LedgerId::Test(tenant.business.clone());
+        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let ledger = places::ledger_of(tenant, &network);
         let mut reader = self.core.store.read();
         let Some(id) = reader.find_claim(&ledger, &network, hash).await? else { return Ok(None) };
         Ok(reader.find_payment(tenant, id).await?)
+    }
+
+    /// The payment for which a transaction is to be handed in that was not before: in TEST a new one, in LIVE that of
+    /// the address which it pays; none where no node has it in a block.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Self::payment_at`], and [`ServiceError::TransactionRefused`] where it pays no address
+    /// that was given out to the tenant.
+    pub async fn for_transaction(
+        self,
+        context: &Context,
+        shown: &Shown,
+        network: &str,
+        hash: &str,
+    ) -> Result<Option<PaymentId>, ServiceError> {
+        let tenant = shown.payable.tenant();
+        let chain = places::network_of(self.core, tenant, Some(network)).await?;
+        let LedgerId::Network(_) = places::ledger_of(tenant, &chain) else {
+            let Answered::Done(started) = self.start(context, shown, Some(network), None).await? else {
+                return Ok(None);
+            };
+            return Ok(Some(started.payment.id));
+        };
+        // What a wallet reports may be the name of something else.
+        let Ok(hash) = hash.parse::<Hash32>() else { return Ok(None) };
+        let recipients = engine::evm_rail(self.core, &chain)?.recipients(hash).await?;
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        for to in recipients {
+            match self.payment_at(context, shown, network, &to.to_string()).await {
+                Ok(payment) => return Ok(Some(payment.id)),
+                Err(ServiceError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ServiceError::TransactionRefused("it moves no accepted token to an address that was given out for this"))
     }
 
     /// Gives out an address that names no payment yet, as Mileston's clients ask for one.
@@ -576,18 +649,16 @@ impl<'a> Payments<'a> {
         tenant: &Tenant,
         network: &str,
     ) -> Result<Destination, ServiceError> {
-        let network = network_of(tenant, Some(network))?;
+        let network = places::network_of(self.core, tenant, Some(network)).await?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
-        let destination = Destination {
-            ledger: LedgerId::Test(tenant.business.clone()),
-            network,
-            address: address_of(PaymentId::random(self.core.entropy.bytes())),
-        };
+        let payment = PaymentId::random(self.core.entropy.bytes());
+        let (destination, forwarder) = places::new_place(self.core, &mut unit, tenant, network, payment).await?;
         let row = DestinationRow {
             destination: destination.clone(),
             tenant: tenant.clone(),
             payment: None,
+            forwarder,
             created_at: unit.now,
         };
         unit.tx.insert_destination(&row).await?;
@@ -607,9 +678,9 @@ impl<'a> Payments<'a> {
         address: &str,
     ) -> Result<PaymentRow, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = network_of(tenant, Some(network))?;
+        let network = places::network_of(self.core, tenant, Some(network)).await?;
         let destination = Destination {
-            ledger: LedgerId::Test(tenant.business.clone()),
+            ledger: places::ledger_of(tenant, &network),
             network: network.clone(),
             address: address.to_owned(),
         };
@@ -622,8 +693,8 @@ impl<'a> Payments<'a> {
             let started = self.start_in(&mut unit, shown, network, Some(address.to_owned())).await?;
             let id = started.payment.id;
             let cursor = unit.tx.read().find_cursor(&destination.ledger).await?;
-            let (first_open, ledger_time) = how_far(cursor.as_ref(), unit.now);
-            engine::settle(&mut unit, id, first_open, ledger_time).await?;
+            let certainty = Certainty::of(self.core, &destination.ledger, cursor.as_ref(), unit.now);
+            engine::settle(&mut unit, id, &certainty).await?;
             unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
             id
         };
@@ -699,17 +770,6 @@ impl<'a> Payments<'a> {
     }
 }
 
-/// The network that is meant, if the tenant can be paid there.
-fn network_of(tenant: &Tenant, wanted: Option<&str>) -> Result<ChainId, ServiceError> {
-    match (tenant.environment, wanted) {
-        (Environment::Live, _) => Err(ServiceError::NetworkNotConfigured),
-        (Environment::Test, None) => Ok(ShortName::Base.test_chain()),
-        (Environment::Test, Some(name)) => test_network(name).ok_or_else(|| {
-            ServiceError::invalid("network", "is none of: eth, avax, pol, base, arb, sui, solana (or test:eth ...)")
-        }),
-    }
-}
-
 /// Ledgers looked at in one round.
 const LEDGERS_PER_ROUND: u32 = 100;
 
@@ -717,6 +777,8 @@ const LEDGERS_PER_ROUND: u32 = 100;
 pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
     let mut reader = core.store.read();
     let mut ledgers = reader.list_ledgers_with_expired(core.clock.now(), LEDGERS_PER_ROUND).await?;
+    // Networks have watchers of their own, and their time is that of their blocks.
+    ledgers.retain(|ledger| matches!(ledger, LedgerId::Test(_)));
     ledgers.extend(reader.list_unseen_test_ledgers(LEDGERS_PER_ROUND).await?.into_iter().map(LedgerId::Test));
     ledgers.sort_unstable();
     ledgers.dedup();
@@ -725,17 +787,10 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
             Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
             // What is wrong with one ledger holds up no other one.
             Err(error) => tracing::error!(ledger = %ledger, %error, "a ledger could not be looked at"),
-            Ok(()) => {}
+            Ok(_) => {}
         }
     }
     recurring_payments::make_due(core, None).await
-}
-
-/// The lowest block that is not final, and the ledger's time, as they were seen last.
-fn how_far(cursor: Option<&CursorRow>, now: Timestamp) -> (u64, Timestamp) {
-    cursor.map_or((0, now), |cursor| {
-        ((cursor.height + 2).saturating_sub(u64::from(TEST_CONFIRMATIONS)), cursor.ledger_time)
-    })
 }
 
 /// A token in the alphabet of URLs.

@@ -1,7 +1,8 @@
 //! Rails: what looks at a ledger outside, and does nothing else.
 
 use trousseau_domain::ids::BusinessId;
-use trousseau_domain::ledger::{Block, LedgerId, Observation, Transfer, holds_to};
+use trousseau_domain::ledger::{Block, LedgerId, Marks, Observation, Transfer, holds_to};
+use trousseau_domain::networks::ChainId;
 use trousseau_store::{Store, StoreError};
 
 use crate::clock::Clock;
@@ -26,9 +27,12 @@ pub enum RailError {
     /// No rail looks at it.
     #[error("no rail looks at the ledger {0}")]
     Unknown(LedgerId),
-    /// The database in which the test ledger is failed.
-    #[error("the test ledger cannot be read")]
+    /// The database failed, in which the test ledger and the addresses of all ledgers are.
+    #[error("the database cannot be read")]
     Store(#[from] StoreError),
+    /// None of the endpoints of a network answered in a way that can be believed.
+    #[error("the network {0} cannot be looked at: {1}")]
+    NoEndpoint(ChainId, String),
 }
 
 impl From<RailError> for ServiceError {
@@ -36,6 +40,7 @@ impl From<RailError> for ServiceError {
         match error {
             RailError::Unknown(_) => Self::NotFound,
             RailError::Store(error) => Self::Store(error),
+            RailError::NoEndpoint(chain, _) => Self::NetworkUnavailable(chain),
         }
     }
 }
@@ -90,6 +95,7 @@ impl Rail for TestRail<'_> {
                 amount: row.amount,
             });
         }
-        Ok(Observation { holds_to, blocks, transfers, ledger_time, confirmations: TEST_CONFIRMATIONS })
+        let ledger_height = ledger.height;
+        Ok(Observation { holds_to, blocks, transfers, ledger_time, marks: Marks::default(), ledger_height })
     }
 }

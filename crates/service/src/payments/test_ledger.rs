@@ -166,7 +166,7 @@ impl<'a> TestLedgers<'a> {
             | TestCommand::Mine(_)
             | TestCommand::Reorganise { .. }
             | TestCommand::Halt
-            | TestCommand::Resume => engine::look(self.core, &ledger).await,
+            | TestCommand::Resume => engine::look(self.core, &ledger).await.map(drop),
         }
     }
 

@@ -3,14 +3,16 @@
 use serde_json::json;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
+use trousseau_domain::evm::{EvmAddress, Salt};
 use trousseau_domain::ids::{DepositId, KeyId, PaymentId};
-use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Transfer};
+use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, RawAmount, Transfer};
+use trousseau_domain::money::Asset;
 use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    CursorRow, DepositRow, Destination, DestinationRow, PaidFor, PaymentFilter, PaymentRow, Store, Takings,
-    TestTransferRow, both_engines,
+    CursorRow, DepositRow, Destination, DestinationRow, ForwarderRow, PaidFor, PaymentFilter, PaymentRow,
+    PayoutAddressRow, Store, Takings, TestTransferRow, WatchedRow, both_engines,
 };
 
 use crate::payables::{invoice, link, usdc};
@@ -167,6 +169,7 @@ both_engines! {
             ledger: ledger(),
             height: 0,
             ledger_time: at(0),
+            marks: Marks::default(),
             reorganisations: 0,
             revision: 0,
             updated_at: at(0),
@@ -176,9 +179,11 @@ both_engines! {
             tx.insert_cursor(&CursorRow { height: 9, ..cursor.clone() }).await.expect("does nothing");
         });
         assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads"), Some(cursor.clone()));
-        let moved = CursorRow { height: 3, ledger_time: at(5), reorganisations: 1, ..cursor };
+        let marks = Marks { safe: Some(2), finalized: None };
+        let moved = CursorRow { height: 3, ledger_time: at(5), marks, reorganisations: 1, ..cursor };
         assert!(commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
         assert!(!commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
+        assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads").map(|cursor| cursor.marks), Some(marks));
     }
 
     async fn blocks_that_are_taken_back_take_their_deposits_with_them(database) {
@@ -223,6 +228,7 @@ both_engines! {
             destination: destination("test_spare"),
             tenant: here.clone(),
             payment: None,
+            forwarder: None,
             created_at: at(1),
         };
         let stray = deposit(1, 2, "b", "test_spare", None);
@@ -246,6 +252,79 @@ both_engines! {
         assert!(!commit!(store, |tx| tx.resolve_deposit(stray.id, None, &reason, at(81)).await.expect("resolves")));
         let resolved = store.read().find_deposit(&here, stray.id).await.expect("reads").expect("there");
         assert_eq!((resolved.resolution, resolved.payment), (Some(reason), Some(row.id)));
+    }
+
+    async fn a_ledger_is_watched_by_one_at_a_time(database) {
+        let store = database.store();
+        let hold = async |who: &'static str, now: i64, until: i64| {
+            commit!(store, |tx| tx.hold_ledger(&ledger(), who, at(now), at(until)).await.expect("asks"))
+        };
+        assert!(hold("a", 1, 10).await);
+        assert!(!hold("b", 9, 20).await);
+        assert!(hold("a", 9, 12).await, "kept");
+        assert!(!hold("b", 11, 20).await);
+        assert!(hold("b", 12, 20).await, "it had run out");
+        assert!(!commit!(store, |tx| tx.release_ledger(&ledger(), "a").await.expect("asks")));
+        assert!(commit!(store, |tx| tx.release_ledger(&ledger(), "b").await.expect("releases")));
+        assert!(hold("a", 13, 20).await);
+    }
+
+    async fn addresses_are_listed_by_age_with_what_they_are_paid_in(database) {
+        let store = database.store();
+        let (row, _) = two_payments(store).await;
+        let forwarder = ForwarderRow { payout: EvmAddress::from_bytes([7; 20]), salt: Salt::from_bytes([9; 32]) };
+        let place = |address: &str, payment, created_at| DestinationRow {
+            destination: destination(address),
+            tenant: tenant("b1"),
+            payment,
+            forwarder: Some(forwarder),
+            created_at: at(created_at),
+        };
+        commit!(store, |tx| {
+            for row in [place("c", None, 5), place("a", Some(row.id), 5), place("b", None, 4), place("d", None, 6)] {
+                tx.insert_destination(&row).await.expect("inserts");
+            }
+        });
+        let found = store.read().find_destination(&destination("a")).await.expect("reads");
+        assert_eq!(found, Some(place("a", Some(row.id), 5)));
+        let watched = |address: &str, asset, created_at| WatchedRow {
+            address: address.to_owned(),
+            asset,
+            created_at: at(created_at),
+        };
+        let mut reader = store.read();
+        let first = reader.list_watched(&ledger(), at(4), None, 2).await.expect("lists");
+        assert_eq!(first, [watched("b", None, 4), watched("a", Some(Asset::USDC), 5)]);
+        let rest = reader.list_watched(&ledger(), at(4), first.last(), 9).await.expect("lists");
+        assert_eq!(rest, [watched("c", None, 5), watched("d", None, 6)]);
+        assert_eq!(reader.list_watched(&ledger(), at(6), None, 9).await.expect("lists").len(), 1);
+        let elsewhere = "eip155:1".parse().expect("a ledger");
+        assert!(reader.list_watched(&elsewhere, at(0), None, 9).await.expect("lists").is_empty());
+    }
+
+    async fn money_goes_to_one_place_per_network(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let row = |network: &str, byte| PayoutAddressRow {
+            tenant: live("b1"),
+            network: network.parse().expect("a network"),
+            address: EvmAddress::from_bytes([byte; 20]),
+            set_at: at(i64::from(byte)),
+            set_by: Actor::System,
+        };
+        commit!(store, |tx| {
+            for row in [row("eip155:8453", 1), row("eip155:1", 2), row("eip155:8453", 3)] {
+                tx.set_payout_address(&row).await.expect("sets");
+            }
+        });
+        let mut reader = store.read();
+        let all = reader.list_payout_addresses(&live("b1")).await.expect("lists");
+        assert_eq!(all, [row("eip155:1", 2), row("eip155:8453", 3)]);
+        let base = "eip155:8453".parse().expect("a network");
+        assert_eq!(reader.find_payout_address(&live("b1"), &base).await.expect("reads"), Some(row("eip155:8453", 3)));
+        for other in [tenant("b1"), live("b2")] {
+            assert_eq!(reader.find_payout_address(&other, &base).await.expect("reads"), None);
+        }
     }
 
     async fn a_transaction_is_for_one_payment(database) {

@@ -23,6 +23,7 @@ event-business-created = Business created
 event-business-updated = Settings changed
 event-business-suspended = Business suspended
 event-business-resumed = Business resumed
+event-payout-address-set = Payout address set
 event-key-created = Key created
 event-key-imported = Key taken over from another system
 event-key-updated = Key changed

@@ -85,6 +85,7 @@ job-changes = Hearing of changes on other nodes
 job-pruning = Removing what is too old
 job-mail = Sending mails
 job-payments = Looking at ledgers and making periods
+job-networks = Watching networks
 job-webhooks = Delivering webhooks
 job-well = Well
 job-failing = Failing

@@ -23,6 +23,7 @@ event-business-created = Entreprise créée
 event-business-updated = Paramètres modifiés
 event-business-suspended = Entreprise suspendue
 event-business-resumed = Entreprise rétablie
+event-payout-address-set = Adresse de versement définie
 event-key-created = Clé créée
 event-key-imported = Clé reprise d'un autre système
 event-key-updated = Clé modifiée

@@ -85,6 +85,7 @@ job-changes = Apprendre les changements des autres nœuds
 job-pruning = Retirer ce qui est trop ancien
 job-mail = Envoyer les e-mails
 job-payments = Observer les registres et créer les périodes
+job-networks = Observer les réseaux
 job-webhooks = Livrer les webhooks
 job-well = En ordre
 job-failing = En échec

@@ -674,9 +674,9 @@ async fn save(
     let id = match payments.handed_in(may.tenant(), network, hash).await? {
         Some(payment) if payment.paid_for == shown.payable.paid_for() => payment.id,
         Some(_) => return Err(ServiceError::TransactionTaken.into()),
-        None => match payments.start(may.context(), &shown, Some(network), None).await? {
-            Answered::Done(started) => started.payment.id,
-            Answered::Replayed(_) => return Err(Failure::new(Kind::Internal)),
+        None => match payments.for_transaction(may.context(), &shown, network, hash).await? {
+            Some(id) => id,
+            None => return Ok(awaiting()),
         },
     };
     let watched = payments.hand_in(may.context(), id, hash).await?;

@@ -45,6 +45,7 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::BusinessUpdated => message!("event-business-updated"),
         EventType::BusinessSuspended => message!("event-business-suspended"),
         EventType::BusinessResumed => message!("event-business-resumed"),
+        EventType::PayoutAddressSet => message!("event-payout-address-set"),
         EventType::KeyCreated => message!("event-key-created"),
         EventType::KeyImported => message!("event-key-imported"),
         EventType::KeyUpdated => message!("event-key-updated"),

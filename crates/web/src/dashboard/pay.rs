@@ -79,7 +79,7 @@ impl<S: Sync> FromRequestParts<S> for Opened {
 /// A network that can be chosen.
 struct Network {
     id: String,
-    name: &'static str,
+    name: String,
     chosen: bool,
 }
 
@@ -105,7 +105,7 @@ struct Standing {
 
 /// Where the money is to go.
 struct Target {
-    network: &'static str,
+    network: String,
     /// The address in groups of four, and as it is copied.
     groups: Vec<String>,
     qr: Qr,
@@ -119,7 +119,7 @@ struct Target {
 struct Receipt {
     number: String,
     amount: String,
-    network: &'static str,
+    network: String,
     at: Shown,
     hash: String,
 }
@@ -177,6 +177,11 @@ pub(crate) fn name_of(network: &ChainId) -> &'static str {
     }
 }
 
+/// What a payer is told of a network: its name, or its id where we know none.
+fn called(network: &ChainId) -> String {
+    if ShortName::of(network).is_some() { name_of(network).to_owned() } else { network.to_string() }
+}
+
 async fn to_pay(web: &Web, kind: &str, id: &str) -> Result<ToPay, Failure> {
     let kind = kind_of_path(kind).ok_or_else(|| Failure::new(Kind::NotFound))?;
     let id: PayableId = id.parse().map_err(|_| Failure::new(Kind::NotFound))?;
@@ -208,7 +213,7 @@ async fn choose(
     let shown = to_pay(&web, &kind, &id).await?;
     let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let path = format!("/pay/{kind}/{id}");
-    Ok(drawn(&web, frame, &shown, None, path.clone(), path, parent))
+    drawn(&web, frame, &shown, None, path.clone(), path, parent).await
 }
 
 /// What was chosen.
@@ -235,7 +240,12 @@ async fn start(
         Ok(Answered::Replayed(_)) => return Err(Failure::new(Kind::Internal)),
         // The page says so itself.
         Err(ServiceError::NotPayable(NotPayable::TooManyWaiting)) => return Err(Failure::new(Kind::NotPayable)),
-        Err(ServiceError::NotPayable(_) | ServiceError::NetworkNotConfigured) => {
+        Err(
+            ServiceError::NotPayable(_)
+            | ServiceError::NetworkNotConfigured
+            | ServiceError::NetworkUnavailable(_)
+            | ServiceError::PayoutAddressMissing(_),
+        ) => {
             return Ok(redirect(&format!("/pay/{kind}/{id}")));
         }
         Err(error) => return Err(error.into()),
@@ -255,7 +265,7 @@ async fn show(
     let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let base = format!("/pay/{kind}/{id}");
     let here = format!("{base}/{payment}");
-    Ok(drawn(&web, frame, &shown, Some(&watched), base, here, parent))
+    drawn(&web, frame, &shown, Some(&watched), base, here, parent).await
 }
 
 /// The invoice as a file, in the language of the page.
@@ -334,7 +344,7 @@ const fn language_for(frame: &Frame, shown: &ToPay) -> Language {
     }
 }
 
-fn drawn(
+async fn drawn(
     web: &Web,
     mut frame: Frame,
     shown: &ToPay,
@@ -342,17 +352,18 @@ fn drawn(
     base: String,
     here: String,
     parent_origin: Option<String>,
-) -> Response {
+) -> Result<Response, Failure> {
+    let networks = web.app.payments().networks(shown.payable.tenant()).await?;
     frame.t = Texts::new(language_for(&frame, shown));
     frame.f = Formats::new(frame.t.language(), shown.business.time_zone.clone(), shown.now);
-    let template = page(web, &frame, shown, watched, base, here, parent_origin);
+    let template = page(&networks, &frame, shown, watched, base, here, parent_origin);
     let mut response = frame.page(&template);
     response.headers_mut().insert(OPENER_POLICY, HeaderValue::from_static("unsafe-none"));
-    response
+    Ok(response)
 }
 
 fn page<'a>(
-    web: &Web,
+    networks: &[ChainId],
     frame: &'a Frame,
     shown: &ToPay,
     watched: Option<&Watched>,
@@ -404,12 +415,16 @@ fn page<'a>(
             NotPayable::TooManyWaiting => message!("pay-closed-busy"),
         }),
     };
-    let networks = web.app.payments().networks(tenant);
     let closed = if closed.is_empty() && networks.is_empty() { t.get("pay-closed-network") } else { closed };
     let networks = networks
         .iter()
         .enumerate()
-        .map(|(index, network)| Network { id: network.to_string(), name: name_of(network), chosen: index == 3 })
+        .map(|(index, network)| Network {
+            id: network.to_string(),
+            name: called(network),
+            // Base is where TEST begins; in LIVE it is what the operator names first.
+            chosen: index == if tenant.environment == Environment::Test { 3 } else { 0 },
+        })
         .collect();
     let standing = watched.map(|watched| standing(frame, watched));
     let done = standing.as_ref().is_some_and(|standing| standing.done);
@@ -566,7 +581,7 @@ fn target(frame: &Frame, watched: &Watched) -> Target {
     let characters: Vec<char> = tail.chars().collect();
     groups.extend(characters.chunks(4).map(|group| group.iter().collect::<String>()));
     Target {
-        network: name_of(&payment.destination.network),
+        network: called(&payment.destination.network),
         groups,
         // The bare address: wallets that misread more have sent money elsewhere.
         qr: Qr::of(address).unwrap_or_default(),
@@ -581,7 +596,7 @@ fn receipt(frame: &Frame, watched: &Watched) -> Receipt {
     Receipt {
         number: payment.id.to_string(),
         amount: frame.f.money(payment.settled),
-        network: name_of(&payment.destination.network),
+        network: called(&payment.destination.network),
         at: frame.f.moment(payment.settled_at.unwrap_or(payment.updated_at)),
         hash: payment.transaction_hash.clone().unwrap_or_default(),
     }

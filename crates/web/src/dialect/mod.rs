@@ -57,7 +57,9 @@ impl Dialect {
     pub fn status(self, kind: Kind) -> StatusCode {
         match (self, kind) {
             (Self::Codat | Self::Payline | Self::Mileston, Kind::InvalidValue)
-            | (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken) => StatusCode::BAD_REQUEST,
+            | (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken | Kind::TransactionRefused) => {
+                StatusCode::BAD_REQUEST
+            }
             _ => kind.status(),
         }
     }

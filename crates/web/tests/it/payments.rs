@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use serde_json::{Value, json};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
+use trousseau_domain::money::Asset;
+use trousseau_domain::networks::ChainId;
+use trousseau_service::Context;
+use trousseau_service::networks::{NetworkSettings, Token};
 use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, TestApp};
 use trousseau_testkit::browser::Browser;
@@ -737,4 +743,54 @@ async fn payments_are_started_so_fast_and_no_faster() {
     app.advance(Duration::from_secs(1));
     start(shop.page.clone().from(near(62)), &payables[2]).await.expect(201);
     start(shop.page.clone().from(near(63)), &payables[2]).await.expect(429);
+}
+
+#[tokio::test]
+async fn a_live_payment_says_what_it_lacks() {
+    // Nobody listens there: what a node says is tried where there is one.
+    let chain: ChainId = "eip155:8453".parse().expect("a network");
+    let network = NetworkSettings {
+        name: "base".to_owned(),
+        endpoints: vec!["http://127.0.0.1:9/s3cr3t-path".parse().expect("a URL")],
+        tokens: vec![Token { asset: Asset::USDC, contract: chain.usdc().expect("known") }],
+        noticed: Vec::new(),
+        confirmations: ConfirmationPolicy::every(Confirmations::Blocks(3)),
+        max_span: 1_000,
+        poll: Duration::from_secs(2),
+        timeout: Duration::from_secs(1),
+        stale_after: Duration::from_mins(2),
+        chain: chain.clone(),
+    };
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![network]).await;
+    let business = app.business("mileston").await;
+    let live = app.key(business.id(), business.value("live", "secret"));
+    let link = live.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+    let start = async |network: Option<&str>| {
+        live.post("/v1/checkout/payments", &json!({"payable": link["id"], "network": network})).await
+    };
+    for network in [None, Some("base"), Some("eip155:8453")] {
+        let lacking = start(network).await.expect(409);
+        assert_eq!(text(&lacking, "code"), "payout_address_missing");
+        assert!(text(&lacking, "detail").contains("eip155:8453") && text(&lacking, "detail").contains("payout set"));
+    }
+    start(Some("polygon")).await.expect(422);
+    let page = app.anonymous().get(&format!("/pay/payment-link/{}", text(&link, "id"))).await.text();
+    assert!(page.contains("cannot receive payments yet"), "{page}");
+    let tenant = Tenant::new(business.id().parse().expect("an id"), Environment::Live);
+    let places = app.app.payout_addresses();
+    let payout = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    places.set(&Context::system(), &tenant, "base", payout).await.expect("set");
+    // The network was never seen: what is paid now could be missed.
+    app.app.jobs().run_pending().await.expect("nothing but the node is out of reach");
+    let unseen = start(None).await;
+    assert_eq!(unseen.header("retry-after"), "1");
+    let unseen = unseen.expect(503);
+    assert_eq!(text(&unseen, "code"), "network_unavailable");
+    assert!(!unseen.to_string().contains("s3cr3t"));
+    let set = live.get("/v1/events?type=business.payout_address_set").await.expect(200);
+    assert_eq!(set["data"][0]["data"]["address"], payout);
+    // TEST is as it was.
+    let test = Shop::of(&app, &business);
+    let link = test.link("1").await;
+    assert!(text(&test.start(&link).await, "address").starts_with("test_"));
 }

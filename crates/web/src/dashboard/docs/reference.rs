@@ -351,14 +351,16 @@ impl Operation {
                     && self.method != "GET"
                     && !does(&["verify", "cancel_payment", "resolve"])
             }
-            Kind::NotPayable | Kind::NetworkNotConfigured => does(&["start_payment"]),
+            Kind::NotPayable | Kind::NetworkNotConfigured | Kind::NetworkUnavailable | Kind::PayoutAddressMissing => {
+                does(&["start_payment"])
+            }
             Kind::PaymentClosed => does(&["cancel_payment", "resolve_payment", "dismiss_deposit", "play_scenario"]),
             Kind::InvoiceClosed => does(&["update_invoice", "void_invoice", "send_invoice"]),
             Kind::NoCustomerEmail | Kind::MailLimitReached => does(&["send_invoice"]),
             Kind::RecurringPaymentEnded => {
                 self.path.contains("/recurring_payments/") && does(&["update", "pause", "resume"])
             }
-            Kind::TransactionTaken => does(&["hand_in_transaction"]),
+            Kind::TransactionTaken | Kind::TransactionRefused => does(&["hand_in_transaction"]),
             Kind::TestOnly => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",

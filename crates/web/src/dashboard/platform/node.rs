@@ -88,6 +88,7 @@ fn job_name(job: &str, t: Texts) -> String {
         "mail" => t.get("job-mail"),
         "payments" => t.get("job-payments"),
         "reminders" => t.get("job-reminders"),
+        "networks" => t.get("job-networks"),
         "webhooks" => t.get("job-webhooks"),
         other => other.to_owned(),
     }

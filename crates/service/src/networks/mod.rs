@@ -1,0 +1,362 @@
+//! Networks that are watched for LIVE payments: how each is asked, and how it is doing.
+
+pub(crate) mod endpoint;
+pub(crate) mod rpc;
+mod settings;
+pub(crate) mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use trousseau_domain::networks::ChainId;
+use trousseau_domain::time::Timestamp;
+
+use self::endpoint::{Call, Endpoint, public_tls};
+use crate::entropy::{Entropy, EntropyExt as _};
+use crate::payments::evm_rail::Addresses;
+
+pub use endpoint::RpcError;
+pub use settings::{EndpointUrl, InvalidEndpoint, NetworkSettings, Token};
+pub use watch::NetworkViews;
+
+/// The pause after the first failure of an endpoint; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// How often an endpoint is asked again whether it is the right chain with the right tokens: proxies change.
+const CHECKED_FOR: Duration = Duration::from_hours(24);
+/// Questions for logs that went well before more blocks are asked for at once again.
+const WELL_BEFORE_MORE: u32 = 50;
+
+/// A network does not match what the settings say of it: watching it could credit what is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {found}")]
+pub struct NetworkMismatch {
+    /// The setting that is wrong, or whose endpoint is.
+    pub setting: String,
+    /// What was found instead.
+    pub found: String,
+}
+
+/// Why an endpoint is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error(transparent)]
+    Mismatch(#[from] NetworkMismatch),
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+/// How a network is doing on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkHealth {
+    /// The height up to which it was seen.
+    pub seen: u64,
+    /// Its own height, as the endpoint in use says.
+    pub height: u64,
+    /// The time of the latest block that was seen.
+    pub block_time: Option<Timestamp>,
+    /// When it was last looked at with success.
+    pub looked_at: Option<Timestamp>,
+    /// Which endpoint answered, counted from 0.
+    pub endpoint: Option<usize>,
+    /// Blocks taken back since this node started, look by look.
+    pub reorganisations: u64,
+    /// What went wrong last, if the last look failed.
+    pub failure: Option<String>,
+    /// Whether its latest block is older than the settings say it may be.
+    pub is_stale: bool,
+}
+
+/// One endpoint of a network, with what was learned about it.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// Its place in the settings.
+    pub(crate) index: usize,
+    endpoint: Endpoint,
+    network: String,
+    checked: Mutex<Option<Instant>>,
+    failures: AtomicU32,
+    resting_until: Mutex<Option<Instant>>,
+    span: AtomicU64,
+    most_span: u64,
+    well: AtomicU32,
+}
+
+impl Way {
+    /// Asks several things at once.
+    pub(crate) async fn ask_all(&self, calls: &[Call]) -> Result<Vec<Result<serde_json::Value, RpcError>>, RpcError> {
+        let answers = self.endpoint.ask_all(calls).await;
+        self.count(calls.len(), answers.is_ok());
+        answers
+    }
+
+    /// Asks one thing.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<serde_json::Value, RpcError> {
+        let answer = self.endpoint.ask(call).await;
+        self.count(1, answer.is_ok());
+        answer
+    }
+
+    fn count(&self, calls: usize, well: bool) {
+        let labels = [
+            ("network", self.network.clone()),
+            ("endpoint", self.index.to_string()),
+            ("outcome", if well { "answered" } else { "failed" }.to_owned()),
+        ];
+        metrics::counter!("trousseau_network_calls_total", &labels).increment(u64::try_from(calls).unwrap_or_default());
+    }
+
+    /// The most blocks to ask it for logs of at once.
+    pub(crate) fn span(&self) -> u64 {
+        self.span.load(Ordering::Relaxed).max(1)
+    }
+
+    /// It did not answer for so many blocks: fewer the next time.
+    pub(crate) fn asked_too_much(&self, blocks: u64) {
+        self.well.store(0, Ordering::Relaxed);
+        self.span.fetch_min((blocks / 2).max(1), Ordering::Relaxed);
+    }
+
+    /// It answered; after a while of that more may be tried.
+    pub(crate) fn answered_logs(&self) {
+        if self.well.fetch_add(1, Ordering::Relaxed) >= WELL_BEFORE_MORE {
+            self.well.store(0, Ordering::Relaxed);
+            let more = self.span().saturating_mul(2).min(self.most_span);
+            self.span.store(more, Ordering::Relaxed);
+        }
+    }
+
+    fn did_well(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Lets it rest for a while that doubles with each failure, by a random half more or less, so that nodes of ours
+    /// do not come back all at once.
+    fn failed(&self, chance: u8) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).min(10);
+        let pause = FIRST_PAUSE.saturating_mul(1 << failures).min(LONGEST_PAUSE);
+        let pause = pause / 2 + pause * u32::from(chance) / 256;
+        *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
+    }
+
+    fn is_resting(&self) -> bool {
+        let until = *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// A network with the ways to it.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) settings: NetworkSettings,
+    ways: Vec<Way>,
+    /// One look at a time; what is known of the addresses to look for.
+    pub(crate) addresses: tokio::sync::Mutex<Addresses>,
+    /// Somebody knows of something to see.
+    pub(crate) hint: Notify,
+    /// Until when this node holds the watch, in microseconds.
+    pub(crate) held_until: AtomicI64,
+    health: Mutex<NetworkHealth>,
+}
+
+impl Network {
+    fn new(settings: NetworkSettings) -> Self {
+        let tls = public_tls();
+        let most_span = u64::from(settings.max_span.max(1));
+        let ways = settings.endpoints.iter().enumerate().map(|(index, url)| Way {
+            index,
+            endpoint: Endpoint::new(url.clone(), tls.clone(), settings.timeout),
+            network: settings.chain.to_string(),
+            checked: Mutex::default(),
+            failures: AtomicU32::new(0),
+            resting_until: Mutex::default(),
+            span: AtomicU64::new(most_span),
+            most_span,
+            well: AtomicU32::new(0),
+        });
+        let ways = ways.collect();
+        Self {
+            settings,
+            ways,
+            addresses: tokio::sync::Mutex::default(),
+            hint: Notify::new(),
+            held_until: AtomicI64::new(i64::MIN),
+            health: Mutex::default(),
+        }
+    }
+
+    /// The endpoints to try, in order: those that rest come last, for when there is no other.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = &Way> {
+        let awake = self.ways.iter().filter(|way| !way.is_resting());
+        awake.chain(self.ways.iter().filter(|way| way.is_resting()))
+    }
+
+    /// Whether an endpoint is the chain and has the tokens that the settings say. Asked once a day.
+    ///
+    /// # Errors
+    /// [`Unusable::Mismatch`] if not, [`Unusable::Rpc`] where it does not answer.
+    pub(crate) async fn check(&self, way: &Way) -> Result<(), Unusable> {
+        let checked = *way.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if checked.is_some_and(|at| at.elapsed() < CHECKED_FOR) {
+            return Ok(());
+        }
+        let name = &self.settings.name;
+        let mut calls = vec![rpc::chain_id()];
+        for token in &self.settings.tokens {
+            calls.extend([rpc::code(token.contract), rpc::decimals(token.contract)]);
+        }
+        let mut answers = way.ask_all(&calls).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Err(RpcError::Malformed("there is no answer")));
+        let chain: trousseau_domain::evm::Quantity = rpc::read(next()?)?;
+        if ChainId::of_eip155(chain.0).as_ref() != Some(&self.settings.chain) {
+            return Err(NetworkMismatch {
+                setting: format!("networks.{name}.endpoints"),
+                found: format!(
+                    "endpoint {} is a node of eip155:{}, the setting says {}",
+                    way.index + 1,
+                    chain.0,
+                    self.settings.chain
+                ),
+            }
+            .into());
+        }
+        for token in &self.settings.tokens {
+            let (code, decimals) = (next()?, next());
+            let (asset, contract) = (token.asset.code(), token.contract);
+            if !rpc::is_contract(code)? {
+                return Err(NetworkMismatch {
+                    setting: format!("networks.{name}.tokens.{asset}.contract"),
+                    found: format!("there is no contract at {contract}"),
+                }
+                .into());
+            }
+            let found = match decimals {
+                Ok(value) => rpc::read_small(value)?,
+                Err(RpcError::Refused { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            if found != Some(token.asset.decimals()) {
+                let found = found.map_or_else(|| "no number of".to_owned(), |found| found.to_string());
+                return Err(NetworkMismatch {
+                    setting: format!("networks.{name}.tokens.{asset}.decimals"),
+                    found: format!(
+                        "the contract {contract} says {found} decimals, the setting {}",
+                        token.asset.decimals()
+                    ),
+                }
+                .into());
+            }
+        }
+        *way.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Notes that an endpoint answered.
+    pub(crate) fn went_well(&self, way: &Way, note: impl FnOnce(&mut NetworkHealth)) {
+        way.did_well();
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.endpoint = Some(way.index);
+        health.failure = None;
+        note(&mut health);
+    }
+
+    /// Notes that an endpoint failed, and lets it rest.
+    pub(crate) fn went_wrong(&self, way: &Way, error: &dyn std::error::Error, chance: u8) {
+        way.failed(chance);
+        let failure = format!("endpoint {}: {error}", way.index + 1);
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if health.failure.as_ref() != Some(&failure) {
+            tracing::warn!(network = %self.settings.chain, endpoint = way.index, %error, "an endpoint failed");
+        }
+        health.failure = Some(failure);
+    }
+
+    /// Notes something about how it is doing.
+    pub(crate) fn note(&self, note: impl FnOnce(&mut NetworkHealth)) {
+        note(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// How it is doing.
+    pub(crate) fn health(&self) -> NetworkHealth {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The networks of this installation.
+#[derive(Debug, Default)]
+pub(crate) struct Networks {
+    by_chain: BTreeMap<ChainId, Arc<Network>>,
+    /// In the order of the settings: the first one is where payments are made unless chosen otherwise.
+    order: Vec<ChainId>,
+    /// What this node calls itself where only one may watch.
+    holder: OnceLock<String>,
+}
+
+impl Networks {
+    pub(crate) fn new(settings: &[NetworkSettings]) -> Self {
+        let order = settings.iter().map(|network| network.chain.clone()).collect();
+        let network = |settings: &NetworkSettings| (settings.chain.clone(), Arc::new(Network::new(settings.clone())));
+        Self { by_chain: settings.iter().map(network).collect(), order, holder: OnceLock::new() }
+    }
+
+    /// The network of this id.
+    pub(crate) fn get(&self, chain: &ChainId) -> Option<&Arc<Network>> {
+        self.by_chain.get(chain)
+    }
+
+    /// What this node calls itself: another name with every start.
+    pub(crate) fn holder(&self, entropy: &dyn Entropy) -> &str {
+        self.holder.get_or_init(|| trousseau_domain::evm::print_bytes(&entropy.bytes::<16>()))
+    }
+
+    /// All of them, in the order of the settings.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Network>> {
+        self.order.iter().filter_map(|chain| self.by_chain.get(chain))
+    }
+
+    /// Asks every endpoint whether it is what the settings say. Those that do not answer are named, and are asked again
+    /// before they are used.
+    ///
+    /// # Errors
+    /// [`NetworkMismatch`] with the setting that is wrong.
+    pub(crate) async fn check(&self) -> Result<Vec<Unanswered>, NetworkMismatch> {
+        let mut unanswered = Vec::new();
+        for network in self.all() {
+            for way in &network.ways {
+                match network.check(way).await {
+                    Ok(()) => {}
+                    Err(Unusable::Mismatch(mismatch)) => return Err(mismatch),
+                    Err(Unusable::Rpc(error)) => {
+                        let setting =
+                            format!("networks.{}.endpoints: endpoint {}", network.settings.name, way.index + 1);
+                        unanswered.push(Unanswered { setting, error });
+                    }
+                }
+            }
+        }
+        Ok(unanswered)
+    }
+}
+
+/// An endpoint that did not answer when it was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Which one.
+    pub setting: String,
+    /// Why not.
+    pub error: RpcError,
+}
+
+/// Asks the endpoints of networks whether they are what the settings say, without an application.
+///
+/// # Errors
+/// [`NetworkMismatch`] with the setting that is wrong.
+pub async fn check(settings: &[NetworkSettings]) -> Result<Vec<Unanswered>, NetworkMismatch> {
+    Networks::new(settings).check().await
+}

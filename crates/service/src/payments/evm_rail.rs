@@ -1,0 +1,470 @@
+//! The rail of EVM networks: reads blocks and transfers from nodes, and believes none of them more than it has to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::Value;
+use trousseau_domain::evm::{EvmAddress, Hash32, TransferLog, decode_transfer};
+use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, Observation, Transfer};
+use trousseau_domain::money::Asset;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::Store;
+
+use super::rail::{Rail, RailError};
+use crate::clock::Clock;
+use crate::entropy::{Entropy, EntropyExt as _};
+use crate::networks::endpoint::{Call, RpcError};
+use crate::networks::rpc::{self, At, Header, Log, Receipt, Within};
+use crate::networks::{Network, Unusable, Way};
+
+/// Blocks of which every head is read in one look; beyond them only those that hold something, and the last one.
+const HEADS_PER_LOOK: u64 = 128;
+/// New blocks up to which each is asked for its logs by its hash, which no other fork can answer.
+const BY_HASH_UP_TO: u64 = 16;
+/// Blocks that one look goes on by at most, while it catches up.
+const BLOCKS_PER_LOOK: u64 = 5_000;
+/// Addresses up to which a node is asked for their transfers alone; beyond them for all of a token's.
+const MOST_BY_ADDRESS: usize = 1_000;
+/// Addresses in one question.
+const ADDRESSES_PER_CALL: usize = 500;
+/// Addresses read from the database at once.
+const ADDRESSES_PER_READ: u32 = 2_000;
+/// How far back addresses are read once more: nodes of ours differ in their clocks, and a transaction takes its time.
+const READ_AGAIN: Duration = Duration::from_mins(10);
+/// How many known blocks are compared at once, on the way down to where two forks part.
+const COMPARED: [usize; 4] = [1, 8, 64, 512];
+
+/// The addresses that were given out on a network, with what their payment is in.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    known: HashMap<EvmAddress, Asset>,
+    read_to: Option<Timestamp>,
+}
+
+impl Addresses {
+    /// Takes up what was given out since the last time. An address is in the database before anybody is told of it, so
+    /// a list read after the height of the ledger holds every address that can have received something by then.
+    async fn catch_up(&mut self, store: &Store, ledger: &LedgerId, now: Timestamp) -> Result<(), RailError> {
+        let since = match self.read_to {
+            Some(read_to) => read_to.saturating_sub(READ_AGAIN),
+            None => Timestamp::from_micros(0).expect("1970 is in range"),
+        };
+        let mut last = None;
+        loop {
+            let rows = store.read().list_watched(ledger, since, last.as_ref(), ADDRESSES_PER_READ).await?;
+            for row in &rows {
+                if let Ok(address) = row.address.parse() {
+                    self.known.insert(address, row.asset.unwrap_or(Asset::USDC));
+                }
+            }
+            if rows.len() < ADDRESSES_PER_READ as usize {
+                break;
+            }
+            last = rows.into_iter().next_back();
+        }
+        self.read_to = Some(now);
+        Ok(())
+    }
+}
+
+/// Why one endpoint cannot be believed, or is of no use, in one look.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    #[error("its blocks and their contents are of different forks")]
+    Mixed,
+    #[error("it has no block in common with what was seen: another chain, or a reorganisation beyond all that is kept")]
+    NothingInCommon,
+    #[error("it does not have a block that it spoke of")]
+    Lost,
+    #[error(transparent)]
+    Rail(#[from] RailError),
+}
+
+impl From<RpcError> for Fault {
+    fn from(error: RpcError) -> Self {
+        Self::Unusable(Unusable::Rpc(error))
+    }
+}
+
+/// What a node says about a transaction that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// No node has it in a block: it may come yet.
+    Unknown,
+    /// It failed and moved nothing.
+    Reverted,
+    /// It moves no accepted token to the address.
+    NotHere,
+    /// It moves an accepted token to the address, in a block of this height.
+    Pays(u64),
+}
+
+/// Looks at one EVM network.
+#[derive(Debug)]
+pub(crate) struct EvmRail<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) network: &'a Network,
+}
+
+impl Rail for EvmRail<'_> {
+    async fn observe(&self, known: &[Block]) -> Result<Observation, RailError> {
+        // One look at a time on this node.
+        let mut addresses = self.network.addresses.lock().await;
+        let mut behind: Option<Observation> = None;
+        let mut failed = None;
+        for way in self.network.ways() {
+            match self.observe_by(way, known, &mut addresses).await {
+                // It has fewer blocks than were seen: maybe another one has them all. It is no reorganisation unless
+                // a hash differs.
+                Ok(seen) if seen.ledger_height < seen.holds_to => {
+                    self.network.went_well(way, |_| {});
+                    behind.get_or_insert(seen);
+                }
+                Ok(seen) => {
+                    self.network.went_well(way, |health| health.height = seen.ledger_height);
+                    return Ok(seen);
+                }
+                Err(Fault::Rail(error)) => return Err(error),
+                Err(error) => {
+                    let [chance] = self.entropy.bytes::<1>();
+                    self.network.went_wrong(way, &error, chance);
+                    failed = Some(error);
+                }
+            }
+        }
+        match (behind, failed) {
+            (Some(seen), _) => Ok(seen),
+            (None, Some(error)) => Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string())),
+            (None, None) => Err(RailError::NoEndpoint(self.network.settings.chain.clone(), "there is none".to_owned())),
+        }
+    }
+}
+
+impl EvmRail<'_> {
+    fn ledger(&self) -> LedgerId {
+        LedgerId::Network(self.network.settings.chain.clone())
+    }
+
+    async fn observe_by(&self, way: &Way, known: &[Block], addresses: &mut Addresses) -> Result<Observation, Fault> {
+        self.network.check(way).await?;
+        let needs_marks = self.network.settings.confirmations.needs_marks();
+        let mut calls = vec![rpc::header(At::Latest)];
+        calls.extend(known.first().map(|block| rpc::header(At::Number(block.number))));
+        if needs_marks {
+            calls.extend([rpc::header(At::Safe), rpc::header(At::Finalized)]);
+        }
+        let mut answers = way.ask_all(&calls).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Err(RpcError::Malformed("there is no answer")));
+        let latest: Header = rpc::read(next()?)?;
+        let top: Option<Header> = if known.is_empty() { None } else { rpc::read(next()?)? };
+        // A chain without these words leaves them out or refuses; then nothing is final by them.
+        let mut mark = || next().ok().and_then(|value| rpc::read::<Option<Header>>(value).ok()?);
+        let marks = if needs_marks {
+            Marks { safe: mark().map(|header| header.number.0), finalized: mark().map(|header| header.number.0) }
+        } else {
+            Marks::default()
+        };
+        let height = latest.number.0;
+        let holds_to = match known.first() {
+            // The first look. Nothing that came before it can be ours, but a fork may part before it.
+            None => height.saturating_sub(HEADS_PER_LOOK),
+            Some(first) if top.as_ref().is_some_and(|top| is_same(top, first)) => first.number,
+            Some(first) if height < first.number => match Self::fork_point(way, known, height).await? {
+                // All that it has is as it was seen: it is only behind.
+                point
+                    if known.iter().find(|block| block.number <= height).is_some_and(|block| block.number == point) =>
+                {
+                    first.number
+                }
+                point => point,
+            },
+            Some(_) => Self::fork_point(way, known, height).await?,
+        };
+        let blank = |ledger_time| Observation {
+            holds_to,
+            blocks: Vec::new(),
+            transfers: Vec::new(),
+            ledger_time,
+            marks,
+            ledger_height: height,
+        };
+        let before = known.iter().find(|block| block.number == holds_to);
+        if height <= holds_to {
+            let time = before.map(|block| block.at);
+            let latest = latest.block().ok_or(Fault::Lost)?;
+            return Ok(blank(time.unwrap_or(latest.at)));
+        }
+        addresses.catch_up(self.store, &self.ledger(), self.clock.now()).await?;
+        let (from, to) = (holds_to + 1, height.min(holds_to + BLOCKS_PER_LOOK));
+        let (blocks, logs) = if to - from < HEADS_PER_LOOK {
+            self.read_closely(way, before, from, to, addresses).await?
+        } else {
+            self.read_widely(way, from, to, addresses).await?
+        };
+        let transfers = self.transfers(&logs, addresses);
+        let ledger_time = blocks.last().ok_or(Fault::Lost)?.at;
+        Ok(Observation { blocks, transfers, ..blank(ledger_time) })
+    }
+
+    /// The highest known block that the node has too. Everything above it is gone.
+    async fn fork_point(way: &Way, known: &[Block], height: u64) -> Result<u64, Fault> {
+        let mut rest: Vec<_> = known.iter().filter(|block| block.number <= height).collect();
+        for compared in COMPARED {
+            let some: Vec<_> = rest.drain(..compared.min(rest.len())).collect();
+            let calls: Vec<_> = some.iter().map(|block| rpc::header(At::Number(block.number))).collect();
+            let answers = way.ask_all(&calls).await?;
+            for (block, answer) in some.into_iter().zip(answers) {
+                let header: Option<Header> = rpc::read(answer?)?;
+                if header.is_some_and(|header| is_same(&header, block)) {
+                    return Ok(block.number);
+                }
+            }
+        }
+        Err(Fault::NothingInCommon)
+    }
+
+    /// Reads every head from one height to another, and the logs of these very blocks.
+    async fn read_closely(
+        &self,
+        way: &Way,
+        before: Option<&Block>,
+        from: u64,
+        to: u64,
+        addresses: &Addresses,
+    ) -> Result<(Vec<Block>, Vec<Log>), Fault> {
+        let calls: Vec<_> = (from..=to).map(|number| rpc::header(At::Number(number))).collect();
+        let headers = read_headers(way.ask_all(&calls).await?)?;
+        let blocks: Vec<_> = headers.iter().map(Header::block).collect::<Option<_>>().ok_or(Fault::Lost)?;
+        let mut parent = before;
+        for block in &blocks {
+            if parent.is_some_and(|parent| parent.hash != block.parent || parent.number + 1 != block.number) {
+                return Err(Fault::Mixed);
+            }
+            parent = Some(block);
+        }
+        let logs = if to - from < BY_HASH_UP_TO {
+            let questions = |header: &Header| self.questions(Within::Block(header.hash), addresses);
+            let calls: Vec<_> = headers.iter().flat_map(questions).collect();
+            let mut logs = Vec::new();
+            for answer in way.ask_all(&calls).await? {
+                logs.append(&mut rpc::read(answer?)?);
+            }
+            logs
+        } else {
+            self.logs_between(way, (from, to), addresses, |_| true).await?
+        };
+        cross_check(&logs, &headers)?;
+        Ok((blocks, logs))
+    }
+
+    /// Reads the logs of many blocks, and the heads of those that hold something for us and of the last one.
+    async fn read_widely(
+        &self,
+        way: &Way,
+        from: u64,
+        to: u64,
+        addresses: &Addresses,
+    ) -> Result<(Vec<Block>, Vec<Log>), Fault> {
+        // Of a busy token there may be more than the memory holds.
+        let ours = |log: &Log| self.transfer(log, addresses).is_some();
+        let logs = self.logs_between(way, (from, to), addresses, ours).await?;
+        let mut numbers: Vec<_> = logs.iter().map(|log| log.block_number.0).chain([to]).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let calls: Vec<_> = numbers.iter().map(|number| rpc::header(At::Number(*number))).collect();
+        let headers = read_headers(way.ask_all(&calls).await?)?;
+        cross_check(&logs, &headers)?;
+        Ok((headers.iter().map(Header::block).collect::<Option<_>>().ok_or(Fault::Lost)?, logs))
+    }
+
+    /// The logs of a range that are to be kept, in pieces as large as the node answers.
+    async fn logs_between(
+        &self,
+        way: &Way,
+        (from, to): (u64, u64),
+        addresses: &Addresses,
+        keep: impl Fn(&Log) -> bool + Send,
+    ) -> Result<Vec<Log>, Fault> {
+        let mut logs = Vec::new();
+        let mut next = from;
+        while next <= to {
+            let end = to.min(next + way.span() - 1);
+            match self.logs_within(way, Within::Range(next, end), addresses).await {
+                Ok(some) => {
+                    way.answered_logs();
+                    logs.extend(some.into_iter().filter(&keep));
+                    next = end + 1;
+                }
+                Err(error) if end > next && error.may_be_too_much() => way.asked_too_much(end - next + 1),
+                Err(error) => {
+                    // Whoever is silent about a large range may answer a smaller one the next time.
+                    if error == RpcError::Deadline {
+                        way.asked_too_much(end - next + 1);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(logs)
+    }
+
+    async fn logs_within(&self, way: &Way, within: Within, addresses: &Addresses) -> Result<Vec<Log>, RpcError> {
+        let mut logs = Vec::new();
+        for answer in way.ask_all(&self.questions(within, addresses)).await? {
+            logs.append(&mut rpc::read(answer?)?);
+        }
+        Ok(logs)
+    }
+
+    /// What to ask for: the transfers to a few addresses, or all of the tokens' where there are many.
+    fn questions(&self, within: Within, addresses: &Addresses) -> Vec<Call> {
+        let settings = &self.network.settings;
+        let tokens = settings.tokens.iter().map(|token| token.contract);
+        let contracts: Vec<_> = tokens.chain(settings.noticed.iter().copied()).collect();
+        if addresses.known.is_empty() {
+            return Vec::new();
+        }
+        if addresses.known.len() > MOST_BY_ADDRESS {
+            return vec![rpc::transfers(within, &contracts, None)];
+        }
+        let mut all: Vec<_> = addresses.known.keys().copied().collect();
+        // The same question for the same addresses, whatever the order of the map.
+        all.sort_unstable();
+        all.chunks(ADDRESSES_PER_CALL).map(|some| rpc::transfers(within, &contracts, Some(some))).collect()
+    }
+
+    /// The transfers to addresses of ours, in the ledger's order.
+    fn transfers(&self, logs: &[Log], addresses: &Addresses) -> Vec<Transfer> {
+        let transfers = logs.iter().filter_map(|log| self.transfer(log, addresses));
+        // A log that came twice is one all the same.
+        let ordered: BTreeMap<_, _> =
+            transfers.map(|transfer| ((transfer.block, transfer.log_index), transfer)).collect();
+        ordered.into_values().collect()
+    }
+
+    /// The transfer that a log tells of: by a contract of the settings, in the exact form, to an address of ours.
+    fn transfer(&self, log: &Log, addresses: &Addresses) -> Option<Transfer> {
+        let settings = &self.network.settings;
+        let token = settings.tokens.iter().find(|token| token.contract == log.address);
+        if token.is_none() && !settings.noticed.contains(&log.address) {
+            return None;
+        }
+        let told = decode_transfer(&log.topics, &log.data()?).ok()?;
+        let expected = addresses.known.get(&told.to)?;
+        let is_accepted = token.is_some_and(|token| token.asset == *expected);
+        Some(Transfer {
+            network: settings.chain.clone(),
+            block: log.block_number.0,
+            block_hash: log.block_hash.to_string(),
+            log_index: u32::try_from(log.log_index.0).ok()?,
+            transaction_hash: log.transaction_hash.to_string(),
+            asset: if is_accepted { Moved::Accepted } else { Moved::Other },
+            from: told.from.to_string(),
+            to: told.to.to_string(),
+            amount: told.amount,
+        })
+    }
+
+    /// What the network says about a transaction that is said to pay an address.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers.
+    pub(crate) async fn verify(&self, transaction: Hash32, to: EvmAddress) -> Result<Verdict, RailError> {
+        let mut failed = None;
+        let mut unknown = false;
+        for way in self.network.ways() {
+            match self.verify_by(way, transaction, to).await {
+                // One that is behind does not have it yet.
+                Ok(Verdict::Unknown) => unknown = true,
+                Ok(verdict) => return Ok(verdict),
+                Err(error) => {
+                    let [chance] = self.entropy.bytes::<1>();
+                    self.network.went_wrong(way, &error, chance);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) if !unknown => {
+                Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string()))
+            }
+            _ => Ok(Verdict::Unknown),
+        }
+    }
+
+    /// To whom a transaction moves accepted tokens; nobody where it failed, or is in no block (yet).
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers.
+    pub(crate) async fn recipients(&self, transaction: Hash32) -> Result<Vec<EvmAddress>, RailError> {
+        let mut failed = None;
+        for way in self.network.ways() {
+            match self.recipients_by(way, transaction).await {
+                // One that is behind does not have it yet.
+                Ok(None) => failed = None,
+                Ok(Some(recipients)) => return Ok(recipients),
+                Err(error) => {
+                    let [chance] = self.entropy.bytes::<1>();
+                    self.network.went_wrong(way, &error, chance);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string())),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn recipients_by(&self, way: &Way, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, Fault> {
+        self.network.check(way).await?;
+        let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
+        let Some(receipt) = found.filter(|receipt| receipt.status.0 == 1) else { return Ok(None) };
+        Ok(Some(self.accepted(&receipt).map(|told| told.to).collect()))
+    }
+
+    /// The accepted transfers in a receipt.
+    fn accepted<'r>(&'r self, receipt: &'r Receipt) -> impl Iterator<Item = TransferLog> + 'r {
+        let accepted = |log: &&Log| self.network.settings.tokens.iter().any(|token| token.contract == log.address);
+        let transfers = receipt.logs.iter().filter(accepted);
+        let transfers = transfers.filter_map(|log| decode_transfer(&log.topics, &log.data()?).ok());
+        transfers.filter(|told| told.amount.units() != Some(0))
+    }
+
+    async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Verdict, Fault> {
+        self.network.check(way).await?;
+        let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
+        let Some(receipt) = found else { return Ok(Verdict::Unknown) };
+        if receipt.status.0 != 1 {
+            return Ok(Verdict::Reverted);
+        }
+        if !self.accepted(&receipt).any(|told| told.to == to) {
+            return Ok(Verdict::NotHere);
+        }
+        // A receipt may be of a block that is on no chain any more.
+        let at = receipt.block_number.0;
+        let header: Option<Header> = rpc::read(way.ask(&rpc::header(At::Number(at))).await?)?;
+        let is_canonical = header.is_some_and(|header| header.hash == receipt.block_hash);
+        Ok(if is_canonical { Verdict::Pays(at) } else { Verdict::Unknown })
+    }
+}
+
+fn is_same(header: &Header, block: &Block) -> bool {
+    header.number.0 == block.number && header.hash.to_string() == block.hash
+}
+
+fn read_headers(answers: Vec<Result<Value, RpcError>>) -> Result<Vec<Header>, Fault> {
+    let header = |answer: Result<Value, RpcError>| rpc::read::<Option<Header>>(answer?)?.ok_or(Fault::Lost);
+    answers.into_iter().map(header).collect()
+}
+
+/// Refuses logs of other blocks than those whose heads were read: a node behind a load balancer may be two nodes.
+fn cross_check(logs: &[Log], headers: &[Header]) -> Result<(), Fault> {
+    let hashes: HashMap<_, _> = headers.iter().map(|header| (header.number.0, header.hash)).collect();
+    let agree = logs.iter().all(|log| !log.removed && hashes.get(&log.block_number.0) == Some(&log.block_hash));
+    if agree { Ok(()) } else { Err(Fault::Mixed) }
+}

@@ -1,0 +1,98 @@
+//! Where a payment may be received: which networks there are for a tenant, and an address on one of them.
+
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::evm::{Salt, forwarder_address};
+use trousseau_domain::ids::PaymentId;
+use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::networks::{ChainId, ShortName};
+use trousseau_store::{Destination, ForwarderRow};
+
+use super::test_ledger::{address_of, test_network};
+use crate::app::{Core, Unit};
+use crate::entropy::EntropyExt as _;
+use crate::error::ServiceError;
+
+/// The ledger that a tenant's payments on a network are on.
+pub(super) fn ledger_of(tenant: &Tenant, network: &ChainId) -> LedgerId {
+    match tenant.environment {
+        Environment::Test => LedgerId::Test(tenant.business.clone()),
+        Environment::Live => LedgerId::Network(network.clone()),
+    }
+}
+
+/// The networks on which the tenant can be paid: in LIVE those that are watched and where its money has a place to go.
+pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
+    if tenant.environment == Environment::Test {
+        return Ok(ShortName::ALL.into_iter().map(ShortName::test_chain).collect());
+    }
+    let places = core.store.read().list_payout_addresses(tenant).await?;
+    let watched = core.networks.all().map(|network| network.settings.chain.clone());
+    Ok(watched.filter(|chain| places.iter().any(|place| place.network == *chain)).collect())
+}
+
+/// The network that is meant, if the tenant can be paid there.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for a name of no network, [`ServiceError::NetworkNotConfigured`] where none is watched,
+/// [`ServiceError::PayoutAddressMissing`] where the money would have no place to go.
+pub(super) async fn network_of(core: &Core, tenant: &Tenant, wanted: Option<&str>) -> Result<ChainId, ServiceError> {
+    match (tenant.environment, wanted) {
+        (Environment::Test, None) => Ok(ShortName::Base.test_chain()),
+        (Environment::Test, Some(name)) => test_network(name).ok_or_else(|| {
+            ServiceError::invalid("network", "is none of: eth, avax, pol, base, arb, sui, solana (or test:eth ...)")
+        }),
+        (Environment::Live, wanted) => {
+            let first = core.networks.all().next().ok_or(ServiceError::NetworkNotConfigured)?;
+            let usable = networks_of(core, tenant).await?;
+            let Some(name) = wanted else {
+                let missing = || ServiceError::PayoutAddressMissing(first.settings.chain.clone());
+                return usable.into_iter().next().ok_or_else(missing);
+            };
+            let chain = watched_network(core, name)?;
+            if usable.contains(&chain) { Ok(chain) } else { Err(ServiceError::PayoutAddressMissing(chain)) }
+        }
+    }
+}
+
+/// A network that is watched, by its CAIP-2 id, its short name or its name in the settings.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] that lists the networks there are.
+pub(crate) fn watched_network(core: &Core, name: &str) -> Result<ChainId, ServiceError> {
+    let short = name.parse::<ShortName>().ok().map(ShortName::live_chain);
+    let mut all = core.networks.all().map(|network| &network.settings);
+    let found = all.find(|settings| {
+        settings.name == name || settings.chain.as_str() == name || short.as_ref() == Some(&settings.chain)
+    });
+    found.map(|settings| settings.chain.clone()).ok_or_else(|| {
+        let known: Vec<_> = core.networks.all().map(|network| network.settings.chain.to_string()).collect();
+        ServiceError::invalid("network", format!("is none of: {}", known.join(", ")))
+    })
+}
+
+/// A new address on a network, which was never given out before.
+///
+/// # Errors
+/// [`ServiceError::PayoutAddressMissing`] where the money would have no place to go, and
+/// [`ServiceError::NetworkUnavailable`] before the network was first seen: what came in earlier would be missed.
+pub(super) async fn new_place(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    tenant: &Tenant,
+    network: ChainId,
+    payment: PaymentId,
+) -> Result<(Destination, Option<ForwarderRow>), ServiceError> {
+    let ledger = ledger_of(tenant, &network);
+    if tenant.environment == Environment::Test {
+        return Ok((Destination { ledger, network, address: address_of(payment) }, None));
+    }
+    let payout = unit.tx.read().find_payout_address(tenant, &network).await?;
+    let payout = payout.ok_or_else(|| ServiceError::PayoutAddressMissing(network.clone()))?.address;
+    let seen = unit.tx.read().find_cursor(&ledger).await?.is_some_and(|cursor| cursor.height > 0);
+    if !seen {
+        return Err(ServiceError::NetworkUnavailable(network));
+    }
+    let salt = Salt::from_bytes(core.entropy.bytes());
+    let address = forwarder_address(payout, &salt).to_string();
+    Ok((Destination { ledger, network, address }, Some(ForwarderRow { payout, salt })))
+}

@@ -1,0 +1,9 @@
+//! Payments on every ledger there is: one list of scenarios, run against the ledger of TEST and against a real node.
+
+mod faults;
+mod forwarder;
+mod ledgers;
+mod node;
+mod proxy;
+mod scenarios;
+mod shop;
