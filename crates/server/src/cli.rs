@@ -87,6 +87,13 @@ pub(crate) enum Command {
     /// Pepper and key-encryption key
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau secrets status")]
     Secrets(Secrets),
+    /// Where the money of a business goes
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Example:\n  trousseau payout list --business ID"
+    )]
+    Payout(Payout),
     /// The configuration
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau config check")]
     Config(Config),
@@ -488,6 +495,33 @@ pub(crate) enum Secrets {
 pub(crate) enum SecretKind {
     Pepper,
     KeyEncryptionKey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Payout {
+    /// Say where the LIVE money of a network goes from now on
+    #[command(
+        after_help = "Deposit addresses that were given out before go on paying the address that they were made for.\n\n\
+                      Example:\n  trousseau payout set base 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --business ID"
+    )]
+    Set {
+        /// The network, by its name in the settings or by its id
+        network: String,
+        /// The wallet
+        address: String,
+        /// The business
+        #[arg(long, value_name = "ID")]
+        business: String,
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Tell where the LIVE money of a business goes
+    #[command(after_help = "Example:\n  trousseau payout list --business ID")]
+    List {
+        /// The business
+        #[arg(long, value_name = "ID")]
+        business: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

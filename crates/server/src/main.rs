@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 
+use trousseau_service::networks;
+
 use crate::app::Opened;
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
@@ -67,17 +69,23 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
     if json {
         let settings: serde_json::Map<_, _> = rows
             .into_iter()
-            .map(|row| {
-                (row.name.to_owned(), serde_json::json!({ "value": row.value, "source": row.source.to_string() }))
-            })
+            .map(|row| (row.name, serde_json::json!({ "value": row.value, "source": row.source.to_string() })))
             .collect();
         return output::print_json(&settings);
     }
     let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|row| vec![row.name.to_owned(), row.value, row.source.to_string()]).collect();
+        rows.into_iter().map(|row| vec![row.name, row.value, row.source.to_string()]).collect();
     output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "");
     if let Some(file) = layers.file() {
         output::print(&format!("\nRead {}", file.display()));
+    }
+    Ok(())
+}
+
+/// Asks the endpoints of every network whether they are what the settings say, as the server does when it starts.
+async fn check_networks(settings: &Settings) -> Result<(), Failure> {
+    for unanswered in networks::check(settings.rules.networks()).await.map_err(|wrong| Failure::Usage(wrong.into()))? {
+        eprintln!("{}: does not answer ({})", unanswered.setting, unanswered.error);
     }
     Ok(())
 }
@@ -86,7 +94,8 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
 async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(), Failure> {
     let json = cli.global.json;
     if let Command::Config(cli::Config::Check) = &cli.command {
-        return explain(settings, layers, json);
+        explain(settings, layers, json)?;
+        return check_networks(settings).await;
     }
     if let Command::Serve(serve) = &cli.command {
         telemetry::start(settings.log_format, settings.log_level);
@@ -100,6 +109,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
         Command::Member(command) => commands::member::run(&opened, command, json).await,
         Command::PlatformKey(command) => commands::platform_key::run(&opened, command, json).await,
         Command::Secrets(command) => commands::secrets::run(&opened, command, json).await,
+        Command::Payout(command) => commands::payout::run(&opened, command, json).await,
         Command::Serve(_) | Command::Config(_) | Command::Openapi | Command::Completions { .. } => Ok(()),
     };
     opened.close().await;

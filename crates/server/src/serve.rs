@@ -22,6 +22,8 @@ use crate::settings::{Explained, Layers, Settings, Source, local_url};
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
+/// What is said of an endpoint of a network that does not answer at the start.
+const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) async fn serve(
@@ -33,6 +35,9 @@ pub(crate) async fn serve(
     // Before anything is bound, so that a signal during the start is not lost.
     let mut signals = Signals::new()?;
     let tls = settings.tls.as_ref().map(connections::tls).transpose()?;
+    for unanswered in opened.app.networks().check().await.map_err(|wrong| Failure::Usage(wrong.into()))? {
+        tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
+    }
     trousseau_web::telemetry::recorder();
     let ids = opened.app.clone();
     let (listener, address) = bind(settings.listen).await?;
@@ -101,7 +106,7 @@ pub(crate) async fn serve(
 fn shown(settings: &Settings, layers: &Layers) -> Configuration {
     let rows = settings.explain(layers).into_iter();
     rows.map(|Explained { name, value, secret, source }| Setting {
-        name: name.to_owned(),
+        name,
         value: (!secret).then_some(value),
         origin: match source {
             Source::Default => Origin::Default,

@@ -3,6 +3,7 @@
 //! Unknown names are errors in the file and in the environment alike, so that a misspelt limit is not an absent one.
 
 mod layers;
+mod networks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use trousseau_domain::time::TimeZone;
 use trousseau_service::mail::{InvalidMailSettings, MailTransport};
 use trousseau_service::settings::{InvalidSettings, Keep};
 
+use self::networks::WrittenNetwork;
 pub(crate) use layers::{Flags, Layers, Source};
 
 /// Why the configuration cannot be used.
@@ -37,7 +39,7 @@ pub(crate) enum SettingsError {
     #[error("{0} names no setting")]
     UnknownVariable(String),
     #[error("{source_of} sets both {one} and {other}")]
-    Both { source_of: String, one: &'static str, other: &'static str },
+    Both { source_of: String, one: String, other: String },
     #[error("{name} (from {source_of}): {message}")]
     Invalid { name: String, source_of: String, message: String },
 }
@@ -65,6 +67,7 @@ struct Written {
     limits: WrittenLimits,
     keep: WrittenKeep,
     webhooks: WrittenWebhooks,
+    networks: BTreeMap<String, WrittenNetwork>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -167,7 +170,7 @@ pub(crate) struct Settings {
 /// A setting as it is in force.
 #[derive(Debug)]
 pub(crate) struct Explained {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// As text, without the password that may be in it.
     pub(crate) value: String,
     /// Whether it may hold a password.
@@ -288,6 +291,7 @@ impl Settings {
             parse(layers, "default_profile", written.default_profile.as_deref().unwrap_or("mileston"))?;
         let time_zone: TimeZone = parse(layers, "time_zone", written.time_zone.as_deref().unwrap_or("Europe/Paris"))?;
         let keep = keep(layers, &written.keep)?;
+        let networks = networks::networks(layers, written.networks)?;
         let webhook_networks = written
             .webhooks
             .allow
@@ -301,7 +305,7 @@ impl Settings {
             scopes,
             time_zone,
         )
-        .map(|rules| rules.with_keep(keep).with_webhook_networks(webhook_networks))
+        .map(|rules| rules.with_keep(keep).with_webhook_networks(webhook_networks).with_networks(networks))
         .map_err(|error| {
             let name = match &error {
                 InvalidSettings::UnknownProfile(_) => "default_profile",
@@ -404,14 +408,23 @@ impl Settings {
             ("keep.deliveries", in_days(self.rules.keep().deliveries)),
             ("webhooks.allow", list(self.rules.webhook_networks().iter().map(ToString::to_string).collect())),
         ];
+        let mut networks: Vec<_> = self.rules.networks().iter().flat_map(networks::explain).collect();
+        if networks.is_empty() {
+            networks.push(("networks".to_owned(), "-".to_owned()));
+        }
         rows.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .chain(networks)
             .map(|(name, value)| {
-                let origin = match name {
+                let origin = match name.as_str() {
                     "database" if layers.source("database") == Source::Default => layers.source("database_file"),
                     "smtp.url" if layers.source("smtp.url") == Source::Default => layers.source("smtp.url_file"),
-                    _ => layers.source(name),
+                    _ if name.ends_with(".endpoints") && layers.source(&name) == Source::Default => {
+                        layers.source(&format!("{name}_file"))
+                    }
+                    _ => layers.source(&name),
                 };
-                let secret = match name {
+                let secret = match name.as_str() {
                     "database" => database_kind(self.database.expose_secret()) == Ok(DatabaseKind::Postgres),
                     "smtp.url" => self.smtp.is_some(),
                     _ => false,
@@ -640,6 +653,83 @@ mod tests {
         }
         let both = env(&[("TROUSSEAU_SMTP__URL", "smtps://h"), ("TROUSSEAU_SMTP__URL_FILE", "/nowhere")]);
         assert!(both.expect_err("both").contains("smtp.url_file"));
+    }
+
+    #[test]
+    fn well_known_networks_need_no_more_than_an_endpoint() {
+        let settings = env(&[
+            ("TROUSSEAU_NETWORKS__BASE__ENDPOINTS", "https://user:hunter2@a.example/k3y, https://b.example"),
+            ("TROUSSEAU_NETWORKS__ETH__ENDPOINTS", "https://c.example | x-api-key: hunter2"),
+            ("TROUSSEAU_NETWORKS__ETH__CONFIRMATIONS", "finalized"),
+        ])
+        .expect("good");
+        let [base, eth] = settings.rules.networks() else { panic!("two networks") };
+        assert_eq!((base.chain.as_str(), base.endpoints.len(), base.poll), ("eip155:8453", 2, Duration::from_secs(2)));
+        let usdc = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+        assert_eq!(base.tokens[0].contract.to_string(), usdc);
+        assert_eq!(eth.confirmations.bands().len(), 1);
+        let told = format!("{settings:?} {:?}", settings.explain(&Layers::default()));
+        assert!(!told.contains("hunter2") && !told.contains("k3y") && !told.contains("a.example"), "{told}");
+        assert!(told.contains("networks.base.endpoints") && told.contains(usdc), "{told}");
+        assert!(env(&[]).expect("defaults").rules.networks().is_empty());
+    }
+
+    #[test]
+    fn other_networks_and_tokens_are_data() {
+        let settings = env(&[(
+            "TROUSSEAU_NETWORKS",
+            r#"{ local = { chain = "eip155:31337", endpoints = "http://127.0.0.1:8545", max_span = 50,
+                tokens = { USDC = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 6 },
+                           EURC = { contract = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512", decimals = 6 } },
+                notice = ["0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0"], poll = 1, timeout = 3, stale_after = 60,
+                confirmations = [{ from = 0, needs = 2 }, { from = 500, needs = "safe" }] } }"#,
+        )])
+        .expect("good");
+        let [local] = settings.rules.networks() else { panic!("one network") };
+        assert_eq!((local.name.as_str(), local.tokens.len(), local.noticed.len()), ("local", 2, 1));
+        assert_eq!((local.max_span, local.timeout), (50, Duration::from_secs(3)));
+        assert_eq!(local.confirmations.bands().len(), 2);
+        let explained = settings.explain(&Layers::default());
+        let bands = explained.iter().find(|row| row.name == "networks.local.confirmations").expect("explained");
+        assert_eq!(bands.value, "2 from 0, safe from 500");
+    }
+
+    #[test]
+    fn a_network_that_makes_no_sense_is_named_without_its_secrets() {
+        let local = |rest: &str| format!(r#"{{ local = {{ chain = "eip155:31337", {rest} }} }}"#);
+        let usdc = r#"tokens = { USDC = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 6 } }"#;
+        let good = format!(r#"endpoints = ["http://localhost"], {usdc}"#);
+        for (value, told) in [
+            (local(""), "networks.local.endpoints"),
+            (local(r#"endpoints = ["http://localhost"]"#), "networks.local.tokens"),
+            (local(&format!(r#"endpoints = ["http://localhost", "hunter2"], {usdc}"#)), "endpoint 2"),
+            (local(&format!(r#"endpoints = {{ a = "hunter2" }}, {usdc}"#)), "endpoints are a text"),
+            (local(&format!("{good}, confirmations = 0")), "networks.local.confirmations"),
+            (local(&format!("{good}, confirmations = [{{ from = 5, needs = 1 }}]")), "begin with the amount 0"),
+            (local(&format!("{good}, poll = 0")), "networks.local.poll"),
+            (local(&format!("{good}, polls = 1")), "unknown field"),
+            (local(&good.replace("decimals = 6", "decimals = 18")), "networks.local.tokens.USDC.decimals"),
+            (local(&good.replace("0x5f", "0x5F")), "networks.local.tokens.USDC.contract"),
+            (local(&good).replace("eip155:31337", "solana:mainnet"), "networks.local.chain"),
+            (local(&good).replace("local", "base"), "the name is that of eip155:8453"),
+            (r#"{ local = { endpoints = ["http://localhost"] } }"#.to_owned(), "networks.local.chain"),
+            (r#"{ "Lo cal" = { chain = "eip155:1", endpoints = ["http://localhost"] } }"#.to_owned(), "small letters"),
+            (
+                r#"{ base = { endpoints = ["http://a"] }, other = { chain = "eip155:8453", endpoints = ["http://b"] } }"#
+                    .to_owned(),
+                "same chain as networks.base",
+            ),
+        ] {
+            let message = env(&[("TROUSSEAU_NETWORKS", &value)]).expect_err(&value);
+            assert!(message.contains(told) && !message.contains("hunter2"), "{value}: {message}");
+        }
+        let both = env(&[
+            ("TROUSSEAU_NETWORKS__BASE__ENDPOINTS", "https://a.example"),
+            ("TROUSSEAU_NETWORKS__BASE__ENDPOINTS_FILE", "/nowhere"),
+        ]);
+        assert!(both.expect_err("both").contains("networks.base.endpoints_file"));
+        let lacking = env(&[("TROUSSEAU_NETWORKS__BASE__ENDPOINTS_FILE", "/nowhere")]).expect_err("no file");
+        assert!(lacking.contains("networks.base.endpoints_file"), "{lacking}");
     }
 
     #[test]

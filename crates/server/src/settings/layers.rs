@@ -1,6 +1,6 @@
 //! Where settings come from, and which of them wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("keep.usage", Kind::Integer),
     ("keep.deliveries", Kind::Integer),
     ("webhooks.allow", Kind::Texts),
+    ("networks", Kind::Toml),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
     ("limits.connections", Kind::Integer),
@@ -165,6 +166,11 @@ impl Layers {
             let kind = match KNOWN.iter().find(|(known, _)| *known == path) {
                 Some((_, kind)) => *kind,
                 None if path.strip_prefix("profiles.").is_some_and(|rest| rest.contains('.')) => Kind::Toml,
+                None if path.starts_with("networks.") => match path.rsplit('.').next() {
+                    Some("endpoints" | "notice") => Kind::Texts,
+                    Some("endpoints_file" | "chain" | "contract") => Kind::Text,
+                    _ => Kind::Toml,
+                },
                 None => return Err(SettingsError::UnknownVariable(name.clone())),
             };
             let value =
@@ -176,15 +182,23 @@ impl Layers {
 
     /// Lays one layer over what is there.
     fn lay(&mut self, layer: Layer, name: &str) -> Result<(), SettingsError> {
-        for (one, other) in EITHER {
-            let (has_one, has_other) = (layer.has(one), layer.has(other));
+        let mut either: BTreeSet<_> =
+            EITHER.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect();
+        // Each network has endpoints, or a file that holds them.
+        either.extend(layer.values.iter().filter_map(|(path, ..)| {
+            let endpoints = path.strip_suffix("_file").unwrap_or(path);
+            let is_one = path.starts_with("networks.") && endpoints.ends_with(".endpoints");
+            is_one.then(|| (endpoints.to_owned(), format!("{endpoints}_file")))
+        }));
+        for (one, other) in either {
+            let (has_one, has_other) = (layer.has(&one), layer.has(&other));
             if has_one && has_other {
                 return Err(SettingsError::Both { source_of: name.to_owned(), one, other });
             }
             if has_one || has_other {
-                for lower in [one, other] {
+                for lower in [&one, &other] {
                     remove(&mut self.table, lower);
-                    self.sources.remove(*lower);
+                    self.sources.remove(lower);
                 }
             }
         }

@@ -8,6 +8,7 @@ mod import;
 mod kill;
 mod kill_payments;
 mod members;
+mod networks;
 mod process;
 mod secrets;
 mod welcome;

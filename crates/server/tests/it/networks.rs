@@ -1,0 +1,113 @@
+//! Networks in the configuration, from outside: what is checked before anything runs.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+
+use crate::process::{Ended, Place, Server};
+
+const USDC: &str = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+const PAYOUT: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
+/// A node that says that it is this chain, and that every token has so many decimals. The address to ask it at.
+fn node(chain: u64, decimals: u8) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = String::new();
+            let mut some = [0; 8192];
+            while !(request.contains("\r\n\r\n") && (request.ends_with(']') || request.ends_with('}'))) {
+                match stream.read(&mut some) {
+                    Ok(read) if read > 0 => request.push_str(&String::from_utf8_lossy(&some[..read])),
+                    _ => break,
+                }
+            }
+            let Some((_, body)) = request.split_once("\r\n\r\n") else { continue };
+            let Ok(asked) = serde_json::from_str::<Value>(body) else { continue };
+            let answer = |call: &Value| {
+                let result = match call["method"].as_str() {
+                    Some("eth_chainId") => json!(format!("{chain:#x}")),
+                    Some("eth_getCode") => json!("0x6000"),
+                    Some("eth_call") => json!(format!("0x{decimals:064x}")),
+                    _ => Value::Null,
+                };
+                json!({"jsonrpc": "2.0", "id": call["id"], "result": result})
+            };
+            let answer = match &asked {
+                Value::Array(calls) => calls.iter().map(answer).collect(),
+                call => answer(call),
+            };
+            let answer = answer.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(answer.as_bytes()));
+        }
+    });
+    format!("http://user:hunter2@{address}/s3cr3t")
+}
+
+fn check(place: &Place, endpoints: &str) -> Ended {
+    let mut command = place.command(&["config", "check"]);
+    Ended::of(command.env("TROUSSEAU_NETWORKS__BASE__ENDPOINTS", endpoints).output().expect("runs"))
+}
+
+#[test]
+fn what_is_not_as_the_settings_say_refuses_to_run() {
+    let place = Place::new();
+    for (endpoint, told) in [
+        (node(1, 6), "networks.base.endpoints: endpoint 1 is a node of eip155:1, the setting says eip155:8453"),
+        (node(8453, 18), "networks.base.tokens.USDC.decimals"),
+    ] {
+        let mut serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let serve = serve.env("TROUSSEAU_NETWORKS__BASE__ENDPOINTS", &endpoint).output();
+        for ended in [check(&place, &endpoint), Ended::of(serve.expect("runs"))] {
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.err.contains(told), "{ended:?}");
+            assert!(!format!("{ended:?}").contains("hunter2") && !format!("{ended:?}").contains("s3cr3t"));
+        }
+    }
+}
+
+#[test]
+fn what_is_as_the_settings_say_is_explained_without_its_secrets() {
+    let place = Place::new();
+    let nowhere = "http://127.0.0.1:9/s3cr3t";
+    std::fs::write(place.path().join("nodes"), format!("# ours\n{}\n{nowhere} | x-key: hunter2\n", node(8453, 6)))
+        .expect("written");
+    std::fs::write(place.path().join("trousseau.toml"), "[networks.base]\nendpoints_file = \"nodes\"\n")
+        .expect("written");
+    let ended = place.run(&["config", "check"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains(USDC) && ended.out.contains("2, not shown"), "{}", ended.out);
+    assert!(ended.err.contains("networks.base.endpoints: endpoint 2: does not answer"), "{}", ended.err);
+    assert!(!format!("{ended:?}").contains("hunter2") && !format!("{ended:?}").contains("s3cr3t"));
+    let server = Server::start(&place, &[]);
+    assert!(server.log().contains("endpoint 2"), "{}", server.log());
+    drop(server);
+    std::fs::write(place.path().join("trousseau.toml"), "[networks.base]\nendpoints = { a = \"hunter2\" }\n")
+        .expect("written");
+    let wrong = place.run(&["config", "check"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.err.contains("line 2") && !format!("{wrong:?}").contains("hunter2"), "{wrong:?}");
+}
+
+#[test]
+fn people_say_where_money_goes() {
+    let place = Place::new();
+    std::fs::write(place.path().join("trousseau.toml"), format!("[networks.base]\nendpoints = {:?}\n", node(8453, 6)))
+        .expect("written");
+    let made = place.run(&["business", "create", "Atelier", "--json"]);
+    let made: Value = serde_json::from_str(&made.out).expect("JSON");
+    let business = made["business"]["id"].as_str().expect("an id");
+    let set =
+        |network: &str, address: &str| place.run(&["payout", "set", network, address, "--business", business, "--yes"]);
+    for (network, address) in [("base", "0x12"), ("eth", PAYOUT), ("base", USDC), ("base", &PAYOUT.replace('A', "a"))] {
+        assert_eq!(set(network, address).code, Some(2), "{network} {address}");
+    }
+    assert_eq!(place.run(&["payout", "set", "base", PAYOUT, "--business", business]).code, Some(2), "nobody said yes");
+    assert_eq!(set("base", PAYOUT).code, Some(0));
+    let listed = place.run(&["payout", "list", "--business", business, "--json"]);
+    let listed: Value = serde_json::from_str(&listed.out).expect("JSON");
+    assert_eq!((&listed["data"][0]["network"], &listed["data"][0]["address"]), (&json!("eip155:8453"), &json!(PAYOUT)));
+}
