@@ -8,13 +8,16 @@ use tempfile::TempDir;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::business::Language;
 use trousseau_domain::ids::RequestId;
+use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
+use trousseau_domain::money::Asset;
+use trousseau_domain::networks::ChainId;
 use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::time::Timestamp;
 use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::mail::MailTransport;
-use trousseau_service::networks::NetworkSettings;
+use trousseau_service::networks::{NetworkSettings, Token};
 use trousseau_service::people::invitations::Acceptance;
 use trousseau_service::people::passwords::HashCost;
 use trousseau_service::people::{Password, Visit};
@@ -191,6 +194,26 @@ impl TestApp {
     pub async fn business(&self, profile: &str) -> Business {
         let body = json!({"name": "Atelier Lumière", "profile": profile});
         Business(self.platform().post("/v1/businesses", &body).await.expect(201))
+    }
+}
+
+/// Base, at a node where nobody listens and whose address holds a secret.
+///
+/// # Panics
+/// Never: it is written right.
+pub fn base_out_of_reach() -> NetworkSettings {
+    let chain: ChainId = "eip155:8453".parse().expect("a network");
+    NetworkSettings {
+        name: "base".to_owned(),
+        endpoints: vec!["http://127.0.0.1:9/s3cr3t-path".parse().expect("a URL")],
+        tokens: vec![Token { asset: Asset::USDC, contract: chain.usdc().expect("known") }],
+        noticed: Vec::new(),
+        confirmations: ConfirmationPolicy::every(Confirmations::Blocks(3)),
+        max_span: 1_000,
+        poll: Duration::from_secs(2),
+        timeout: Duration::from_secs(1),
+        stale_after: Duration::from_mins(2),
+        chain,
     }
 }
 

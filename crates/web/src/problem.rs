@@ -655,7 +655,8 @@ impl From<ServiceError> for Failure {
             ServiceError::NetworkUnavailable(ref network) => Self::new(Kind::NetworkUnavailable)
                 .with_detail(format!("The network {network} cannot be watched at the moment. Try again in a while.")),
             ServiceError::PayoutAddressMissing(network) => Self::new(Kind::PayoutAddressMissing).with_detail(format!(
-                "Nobody has set a payout address on {network} for this business in LIVE: `trousseau payout set`."
+                "Nobody has said where the business's money on {network} goes: Settings > Checkout > Payout addresses in \
+                 LIVE, or `trousseau payout set`."
             )),
             ServiceError::TransactionRefused(why) => {
                 Self::new(Kind::TransactionRefused).with_detail(format!("The transaction was refused: {why}."))
@@ -820,7 +821,7 @@ mod tests {
             let status = kind.status();
             assert_ne!(status, StatusCode::REQUEST_TIMEOUT);
             if status.is_server_error() {
-                assert!(matches!(kind, Kind::Internal | Kind::Unavailable));
+                assert!(matches!(kind, Kind::Internal | Kind::Unavailable | Kind::NetworkUnavailable));
             }
         }
     }

@@ -471,3 +471,41 @@ async fn one_node_watches_and_another_takes_over() {
     other.jobs().run_pending().await.expect("looked");
     assert!(settled(world.shop.standing(payment.id).await));
 }
+
+#[tokio::test]
+async fn the_job_sees_by_itself_and_lets_go_at_the_end() {
+    let Some(mut world) = World::evm().await else { return };
+    let app = Shop::beside(&world.shop).await;
+    world.shop.advance(Duration::from_secs(31));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn({
+        let jobs = app.jobs().clone();
+        async move { jobs.run(stopped).await }
+    });
+    let payment = world.shop.start().await;
+    world.send(&payment, ALL, Sent::Right).await;
+    world.chain().node.mine(3).await;
+    let seen = async {
+        while !settled(world.shop.standing(payment.id).await) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), seen).await.expect("in time");
+    let (_, health) = app.networks().health().remove(0);
+    assert_eq!((health.seen, health.failure, health.is_stale), (health.height, None, false));
+    // The network stands still, and that is noticed without anything else being wrong.
+    world.shop.advance(Duration::from_mins(11));
+    let stale = async {
+        while !app.networks().health()[0].1.is_stale {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), stale).await.expect("in time");
+    stop.send(true).expect("running");
+    running.await.expect("ends");
+    // Whoever comes next need not wait for the lease to run out.
+    let next = world.shop.start().await;
+    world.send(&next, ALL, Sent::Right).await;
+    world.mine(3).await;
+    assert!(settled(world.shop.standing(next.id).await));
+}

@@ -274,3 +274,21 @@ takings-by-key = Payments settled, by key
 takings-amount = Settled
 takings-hosted = Started on the hosted page
 takings-about = Payments settled from { $first } to { $last }; at most { $most } on one day.
+
+# Payout addresses
+payout-title = Payout addresses
+payout-intro = Where the LIVE money of each network goes. Every payment has a deposit address that can pay this address and no other.
+payout-elsewhere = Where the money goes is set apart:
+payout-test = Money of TEST is not real and goes nowhere. Switch to LIVE to set a payout address.
+payout-no-networks = This installation watches no network for LIVE payments yet. Its operator names one in the setting networks.
+payout-now = Now
+payout-since = since
+payout-none = No payout address: no LIVE payment can be started here
+payout-set = Set a payout address
+payout-address = Address of your wallet
+payout-address-hint = 0x and 40 digits and letters, as your wallet shows it. You alone must hold its key.
+payout-warning = Payments that are started from now on go there. Deposit addresses that were given out before go on paying the address that they were made for.
+payout-save = Set the payout address
+flash-payout-set = Payout address set: { $name }
+wrong-payout-network = Choose one of the networks
+wrong-payout-address = This is not the address of a wallet: check every character, and that it is no contract of a token

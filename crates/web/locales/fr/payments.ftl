@@ -274,3 +274,21 @@ takings-by-key = Paiements réglés, par clé
 takings-amount = Réglé
 takings-hosted = Commencés sur la page hébergée
 takings-about = Paiements réglés du { $first } au { $last } ; au plus { $most } en un jour.
+
+# Payout addresses
+payout-title = Adresses de versement
+payout-intro = Où va l'argent LIVE de chaque réseau. Chaque paiement a une adresse de dépôt qui peut verser à cette adresse et à aucune autre.
+payout-elsewhere = L'endroit où va l'argent se règle à part :
+payout-test = L'argent de TEST n'est pas réel et ne va nulle part. Passez en LIVE pour définir une adresse de versement.
+payout-no-networks = Cette installation n'observe encore aucun réseau pour les paiements LIVE. Son exploitant en nomme un dans le paramètre networks.
+payout-now = En ce moment
+payout-since = depuis
+payout-none = Pas d'adresse de versement : aucun paiement LIVE ne peut être commencé ici
+payout-set = Définir une adresse de versement
+payout-address = Adresse de votre portefeuille
+payout-address-hint = 0x et 40 chiffres et lettres, comme votre portefeuille l'affiche. Vous seul devez en détenir la clé.
+payout-warning = Les paiements commencés à partir de maintenant y vont. Les adresses de dépôt données auparavant continuent de verser à l'adresse pour laquelle elles ont été créées.
+payout-save = Définir l'adresse de versement
+flash-payout-set = Adresse de versement définie : { $name }
+wrong-payout-network = Choisissez l'un des réseaux
+wrong-payout-address = Ceci n'est pas l'adresse d'un portefeuille : vérifiez chaque caractère, et qu'il ne s'agit pas du contrat d'un jeton

@@ -178,7 +178,7 @@ pub(crate) fn name_of(network: &ChainId) -> &'static str {
 }
 
 /// What a payer is told of a network: its name, or its id where we know none.
-fn called(network: &ChainId) -> String {
+pub(crate) fn called(network: &ChainId) -> String {
     if ShortName::of(network).is_some() { name_of(network).to_owned() } else { network.to_string() }
 }
 

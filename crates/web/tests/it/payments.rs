@@ -6,13 +6,9 @@ use std::time::Duration;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
-use trousseau_domain::money::Asset;
-use trousseau_domain::networks::ChainId;
 use trousseau_service::Context;
-use trousseau_service::networks::{NetworkSettings, Token};
 use trousseau_store::testing::TestDatabase;
-use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::app::{Business, TestApp, base_out_of_reach};
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::client::Client;
 use trousseau_web::connection::Peer;
@@ -748,20 +744,7 @@ async fn payments_are_started_so_fast_and_no_faster() {
 #[tokio::test]
 async fn a_live_payment_says_what_it_lacks() {
     // Nobody listens there: what a node says is tried where there is one.
-    let chain: ChainId = "eip155:8453".parse().expect("a network");
-    let network = NetworkSettings {
-        name: "base".to_owned(),
-        endpoints: vec!["http://127.0.0.1:9/s3cr3t-path".parse().expect("a URL")],
-        tokens: vec![Token { asset: Asset::USDC, contract: chain.usdc().expect("known") }],
-        noticed: Vec::new(),
-        confirmations: ConfirmationPolicy::every(Confirmations::Blocks(3)),
-        max_span: 1_000,
-        poll: Duration::from_secs(2),
-        timeout: Duration::from_secs(1),
-        stale_after: Duration::from_mins(2),
-        chain: chain.clone(),
-    };
-    let app = TestApp::watching(TestDatabase::sqlite().await, vec![network]).await;
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![base_out_of_reach()]).await;
     let business = app.business("mileston").await;
     let live = app.key(business.id(), business.value("live", "secret"));
     let link = live.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);

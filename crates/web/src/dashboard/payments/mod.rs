@@ -3,6 +3,7 @@
 mod invoices;
 mod links;
 mod paid;
+mod payout;
 mod recurring;
 mod settings;
 mod unmatched;
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> Router<Web> {
     let subscription = |below: &str| format!("{recurring}{below}");
     Router::new()
         .route("/b/{business}/{environment}/settings/checkout", get(settings::show).post(settings::save))
+        .route("/b/{business}/{environment}/settings/checkout/payout", get(payout::show).post(payout::save))
         .route("/pay/accent/{file}", get(settings::accent))
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trousseau_store::testing::TestDatabase;
-use trousseau_testkit::app::{Business, PASSWORD, TestApp};
+use trousseau_testkit::app::{Business, PASSWORD, TestApp, base_out_of_reach};
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::pdf;
 
@@ -665,4 +665,46 @@ async fn an_invoice_is_sent_again_and_taken_along_as_pdf() {
         backend.post_empty(&format!("/v1/invoices/{id}/void")).await.expect(200);
         assert!(!page(&developer.get(&path).await, 200).contains("/send\""));
     }
+}
+
+#[tokio::test]
+async fn an_administrator_says_where_live_money_goes() {
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![base_out_of_reach()]).await;
+    let business = app.business("mileston").await;
+    let mut administrator = app.member(business.id(), "administrator").await;
+    let settings = format!("/b/{}/live/settings/checkout", business.id());
+    let payout = format!("{settings}/payout");
+    assert!(page(&administrator.get(&settings).await, 200).contains(&payout));
+    let shown = page(&administrator.get(&payout).await, 200);
+    assert!(shown.contains("<b>Base</b>") && shown.contains("No payout address"), "{shown}");
+    let address = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+    let usdc = "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913";
+    for wrong in ["", "0x12", "0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", usdc] {
+        let fields = [("network", "eip155:8453"), ("address", wrong)];
+        let refused = page(&administrator.submit(&payout, &payout, &fields).await, 422);
+        assert!(refused.contains("id=\"address-error\""), "{wrong}: {refused}");
+    }
+    let elsewhere = administrator.submit(&payout, &payout, &[("network", "eip155:1"), ("address", address)]).await;
+    assert!(page(&elsewhere, 422).contains("id=\"network-error\""));
+    let fields = [("network", "eip155:8453"), ("address", address)];
+    let done = administrator.submit(&payout, &payout, &fields).await;
+    let shown = page(&administrator.follow(&done).await, 200);
+    assert!(shown.contains("Payout address set: Base") && shown.contains(address), "{shown}");
+    let events = page(&administrator.get(&format!("/b/{}/live/developers/events", business.id())).await, 200);
+    assert!(events.contains("Payout address set"), "{events}");
+    // Others see it and change nothing, and nobody does whose last proof is long ago.
+    let mut developer = app.member(business.id(), "developer").await;
+    let read = page(&developer.get(&payout).await, 200);
+    assert!(read.contains(address) && !read.contains("name=\"address\""), "{read}");
+    app.advance(Duration::from_mins(11));
+    let other = [("network", "eip155:8453"), ("address", "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359")];
+    let late = administrator.submit(&payout, &payout, &other).await;
+    assert!(late.header("location").starts_with("/step-up"), "{}", late.header("location"));
+    let proven = administrator.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
+    let again = page(&administrator.follow(&proven).await, 200);
+    assert!(again.contains(other[1].1) && again.contains(address), "what was typed is there again: {again}");
+    // TEST has none.
+    let test = page(&administrator.get(&below(&business, "settings/checkout/payout")).await, 200);
+    assert!(test.contains("goes nowhere") && !test.contains("name=\"address\""), "{test}");
+    assert!(!page(&administrator.get(&below(&business, "settings/checkout")).await, 200).contains("/payout"));
 }
