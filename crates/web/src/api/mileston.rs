@@ -53,7 +53,7 @@ const MAX_LIMIT: u32 = 100;
 /// What the clients compare the whole error text with: these bytes and no others.
 const AWAITING: &str = r#"{"message":"Still awaiting payment","error":"Bad Request","statusCode":400}"#;
 
-/// The routes. Their shapes are Mileston's, so the document of ours does not hold them; `docs/mileston.md` does.
+/// The routes. Their shapes are Mileston's, so the document of ours does not hold them; `docs/compatibility/mileston.md` does.
 pub(crate) fn routes() -> Router<Web> {
     let kinds = Router::new()
         .route("/payment-link/create", post(create_link))

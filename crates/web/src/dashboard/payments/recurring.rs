@@ -425,7 +425,7 @@ impl Fields {
             customer_reference: wanted.customer.reference,
             redirect_url: wanted.customer.redirect_url,
             metadata: Metadata::default(),
-            with_pdf: false,
+            with_pdf: true,
         })
     }
 
