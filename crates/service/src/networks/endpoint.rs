@@ -171,7 +171,7 @@ impl Endpoint {
         let until = Instant::now() + self.timeout;
         let body = Bytes::from(body);
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sender) = kept.filter(|sender| sender.is_ready()) {
+        if let Some(sender) = kept.filter(SendRequest::is_ready) {
             match self.exchange(sender, body.clone(), until).await {
                 // It was closed meanwhile, as every idle connection is some day. Questions may be asked twice.
                 Err(RpcError::Broken) => {}

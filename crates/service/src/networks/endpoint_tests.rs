@@ -149,7 +149,7 @@ async fn an_answer_without_an_end_is_not_read_to_it() {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                while stream.write_all(&[b' '; 65_536]).await.is_ok() {}
+                while stream.write_all(&vec![b' '; 65_536]).await.is_ok() {}
             });
         }
     });

@@ -62,6 +62,7 @@ impl Header {
 }
 
 /// An event of a contract.
+#[expect(clippy::struct_field_names, reason = "the names are those of the protocol")]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Log {

@@ -185,15 +185,12 @@ impl World {
 
     /// Lets the ledger's own time pass.
     pub(crate) async fn pass(&mut self, time: Duration) {
-        match &mut self.evm {
-            Some(evm) => {
-                self.shop.advance(time);
-                evm.node.call("evm_increaseTime", json!([time.as_secs()])).await;
-            }
-            None => {
-                let now = self.shop.app.test_ledgers().get(&self.shop.tenant.business).await.expect("there").now;
-                self.run(TestCommand::AdvanceTo(now.saturating_add(time))).await;
-            }
+        if let Some(evm) = &mut self.evm {
+            self.shop.advance(time);
+            evm.node.call("evm_increaseTime", json!([time.as_secs()])).await;
+        } else {
+            let now = self.shop.app.test_ledgers().get(&self.shop.tenant.business).await.expect("there").now;
+            self.run(TestCommand::AdvanceTo(now.saturating_add(time))).await;
         }
         self.mine(1).await;
     }

@@ -82,7 +82,7 @@ impl Proxy {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    let _ = serve(stream, node, &state).await;
+                    let _ = Box::pin(serve(stream, node, &state)).await;
                 });
             }
         });
