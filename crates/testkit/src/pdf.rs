@@ -65,8 +65,8 @@ fn text_of(object: &[u8]) -> String {
 }
 
 fn after(objects: &HashMap<u32, Vec<u8>>, mark: &str) -> String {
-    let texts = objects.values().map(|object| text_of(object));
-    let found = texts.filter_map(|text| text.split_once(mark).map(|(_, rest)| rest.to_owned())).next();
+    let mut texts = objects.values().map(|object| text_of(object));
+    let found = texts.find_map(|text| text.split_once(mark).map(|(_, rest)| rest.to_owned()));
     found.expect("the mark stands somewhere")
 }
 
