@@ -14,16 +14,23 @@ use tempfile::TempDir;
 pub(crate) struct Place {
     folder: TempDir,
     database: Option<String>,
+    /// Whether webhooks may be received on this machine.
+    hears: bool,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), database: None }
+        Self { folder: tempfile::tempdir().expect("a folder"), database: None, hears: false }
     }
 
     /// A folder whose executable works on the database at this address.
     pub(crate) fn with_database(url: &str) -> Self {
         Self { database: Some(url.to_owned()), ..Self::new() }
+    }
+
+    /// The same, where webhooks of TEST may be received on this machine.
+    pub(crate) fn that_hears(self) -> Self {
+        Self { hears: true, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,6 +48,9 @@ impl Place {
         }
         if let Some(database) = &self.database {
             command.env("TROUSSEAU_DATABASE", database);
+        }
+        if self.hears {
+            command.env("TROUSSEAU_WEBHOOKS__ALLOW", "127.0.0.0/8");
         }
         command
     }

@@ -194,10 +194,19 @@ async fn apply(
     let mut unit = Unit::begin(core, &context).await?;
     // Blocks that were open at the last look may have become final by this one.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
+    let is_further = taken_back || !seen.blocks.is_empty() || marks != cursor.marks;
+    cursor.height = seen.head();
+    cursor.ledger_time = seen.ledger_time;
+    cursor.marks = marks;
+    cursor.reorganisations += u64::from(taken_back);
+    cursor.updated_at = unit.now;
+    // First of all: whoever looked at the same time stops here, before it writes what is there already.
+    if !unit.tx.move_cursor(&cursor).await? {
+        return Err(ServiceError::Conflict);
+    }
     let mut touched: BTreeSet<PaymentId> = BTreeSet::new();
     if taken_back {
         touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to).await?);
-        cursor.reorganisations += 1;
     }
     for block in &seen.blocks {
         unit.tx.insert_block(&ledger, block).await?;
@@ -209,15 +218,9 @@ async fn apply(
         );
     }
     touched.extend(unit.tx.read().list_payments_to_look_at(&ledger, was_open, seen.ledger_time).await?);
-    if !taken_back && seen.blocks.is_empty() && touched.is_empty() && marks == cursor.marks {
+    if !is_further && touched.is_empty() {
+        // Nothing but time went by, and nothing is written of that.
         return Ok(looked);
-    }
-    cursor.height = seen.head();
-    cursor.ledger_time = seen.ledger_time;
-    cursor.marks = marks;
-    cursor.updated_at = unit.now;
-    if !unit.tx.move_cursor(&cursor).await? {
-        return Err(ServiceError::Conflict);
     }
     unit.tx.prune_blocks(&ledger, cursor.height.saturating_sub(u64::from(KNOWN_BLOCKS))).await?;
     let certainty = Certainty { policy, height: cursor.height, marks, ledger_time: seen.ledger_time };

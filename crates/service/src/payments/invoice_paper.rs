@@ -482,9 +482,10 @@ mod tests {
 
     #[test]
     fn a_long_invoice_takes_several_sheets() {
-        for (lines, pages) in [(1, 1), (100, 4)] {
+        for (lines, pages) in [(1, 1), (100, 5)] {
             let file = printed(&invoice(lines), Language::English, None);
-            assert!(holds(&file, &format!("/Count {pages}")), "{lines} lines");
+            let found = (1..10).find(|count| holds(&file, &format!("/Count {count}\n")));
+            assert_eq!(found, Some(pages), "{lines} lines");
         }
     }
 
