@@ -51,7 +51,7 @@ export function signedIn(site) {
     ["", "keys"], ["?state=revoked", "keys-nothing-found"], ["/create", "keys-create"], ["/1", "key"], ["/2", "key-checkout"],
     ["/1/edit", "key-edit"], ["/1/rotate", "key-rotate"], ["/1/switch", "key-switch"], ["/1/revoke", "key-revoke"],
   ].map(([below, name]) => ({ name, path: keys(below), environments: ENVIRONMENTS }));
-  const settings = ["", "/members", "/notices"].map((below) => ({
+  const settings = ["", "/checkout", "/checkout/payout", "/members", "/notices"].map((below) => ({
     name: `settings${below.replace("/", "-")}`,
     path: (environment) => `/b/${businessOf(site)}/${environment}/settings${below}`,
     environments: ENVIRONMENTS,

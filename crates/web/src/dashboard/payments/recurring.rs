@@ -291,7 +291,9 @@ async fn periods<P>(
     now: Timestamp,
 ) -> Result<Vec<Period>, ServiceError> {
     let filter = InvoiceFilter { recurring: Some(id), include_deleted: true, ..InvoiceFilter::default() };
-    let page = web.app.invoices().list(&entered.tenant, &filter, None, LATEST).await?;
+    let mut page = web.app.invoices().list(&entered.tenant, &filter, None, LATEST).await?;
+    // Those that were made up were made at once, and are in no order.
+    page.data.sort_by_key(|invoice| std::cmp::Reverse(invoice.due_at));
     let (f, t) = (&entered.frame.f, entered.frame.t);
     let invoices = super::base(entered, Tab::Invoices);
     let period = |invoice: &InvoiceRow| Period {
@@ -299,7 +301,7 @@ async fn periods<P>(
         number: invoices::name(invoice, t),
         badge: invoices::badge(invoice, now, t),
         amount: f.money(invoice.amount),
-        due: f.date(invoice.due_at),
+        due: f.last_date(invoice.due_at),
     };
     Ok(page.data.iter().map(period).collect())
 }

@@ -467,6 +467,11 @@ async fn each_period_of_a_recurring_payment_leads_to_its_invoice_and_back() {
     backend.post("/v1/test/clock", &json!({"to": "2027-01-01T00:00:00Z"})).await.expect(200);
     let shown = page(&developer.get(&path).await, 200);
     assert!(shown.contains("</svg>Held") && shown.contains(&format!("{path}/resume\"")), "{shown}");
+    // The newest period first, each with the day on which it falls due.
+    let periods = shown.split_once("id=\"periods\"").expect("periods").1;
+    let days = ["26 Mar 2026", "19 Mar 2026", "8 Jan 2026", "1 Jan 2026"];
+    let places: Vec<_> = days.iter().map(|day| periods.find(day).unwrap_or_else(|| panic!("{day}: {shown}"))).collect();
+    assert!(places.is_sorted(), "{shown}");
 }
 
 #[tokio::test]
