@@ -75,7 +75,7 @@ test("a payment in two minutes", async () => {
   try {
     await terminal.run(here(commands[0]));
     const endpoint = JSON.parse(await terminal.run(here(commands[1])));
-    assert.match(endpoint.id, /^we_/);
+    assert.match(endpoint.id, /^whe_/);
     const answer = await terminal.run(here(commands[2]));
     const link = JSON.parse(answer);
     const members = (text) => [...text.matchAll(/"(\w+)":/g)].map(([, name]) => name);
