@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -23,6 +24,8 @@ const BY_KEY: u32 = 600;
 const BY_ADDRESS: u32 = 60;
 /// How many keys or addresses are remembered before those that did nothing lately are forgotten.
 const REMEMBERED: usize = 50_000;
+/// How often that is done at most: it looks at all of them, however many somebody made up.
+const FORGET_EVERY: Duration = Duration::from_secs(10);
 
 /// The time of the application, as the limiter counts it.
 #[derive(Clone)]
@@ -44,6 +47,8 @@ pub(crate) struct Velocity {
     clock: Ticks,
     by_key: Limiter<KeyId>,
     by_address: Limiter<IpAddr>,
+    /// When something was last forgotten, in microseconds.
+    forgot_at: AtomicI64,
 }
 
 impl fmt::Debug for Velocity {
@@ -61,6 +66,7 @@ impl Velocity {
             by_key: Limiter::hashmap_with_clock(per_minute(BY_KEY), clock.clone()),
             by_address: Limiter::hashmap_with_clock(per_minute(BY_ADDRESS), clock.clone()),
             clock,
+            forgot_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -87,8 +93,17 @@ impl Velocity {
         address.map_or(Ok(()), |address| self.check(&self.by_address, &household(address)))
     }
 
+    /// Whether it is time to forget; to one of those who ask at the same time.
+    fn may_forget(&self) -> bool {
+        let now = self.clock.0.now().as_micros();
+        let pause = i64::try_from(FORGET_EVERY.as_micros()).unwrap_or(i64::MAX);
+        let last = self.forgot_at.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= pause
+            && self.forgot_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     fn check<K: std::hash::Hash + Eq + Clone>(&self, limiter: &Limiter<K>, key: &K) -> Result<(), Failure> {
-        if limiter.len() > REMEMBERED {
+        if limiter.len() > REMEMBERED && self.may_forget() {
             limiter.retain_recent();
         }
         limiter.check_key(key).map_err(|until| {

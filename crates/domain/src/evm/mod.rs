@@ -8,8 +8,9 @@ mod transfer;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use sha3::{Digest as _, Keccak256};
+
+use crate::text::as_text;
 
 pub use forwarder::{FACTORY, Salt, create2, factory_deployment, forwarder_address};
 pub use transfer::{NotATransfer, TRANSFER_TOPIC, TransferLog, address_topic, decode_transfer};
@@ -149,28 +150,6 @@ impl fmt::Display for Quantity {
     }
 }
 
-macro_rules! as_text {
-    ($($name:ident),+) => { $(
-        impl fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, formatter)
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )+ };
-}
 as_text!(EvmAddress, Hash32, Quantity);
 
 /// Reads `0x` and hexadecimal digits, two for each byte.

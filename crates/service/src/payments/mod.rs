@@ -305,7 +305,7 @@ impl<'a> Payments<'a> {
         }
         // Once more under the lock: it may have been switched off or paid meanwhile.
         let now = now_of(self.core, tenant).await?;
-        let payable = self.shown(shown.payable.id()).await?.payable;
+        let Shown { payable, checkout, .. } = self.shown(shown.payable.id()).await?;
         payable.check(now).map_err(ServiceError::NotPayable)?;
         let waiting = PaymentFilter {
             status: Some(PaymentStatus::Open),
@@ -324,7 +324,6 @@ impl<'a> Payments<'a> {
             None => places::new_place(self.core, unit, tenant, network, id).await?,
         };
         let due = payable.amount();
-        let settings = unit.tx.read().find_checkout_settings(tenant).await?;
         let token = token_of(&self.core.entropy.bytes::<16>());
         let payment = PaymentRow {
             id,
@@ -333,12 +332,12 @@ impl<'a> Payments<'a> {
             destination: destination.clone(),
             terms: Terms {
                 due,
-                tolerance: settings.tolerance.of(due),
+                tolerance: checkout.tolerance.of(due),
                 expires_at: match payable {
                     Payable::PaymentLink(_) => Some(now.saturating_add(CHECKOUT_LASTS)),
                     Payable::Invoice(_) | Payable::RecurringPayment(..) => None,
                 },
-                accepts_late: settings.accepts_late,
+                accepts_late: checkout.accepts_late,
             },
             state: PaymentState::OPEN,
             seen: Money::zero(due.asset()),

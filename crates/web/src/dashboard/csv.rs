@@ -4,6 +4,10 @@ use axum::body::Body;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use trousseau_service::ServiceError;
+use trousseau_service::keys::Page;
+
+use super::filters::MOST_IN_FILE;
 
 /// A list as comma-separated values (RFC 4180) in UTF-8.
 #[derive(Debug)]
@@ -24,6 +28,34 @@ impl Csv {
     pub fn row(&mut self, cells: &[impl AsRef<str>]) {
         let cells = cells.iter().map(|cell| guarded(cell.as_ref()));
         self.writer.write_record(cells).expect("rows of one list have equally many cells, and memory takes them");
+    }
+
+    /// The rows of a list that is read page by page, as far as a file goes.
+    ///
+    /// # Errors
+    /// What reading a page ends in; nothing is sent then.
+    pub async fn rows<T, I, F, const COLUMNS: usize>(
+        &mut self,
+        read: impl Fn(Option<I>) -> F,
+        id: impl Fn(&T) -> I,
+        row: impl Fn(&T) -> [String; COLUMNS],
+    ) -> Result<(), ServiceError>
+    where
+        F: Future<Output = Result<Page<T>, ServiceError>>,
+    {
+        let (mut lines, mut after) = (0, None);
+        while lines < MOST_IN_FILE {
+            let page = read(after).await?;
+            for one in &page.data {
+                self.row(&row(one));
+            }
+            lines += page.data.len();
+            after = page.data.last().map(&id);
+            if !page.has_more {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The list as a file of this name.

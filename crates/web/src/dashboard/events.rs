@@ -14,7 +14,7 @@ use trousseau_domain::members::Role;
 use trousseau_service::{EventFilter, EventRow, ServiceError};
 
 use super::csv::Csv;
-use super::filters::{ByKey, MOST_IN_FILE, ROWS_PER_READ, beginning, end};
+use super::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab, role_name};
 use super::names::{Actors, KeyLink, KeyNames, Who};
@@ -301,13 +301,10 @@ async fn file(
     names: &Names,
 ) -> Result<Response, Stop> {
     let mut csv = Csv::new(&["id", "created_at", "type", "environment", "key", "actor", "request_id", "data"]);
-    let mut lines = 0;
-    let mut after = None;
-    while let Some(filter) = filter.as_ref().filter(|_| lines < MOST_IN_FILE) {
-        let page = web.app.events().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for event in &page.data {
-            csv.row(&[
+    if let Some(filter) = &filter {
+        let read = |after| web.app.events().list(&entered.tenant, filter, after, ROWS_PER_READ);
+        let row = |event: &EventRow| {
+            [
                 event.id.to_string(),
                 event.at.to_string(),
                 event.kind.clone(),
@@ -316,13 +313,10 @@ async fn file(
                 names.actors.who(&event.actor, &names.keys).text,
                 event.request_id.map(|id| id.to_string()).unwrap_or_default(),
                 event.data.to_string(),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|event| event.id);
-        if !page.has_more {
-            break;
-        }
+            ]
+        };
+        let written = csv.rows(read, |event: &EventRow| event.id, row).await;
+        written.map_err(|error| entered.refused(error, &base(entered)))?;
     }
     Ok(csv.finish(&format!("events-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }

@@ -15,7 +15,7 @@ use trousseau_service::{RequestFilter, RequestRow, ServiceError};
 
 use super::csv::Csv;
 use super::curl;
-use super::filters::{ByKey, MOST_IN_FILE, ROWS_PER_READ, beginning, end};
+use super::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab, redirect};
 use super::names::{KeyLink, KeyNames};
@@ -239,13 +239,10 @@ async fn file(
         "client",
         "duration_us",
     ]);
-    let mut lines = 0;
-    let mut after = None;
-    while let Some(filter) = filter.as_ref().filter(|_| lines < MOST_IN_FILE) {
-        let page = web.app.requests().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for call in &page.data {
-            csv.row(&[
+    if let Some(filter) = &filter {
+        let read = |after| web.app.requests().list(&entered.tenant, filter, after, ROWS_PER_READ);
+        let row = |call: &RequestRow| {
+            [
                 call.reference.to_string(),
                 call.at.to_string(),
                 call.environment.map(|environment| environment.to_string()).unwrap_or_default(),
@@ -258,13 +255,10 @@ async fn file(
                 call.address.clone().unwrap_or_default(),
                 call.client.clone().unwrap_or_default(),
                 call.duration_us.to_string(),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|call| call.reference);
-        if !page.has_more {
-            break;
-        }
+            ]
+        };
+        let written = csv.rows(read, |call: &RequestRow| call.reference, row).await;
+        written.map_err(|error| entered.refused(error, &base(entered)))?;
     }
     Ok(csv.finish(&format!("requests-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }

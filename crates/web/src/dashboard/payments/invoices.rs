@@ -15,12 +15,12 @@ use trousseau_service::payments::invoices::{Billed, InvoiceDraft};
 use trousseau_service::{InvoiceFilter, InvoiceRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history,
+    Asked, Badge, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, history,
     is_live, kept, may_write, once, payments_for, sent_once,
 };
 use crate::answer;
 use crate::dashboard::csv::Csv;
-use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
+use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
@@ -166,32 +166,25 @@ async fn file(
         "customer_reference",
         "url",
     ]);
-    let (mut lines, mut after) = (0, None);
-    while lines < MOST_IN_FILE {
-        let page = web.app.invoices().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for invoice in &page.data {
-            csv.row(&[
-                invoice.id.to_string(),
-                invoice.number.to_string(),
-                invoice.created_at.to_string(),
-                invoice.life().status_at(now).to_string(),
-                invoice.amount.to_string(),
-                invoice.amount.asset().code().to_string(),
-                invoice.title.to_string(),
-                invoice.due_at.to_string(),
-                invoice.customer_name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                invoice.customer_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-                invoice.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
-                page_of(web.app.address(), PayableKind::Invoice, &invoice.id),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|invoice| invoice.id);
-        if !page.has_more {
-            break;
-        }
-    }
+    let read = |after| web.app.invoices().list(&entered.tenant, filter, after, ROWS_PER_READ);
+    let row = |invoice: &InvoiceRow| {
+        [
+            invoice.id.to_string(),
+            invoice.number.to_string(),
+            invoice.created_at.to_string(),
+            invoice.life().status_at(now).to_string(),
+            invoice.amount.to_string(),
+            invoice.amount.asset().code().to_string(),
+            invoice.title.to_string(),
+            invoice.due_at.to_string(),
+            invoice.customer_name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            invoice.customer_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
+            invoice.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
+            page_of(web.app.address(), PayableKind::Invoice, &invoice.id),
+        ]
+    };
+    let written = csv.rows(read, |invoice: &InvoiceRow| invoice.id, row).await;
+    written.map_err(|error| entered.refused(error, &base(entered)))?;
     Ok(csv.finish(&format!("invoices-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }
 
@@ -436,20 +429,14 @@ pub(super) async fn void_form(
     if invoice.paid_at.is_some() || invoice.voided_at.is_some() {
         return Err(Stop::go(&page));
     }
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::Invoices, None);
-    let (t, name) = (frame.t, name(&invoice, frame.t));
-    let template = ConfirmPage {
+    let t = entered.frame.t;
+    let name = name(&invoice, t);
+    let question = Question {
         question: t.with("invoice-void-question", [("name", name.as_str())]),
         consequence: t.get("invoice-void-consequence"),
-        action: format!("{page}/void"),
         button: t.get("invoice-void-button"),
-        live: is_live(&entered),
-        back: page,
-        frame: &frame,
-        name,
     };
-    Ok(frame.page(&template))
+    ask(&entered, Tab::Invoices, page, "void", name, question)
 }
 
 /// Calls the invoice off.
@@ -476,20 +463,10 @@ pub(super) async fn delete_form(
     path: Id,
 ) -> Result<Response, Stop> {
     let (invoice, page) = target(&web, &entered, &path).await?;
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::Invoices, None);
-    let (t, name) = (frame.t, name(&invoice, frame.t));
-    let template = ConfirmPage {
-        question: t.with("payable-delete-question", [("name", name.as_str())]),
-        consequence: t.get("payable-delete-consequence"),
-        action: format!("{page}/delete"),
-        button: t.get("delete"),
-        live: is_live(&entered),
-        back: page,
-        frame: &frame,
-        name,
-    };
-    Ok(frame.page(&template))
+    let t = entered.frame.t;
+    let name = name(&invoice, t);
+    let question = Question::of_delete(&name, t);
+    ask(&entered, Tab::Invoices, page, "delete", name, question)
 }
 
 /// Deletes the invoice.

@@ -18,11 +18,11 @@ use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkD
 use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, ROWS, history, is_live, kept,
+    Asked, Badge, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, history, is_live, kept,
     link_status, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
-use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
+use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
@@ -144,29 +144,22 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &PaymentLinkFi
         "customer_reference",
         "url",
     ]);
-    let (mut lines, mut after) = (0, None);
-    while lines < MOST_IN_FILE {
-        let page = web.app.payment_links().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for link in &page.data {
-            csv.row(&[
-                link.id.to_string(),
-                link.created_at.to_string(),
-                link.status().to_string(),
-                link.amount.to_string(),
-                link.amount.asset().code().to_string(),
-                link.title.as_ref().map(ToString::to_string).unwrap_or_default(),
-                link.single_use.to_string(),
-                link.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
-                page_of(web.app.address(), PayableKind::PaymentLink, &link.id),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|link| link.id);
-        if !page.has_more {
-            break;
-        }
-    }
+    let read = |after| web.app.payment_links().list(&entered.tenant, filter, after, ROWS_PER_READ);
+    let row = |link: &PaymentLinkRow| {
+        [
+            link.id.to_string(),
+            link.created_at.to_string(),
+            link.status().to_string(),
+            link.amount.to_string(),
+            link.amount.asset().code().to_string(),
+            link.title.as_ref().map(ToString::to_string).unwrap_or_default(),
+            link.single_use.to_string(),
+            link.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
+            page_of(web.app.address(), PayableKind::PaymentLink, &link.id),
+        ]
+    };
+    let written = csv.rows(read, |link: &PaymentLinkRow| link.id, row).await;
+    written.map_err(|error| entered.refused(error, &base(entered)))?;
     Ok(csv.finish(&format!("payment-links-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }
 
@@ -455,20 +448,10 @@ pub(super) async fn delete_form(
     path: Id,
 ) -> Result<Response, Stop> {
     let (link, page) = target(&web, &entered, &path).await?;
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::PaymentLinks, None);
-    let (t, name) = (frame.t, name(&link, frame.t));
-    let template = ConfirmPage {
-        question: t.with("payable-delete-question", [("name", name.as_str())]),
-        consequence: t.get("payable-delete-consequence"),
-        action: format!("{page}/delete"),
-        button: t.get("delete"),
-        live: is_live(&entered),
-        back: page,
-        frame: &frame,
-        name,
-    };
-    Ok(frame.page(&template))
+    let t = entered.frame.t;
+    let name = name(&link, t);
+    let question = Question::of_delete(&name, t);
+    ask(&entered, Tab::PaymentLinks, page, "delete", name, question)
 }
 
 /// Deletes the payment link.

@@ -12,6 +12,7 @@ use std::fmt;
 
 use askama::Template;
 use axum::Router;
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use trousseau_domain::actor::Actor;
@@ -33,7 +34,7 @@ use super::frame::{Frame, Tab};
 use super::names::{Actors, KeyLink, KeyNames, Who};
 use super::pay::name_of;
 use super::qr::Qr;
-use super::session::Entered;
+use super::session::{Entered, Stop};
 use super::text::{Texts, message};
 use crate::path::Path;
 use crate::problem::{Failure, Kind};
@@ -424,6 +425,42 @@ impl CustomerFields {
             ),
         }
     }
+}
+
+/// What is asked before an act.
+struct Question {
+    question: String,
+    consequence: String,
+    button: String,
+}
+
+impl Question {
+    /// Whether to delete something that can be paid.
+    fn of_delete(name: &str, t: Texts) -> Self {
+        Self {
+            question: t.with("payable-delete-question", [("name", name)]),
+            consequence: t.get("payable-delete-consequence"),
+            button: t.get("delete"),
+        }
+    }
+}
+
+/// Asks whether to do something to the thing of this name and page; `act` is the path below its page. Whoever has to
+/// prove who they are does so first.
+fn ask<P>(
+    entered: &Entered<P>,
+    tab: Tab,
+    page: String,
+    act: &str,
+    name: String,
+    asked: Question,
+) -> Result<Response, Stop> {
+    entered.prove_first(&entered.frame.here)?;
+    let frame = entered.frame.clone().at(tab, None);
+    let Question { question, consequence, button } = asked;
+    let action = format!("{page}/{act}");
+    let live = is_live(entered);
+    Ok(frame.page(&ConfirmPage { frame: &frame, back: page, name, question, consequence, action, button, live }))
 }
 
 /// A question before an act.

@@ -15,11 +15,11 @@ use trousseau_service::payments::Watched;
 use trousseau_service::{DepositRow, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, Entry, Id, Maker, Names, PaymentLine, ROWS, exception, history, is_live, may_write,
+    Asked, Badge, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live, may_write,
     payment_badge, payment_status,
 };
 use crate::dashboard::csv::Csv;
-use crate::dashboard::filters::{ByKey, MOST_IN_FILE, ROWS_PER_READ, beginning, end};
+use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
@@ -139,12 +139,10 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
         "transaction_hash",
         "settled_at",
     ]);
-    let (mut lines, mut after) = (0, None);
-    while let Some(filter) = filter.filter(|_| lines < MOST_IN_FILE) {
-        let page = web.app.payments().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for payment in &page.data {
-            csv.row(&[
+    if let Some(filter) = filter {
+        let read = |after| web.app.payments().list(&entered.tenant, filter, after, ROWS_PER_READ);
+        let row = |payment: &PaymentRow| {
+            [
                 payment.id.to_string(),
                 payment.created_at.to_string(),
                 payment.state.status.to_string(),
@@ -157,13 +155,10 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
                 payment.destination.address.clone(),
                 payment.transaction_hash.clone().unwrap_or_default(),
                 payment.settled_at.map(|at| at.to_string()).unwrap_or_default(),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|payment| payment.id);
-        if !page.has_more {
-            break;
-        }
+            ]
+        };
+        let written = csv.rows(read, |payment: &PaymentRow| payment.id, row).await;
+        written.map_err(|error| entered.refused(error, &base(entered)))?;
     }
     Ok(csv.finish(&format!("payments-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }
@@ -325,20 +320,14 @@ pub(super) async fn cancel_form(
     if !can_be_cancelled(&payment) {
         return Err(Stop::go(&page));
     }
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::Payments, None);
-    let t = frame.t;
-    let template = ConfirmPage {
+    let t = entered.frame.t;
+    let name = payment.id.to_string();
+    let question = Question {
         question: t.get("payment-cancel-question"),
         consequence: t.get("payment-cancel-consequence"),
-        action: format!("{page}/cancel"),
         button: t.get("payment-cancel"),
-        live: is_live(&entered),
-        name: payment.id.to_string(),
-        back: page,
-        frame: &frame,
     };
-    Ok(frame.page(&template))
+    ask(&entered, Tab::Payments, page, "cancel", name, question)
 }
 
 /// Calls the payment off.

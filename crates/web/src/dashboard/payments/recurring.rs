@@ -22,11 +22,11 @@ use trousseau_service::payments::recurring_payments::{
 use trousseau_service::{InvoiceFilter, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow, ServiceError};
 
 use super::{
-    Asked, Badge, ConfirmPage, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, ROWS,
+    Asked, Badge, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask,
     history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
-use crate::dashboard::filters::{MOST_IN_FILE, ROWS_PER_READ};
+use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
@@ -199,39 +199,32 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &RecurringPaym
         "customer_reference",
         "url",
     ]);
-    let (mut lines, mut after) = (0, None);
-    while lines < MOST_IN_FILE {
-        let page = web.app.recurring_payments().list(&entered.tenant, filter, after, ROWS_PER_READ).await;
-        let page = page.map_err(|error| entered.refused(error, &base(entered)))?;
-        for recurring in &page.data {
-            let row = &recurring.row;
-            let (unit, count) = match row.interval.every() {
-                Every::Days(count) => ("days", count),
-                Every::Months(count) => ("months", count),
-            };
-            csv.row(&[
-                row.id.to_string(),
-                row.created_at.to_string(),
-                status_of(recurring).to_string(),
-                row.amount.to_string(),
-                row.amount.asset().code().to_string(),
-                row.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                unit.to_owned(),
-                count.to_string(),
-                row.anchor.to_string(),
-                next_due(row).map(|at| at.to_string()).unwrap_or_default(),
-                row.customer_name.as_ref().map(ToString::to_string).unwrap_or_default(),
-                row.customer_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-                row.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
-                page_of(web.app.address(), PayableKind::RecurringPayment, &row.id),
-            ]);
-        }
-        lines += page.data.len();
-        after = page.data.last().map(|recurring| recurring.row.id);
-        if !page.has_more {
-            break;
-        }
-    }
+    let read = |after| web.app.recurring_payments().list(&entered.tenant, filter, after, ROWS_PER_READ);
+    let row = |recurring: &RecurringPayment| {
+        let row = &recurring.row;
+        let (unit, count) = match row.interval.every() {
+            Every::Days(count) => ("days", count),
+            Every::Months(count) => ("months", count),
+        };
+        [
+            row.id.to_string(),
+            row.created_at.to_string(),
+            status_of(recurring).to_string(),
+            row.amount.to_string(),
+            row.amount.asset().code().to_string(),
+            row.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            unit.to_owned(),
+            count.to_string(),
+            row.anchor.to_string(),
+            next_due(row).map(|at| at.to_string()).unwrap_or_default(),
+            row.customer_name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            row.customer_email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
+            row.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
+            page_of(web.app.address(), PayableKind::RecurringPayment, &row.id),
+        ]
+    };
+    let written = csv.rows(read, |recurring: &RecurringPayment| recurring.row.id, row).await;
+    written.map_err(|error| entered.refused(error, &base(entered)))?;
     Ok(csv.finish(&format!("recurring-payments-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
 }
 
@@ -619,20 +612,14 @@ pub(super) async fn cancel_form(
     if row.state == RecurringState::Cancelled {
         return Err(Stop::go(&page));
     }
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::RecurringPayments, None);
-    let (t, name) = (frame.t, name(&row, frame.t));
-    let template = ConfirmPage {
+    let t = entered.frame.t;
+    let name = name(&row, t);
+    let question = Question {
         question: t.with("recurring-cancel-question", [("name", name.as_str())]),
         consequence: t.get("recurring-cancel-consequence"),
-        action: format!("{page}/cancel"),
         button: t.get("recurring-cancel"),
-        live: is_live(&entered),
-        back: page,
-        frame: &frame,
-        name,
     };
-    Ok(frame.page(&template))
+    ask(&entered, Tab::RecurringPayments, page, "cancel", name, question)
 }
 
 /// Ends the recurring payment.
@@ -654,20 +641,10 @@ pub(super) async fn delete_form(
     path: Id,
 ) -> Result<Response, Stop> {
     let (row, page) = target(&web, &entered, &path).await?;
-    entered.prove_first(&entered.frame.here)?;
-    let frame = entered.frame.clone().at(Tab::RecurringPayments, None);
-    let (t, name) = (frame.t, name(&row, frame.t));
-    let template = ConfirmPage {
-        question: t.with("payable-delete-question", [("name", name.as_str())]),
-        consequence: t.get("payable-delete-consequence"),
-        action: format!("{page}/delete"),
-        button: t.get("delete"),
-        live: is_live(&entered),
-        back: page,
-        frame: &frame,
-        name,
-    };
-    Ok(frame.page(&template))
+    let t = entered.frame.t;
+    let name = name(&row, t);
+    let question = Question::of_delete(&name, t);
+    ask(&entered, Tab::RecurringPayments, page, "delete", name, question)
 }
 
 /// Deletes the recurring payment.
