@@ -432,7 +432,7 @@ pub(super) async fn void_form(
     let t = entered.frame.t;
     let name = name(&invoice, t);
     let question = Question {
-        question: t.with("invoice-void-question", [("name", name.as_str())]),
+        text: t.with("invoice-void-question", [("name", name.as_str())]),
         consequence: t.get("invoice-void-consequence"),
         button: t.get("invoice-void-button"),
     };

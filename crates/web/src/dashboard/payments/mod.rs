@@ -429,7 +429,7 @@ impl CustomerFields {
 
 /// What is asked before an act.
 struct Question {
-    question: String,
+    text: String,
     consequence: String,
     button: String,
 }
@@ -438,7 +438,7 @@ impl Question {
     /// Whether to delete something that can be paid.
     fn of_delete(name: &str, t: Texts) -> Self {
         Self {
-            question: t.with("payable-delete-question", [("name", name)]),
+            text: t.with("payable-delete-question", [("name", name)]),
             consequence: t.get("payable-delete-consequence"),
             button: t.get("delete"),
         }
@@ -457,7 +457,7 @@ fn ask<P>(
 ) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
     let frame = entered.frame.clone().at(tab, None);
-    let Question { question, consequence, button } = asked;
+    let Question { text: question, consequence, button } = asked;
     let action = format!("{page}/{act}");
     let live = is_live(entered);
     Ok(frame.page(&ConfirmPage { frame: &frame, back: page, name, question, consequence, action, button, live }))

@@ -323,7 +323,7 @@ pub(super) async fn cancel_form(
     let t = entered.frame.t;
     let name = payment.id.to_string();
     let question = Question {
-        question: t.get("payment-cancel-question"),
+        text: t.get("payment-cancel-question"),
         consequence: t.get("payment-cancel-consequence"),
         button: t.get("payment-cancel"),
     };

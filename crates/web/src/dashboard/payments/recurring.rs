@@ -615,7 +615,7 @@ pub(super) async fn cancel_form(
     let t = entered.frame.t;
     let name = name(&row, t);
     let question = Question {
-        question: t.with("recurring-cancel-question", [("name", name.as_str())]),
+        text: t.with("recurring-cancel-question", [("name", name.as_str())]),
         consequence: t.get("recurring-cancel-consequence"),
         button: t.get("recurring-cancel"),
     };
