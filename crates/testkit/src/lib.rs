@@ -3,5 +3,6 @@
 pub mod app;
 pub mod browser;
 pub mod client;
+pub mod node;
 pub mod pdf;
 pub mod receiver;

@@ -13,9 +13,9 @@ use trousseau_service::{Context, Destination, ServiceError};
 use trousseau_store::DestinationRow;
 
 use crate::ledgers::{Evm, Sent, World, chain, settings, token};
-use crate::node::{Word, fixture};
 use crate::proxy::{Behaviour, Proxy};
 use crate::shop::{PRICE, Shop};
+use trousseau_testkit::node::{Word, fixture};
 
 const ALL: u128 = 12_500_000;
 

@@ -4,10 +4,10 @@ use trousseau_domain::evm::{EvmAddress, FACTORY, Salt, forwarder_address, keccak
 use trousseau_domain::ids::PaymentId;
 
 use crate::ledgers::{Evm, Sent, World, token};
-use crate::node::{Word, contract};
 use crate::shop::PRICE;
+use trousseau_testkit::node::{Word, contract};
 
-fn factory() -> crate::node::Fixture {
+fn factory() -> trousseau_testkit::node::Fixture {
     contract(include_str!("../../../../contracts/forwarder.json"), "ForwarderFactory")
 }
 

@@ -12,8 +12,8 @@ use trousseau_service::networks::{NetworkSettings, Token};
 use trousseau_service::payments::test_ledger::{TestCommand, TestTransfer};
 use trousseau_service::{Context, PaymentRow};
 
-use crate::node::{CHAIN, Fixture, Node, Word, fixture, token_arguments};
 use crate::shop::Shop;
+use trousseau_testkit::node::{CHAIN, Fixture, Node, Word, fixture, token_arguments};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 mod faults;
 mod forwarder;
 mod ledgers;
-mod node;
 mod proxy;
 mod scenarios;
 mod shop;

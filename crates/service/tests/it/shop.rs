@@ -23,7 +23,7 @@ use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context, EventFilter, PaymentRow, ServiceError, Settings};
 use trousseau_store::testing::TestDatabase;
 
-use crate::node::GENESIS;
+use trousseau_testkit::node::GENESIS;
 
 /// The price of everything: 12.50.
 pub(crate) const PRICE: i64 = 12_500_000;

@@ -12,15 +12,15 @@ use tokio::net::TcpStream;
 use trousseau_domain::evm::{EvmAddress, address_topic, factory_deployment, parse_bytes, print_bytes};
 
 /// When its chain begins: the clocks of the tests stand there too.
-pub(crate) const GENESIS: u64 = 1_769_860_800;
+pub const GENESIS: u64 = 1_769_860_800;
 /// Its chain id.
-pub(crate) const CHAIN: u64 = 31_337;
+pub const CHAIN: u64 = 31_337;
 /// The variable that names the node's program.
 const PROGRAM: &str = "TROUSSEAU_TEST_ANVIL";
 
 /// A node, ended with this value.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     process: Child,
     port: u16,
     accounts: Vec<EvmAddress>,
@@ -43,7 +43,7 @@ fn program() -> Option<PathBuf> {
 
 impl Node {
     /// A fresh node; none where the program is absent, which is said where no test harness hides it.
-    pub(crate) async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         static TOLD: LazyLock<()> = LazyLock::new(|| {
             let text = format!(
                 "\nSKIPPED: there is no EVM node, so nothing was tried on one. Run `npm ci` in e2e/evm, or name a program \
@@ -93,42 +93,42 @@ impl Node {
         false
     }
 
-    pub(crate) const fn port(&self) -> u16 {
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// One of the node's own accounts.
-    pub(crate) fn account(&self, index: usize) -> EvmAddress {
+    pub fn account(&self, index: usize) -> EvmAddress {
         self.accounts[index]
     }
 
     /// Asks the node.
-    pub(crate) async fn call(&self, method: &str, params: Value) -> Value {
+    pub async fn call(&self, method: &str, params: Value) -> Value {
         let mut answer = self.try_call(method, params).await;
         assert!(answer.get("error").is_none(), "{method}: {answer}");
         answer["result"].take()
     }
 
-    pub(crate) async fn try_call(&self, method: &str, params: Value) -> Value {
+    pub async fn try_call(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         post(self.port, &body).await.unwrap_or_else(|| panic!("the node does not answer to {method}"))
     }
 
-    pub(crate) async fn mine(&self, blocks: u64) {
+    pub async fn mine(&self, blocks: u64) {
         self.call("anvil_mine", json!([format!("{blocks:#x}"), "0x1"])).await;
     }
 
-    pub(crate) async fn height(&self) -> u64 {
+    pub async fn height(&self) -> u64 {
         let number = self.call("eth_blockNumber", json!([])).await;
         u64::from_str_radix(number.as_str().expect("text").trim_start_matches("0x"), 16).expect("a number")
     }
 
     /// Lets an account send data somewhere, with gas enough for what would fail; it waits for the next block.
-    pub(crate) async fn send(&self, from: EvmAddress, to: Option<EvmAddress>, data: &[u8]) -> String {
+    pub async fn send(&self, from: EvmAddress, to: Option<EvmAddress>, data: &[u8]) -> String {
         let mut transaction = json!({"from": from, "data": print_bytes(data), "gas": "0x3d0900"});
         if let Some(to) = to {
             transaction["to"] = json!(to);
@@ -137,12 +137,12 @@ impl Node {
     }
 
     /// The receipt of a transaction that is in a block.
-    pub(crate) async fn receipt(&self, transaction: &str) -> Value {
+    pub async fn receipt(&self, transaction: &str) -> Value {
         self.call("eth_getTransactionReceipt", json!([transaction])).await
     }
 
     /// Deploys code with these arguments, in a block of its own.
-    pub(crate) async fn deploy(&self, code: &str, arguments: &[u8]) -> EvmAddress {
+    pub async fn deploy(&self, code: &str, arguments: &[u8]) -> EvmAddress {
         let mut data = parse_bytes(code).expect("code");
         data.extend_from_slice(arguments);
         let transaction = self.send(self.account(0), None, &data).await;
@@ -153,7 +153,7 @@ impl Node {
     }
 
     /// Deploys the factory of forwarders as anybody would.
-    pub(crate) async fn deploy_factory(&self) {
+    pub async fn deploy_factory(&self) {
         let (to, data) = factory_deployment();
         let transaction = self.send(self.account(0), Some(to), &data).await;
         self.mine(1).await;
@@ -161,13 +161,13 @@ impl Node {
     }
 
     /// What a contract answers to a question.
-    pub(crate) async fn ask(&self, to: EvmAddress, data: &[u8]) -> Vec<u8> {
+    pub async fn ask(&self, to: EvmAddress, data: &[u8]) -> Vec<u8> {
         let answer = self.call("eth_call", json!([{"to": to, "data": print_bytes(data)}, "latest"])).await;
         parse_bytes(answer.as_str().expect("text")).expect("bytes")
     }
 
     /// Stops the process without ending it: connections are accepted and nothing is answered.
-    pub(crate) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
     }
@@ -180,13 +180,13 @@ impl Drop for Node {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
 }
 
 /// One request of JSON-RPC on a connection of its own.
-pub(crate) async fn post(port: u16, body: &Value) -> Option<Value> {
+pub async fn post(port: u16, body: &Value) -> Option<Value> {
     let body = body.to_string();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let head = format!(
@@ -203,16 +203,17 @@ pub(crate) async fn post(port: u16, body: &Value) -> Option<Value> {
 }
 
 /// A contract of the test fixtures.
-pub(crate) struct Fixture {
-    pub(crate) bytecode: String,
+#[derive(Debug)]
+pub struct Fixture {
+    pub bytecode: String,
     methods: Value,
 }
 
-pub(crate) fn fixture(name: &str) -> Fixture {
-    contract(include_str!("../../../../e2e/evm/fixtures/test_token.json"), name)
+pub fn fixture(name: &str) -> Fixture {
+    contract(include_str!("../../../e2e/evm/fixtures/test_token.json"), name)
 }
 
-pub(crate) fn contract(artefact: &str, name: &str) -> Fixture {
+pub fn contract(artefact: &str, name: &str) -> Fixture {
     let mut artefact: Value = serde_json::from_str(artefact).expect("JSON");
     let mut found = artefact["contracts"][name].take();
     Fixture { bytecode: found["bytecode"].as_str().expect("code").to_owned(), methods: found["methods"].take() }
@@ -220,7 +221,7 @@ pub(crate) fn contract(artefact: &str, name: &str) -> Fixture {
 
 impl Fixture {
     /// The data of a call.
-    pub(crate) fn data(&self, method: &str, arguments: &[Word]) -> Vec<u8> {
+    pub fn data(&self, method: &str, arguments: &[Word]) -> Vec<u8> {
         let selector = self.methods[method].as_str().unwrap_or_else(|| panic!("no method {method}"));
         let mut data = parse_bytes(&format!("0x{selector}")).expect("a selector");
         data.extend(arguments.iter().flat_map(|word| word.0));
@@ -230,7 +231,7 @@ impl Fixture {
 
 /// 32 bytes of an argument.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Word(pub(crate) [u8; 32]);
+pub struct Word(pub [u8; 32]);
 
 impl From<EvmAddress> for Word {
     fn from(address: EvmAddress) -> Self {
@@ -253,7 +254,7 @@ impl From<bool> for Word {
 }
 
 /// The arguments of a constructor `(string, string, uint8)`.
-pub(crate) fn token_arguments(name: &str, symbol: &str, decimals: u8) -> Vec<u8> {
+pub fn token_arguments(name: &str, symbol: &str, decimals: u8) -> Vec<u8> {
     let text = |text: &str| {
         let mut word = [0; 32];
         word[..text.len()].copy_from_slice(text.as_bytes());
