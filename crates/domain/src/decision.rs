@@ -139,15 +139,54 @@ pub struct KeySnapshot {
     pub allowed_ips: Vec<IpRange>,
 }
 
+/// What a demand says of one property of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted<T> {
+    /// Nothing.
+    #[default]
+    Any,
+    /// It must be this.
+    Only(T),
+    /// It must be two things at once: no key is let in.
+    Nothing,
+}
+
+impl<T: PartialEq> Wanted<T> {
+    /// Both demands together. The second one can only narrow the first.
+    #[must_use]
+    pub fn and(self, wanted: T) -> Self {
+        match self {
+            Self::Any => Self::Only(wanted),
+            Self::Only(already) if already == wanted => Self::Only(already),
+            Self::Only(_) | Self::Nothing => Self::Nothing,
+        }
+    }
+
+    /// Whether a key of which this is true is turned away.
+    pub fn refuses(&self, found: &T) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Only(wanted) => wanted != found,
+            Self::Nothing => true,
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Wanted<T> {
+    fn from(wanted: Option<T>) -> Self {
+        wanted.map_or(Self::Any, Self::Only)
+    }
+}
+
 /// What the door demands of a key.
 #[derive(Debug, Clone, Default)]
 pub struct Demand {
     /// The business it must belong to.
-    pub business: Option<BusinessId>,
+    pub business: Wanted<BusinessId>,
     /// The environment it must belong to.
-    pub environment: Option<Environment>,
+    pub environment: Wanted<Environment>,
     /// The only kind that is let in; both unless said.
-    pub kind: Option<KeyKind>,
+    pub kind: Wanted<KeyKind>,
     /// The scopes it must have, all of them.
     pub scopes: Vec<Scope>,
     /// Whether no browser may call, whatever the kind of key.
@@ -230,14 +269,14 @@ pub fn decide(snapshot: Option<&KeySnapshot>, demand: &Demand, at: &Circumstance
     let business_id_missing = key.business_id_required && at.business_ids.is_empty();
     // Folded without a short cut.
     let business_mismatch = at.business_ids.iter().fold(false, |wrong, id| wrong | (id != key.business.as_str()))
-        | demand.business.as_ref().is_some_and(|wanted| *wanted != key.business);
-    let environment_mismatch = demand.environment.is_some_and(|wanted| wanted != key.environment);
+        | demand.business.refuses(&key.business);
+    let environment_mismatch = demand.environment.refuses(&key.environment);
     let status = key.life.status_at(at.now);
     let rotated = !key.version.accepts(at.now);
 
     let https_required = at.transport == Transport::Plain && key.environment == Environment::Live;
     let browser = at.from_browser && (key.kind == KeyKind::Secret || demand.no_browser);
-    let kind_not_allowed = demand.kind.is_some_and(|wanted| wanted != key.kind);
+    let kind_not_allowed = demand.kind.refuses(&key.kind);
     let ip_not_allowed = !key.allowed_ips.is_empty()
         && !at.address.is_some_and(|address| key.allowed_ips.iter().any(|range| range.contains(address)));
     let origin_not_allowed = !key.allowed_origins.is_empty()

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod actor;
+pub mod assertion;
 pub mod brand;
 pub mod business;
 pub mod checkout;

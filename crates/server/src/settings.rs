@@ -67,6 +67,7 @@ struct Written {
     limits: WrittenLimits,
     keep: WrittenKeep,
     webhooks: WrittenWebhooks,
+    doors: WrittenDoors,
     networks: BTreeMap<String, WrittenNetwork>,
 }
 
@@ -140,6 +141,12 @@ struct WrittenKeep {
 #[serde(deny_unknown_fields, default)]
 struct WrittenWebhooks {
     allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenDoors {
+    fresh_ms: Option<u32>,
 }
 
 /// The configuration in force, in types that cannot hold nonsense.
@@ -298,6 +305,9 @@ impl Settings {
             .iter()
             .map(|text| parse(layers, "webhooks.allow", text))
             .collect::<Result<Vec<IpRange>, _>>()?;
+        let fresh_ms = written.doors.fresh_ms.unwrap_or(0);
+        check(layers, "doors.fresh_ms", (0..=1_000).contains(&fresh_ms).then_some(()).ok_or("0 to 1000"))?;
+        let answers_kept = (fresh_ms > 0).then(|| Duration::from_millis(u64::from(fresh_ms)));
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -305,7 +315,13 @@ impl Settings {
             scopes,
             time_zone,
         )
-        .map(|rules| rules.with_keep(keep).with_webhook_networks(webhook_networks).with_networks(networks))
+        .map(|rules| {
+            rules
+                .with_keep(keep)
+                .with_webhook_networks(webhook_networks)
+                .with_networks(networks)
+                .with_answers_kept(answers_kept)
+        })
         .map_err(|error| {
             let name = match &error {
                 InvalidSettings::UnknownProfile(_) => "default_profile",
@@ -406,6 +422,7 @@ impl Settings {
             ("keep.refusals", in_days(self.rules.keep().refusals)),
             ("keep.usage", in_days(self.rules.keep().usage)),
             ("keep.deliveries", in_days(self.rules.keep().deliveries)),
+            ("doors.fresh_ms", self.rules.answers_kept().map_or(0, |kept| kept.as_millis()).to_string()),
             ("webhooks.allow", list(self.rules.webhook_networks().iter().map(ToString::to_string).collect())),
         ];
         let mut networks: Vec<_> = self.rules.networks().iter().flat_map(networks::explain).collect();

@@ -373,6 +373,7 @@ impl<'a> Access<'a> {
         Ok(KeyCaller {
             tenant: found.key.tenant.clone(),
             version: found.version.version,
+            life: VersionLife { starts_at: found.version.starts_at, ends_at: found.version.ends_at },
             key: found.key,
             business: found.business,
             profile,

@@ -13,6 +13,7 @@ use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, Store, StoreE
 
 use crate::access::Access;
 use crate::address::PublicAddress;
+use crate::assertions::Assertions;
 use crate::businesses::Businesses;
 use crate::checkout::Checkout;
 use crate::clock::Clock;
@@ -129,6 +130,11 @@ impl App {
     /// Who is calling, and whether a key is good.
     pub fn access(&self) -> Access<'_> {
         Access::new(&self.core)
+    }
+
+    /// Signed assertions for upstreams.
+    pub fn assertions(&self) -> Assertions<'_> {
+        Assertions::new(&self.core)
     }
 
     /// Businesses.

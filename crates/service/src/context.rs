@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
-use trousseau_domain::keys::KeyKind;
+use trousseau_domain::keys::{KeyKind, VersionLife};
 use trousseau_domain::members::Role;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::platform_keys::PlatformScopes;
@@ -25,6 +25,8 @@ pub struct KeyCaller {
     pub key: KeyRow,
     /// Which secret version was presented.
     pub version: u32,
+    /// From when until when that version is accepted.
+    pub life: VersionLife,
     /// The business's row.
     pub business: BusinessRow,
     /// The rules of the business.
@@ -45,6 +47,11 @@ impl KeyCaller {
     /// What it may do.
     pub const fn scopes(&self) -> &ScopeSet {
         &self.key.scopes
+    }
+
+    /// When its value stops being accepted, by its own end or by a rotation, if that is known.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        [self.key.valid_until, self.life.ends_at].into_iter().flatten().min()
     }
 
     /// What the operator keeps beside it.

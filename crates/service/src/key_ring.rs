@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,10 +19,12 @@ use hmac::{Hmac, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+use trousseau_domain::assertion::{AssertionKey, SEED_LEN};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::KeyKind;
+use trousseau_domain::time::Timestamp;
 use trousseau_store::{Sealed, SealedPlace, SecretKind, SecretVersionRow};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -207,11 +210,7 @@ impl KeyFile {
     }
 
     /// The rows by which a database knows these secrets again.
-    pub(crate) fn canaries(
-        &self,
-        now: trousseau_domain::time::Timestamp,
-        entropy: &dyn Entropy,
-    ) -> Vec<SecretVersionRow> {
+    pub(crate) fn canaries(&self, now: Timestamp, entropy: &dyn Entropy) -> Vec<SecretVersionRow> {
         let peppers = self.peppers.keys().map(|version| (SecretKind::Pepper, *version));
         let keks = self.keks.keys().map(|version| (SecretKind::Kek, *version));
         peppers
@@ -241,7 +240,7 @@ impl KeyFile {
     /// # Errors
     /// When one of them is missing here or is another secret.
     pub fn activate(self, rows: &[SecretVersionRow]) -> Result<KeyRing, RingError> {
-        let mut ring = KeyRing { peppers: Vec::new(), keks: Vec::new() };
+        let mut ring = KeyRing { peppers: Vec::new(), keks: Vec::new(), assertions: Vec::new() };
         for row in rows {
             let (kind, version) = (row.kind, row.version);
             let versions = match kind {
@@ -260,7 +259,11 @@ impl KeyFile {
                 return Err(RingError::WrongSecret { kind, version });
             }
             match kind {
-                SecretKind::Pepper => ring.peppers.push((version, secret.clone())),
+                SecretKind::Pepper => {
+                    ring.peppers.push((version, secret.clone()));
+                    let key = AssertionKey::from_seed(&assertion_seed(secret, version));
+                    ring.assertions.push(RingAssertionKey { version, since: row.created_at, key });
+                }
                 SecretKind::Kek => ring.keks.push((version, secret.clone())),
             }
         }
@@ -270,6 +273,7 @@ impl KeyFile {
             }
             secrets.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
         }
+        ring.assertions.sort_by_key(|key| std::cmp::Reverse(key.version));
         Ok(ring)
     }
 
@@ -378,6 +382,15 @@ fn pepper_canary(pepper: &Secret, version: u32) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// The secret half of the key that assertions are signed with while this pepper is in use. The pepper is a key of HMAC
+/// and of nothing else, and no other text under it begins like this one.
+fn assertion_seed(pepper: &Secret, version: u32) -> Zeroizing<[u8; SEED_LEN]> {
+    let mut mac =
+        <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(pepper.as_slice()).expect("HMAC takes a key of any length");
+    mac.update(&encode(&[b"trousseau assertion key", &version.to_be_bytes()]));
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
 /// Fields one after the other, each behind its length: no two lists give the same bytes.
 fn encode(fields: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -467,7 +480,20 @@ impl Bound for Binding<'_> {
 pub struct KeyRing {
     peppers: Vec<(u32, Secret)>,
     keks: Vec<(u32, Secret)>,
+    assertions: Vec<RingAssertionKey>,
 }
+
+/// A key for assertions, and since when every node has been able to publish it.
+struct RingAssertionKey {
+    version: u32,
+    since: Timestamp,
+    key: AssertionKey,
+}
+
+/// How long a key for assertions is published before it signs, so that every cached set has it by then.
+const PUBLISHED_BEFORE: Duration = Duration::from_mins(15);
+/// How long a key for assertions is published after its successor came, so that what it signed can be verified.
+const PUBLISHED_AFTER: Duration = Duration::from_mins(30);
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -484,6 +510,23 @@ impl KeyRing {
     /// The version under which new values are sealed.
     pub fn current_kek(&self) -> u32 {
         self.newest_kek().0
+    }
+
+    /// The key that assertions are signed with: the newest that has been published for a while, or the first.
+    pub(crate) fn assertion_key(&self, now: Timestamp) -> &AssertionKey {
+        let known = |key: &&RingAssertionKey| now.since(key.since) >= PUBLISHED_BEFORE;
+        let chosen = self.assertions.iter().find(known).or(self.assertions.last());
+        &chosen.expect("a ring is made with at least one pepper").key
+    }
+
+    /// The keys that a verifier of assertions has to know at `now`, the newest first.
+    pub(crate) fn published_assertion_keys(&self, now: Timestamp) -> impl Iterator<Item = &AssertionKey> {
+        let successors = std::iter::once(None).chain(self.assertions.iter().map(Some));
+        self.assertions
+            .iter()
+            .zip(successors)
+            .filter(move |(_, successor)| successor.is_none_or(|next| now.since(next.since) < PUBLISHED_AFTER))
+            .map(|(key, _)| &key.key)
     }
 
     /// The digest of a key under the current pepper, and that pepper's version.

@@ -28,6 +28,7 @@ pub struct Settings {
     keep: Keep,
     webhook_networks: Vec<IpRange>,
     networks: Vec<NetworkSettings>,
+    answers_kept: Option<Duration>,
 }
 
 /// How long what was recorded is kept.
@@ -107,6 +108,7 @@ impl Settings {
             keep,
             webhook_networks,
             networks: Vec::new(),
+            answers_kept: None,
         })
     }
 
@@ -141,6 +143,18 @@ impl Settings {
     /// How long what was recorded is kept.
     pub const fn keep(&self) -> Keep {
         self.keep
+    }
+
+    /// The same settings where those who ask about keys may keep a good answer that long.
+    #[must_use]
+    pub fn with_answers_kept(self, answers_kept: Option<Duration>) -> Self {
+        Self { answers_kept, ..self }
+    }
+
+    /// How long those who ask about keys may keep a good answer, if at all. What changes about a key reaches them
+    /// that much later.
+    pub const fn answers_kept(&self) -> Option<Duration> {
+        self.answers_kept
     }
 
     /// The same settings where webhooks may be sent into these networks that are not public.

@@ -6,8 +6,8 @@ use axum::extract::{FromRequestParts, MatchedPath};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
-use trousseau_domain::credential::{AcceptedForms, CredentialHeaders};
-use trousseau_domain::decision::{Demand, Transport};
+use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, url_holds_key};
+use trousseau_domain::decision::{Demand, Transport, Wanted};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::keys::KeyKind;
@@ -98,7 +98,7 @@ pub struct CheckoutStatus;
 pub struct CodatKeys;
 
 fn secret_with(scope: BuiltIn) -> Demand {
-    Demand { kind: Some(KeyKind::Secret), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
+    Demand { kind: Wanted::Only(KeyKind::Secret), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
 }
 
 /// Some profiles leave their keys to people and the operator.
@@ -189,7 +189,7 @@ impl Permission for CodatKeys {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;
 
     fn demand() -> Demand {
-        Demand { environment: Some(Environment::Live), ..Demand::default() }
+        Demand { environment: Wanted::Only(Environment::Live), ..Demand::default() }
     }
 
     fn check(caller: &KeyCaller) -> Result<(), Failure> {
@@ -355,6 +355,30 @@ impl From<AccessError> for Failure {
             AccessError::Failed(error) => error.into(),
         }
     }
+}
+
+/// The headers in which gateways hand on what their caller asked for.
+const ORIGINAL_URIS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
+
+/// Judges the key in a request that a gateway asks about, with what the gateway demands of it.
+pub(crate) async fn judge_for_gateway(parts: &Parts, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
+    let sent = Sent::read(parts)?;
+    let originals: Vec<_> = ORIGINAL_URIS
+        .iter()
+        .flat_map(|name| parts.headers.get_all(*name))
+        .map(|uri| String::from_utf8_lossy(uri.as_bytes()))
+        .collect();
+    let mut facts = sent.facts(AcceptedForms::All);
+    let brand = web.app.settings().brand();
+    let mut asked = originals.iter().map(|uri| uri.split_once('?').map_or((&**uri, None), |(p, q)| (p, Some(q))));
+    if let Some((path, query)) = asked.find(|(path, query)| url_holds_key(path, *query, brand)) {
+        (facts.path, facts.query) = (path, query);
+    }
+    let caller = web.app.access().authenticate(&facts, demand).await?;
+    let span = tracing::Span::current();
+    span.record("business.id", tracing::field::display(&caller.tenant.business));
+    span.record("key.id", tracing::field::display(caller.key_id()));
+    Ok(caller)
 }
 
 impl<P: Permission> FromRequestParts<Web> for Granted<P> {

@@ -23,7 +23,7 @@ use trousseau_service::requests::{CallAnswer, CallTrace};
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
-use crate::dialect::Dialect;
+use crate::dialect::{AUTHORIZE, Dialect};
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
 
@@ -150,8 +150,8 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
 
 /// Whom a failure is told, should there be one.
 enum Reader {
-    /// A program, in the dialect of the path.
-    Program { path: String, language: Language },
+    /// A program, in the dialect of its request.
+    Program { dialect: Dialect, path: String, language: Language },
     /// A person, by a page.
     Person { headers: Box<HeaderMap>, here: String, secure: bool },
 }
@@ -163,7 +163,8 @@ impl Reader {
             let here = request.uri().path_and_query().map_or(path, http::uri::PathAndQuery::as_str).to_owned();
             Self::Person { headers: Box::new(dashboard::what_pages_need(headers)), here, secure }
         } else {
-            Self::Program { path: path.to_owned(), language: Language::of(headers) }
+            let dialect = Dialect::of_uri(request.uri());
+            Self::Program { dialect, path: path.to_owned(), language: Language::of(headers) }
         }
     }
 }
@@ -171,7 +172,7 @@ impl Reader {
 /// The failure in the dialect of its reader, with what the router knew of the answer.
 fn rendered(failure: &Failure, bare: &Response, reader: &Reader, id: RequestId) -> Response {
     let mut response = match reader {
-        Reader::Program { path, language } => Dialect::of_path(path).render(failure, path, *language, id),
+        Reader::Program { dialect, path, language } => dialect.render(failure, path, *language, id),
         Reader::Person { headers, here, secure } => {
             dashboard::errors::bare(failure, headers, here.clone(), id, *secure)
         }
@@ -216,6 +217,10 @@ fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
     }
     if url_holds_key(uri.path(), uri.query(), &edge.brand) {
         return Err(Failure::new(Kind::KeyInUrl));
+    }
+    // A gateway asks without the body that its caller's headers tell of.
+    if uri.path() == AUTHORIZE {
+        return Ok(());
     }
     let compressed = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().any(compressed) {

@@ -61,7 +61,7 @@ fn error_schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
 fn error_response(path: &str, description: &str) -> RefOr<Response> {
     let (media_type, schema) = match crate::dialect::Dialect::of_path(path) {
         // No route of Mileston's is described here.
-        crate::dialect::Dialect::V1 | crate::dialect::Dialect::Mileston => {
+        crate::dialect::Dialect::V1 | crate::dialect::Dialect::Mileston | crate::dialect::Dialect::Gateway { .. } => {
             ("application/problem+json", ProblemBody::name())
         }
         crate::dialect::Dialect::Codat => ("application/json", CodatErrorBody::name()),

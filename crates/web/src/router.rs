@@ -46,6 +46,8 @@ fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(api::whoami::routes())
         .merge(api::verify::routes())
+        .merge(api::introspect::routes())
+        .merge(api::authorize::routes())
         .merge(api::keys::routes())
         .merge(api::businesses::routes())
         .merge(api::events::routes())

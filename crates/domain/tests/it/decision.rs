@@ -159,9 +159,10 @@ fn ours(case: &Case) -> Decision {
     let demand = Demand {
         business: case
             .demanded_business
-            .map(|right_one| (if right_one { right } else { wrong }).parse().expect("digits")),
-        environment: case.demanded_live.map(|live| if live { Environment::Live } else { Environment::Test }),
-        kind: case.demanded_checkout.map(|checkout| if checkout { KeyKind::Checkout } else { KeyKind::Secret }),
+            .map(|right_one| (if right_one { right } else { wrong }).parse().expect("digits"))
+            .into(),
+        environment: case.demanded_live.map(|live| if live { Environment::Live } else { Environment::Test }).into(),
+        kind: case.demanded_checkout.map(|checkout| if checkout { KeyKind::Checkout } else { KeyKind::Secret }).into(),
         scopes: vec![wanted],
         no_browser: false,
     };

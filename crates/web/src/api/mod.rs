@@ -1,9 +1,11 @@
 //! The handlers: wire type in, one use case, wire type out.
 
+pub(crate) mod authorize;
 pub(crate) mod businesses;
 pub(crate) mod checkout;
 pub(crate) mod codat;
 pub(crate) mod events;
+pub(crate) mod introspect;
 pub(crate) mod invoices;
 pub(crate) mod keys;
 pub(crate) mod mileston;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::Json as Answer;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::decision::{Decision, Demand};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
+use trousseau_domain::keys::KeyKind;
 use trousseau_domain::scope::Scope;
 use trousseau_service::access::{Verdict, VerifyRequest};
 use trousseau_service::entropy::EntropyExt as _;
@@ -47,6 +49,9 @@ pub(crate) struct QuestionBody {
     /// The environment that is needed.
     #[schema(example = "test")]
     environment: Option<String>,
+    /// The kind of key that is needed.
+    #[schema(value_type = Option<crate::wire::keys::Kind>)]
+    kind: Option<String>,
     /// The scope that is needed.
     #[schema(example = "payments:read")]
     scope: Option<String>,
@@ -76,6 +81,10 @@ pub(crate) struct VerdictBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "5f2b8c1d4e6f7a8b9c0d1e2f3a4b5c6d")]
     reference: Option<String>,
+    /// How many milliseconds a good answer may be kept; not at all where this is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 500)]
+    fresh_ms: Option<u64>,
     /// The key, where it is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<VerifiedKeyBody>,
@@ -110,7 +119,7 @@ pub(crate) struct VerdictsBody {
 }
 
 impl VerdictBody {
-    fn new(verdict: Verdict, reference: Option<RequestId>) -> Self {
+    fn new(verdict: Verdict, reference: Option<RequestId>, kept: Option<Duration>) -> Self {
         let (code, missing_scope) = match verdict.decision {
             Decision::Allow => ("ok", None),
             Decision::Deny { reason, missing_scope } => (reason.as_str(), missing_scope.map(|scope| scope.to_string())),
@@ -125,7 +134,8 @@ impl VerdictBody {
             business_metadata: caller.business.metadata.entries().clone(),
         });
         let reference = reference.filter(|_| key.is_none()).map(|reference| reference.to_string());
-        Self { valid: key.is_some(), code, missing_scope, reference, key }
+        let fresh_ms = kept.filter(|_| key.is_some()).and_then(|kept| u64::try_from(kept.as_millis()).ok());
+        Self { valid: key.is_some(), code, missing_scope, reference, fresh_ms, key }
     }
 }
 
@@ -136,11 +146,17 @@ fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Fau
     let scope = body.scope.and_then(|text| faults.read(&format!("{at}/scope"), text.parse::<Scope>()));
     let environment =
         body.environment.and_then(|text| faults.read(&format!("{at}/environment"), text.parse::<Environment>()));
+    let kind = body.kind.and_then(|text| faults.read(&format!("{at}/kind"), text.parse::<KeyKind>()));
     let address = body.ip.and_then(|text| faults.read(&format!("{at}/ip"), text.parse::<IpAddr>()));
     Some(VerifyRequest {
         key: Zeroizing::new(body.key?),
         business_id: body.business_id,
-        demand: Demand { environment, scopes: scope.into_iter().collect(), ..Demand::default() },
+        demand: Demand {
+            environment: environment.into(),
+            kind: kind.into(),
+            scopes: scope.into_iter().collect(),
+            ..Demand::default()
+        },
         origin: body.origin,
         address,
         reference: Some(reference),
@@ -170,6 +186,7 @@ pub(crate) async fn verify(
 ) -> Result<Response, Failure> {
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
     web.app.access().note_request(repeatable.of(&may.whose(), &body.bytes, &render).as_ref()).await?;
+    let kept = web.app.settings().answers_kept();
     let mut faults = Faults::new();
     let mut body = body.value;
     let Some(batch) = body.requests.take() else {
@@ -177,7 +194,7 @@ pub(crate) async fn verify(
         faults.finish()?;
         let asked = asked.ok_or(crate::problem::Kind::Internal)?;
         let verdict = web.app.access().verify(&asked).await?;
-        return Ok(Answer(VerdictBody::new(verdict, asked.reference)).into_response());
+        return Ok(Answer(VerdictBody::new(verdict, asked.reference, kept)).into_response());
     };
     if body.key.is_some() {
         faults.unreadable("/key", "cannot stand beside requests");
@@ -198,7 +215,7 @@ pub(crate) async fn verify(
     faults.finish()?;
     let mut results = Vec::with_capacity(asked.len());
     for question in &asked {
-        results.push(VerdictBody::new(web.app.access().verify(question).await?, question.reference));
+        results.push(VerdictBody::new(web.app.access().verify(question).await?, question.reference, kept));
     }
     Ok(Answer(VerdictsBody { results }).into_response())
 }

@@ -8,7 +8,7 @@ mod v1;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use trousseau_domain::ids::RequestId;
 
 pub(crate) use codat::ErrorMessage as CodatErrorBody;
@@ -29,7 +29,18 @@ pub enum Dialect {
     Payline,
     /// Mileston's message with its status.
     Mileston,
+    /// Ours, for gateways.
+    Gateway {
+        /// Whether the gateway passes every status on. Without it there are only 401 and 403 for what is refused:
+        /// nginx makes a 500 of all else.
+        every_status: bool,
+    },
 }
+
+/// Where gateways ask.
+pub(crate) const AUTHORIZE: &str = "/v1/authorize";
+/// What gateways are told of a refusal, beside the problem.
+const X_TROUSSEAU_CODE: HeaderName = HeaderName::from_static("x-trousseau-code");
 
 /// Where Mileston's routes are.
 const MILESTON: [&str; 6] = ["/payment-link", "/invoice", "/recurring-payment", "/checkout", "/user", "/status"];
@@ -48,8 +59,21 @@ impl Dialect {
             Self::Payline
         } else if MILESTON.iter().any(|prefix| lies_under(path, prefix)) {
             Self::Mileston
+        } else if path == AUTHORIZE {
+            Self::Gateway { every_status: false }
         } else {
             Self::V1
+        }
+    }
+
+    /// The dialect of a request.
+    pub fn of_uri(uri: &Uri) -> Self {
+        match Self::of_path(uri.path()) {
+            Self::Gateway { .. } => {
+                let every_status = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "statuses=all"));
+                Self::Gateway { every_status }
+            }
+            other => other,
         }
     }
 
@@ -60,6 +84,13 @@ impl Dialect {
             | (Self::Mileston, Kind::NotPayable | Kind::TransactionTaken | Kind::TransactionRefused) => {
                 StatusCode::BAD_REQUEST
             }
+            (Self::Gateway { every_status: false }, kind) => match kind.status() {
+                StatusCode::BAD_REQUEST => StatusCode::UNAUTHORIZED,
+                StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
+                refused if refused.is_client_error() => StatusCode::FORBIDDEN,
+                // It could not be told whether the key is good, which is no refusal.
+                failed => failed,
+            },
             _ => kind.status(),
         }
     }
@@ -68,7 +99,9 @@ impl Dialect {
     pub fn render(self, failure: &Failure, path: &str, language: Language, request: RequestId) -> Response {
         let status = self.status(failure.kind());
         let (media_type, body) = match self {
-            Self::V1 => ("application/problem+json", v1::body(failure, status, language, request)),
+            Self::V1 | Self::Gateway { .. } => {
+                ("application/problem+json", v1::body(failure, status, language, request))
+            }
             Self::Codat => ("application/json", codat::body(failure, status, language, request)),
             Self::Payline => ("application/json", payline::body(failure, language, request)),
             Self::Mileston => ("application/json", mileston::body(failure, status, language, request)),
@@ -87,6 +120,9 @@ impl Dialect {
                 headers.append(WWW_AUTHENTICATE, basic);
             }
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"trousseau\""));
+        }
+        if matches!(self, Self::Gateway { .. }) {
+            headers.insert(X_TROUSSEAU_CODE, HeaderValue::from_static(failure.kind().code()));
         }
         if let Some(seconds) = failure.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -117,6 +153,8 @@ mod tests {
             ("/checkout/user/x", Dialect::Mileston),
             ("/payment-link/", Dialect::Mileston),
             ("/invoices", Dialect::V1),
+            ("/v1/authorize", Dialect::Gateway { every_status: false }),
+            ("/v1/authorize/x", Dialect::V1),
             ("/", Dialect::V1),
         ] {
             assert_eq!(Dialect::of_path(path), dialect, "{path}");

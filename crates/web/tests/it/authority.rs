@@ -8,7 +8,8 @@ use trousseau_testkit::app::{Business, TestApp};
 use trousseau_testkit::client::{Answer, Client};
 
 /// Routes that ask for no credential.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
+    "/.well-known/jwks.json",
     "/livez",
     "/readyz",
     "/openapi.json",
@@ -17,7 +18,7 @@ const OPEN: [&str; 6] = [
     "/v1/checkout/payments/{id}/events",
 ];
 /// Routes that every good key may use.
-const FOR_EVERY_KEY: [&str; 2] = ["/v1/whoami", "/v1/checkout/alive"];
+const FOR_EVERY_KEY: [&str; 3] = ["/v1/whoami", "/v1/authorize", "/v1/checkout/alive"];
 
 /// Who may use a route, as its description says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,7 +265,8 @@ async fn no_route_lets_in_who_may_not() {
                         assert_eq!(answer.status.as_u16(), 403, "{at} with a business's key: {}", answer.text());
                         assert_eq!(code(&answer), "kind_not_allowed", "{at}");
                     }
-                    let wrong = if operation.template == "/v1/keys/verify" { &manage_only } else { &verify_only };
+                    let verifies = matches!(operation.template.as_str(), "/v1/keys/verify" | "/v1/introspect");
+                    let wrong = if verifies { &manage_only } else { &verify_only };
                     assert_eq!(operation.scope.is_none(), operation.template == "/metrics", "{at}");
                     if operation.template != "/metrics" {
                         let answer = operation.by(app.anonymous().bearer(wrong), &ids).await;

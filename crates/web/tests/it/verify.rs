@@ -25,13 +25,12 @@ fn about(business: &Business, key: &Value, more: &Value) -> Value {
 }
 
 /// Reasons that no question can have: they are about how a request came to a door of ours.
-const ABOUT_THE_REQUEST: [Reason; 8] = [
+const ABOUT_THE_REQUEST: [Reason; 7] = [
     Reason::AmbiguousCredentials,
     Reason::KeyInUrl,
     Reason::CredentialMissing,
     Reason::SchemeUnsupported,
     Reason::HttpsRequired,
-    Reason::KindNotAllowed,
     // Rates are not there yet.
     Reason::RateLimited,
     Reason::QuotaExhausted,
@@ -89,6 +88,8 @@ async fn each_reason_has_its_code_alone_and_in_a_batch() {
             ("key_expired", about(&business, &expired, &json!({}))),
             ("business_suspended", about(&closed, closed.key("test", "secret"), &json!({}))),
             ("browser_not_allowed", about(&business, &key("test", "secret"), &good)),
+            ("ok", about(&business, &page, &json!({"kind": "checkout"}))),
+            ("kind_not_allowed", about(&business, &page, &json!({"kind": "secret"}))),
             ("ip_not_allowed", about(&business, &bound, &json!({"ip": "203.0.114.7"}))),
             ("ip_not_allowed", about(&business, &bound, &json!({}))),
             ("origin_not_allowed", about(&business, &page, &json!({"origin": "https://shop.example.evil"}))),

@@ -1,0 +1,267 @@
+//! `/v1/authorize`: what a gateway asks before it lets a request through, and the keys of signed assertions.
+
+use std::fmt::Write as _;
+
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as Answer};
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use trousseau_domain::assertion::Audience;
+use trousseau_domain::decision::Demand;
+use trousseau_domain::ids::RequestId;
+use trousseau_domain::metadata::Metadata;
+use trousseau_service::KeyCaller;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::authority::judge_for_gateway;
+use crate::problem::Failure;
+use crate::query::{parameter, refused};
+use crate::router::Web;
+
+/// What every header begins with that only we may set; gateways strip such headers of their callers.
+pub(crate) const PREFIX: &str = "x-trousseau-";
+const BUSINESS: HeaderName = HeaderName::from_static("x-trousseau-business");
+const ENVIRONMENT: HeaderName = HeaderName::from_static("x-trousseau-environment");
+const KIND: HeaderName = HeaderName::from_static("x-trousseau-kind");
+const KEY: HeaderName = HeaderName::from_static("x-trousseau-key");
+const SCOPES: HeaderName = HeaderName::from_static("x-trousseau-scopes");
+const METADATA: HeaderName = HeaderName::from_static("x-trousseau-metadata");
+const BUSINESS_METADATA: HeaderName = HeaderName::from_static("x-trousseau-business-metadata");
+const ASSERTION: HeaderName = HeaderName::from_static("x-trousseau-assertion");
+const FRESH_MS: HeaderName = HeaderName::from_static("x-trousseau-fresh-ms");
+
+/// How long a set of public keys may be kept; a key is published far longer before it signs.
+const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    // Some gateways ask with the method of the request that they ask about.
+    let (schemas, paths, methods) = routes!(authorize);
+    OpenApiRouter::new().routes((schemas, paths, methods.fallback(authorize))).routes(routes!(assertion_keys))
+}
+
+/// What a gateway demands. All of it adds up.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the description of parameters that may be given more than once")]
+pub(crate) struct AuthorizeParameters {
+    /// Scopes that the key needs, with spaces between; may be given more than once.
+    #[param(example = "payments:read")]
+    scope: Option<String>,
+    /// The environment that the key needs.
+    #[param(example = "live")]
+    environment: Option<String>,
+    /// The business that the key must belong to.
+    business: Option<String>,
+    /// The kind of key that is let in.
+    #[param(value_type = Option<crate::wire::keys::Kind>)]
+    kind: Option<String>,
+    /// For whom the answer carries a signed assertion, in `X-Trousseau-Assertion`: 1 to 255 visible ASCII characters.
+    #[param(example = "orders")]
+    audience: Option<String>,
+    /// `all` for a gateway that passes 400, 429 and 431 on; the others are told 401 or 403.
+    #[param(example = "all")]
+    statuses: Option<String>,
+}
+
+/// Ask for a gateway
+///
+/// Judges the key in the request's own headers, for any method: 200 with who calls in `X-Trousseau-*`, 401 or 403 with the
+/// code in `X-Trousseau-Code`. What is demanded in `X-Trousseau-Require-Scope`, `-Environment`, `-Business` and `-Kind`
+/// counts beside the query.
+#[utoipa::path(
+    get,
+    path = "/v1/authorize",
+    operation_id = "authorize",
+    tag = "Access",
+    params(AuthorizeParameters),
+    responses((status = 200, description = "The key is good for what is demanded; the body is empty", headers(
+        ("X-Trousseau-Business" = String, description = "The id of the business"),
+        ("X-Trousseau-Environment" = String, description = "`test` or `live`"),
+        ("X-Trousseau-Kind" = String, description = "`secret` or `checkout`"),
+        ("X-Trousseau-Key" = String, description = "The id of the key"),
+        ("X-Trousseau-Scopes" = String, description = "What the key may do, with spaces between"),
+        ("X-Trousseau-Metadata" = String, description = "The notes kept beside the key, as JSON in ASCII; absent where there are none"),
+        ("X-Trousseau-Business-Metadata" = String, description = "The notes kept beside the business, likewise"),
+        ("X-Trousseau-Assertion" = String, description = "All of this as a JSON Web Token for the `audience`, signed with EdDSA"),
+        ("X-Trousseau-Fresh-Ms" = i64, description = "How many milliseconds the answer may be kept; not at all where it is absent"),
+    ))),
+    security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
+)]
+pub(crate) async fn authorize(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
+    let (mut parts, _) = request.into_parts();
+    let Extension(request_id) = Extension::<RequestId>::from_request_parts(&mut parts, &web)
+        .await
+        .map_err(|_| Failure::new(crate::problem::Kind::Internal))?;
+    let (demand, audience) = demanded(&parts)?;
+    let caller = judge_for_gateway(&parts, &web, &demand).await?;
+    let mut headers = identity(&caller);
+    if let Some(audience) = audience {
+        let assertion = web.app.assertions().sign(&caller, &audience, request_id);
+        headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
+    }
+    if let Some(fresh) = web.app.settings().answers_kept() {
+        headers.insert(FRESH_MS, HeaderValue::from(u64::try_from(fresh.as_millis()).unwrap_or(0)));
+    }
+    Ok(headers.into_response())
+}
+
+/// What the query and the headers demand together. A caller's own header can only add to it.
+fn demanded(parts: &Parts) -> Result<(Demand, Option<Audience>), Failure> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    let axum::extract::Query(pairs) = pairs.map_err(|_| Failure::new(crate::problem::Kind::InvalidQuery))?;
+    let mut demand = Demand::default();
+    let mut audience = None;
+    for (name, value) in &pairs {
+        match name.as_str() {
+            "scope" | "environment" | "business" | "kind" => demand = narrowed(demand, name, name, value)?,
+            "audience" if audience.is_none() => audience = parameter(name, Some(value))?,
+            "audience" => return Err(refused(name, "is given twice")),
+            "statuses" if value == "all" => {}
+            "statuses" => return Err(refused(name, "can only be all")),
+            _ => {
+                let known = "scope, environment, business, kind, audience, statuses";
+                let detail = format!("A parameter is not known here; known: {known}.");
+                return Err(Failure::new(crate::problem::Kind::InvalidQuery).with_detail(detail));
+            }
+        }
+    }
+    for what in ["scope", "environment", "business", "kind"] {
+        let header = format!("{PREFIX}require-{what}");
+        for value in parts.headers.get_all(&header) {
+            let value = value.to_str().map_err(|_| refused(&header, "is not ASCII"))?;
+            demand = narrowed(demand, what, &header, value)?;
+        }
+    }
+    Ok((demand, audience))
+}
+
+/// The demand and one more. An empty value demands nothing, as a variable of a gateway that was not set.
+fn narrowed(mut demand: Demand, what: &str, named: &str, value: &str) -> Result<Demand, Failure> {
+    for word in value.split([' ', ',']).filter(|word| !word.is_empty()) {
+        match what {
+            "scope" => demand.scopes.extend(parameter(named, Some(word))?),
+            "environment" => demand.environment = add(demand.environment, parameter(named, Some(word))?),
+            "business" => demand.business = add(demand.business, parameter(named, Some(word))?),
+            _ => demand.kind = add(demand.kind, parameter(named, Some(word))?),
+        }
+    }
+    Ok(demand)
+}
+
+fn add<T: PartialEq>(
+    wanted: trousseau_domain::decision::Wanted<T>,
+    more: Option<T>,
+) -> trousseau_domain::decision::Wanted<T> {
+    match more {
+        Some(more) => wanted.and(more),
+        None => wanted,
+    }
+}
+
+/// Who calls, as headers.
+fn identity(caller: &KeyCaller) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(9);
+    let text = |text: &str| HeaderValue::from_str(text).expect("ids and scopes are visible ASCII");
+    headers.insert(BUSINESS, text(caller.tenant.business.as_str()));
+    headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
+    headers.insert(KIND, HeaderValue::from_static(caller.kind().as_str()));
+    headers.insert(KEY, text(&caller.key_id().to_string()));
+    let scopes: Vec<&str> = caller.scopes().iter().map(trousseau_domain::scope::Scope::as_str).collect();
+    headers.insert(SCOPES, text(&scopes.join(" ")));
+    for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, &caller.business.metadata)] {
+        if !metadata.entries().is_empty() {
+            headers.insert(name, text(&ascii_json(metadata)));
+        }
+    }
+    headers
+}
+
+/// A map as JSON in visible ASCII and spaces: what else there is, is escaped (RFC 8259 section 7).
+fn ascii_json(metadata: &Metadata) -> String {
+    let json = serde_json::to_string(metadata).expect("a map of texts");
+    let mut ascii = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, ' '..='~') {
+            ascii.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(ascii, "\\u{unit:04x}").expect("writing to a string cannot fail");
+            }
+        }
+    }
+    ascii
+}
+
+/// A set of public keys (RFC 7517 section 5).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeySet)]
+pub(crate) struct KeySetBody {
+    /// The keys, the newest first.
+    keys: Vec<PublicKeyBody>,
+}
+
+/// A public key (RFC 8037 section 2).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PublicKey)]
+pub(crate) struct PublicKeyBody {
+    /// The type of the key.
+    #[schema(example = "OKP")]
+    kty: &'static str,
+    /// The curve.
+    #[schema(example = "Ed25519")]
+    crv: &'static str,
+    /// The algorithm of its signatures.
+    #[schema(example = "EdDSA")]
+    alg: &'static str,
+    /// What it is for.
+    #[serde(rename = "use")]
+    #[schema(example = "sig")]
+    usage: &'static str,
+    /// Its name in the header of assertions.
+    kid: String,
+    /// The key, in base64url.
+    x: String,
+}
+
+/// The keys of assertions
+///
+/// By which an upstream verifies `X-Trousseau-Assertion`. A new key is here for 15 minutes before it signs.
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    operation_id = "assertion_keys",
+    tag = "Access",
+    responses((status = 200, description = "The public keys", body = KeySetBody))
+)]
+pub(crate) async fn assertion_keys(State(web): State<Web>) -> Response {
+    let keys = web.app.assertions().keys().into_iter().map(|key| PublicKeyBody {
+        kty: key.kty,
+        crv: key.crv,
+        alg: key.alg,
+        usage: key.usage,
+        kid: key.kid,
+        x: key.x,
+    });
+    ([(CACHE_CONTROL, KEYS_KEPT)], Answer(KeySetBody { keys: keys.collect() })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn metadata_is_ascii_and_the_same_json() {
+        let entries = BTreeMap::from([("naïve".to_owned(), "a\nb \u{7f} \u{1f511} \"q\"".to_owned())]);
+        let metadata: Metadata = entries.clone().try_into().expect("small");
+        let text = ascii_json(&metadata);
+        assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text}");
+        assert_eq!(serde_json::from_str::<BTreeMap<String, String>>(&text).expect("JSON"), entries);
+    }
+}
