@@ -112,6 +112,12 @@ text_enum! {
         PaymentReversed = "payment.reversed",
         /// Money of a payment was given back.
         PaymentRefunded = "payment.refunded",
+        /// Money is to be given back.
+        RefundCreated = "refund.created",
+        /// A refund was carried out, called off, or is on its way.
+        RefundUpdated = "refund.updated",
+        /// The transaction that was to carry a refund out does not.
+        RefundFailed = "refund.failed",
         /// Money came that no payment takes.
         DepositUnmatched = "deposit.unmatched",
         /// Somebody decided what becomes of it.

@@ -173,6 +173,11 @@ id!(
     DepositId,
     "dep_"
 );
+id!(
+    /// Money that is given back.
+    RefundId,
+    "rfd_"
+);
 
 macro_rules! unguessable_id {
     ($(#[$meta:meta])* $name:ident, $prefix:literal) => {

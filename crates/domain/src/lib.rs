@@ -31,6 +31,7 @@ pub mod payments;
 pub mod platform_keys;
 pub mod profile;
 pub mod recurrence;
+pub mod refunds;
 pub mod reminders;
 pub mod requests;
 pub mod scope;

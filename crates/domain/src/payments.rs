@@ -103,6 +103,8 @@ pub struct Observed {
     pub seen_in_time: Money,
     /// The part of `settled` that came in time.
     pub settled_in_time: Money,
+    /// What was given back for certain.
+    pub refunded: Money,
     /// The ledger's own time: that of its latest block.
     pub ledger_time: Timestamp,
 }
@@ -147,7 +149,27 @@ impl Observed {
             settled: money(settled),
             seen_in_time: money(seen_in_time),
             settled_in_time: money(settled_in_time),
+            refunded: money(0),
             ledger_time,
+        }
+    }
+
+    /// The same, with so many base units given back.
+    #[must_use]
+    pub fn refunding(self, units: i64) -> Self {
+        let refunded = Money::from_units(units.max(0), self.settled.asset()).expect("not below zero");
+        Self { refunded, ..self }
+    }
+
+    /// What is left of it after what was given back: of a payment that still waits, only that can pay the price.
+    fn kept(&self) -> Self {
+        let kept = |sum: Money| sum.checked_sub(self.refunded).unwrap_or(Money::zero(sum.asset()));
+        Self {
+            seen: kept(self.seen),
+            settled: kept(self.settled),
+            seen_in_time: kept(self.seen_in_time),
+            settled_in_time: kept(self.settled_in_time),
+            ..*self
         }
     }
 }
@@ -161,6 +183,10 @@ pub struct PaymentState {
     pub exception: PaymentException,
     /// Base units that the ledger must go on holding, once the payment is settled; below them it is reversed.
     pub floor: i64,
+    /// Base units that were given back for certain.
+    pub refunded: i64,
+    /// Where it would stand if nothing had been given back, where that makes a difference.
+    pub refunded_from: Option<PaymentStatus>,
 }
 
 /// What somebody decided about a payment.
@@ -182,6 +208,9 @@ pub enum NotNow {
     /// There is nothing to decide.
     #[error("only a payment that needs review or has expired can be decided on")]
     Decide,
+    /// It is not certain yet what came in, or nothing did.
+    #[error("only what came in for certain, for a payment that waits for nothing, can be given back")]
+    Refund,
 }
 
 impl Terms {
@@ -205,23 +234,53 @@ impl Terms {
                 std::cmp::Ordering::Greater => PaymentException::Overpaid,
             }
         };
-        PaymentState { status: PaymentStatus::Settled, exception, floor: self.enough() }
+        PaymentState { floor: self.enough(), ..PaymentState::of(PaymentStatus::Settled, exception) }
     }
 }
 
 impl PaymentState {
     /// A payment that was just made.
-    pub const OPEN: Self = Self { status: PaymentStatus::Open, exception: PaymentException::None, floor: 0 };
+    pub const OPEN: Self = Self::of(PaymentStatus::Open, PaymentException::None);
 
     const fn of(status: PaymentStatus, exception: PaymentException) -> Self {
-        Self { status, exception, floor: 0 }
+        Self { status, exception, floor: 0, refunded: 0, refunded_from: None }
+    }
+
+    /// The same as if nothing had been given back.
+    const fn before_refunds(self) -> Self {
+        let status = match self.refunded_from {
+            Some(status) => status,
+            None => self.status,
+        };
+        Self { status, refunded: 0, refunded_from: None, ..self }
+    }
+
+    /// The same after what was given back. Of a payment that never settled, a part changes nothing yet.
+    fn less_refunds(self, observed: &Observed) -> Self {
+        let refunded = observed.refunded.units();
+        let is_all = refunded >= observed.settled.units();
+        let status = match self.status {
+            stays if refunded == 0 => stays,
+            PaymentStatus::Settled | PaymentStatus::NeedsReview | PaymentStatus::Expired if is_all => {
+                PaymentStatus::Refunded
+            }
+            PaymentStatus::Settled => PaymentStatus::PartiallyRefunded,
+            stays => stays,
+        };
+        Self { status, refunded, refunded_from: (status != self.status).then_some(self.status), ..self }
     }
 
     /// The state that follows from what the ledger now holds to be true.
     #[must_use]
     pub fn after(self, terms: &Terms, observed: &Observed) -> Self {
+        self.before_refunds().on_ledger(terms, observed).less_refunds(observed)
+    }
+
+    fn on_ledger(self, terms: &Terms, observed: &Observed) -> Self {
         match self.status {
-            PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Expired => awaited(terms, observed),
+            PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Expired => {
+                awaited(terms, &observed.kept())
+            }
             PaymentStatus::Cancelled if observed.settled.is_zero() => self,
             PaymentStatus::Cancelled => Self::of(PaymentStatus::NeedsReview, PaymentException::Late),
             PaymentStatus::Settled | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => {
@@ -239,10 +298,27 @@ impl PaymentState {
                 Self { exception, ..self }
             }
             PaymentStatus::Reversed if observed.settled.units() >= self.floor => {
-                Self { status: PaymentStatus::Settled, ..self }.after(terms, observed)
+                Self { status: PaymentStatus::Settled, ..self }.on_ledger(terms, observed)
             }
             // Under review people decide, not the ledger.
             PaymentStatus::Reversed | PaymentStatus::NeedsReview => self,
+        }
+    }
+
+    /// Whether what came in can be given back: it is certain what came, and nothing is waited for.
+    ///
+    /// # Errors
+    /// [`NotNow::Refund`] otherwise.
+    pub const fn check_refundable(self) -> Result<(), NotNow> {
+        match self.status {
+            PaymentStatus::Settled
+            | PaymentStatus::PartiallyRefunded
+            | PaymentStatus::Refunded
+            | PaymentStatus::NeedsReview
+            | PaymentStatus::Expired => Ok(()),
+            PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Cancelled | PaymentStatus::Reversed => {
+                Err(NotNow::Refund)
+            }
         }
     }
 
@@ -271,13 +347,14 @@ impl PaymentState {
             Verdict::Return => PaymentStatus::Refunded,
         };
         // What was there when it was decided must stay there; more was never asked for.
-        Ok(Self { status, exception: PaymentException::Manual, floor: observed.settled.units() })
+        let decided = Self { floor: observed.settled.units(), ..Self::of(status, PaymentException::Manual) };
+        Ok(decided.less_refunds(observed))
     }
 
     /// The same state of a payment that comes second: what it is for was paid by another one.
     #[must_use]
     pub const fn beside_another(self) -> Self {
-        match self.status {
+        match self.before_refunds().status {
             PaymentStatus::Settled => Self { exception: PaymentException::Multiple, ..self },
             _ => self,
         }
@@ -288,9 +365,10 @@ impl PaymentState {
         matches!(self.status, PaymentStatus::Open | PaymentStatus::Processing)
     }
 
-    /// Whether it counts as paid to whoever looks from outside.
+    /// Whether it counts as paid to whoever looks from outside. What was paid and given back was paid: nobody is asked
+    /// for it once more.
     pub const fn is_paid(self) -> bool {
-        match self.status {
+        match self.before_refunds().status {
             PaymentStatus::Settled | PaymentStatus::PartiallyRefunded => true,
             PaymentStatus::Open
             | PaymentStatus::Processing
@@ -304,11 +382,30 @@ impl PaymentState {
 
     /// What there is to tell about the step from this state to `next`; nothing where they are the same to an onlooker.
     pub fn event_to(self, next: Self) -> Option<PaymentEvent> {
-        if self.status == next.status {
-            let more = next.exception == PaymentException::Partial && self.exception != PaymentException::Partial;
-            return more.then_some(PaymentEvent::PartiallyPaid);
+        let (was, is) = (self.before_refunds(), next.before_refunds());
+        if was.status != is.status {
+            return Some(was.event_of(is));
         }
-        Some(match next.status {
+        match next.refunded.cmp(&self.refunded) {
+            std::cmp::Ordering::Greater => return Some(PaymentEvent::Refunded),
+            std::cmp::Ordering::Less => return Some(PaymentEvent::Reorged),
+            std::cmp::Ordering::Equal => {}
+        }
+        if self.status != next.status {
+            // More came, or less is there, than when it was given back.
+            return match next.status {
+                PaymentStatus::NeedsReview => Some(PaymentEvent::ReviewRequired),
+                PaymentStatus::Refunded => Some(PaymentEvent::Refunded),
+                _ => None,
+            };
+        }
+        let more = next.exception == PaymentException::Partial && self.exception != PaymentException::Partial;
+        more.then_some(PaymentEvent::PartiallyPaid)
+    }
+
+    /// What there is to tell about a step to another status, refunds aside.
+    fn event_of(self, next: Self) -> PaymentEvent {
+        match next.status {
             PaymentStatus::Open => PaymentEvent::Reorged,
             PaymentStatus::Processing => PaymentEvent::Processing,
             PaymentStatus::Settled | PaymentStatus::Refunded if next.exception == PaymentException::Manual => {
@@ -323,7 +420,7 @@ impl PaymentState {
             PaymentStatus::NeedsReview => PaymentEvent::ReviewRequired,
             PaymentStatus::Reversed => PaymentEvent::Reversed,
             PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => PaymentEvent::Refunded,
-        })
+        }
     }
 }
 
@@ -519,6 +616,61 @@ mod tests {
         assert_eq!(run(&generous, &[(&[(1, 1, true)], 4)])[0].0, St::Settled);
     }
 
+    #[test]
+    fn what_is_given_back_changes_where_it_stands_and_not_that_it_was_paid() {
+        let t = terms();
+        let paid = observe(&t, &[(110, 2, true)], 5);
+        let settled = PaymentState::OPEN.after(&t, &paid);
+        assert_eq!((settled.status, settled.exception), (St::Settled, Ex::Overpaid));
+        let part = settled.after(&t, &paid.refunding(10));
+        assert_eq!((part.status, part.exception, part.is_paid()), (St::PartiallyRefunded, Ex::Overpaid, true));
+        assert_eq!(settled.event_to(part), Some(Event::Refunded));
+        // Each refund is told, although the status stays.
+        let more = part.after(&t, &paid.refunding(60));
+        assert_eq!((more.status, part.event_to(more)), (St::PartiallyRefunded, Some(Event::Refunded)));
+        let all = more.after(&t, &paid.refunding(110));
+        assert_eq!((all.status, all.is_paid(), more.event_to(all)), (St::Refunded, true, Some(Event::Refunded)));
+        // The ledger takes the refund back: it is paid as before, and nothing is delivered twice.
+        let back = all.after(&t, &paid);
+        assert_eq!((back, all.event_to(back)), (settled, Some(Event::Reorged)));
+        // The ledger takes the money back that was given back.
+        let gone = all.after(&t, &observe(&t, &[], 6).refunding(110));
+        assert_eq!((gone.status, all.event_to(gone)), (St::Reversed, Some(Event::Reversed)));
+        assert_eq!(gone.after(&t, &paid.refunding(110)), all);
+    }
+
+    #[test]
+    fn what_nobody_decided_on_can_be_given_back() {
+        let t = Terms { accepts_late: false, ..terms() };
+        let late = observe(&t, &[(100, 62, true)], 65);
+        let review = PaymentState::OPEN.after(&t, &late);
+        let part = review.after(&t, &late.refunding(40));
+        assert_eq!((part.status, part.refunded), (St::NeedsReview, 40));
+        let all = part.after(&t, &late.refunding(100));
+        assert_eq!((all.status, all.is_paid(), part.event_to(all)), (St::Refunded, false, Some(Event::Refunded)));
+        assert_eq!(all.decided(Verdict::Accept, &late), Err(NotNow::Decide));
+        assert_eq!(all.after(&t, &late), review);
+        // More comes to what was given back: people decide again.
+        let again = all.after(&t, &observe(&t, &[(100, 62, true), (5, 70, true)], 75).refunding(100));
+        assert_eq!((again.status, all.event_to(again)), (St::NeedsReview, Some(Event::ReviewRequired)));
+        // Half of it was given back, and the rest is accepted.
+        let accepted = part.decided(Verdict::Accept, &late.refunding(40)).expect("under review");
+        assert_eq!((accepted.status, accepted.is_paid()), (St::PartiallyRefunded, true));
+        assert_eq!(part.event_to(accepted), Some(Event::Resolved));
+
+        // What was given back pays for nothing: sixty came and went, forty more are no hundred.
+        let t = terms();
+        let short = observe(&t, &[(60, 2, true)], 61);
+        let expired = PaymentState::OPEN.after(&t, &short);
+        let returned = expired.after(&t, &short.refunding(60));
+        assert_eq!((expired.status, returned.status), (St::Expired, St::Refunded));
+        let topped_up = observe(&t, &[(60, 2, true), (40, 62, true)], 65).refunding(60);
+        assert_eq!(returned.after(&t, &topped_up).status, St::NeedsReview);
+        let paid_anew = observe(&t, &[(60, 2, true), (100, 62, true)], 65).refunding(60);
+        assert!(returned.after(&t, &paid_anew).is_paid());
+        assert_eq!(PaymentState::OPEN.check_refundable(), Err(NotNow::Refund));
+    }
+
     fn transfers() -> impl Strategy<Value = Vec<Transfer>> {
         proptest::collection::vec((1i64..120, 0u64..90, any::<bool>()), 0..5)
     }
@@ -526,12 +678,15 @@ mod tests {
     proptest! {
         #[test]
         fn looking_again_changes_nothing(
-            steps in proptest::collection::vec((transfers(), 0u64..120), 1..8), accepts_late: bool,
+            steps in proptest::collection::vec((transfers(), 0u64..120, 0i64..150), 1..8), accepts_late: bool,
         ) {
             let t = Terms { accepts_late, ..terms() };
             let mut state = PaymentState::OPEN;
-            for (transfers, now) in steps {
+            for (transfers, now, refunded) in steps {
                 let observed = observe(&t, &transfers, now);
+                // Nobody gives back what did not come, nor while something is waited for.
+                let refunded = if state.check_refundable().is_ok() { refunded.min(observed.settled.units()) } else { 0 };
+                let observed = observed.refunding(refunded);
                 let next = state.after(&t, &observed);
                 prop_assert_eq!(next.after(&t, &observed), next);
                 prop_assert_eq!(next.event_to(next), None);
@@ -540,8 +695,12 @@ mod tests {
                     prop_assert!(observed.seen.units() >= 99);
                     prop_assert!(state.is_paid() || observed.settled.units() >= 99);
                 }
-                if state.status != next.status {
+                if state.before_refunds().status != next.before_refunds().status {
                     prop_assert!(state.event_to(next).is_some());
+                }
+                // Refunds change how a payment is shown and nothing that it does.
+                if refunded > 0 && next.before_refunds().status == PaymentStatus::Settled {
+                    prop_assert!(next.status == PaymentStatus::PartiallyRefunded || refunded >= observed.settled.units());
                 }
                 state = next;
             }

@@ -83,6 +83,10 @@ crate::text::text_enum! {
         PaymentsRead = "payments:read",
         /// Change payments.
         PaymentsWrite = "payments:write",
+        /// Read refunds.
+        RefundsRead = "refunds:read",
+        /// Ask for refunds, cancel them, and say by which transaction they were carried out.
+        RefundsWrite = "refunds:write",
         /// Start a payment.
         CheckoutStart = "checkout:start",
         /// Read the status of a payment.
@@ -102,7 +106,7 @@ crate::text::text_enum! {
 
 impl BuiltIn {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::PaymentLinksRead,
         Self::PaymentLinksWrite,
         Self::InvoicesRead,
@@ -111,6 +115,8 @@ impl BuiltIn {
         Self::RecurringPaymentsWrite,
         Self::PaymentsRead,
         Self::PaymentsWrite,
+        Self::RefundsRead,
+        Self::RefundsWrite,
         Self::CheckoutStart,
         Self::CheckoutStatus,
         Self::KeysRead,
@@ -125,9 +131,10 @@ impl BuiltIn {
         matches!(self, Self::CheckoutStart | Self::CheckoutStatus)
     }
 
-    /// Whether a secret key has it unless chosen otherwise. A found key must not breed.
+    /// Whether a secret key has it unless chosen otherwise. A found key must not breed, nor say to whom the merchant is
+    /// to send money.
     pub const fn is_default(self) -> bool {
-        !matches!(self, Self::KeysWrite | Self::WebhooksWrite)
+        !matches!(self, Self::KeysWrite | Self::WebhooksWrite | Self::RefundsWrite)
     }
 }
 
@@ -289,6 +296,7 @@ mod tests {
         let secret = catalogue.default_for(KeyKind::Secret);
         assert!(!secret.allows(BuiltIn::KeysWrite) && !secret.allows(BuiltIn::WebhooksWrite));
         assert!(secret.allows(BuiltIn::KeysRead) && secret.allows(BuiltIn::CheckoutStart));
+        assert!(secret.allows(BuiltIn::RefundsRead) && !secret.allows(BuiltIn::RefundsWrite));
         let checkout = catalogue.default_for(KeyKind::Checkout);
         assert_eq!(checkout.iter().map(Scope::as_str).collect::<Vec<_>>(), ["checkout:start", "checkout:status"]);
     }

@@ -75,6 +75,10 @@ impl From<ServiceError> for Failure {
             | ServiceError::NetworkUnavailable(_)
             | ServiceError::PayoutAddressMissing(_)
             | ServiceError::TransactionRefused(_)
+            | ServiceError::NotRefundable
+            | ServiceError::RefundTooLarge(_)
+            | ServiceError::RefundClosed
+            | ServiceError::TestLedgerOff
             | ServiceError::TestOnly
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused

@@ -32,6 +32,7 @@ use crate::payments::invoices::Invoices;
 use crate::payments::payment_links::PaymentLinks;
 use crate::payments::payout_addresses::PayoutAddresses;
 use crate::payments::recurring_payments::RecurringPayments;
+use crate::payments::refunds::Refunds;
 use crate::payments::test_ledger::TestLedgers;
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform::Platform;
@@ -175,6 +176,11 @@ impl App {
     /// Recurring payments.
     pub fn recurring_payments(&self) -> RecurringPayments<'_> {
         RecurringPayments::new(&self.core)
+    }
+
+    /// Money that is given back.
+    pub fn refunds(&self) -> Refunds<'_> {
+        Refunds::new(&self.core)
     }
 
     /// The ledger of TEST.

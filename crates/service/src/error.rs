@@ -1,5 +1,6 @@
 //! What a use case can answer instead of doing it.
 
+use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::scope::Scope;
 use trousseau_store::StoreError;
@@ -112,9 +113,21 @@ pub enum ServiceError {
     /// Nobody has said where the money of the business goes on the network.
     #[error("the business has no payout address on {0}")]
     PayoutAddressMissing(ChainId),
-    /// A transaction that was handed in does not pay the payment.
-    #[error("the transaction does not pay this: {0}")]
+    /// A transaction that was handed in does not pay the payment, or does not carry the refund out.
+    #[error("the transaction is not the right one: {0}")]
     TransactionRefused(&'static str),
+    /// It is not certain yet what came in for the payment, or nothing did.
+    #[error("nothing of the payment can be given back")]
+    NotRefundable,
+    /// More would be given back than came in.
+    #[error("at most {0} is left to give back")]
+    RefundTooLarge(Money),
+    /// The refund is past this.
+    #[error("the refund is past this")]
+    RefundClosed,
+    /// TEST is bound to a network: nothing is played there.
+    #[error("TEST is bound to a network, and its ledger is off")]
+    TestLedgerOff,
     /// This is for TEST only.
     #[error("this is for TEST only")]
     TestOnly,

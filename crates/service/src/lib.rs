@@ -42,7 +42,8 @@ pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
     AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
-    InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter, PaymentLinkFilter,
-    PaymentLinkRow, PaymentRow, PayoutAddressRow, PlatformKeyRow, RecurringPaymentFilter, RecurringPaymentRow,
-    RefusalRow, RequestFilter, RequestRow, SightingRow, Takings, TakingsRow, UsageRow, WebhookEndpointRow,
+    GivenBack, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter,
+    PaymentLinkFilter, PaymentLinkRow, PaymentRow, PayoutAddressRow, PlatformKeyRow, RecurringPaymentFilter,
+    RecurringPaymentRow, RefundFilter, RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Takings,
+    TakingsRow, UsageRow, WebhookEndpointRow,
 };

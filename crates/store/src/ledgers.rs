@@ -180,6 +180,20 @@ impl Reader<'_> {
         rows.iter().map(|row| block_from("ledger_blocks", row)).collect()
     }
 
+    /// The block of a height, as it was seen; only some are kept.
+    pub async fn find_block(&mut self, ledger: &LedgerId, number: u64) -> Result<Option<Block>, StoreError> {
+        const SQL: &str = "SELECT number, hash, parent, at FROM ledger_blocks WHERE ledger = $1 AND number = $2";
+        let found = self.fetch_optional(Stmt::new(SQL).text(ledger).int(height(number))).await?;
+        found.map(|row| block_from("ledger_blocks", &row)).transpose()
+    }
+
+    /// The height of the block in which a deposit came.
+    pub async fn find_block_of_deposit(&mut self, id: DepositId) -> Result<Option<u64>, StoreError> {
+        const SQL: &str = "SELECT id, block FROM deposits WHERE id = $1";
+        let found = self.fetch_optional(Stmt::new(SQL).text(id)).await?;
+        found.map(|row| row.read("deposits", "id", |row| row.number("block"))).transpose()
+    }
+
     /// Where an address belongs to.
     pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
         const SQL: &str = "SELECT address, business_id, environment, payment_id, payout, salt, created_at \

@@ -30,6 +30,7 @@ mod payments;
 mod payout_addresses;
 mod platform_keys;
 mod recurring_payments;
+mod refunds;
 mod refusals;
 mod requests;
 mod row;
@@ -70,6 +71,7 @@ pub use payments::{Destination, PaidFor, PaymentFilter, PaymentRow, Takings, Tak
 pub use payout_addresses::PayoutAddressRow;
 pub use platform_keys::PlatformKeyRow;
 pub use recurring_payments::{RecurringPaymentFilter, RecurringPaymentRow};
+pub use refunds::{GivenBack, RefundFilter, RefundPlace, RefundRow, RefundSums};
 pub use refusals::RefusalRow;
 pub use requests::{RequestFilter, RequestRow};
 pub use schema::{Engine, StoreOptions};

@@ -93,6 +93,13 @@ pub struct PaymentRow {
     pub updated_at: Timestamp,
 }
 
+impl PaymentRow {
+    /// What was given back of it for certain.
+    pub fn refunded(&self) -> Money {
+        Money::from_units(self.state.refunded, self.terms.due.asset()).unwrap_or(Money::zero(self.terms.due.asset()))
+    }
+}
+
 /// Which payments a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaymentFilter {
@@ -114,7 +121,7 @@ macro_rules! columns {
     () => {
         "p.id, p.business_id, p.environment, p.payment_link_id, p.invoice_id, p.recurring_id, p.ledger, p.network, \
          p.address, p.amount, p.tolerance, p.asset, p.expires_at, p.accepts_late, p.status, p.exception, p.floor, \
-         p.amount_seen, p.amount_settled, p.payer, p.transaction_hash, p.token_digest, p.settled_at, p.revision, \
+         p.amount_refunded, p.refunded_from, p.amount_seen, p.amount_settled, p.payer, p.transaction_hash, p.token_digest, p.settled_at, p.revision, \
          p.created_at, p.created_by, p.updated_at"
     };
 }
@@ -152,6 +159,8 @@ impl PaymentRow {
                 status: row.parsed("status")?,
                 exception: row.parsed("exception")?,
                 floor: row.int("floor")?,
+                refunded: row.int("amount_refunded")?,
+                refunded_from: row.opt_parsed("refunded_from")?,
             },
             seen: row.money("amount_seen", "asset")?,
             settled: row.money("amount_settled", "asset")?,
@@ -196,7 +205,7 @@ impl PaymentFilter {
     }
 }
 
-/// What came in for good.
+/// What came in for good and was not given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Takings {
     /// How much.
@@ -219,8 +228,8 @@ pub struct TakingsRow {
 /// The columns of [`Takings`]. Neither half of an amount overflows, however many payments there are.
 macro_rules! takings {
     () => {
-        "p.asset, COUNT(*) AS payments, CAST(SUM(p.amount_settled / 1000000) AS BIGINT) AS millions, \
-         CAST(SUM(p.amount_settled % 1000000) AS BIGINT) AS units"
+        "p.asset, COUNT(*) AS payments, CAST(SUM((p.amount_settled - p.amount_refunded) / 1000000) AS BIGINT) \
+         AS millions, CAST(SUM((p.amount_settled - p.amount_refunded) % 1000000) AS BIGINT) AS units"
     };
 }
 
@@ -388,7 +397,8 @@ impl Tx {
     pub async fn update_payment(&mut self, payment: &PaymentRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE payments SET status = $3, exception = $4, floor = $5, amount_seen = $6, \
                            amount_settled = $7, payer = $8, transaction_hash = $9, settled_at = $10, \
-                           updated_at = $11, expires_at = $12, revision = revision + 1 \
+                           updated_at = $11, expires_at = $12, amount_refunded = $13, refunded_from = $14, \
+                           revision = revision + 1 \
                            WHERE id = $1 AND revision = $2";
         let stmt = Stmt::new(SQL)
             .text(payment.id)
@@ -402,7 +412,9 @@ impl Tx {
             .opt_text(payment.transaction_hash.as_ref())
             .opt_time(payment.settled_at)
             .time(payment.updated_at)
-            .opt_time(payment.terms.expires_at);
+            .opt_time(payment.terms.expires_at)
+            .int(payment.state.refunded)
+            .opt_text(payment.state.refunded_from);
         self.change_one(stmt).await
     }
 }

@@ -74,6 +74,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0009_add_networks.sql"),
         include_str!("../migrations/postgres/0009_add_networks.sql"),
     ),
+    (
+        11,
+        "add refunds",
+        include_str!("../migrations/sqlite/0011_add_refunds.sql"),
+        include_str!("../migrations/postgres/0011_add_refunds.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -84,6 +84,12 @@ pub struct PaymentsRead;
 /// Change payments.
 #[derive(Debug)]
 pub struct PaymentsWrite;
+/// Read refunds.
+#[derive(Debug)]
+pub struct RefundsRead;
+/// Ask for refunds and hand in their transactions.
+#[derive(Debug)]
+pub struct RefundsWrite;
 /// Start a payment: checkout keys and secret ones.
 #[derive(Debug)]
 pub struct CheckoutStart;
@@ -161,6 +167,8 @@ one_scope!(
     RecurringPaymentsWrite,
     PaymentsRead,
     PaymentsWrite,
+    RefundsRead,
+    RefundsWrite,
     WebhooksRead,
     WebhooksWrite,
 );

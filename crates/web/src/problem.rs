@@ -308,8 +308,8 @@ kinds! {
     }
     /// One transaction pays one thing.
     TransactionTaken = CONFLICT "transaction_taken" {
-        en: "This transaction was handed in for another payment", "Hand in the transaction that paid this one.";
-        fr: "Cette transaction a été remise pour un autre paiement", "Remettez la transaction qui a payé celui-ci.";
+        en: "This transaction was handed in for something else", "Hand in the transaction of this payment or refund.";
+        fr: "Cette transaction a été remise pour autre chose", "Remettez la transaction de ce paiement ou remboursement.";
     }
     /// LIVE payments need a network to be received on.
     NetworkNotConfigured = CONFLICT "network_not_configured" {
@@ -328,8 +328,28 @@ kinds! {
     }
     /// The network says otherwise.
     TransactionRefused = CONFLICT "transaction_refused" {
-        en: "This transaction does not pay this", "Hand in the transaction that moved the money to the payment's address.";
-        fr: "Cette transaction ne paie pas ceci", "Remettez la transaction qui a envoyé l'argent à l'adresse du paiement.";
+        en: "This transaction is not the right one", "Hand in the transaction that moved the money to the address of the payment or refund.";
+        fr: "Cette transaction n'est pas la bonne", "Remettez la transaction qui a envoyé l'argent à l'adresse du paiement ou du remboursement.";
+    }
+    /// It is not certain yet what came in, or nothing did.
+    NotRefundable = CONFLICT "not_refundable" {
+        en: "Nothing of this can be given back now", "Wait until it is settled; what came in for nothing is decided on first.";
+        fr: "Rien de ceci ne peut être remboursé maintenant", "Attendez que le paiement soit réglé ; ce qui attend une décision se décide d'abord.";
+    }
+    /// Never more is given back than came in, all refunds together.
+    RefundTooLarge = CONFLICT "refund_too_large" {
+        en: "More would be given back than came in", "Ask for what is left, or cancel a refund that is pending.";
+        fr: "Il serait remboursé plus que ce qui a été reçu", "Demandez ce qui reste, ou annulez un remboursement en attente.";
+    }
+    /// The refund has gone on: a transaction was handed in, or it is over.
+    RefundClosed = CONFLICT "refund_closed" {
+        en: "The refund is past this", "Read the refund to see where it stands.";
+        fr: "Le remboursement n'en est plus là", "Lisez le remboursement pour connaître son état.";
+    }
+    /// A network with play money takes the place of the ledger of TEST.
+    TestLedgerOff = CONFLICT "test_ledger_off" {
+        en: "TEST is bound to a network here", "Send what is to be sent on the network; nothing is played there.";
+        fr: "TEST est lié à un réseau ici", "Envoyez sur le réseau ce qui doit l'être ; rien n'y est simulé.";
     }
     /// Wallets, payouts and cards: somebody else's money is not held here.
     NotOffered = BAD_REQUEST "not_offered" {
@@ -661,6 +681,12 @@ impl From<ServiceError> for Failure {
             ServiceError::TransactionRefused(why) => {
                 Self::new(Kind::TransactionRefused).with_detail(format!("The transaction was refused: {why}."))
             }
+            ServiceError::NotRefundable => Self::new(Kind::NotRefundable),
+            ServiceError::RefundTooLarge(left) => {
+                Self::new(Kind::RefundTooLarge).with_detail(format!("{left} is left that can be given back."))
+            }
+            ServiceError::RefundClosed => Self::new(Kind::RefundClosed),
+            ServiceError::TestLedgerOff => Self::new(Kind::TestLedgerOff),
             ServiceError::TestOnly => Self::new(Kind::TestOnly),
             ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),

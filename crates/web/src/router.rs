@@ -57,6 +57,7 @@ fn routes() -> OpenApiRouter<Web> {
         .merge(api::invoices::routes())
         .merge(api::recurring_payments::routes())
         .merge(api::payments::routes())
+        .merge(api::refunds::routes())
         .merge(api::checkout::routes())
         .merge(api::test_ledger::routes())
         .merge(api::codat::routes())

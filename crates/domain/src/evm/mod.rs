@@ -13,7 +13,9 @@ use sha3::{Digest as _, Keccak256};
 use crate::text::as_text;
 
 pub use forwarder::{FACTORY, Salt, create2, factory_deployment, forwarder_address};
-pub use transfer::{NotATransfer, TRANSFER_TOPIC, TransferLog, address_topic, decode_transfer};
+pub use transfer::{
+    NotATransfer, TRANSFER_TOPIC, TransferLog, address_topic, decode_transfer, transfer_call, transfer_uri,
+};
 
 /// The Keccak-256 of some bytes, which is not SHA3-256: the padding differs.
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {

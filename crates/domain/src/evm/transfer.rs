@@ -52,6 +52,20 @@ pub fn address_topic(address: EvmAddress) -> Hash32 {
     Hash32::from_bytes(topic)
 }
 
+/// The call `transfer(address,uint256)` of an ERC-20 token (EIP-20), for a wallet to sign.
+pub fn transfer_call(to: EvmAddress, units: u64) -> Vec<u8> {
+    let mut call = vec![0xa9, 0x05, 0x9c, 0xbb];
+    call.extend(address_topic(to).as_bytes());
+    call.extend([0; 24]);
+    call.extend(units.to_be_bytes());
+    call
+}
+
+/// The same as a link that wallets read (EIP-681). Not all of them read more than its first address, the contract's.
+pub fn transfer_uri(contract: EvmAddress, chain_id: u64, to: EvmAddress, units: u64) -> String {
+    format!("ethereum:{contract}@{chain_id}/transfer?address={to}&uint256={units}")
+}
+
 fn address_of(topic: &Hash32) -> Option<EvmAddress> {
     let (padding, address) = topic.as_bytes().split_at(12);
     if padding.iter().any(|byte| *byte != 0) {
@@ -70,6 +84,25 @@ mod tests {
     #[test]
     fn the_topic_is_the_hash_of_the_signature() {
         assert_eq!(TRANSFER_TOPIC.as_bytes(), &keccak256(b"Transfer(address,address,uint256)"));
+    }
+
+    #[test]
+    fn a_transfer_is_asked_for_in_the_words_of_the_standard() {
+        assert_eq!(
+            &keccak256(b"transfer(address,uint256)")[..4],
+            &transfer_call(EvmAddress::from_bytes([0; 20]), 0)[..4]
+        );
+        let (token, to) = (EvmAddress::from_bytes([0x11; 20]), EvmAddress::from_bytes([0x22; 20]));
+        assert_eq!(
+            crate::evm::print_bytes(&transfer_call(to, 12_500_000)),
+            "0xa9059cbb0000000000000000000000002222222222222222222222222222222222222222\
+             0000000000000000000000000000000000000000000000000000000000bebc20"
+        );
+        assert_eq!(
+            transfer_uri(token, 8453, to, 12_500_000),
+            "ethereum:0x1111111111111111111111111111111111111111@8453/transfer\
+             ?address=0x2222222222222222222222222222222222222222&uint256=12500000"
+        );
     }
 
     #[test]

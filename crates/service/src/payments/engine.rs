@@ -15,11 +15,11 @@ use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payments::{Counted, Observed, PaymentState, PaymentStatus};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{ChangeKind, CursorRow, DepositRow, Destination, PaidFor, PaymentRow};
+use trousseau_store::{ChangeKind, CursorRow, DepositRow, Destination, GivenBack, PaidFor, PaymentRow};
 
 use super::evm_rail::EvmRail;
 use super::rail::{Rail as _, RailError, TEST_CONFIRMATIONS, TestRail};
-use super::view;
+use super::{refunds, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -51,7 +51,7 @@ impl Certainty {
     }
 
     /// The lowest block that is not final for a payment of this price.
-    fn first_open(&self, due: Money) -> u64 {
+    pub(super) fn first_open(&self, due: Money) -> u64 {
         self.policy.needed(due).first_open(self.height, self.marks)
     }
 
@@ -88,6 +88,8 @@ pub(crate) struct Looked {
     pub(crate) is_behind: bool,
     /// Whether blocks were taken back.
     pub(crate) took_back: bool,
+    /// Whether it went on, or knows more of how certain its blocks are.
+    pub(crate) moved: bool,
 }
 
 /// Looks at a ledger, and settles what follows.
@@ -98,6 +100,10 @@ pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<Looked, Servi
     for _ in 0..TRIES {
         match look_once(core, ledger).await {
             Err(ServiceError::Conflict) => tokio::task::yield_now().await,
+            Ok(looked) if looked.moved => {
+                refunds::follow(core, ledger).await?;
+                return Ok(looked);
+            }
             other => return other,
         }
     }
@@ -181,6 +187,7 @@ async fn apply(
         ledger_time: seen.ledger_time,
         is_behind: seen.is_behind(),
         took_back: taken_back,
+        moved: false,
     };
     let policy = policy_of(core, &ledger);
     let was = if taken_back { cursor.marks.at_most(seen.holds_to) } else { cursor.marks };
@@ -195,6 +202,7 @@ async fn apply(
     // Blocks that were open at the last look may have become final by this one.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
     let is_further = taken_back || !seen.blocks.is_empty() || marks != cursor.marks;
+    let looked = Looked { moved: is_further, ..looked };
     cursor.height = seen.head();
     cursor.ledger_time = seen.ledger_time;
     cursor.marks = marks;
@@ -205,8 +213,11 @@ async fn apply(
         return Err(ServiceError::Conflict);
     }
     let mut touched: BTreeSet<PaymentId> = BTreeSet::new();
+    let mut recounted: BTreeSet<PaymentId> = BTreeSet::new();
     if taken_back {
         touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to).await?);
+        recounted = refunds::take_back(&mut unit, &ledger, seen.holds_to).await?;
+        touched.extend(&recounted);
     }
     for block in &seen.blocks {
         unit.tx.insert_block(&ledger, block).await?;
@@ -226,7 +237,11 @@ async fn apply(
     let certainty = Certainty { policy, height: cursor.height, marks, ledger_time: seen.ledger_time };
     let is_quiet = touched.is_empty();
     for id in touched {
-        settle(&mut unit, id, &certainty).await?;
+        if recounted.contains(&id) {
+            settle_refunds(&mut unit, id, &certainty).await?;
+        } else {
+            settle(&mut unit, id, &certainty).await?;
+        }
     }
     match &ledger {
         LedgerId::Test(business) => unit.commit(ChangeKind::Payment, Some(business), None).await?,
@@ -286,8 +301,29 @@ async fn keep(
 /// Has where a payment stands follow from what the ledger now holds.
 pub(crate) async fn settle(unit: &mut Unit<'_>, id: PaymentId, certainty: &Certainty) -> Result<(), ServiceError> {
     let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(()) };
-    let deposits = unit.tx.read().list_deposits_of(id).await?;
-    let observed = observed(&payment, &deposits, certainty);
+    let refunded = payment.state.refunded;
+    settle_as(unit, payment, certainty, refunded).await
+}
+
+/// The same after one of its refunds changed.
+pub(crate) async fn settle_refunds(
+    unit: &mut Unit<'_>,
+    id: PaymentId,
+    certainty: &Certainty,
+) -> Result<(), ServiceError> {
+    let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(()) };
+    let sums = unit.tx.read().sum_refunds(GivenBack::Payment(id)).await?;
+    settle_as(unit, payment, certainty, sums.succeeded).await
+}
+
+async fn settle_as(
+    unit: &mut Unit<'_>,
+    payment: PaymentRow,
+    certainty: &Certainty,
+    refunded: i64,
+) -> Result<(), ServiceError> {
+    let deposits = unit.tx.read().list_deposits_of(payment.id).await?;
+    let observed = observed(&payment, &deposits, certainty).refunding(refunded);
     let next = payment.state.after(&payment.terms, &observed);
     let latest = deposits.iter().rev().find(|deposit| deposit.counts());
     let mut changed = payment.clone();
@@ -308,7 +344,8 @@ pub(crate) fn observed(payment: &PaymentRow, deposits: &[DepositRow], certainty:
     let counted = deposits.iter().filter(|deposit| deposit.counts()).filter_map(|deposit| {
         Some(Counted { units: deposit.units?, block: deposit.transfer.block, block_time: deposit.block_time })
     });
-    Observed::of(&payment.terms, counted, certainty.first_open(payment.terms.due), certainty.ledger_time)
+    let first_open = certainty.first_open(payment.terms.due);
+    Observed::of(&payment.terms, counted, first_open, certainty.ledger_time).refunding(payment.state.refunded)
 }
 
 /// Saves a payment in its next state, with what that means for what it is for, and tells of it; of a decision also why.

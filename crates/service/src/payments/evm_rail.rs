@@ -101,6 +101,19 @@ pub(crate) enum Verdict {
     Pays(u64),
 }
 
+/// What a ledger holds of a transaction that is to carry a refund out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// It is in no block.
+    Nothing,
+    /// It failed and moved nothing.
+    Reverted,
+    /// It moves something else, for this reason.
+    Other(&'static str),
+    /// It moves exactly this, in a block of this height and name, at each of these places.
+    Exactly { block: u64, block_hash: String, logs: Vec<u32> },
+}
+
 /// Looks at one EVM network.
 #[derive(Debug)]
 pub(crate) struct EvmRail<'a> {
@@ -433,6 +446,80 @@ impl EvmRail<'_> {
         let transfers = receipt.logs.iter().filter(accepted);
         let transfers = transfers.filter_map(|log| decode_transfer(&log.topics, &log.data()?).ok());
         transfers.filter(|told| told.amount.units() != Some(0))
+    }
+
+    /// Whether a transaction moves exactly so much of a token to an address.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers.
+    pub(crate) async fn carried(
+        &self,
+        transaction: Hash32,
+        token: EvmAddress,
+        to: EvmAddress,
+        units: i64,
+    ) -> Result<Carried, RailError> {
+        let mut failed = None;
+        let mut unknown = false;
+        for way in self.network.ways() {
+            match self.carried_by(way, transaction, token, to, units).await {
+                // One that is behind does not have it yet.
+                Ok(Carried::Nothing) => unknown = true,
+                Ok(carried) => return Ok(carried),
+                Err(error) => {
+                    let [chance] = self.entropy.bytes::<1>();
+                    self.network.went_wrong(way, &error, chance);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) if !unknown => {
+                Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string()))
+            }
+            _ => Ok(Carried::Nothing),
+        }
+    }
+
+    async fn carried_by(
+        &self,
+        way: &Way,
+        transaction: Hash32,
+        token: EvmAddress,
+        to: EvmAddress,
+        units: i64,
+    ) -> Result<Carried, Fault> {
+        self.network.check(way).await?;
+        let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
+        let Some(receipt) = found else { return Ok(Carried::Nothing) };
+        // A receipt may be of a block that is on no chain any more.
+        let block = receipt.block_number.0;
+        let header: Option<Header> = rpc::read(way.ask(&rpc::header(At::Number(block))).await?)?;
+        if header.is_none_or(|header| header.hash != receipt.block_hash) {
+            return Ok(Carried::Nothing);
+        }
+        if receipt.status.0 != 1 {
+            return Ok(Carried::Reverted);
+        }
+        let ours = receipt.logs.iter().filter(|log| log.address == token && log.block_hash == receipt.block_hash);
+        let told = ours.filter_map(|log| {
+            let told = decode_transfer(&log.topics, &log.data()?).ok()?;
+            Some((told, u32::try_from(log.log_index.0).ok()?))
+        });
+        let told: Vec<_> = told.collect();
+        if told.is_empty() {
+            return Ok(Carried::Other("it moves none of the token"));
+        }
+        let theirs: Vec<_> = told.into_iter().filter(|(told, _)| told.to == to).collect();
+        if theirs.is_empty() {
+            return Ok(Carried::Other("it goes to another address"));
+        }
+        let exact = theirs.into_iter().filter(|(told, _)| told.amount.units() == Some(units));
+        let logs: Vec<_> = exact.map(|(_, log)| log).collect();
+        if logs.is_empty() {
+            return Ok(Carried::Other("it moves another amount"));
+        }
+        Ok(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs })
     }
 
     async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Verdict, Fault> {

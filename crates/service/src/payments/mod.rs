@@ -10,6 +10,7 @@ pub mod payout_addresses;
 pub(crate) mod places;
 pub(crate) mod rail;
 pub mod recurring_payments;
+pub mod refunds;
 pub(crate) mod reminders;
 pub mod test_ledger;
 pub(crate) mod view;

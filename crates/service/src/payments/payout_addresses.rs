@@ -3,11 +3,10 @@
 use serde_json::json;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
-use trousseau_domain::evm::{EvmAddress, FACTORY};
 use trousseau_domain::members::Operation;
 use trousseau_store::{ChangeKind, PayoutAddressRow};
 
-use super::places::watched_network;
+use super::places::{wallet_of, watched_network};
 use crate::app::{Core, Happened, Unit};
 use crate::context::{Authority, Context};
 use crate::error::ServiceError;
@@ -48,7 +47,7 @@ impl<'a> PayoutAddresses<'a> {
             return Err(ServiceError::Forbidden);
         }
         let network = watched_network(self.core, network)?;
-        let address = self.checked(&network, address)?;
+        let address = wallet_of(self.core, &network, "address", address)?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
@@ -79,21 +78,5 @@ impl<'a> PayoutAddresses<'a> {
         .await?;
         unit.commit(ChangeKind::Business, Some(&tenant.business), None).await?;
         Ok(row)
-    }
-
-    fn checked(self, network: &trousseau_domain::networks::ChainId, address: &str) -> Result<EvmAddress, ServiceError> {
-        let address: EvmAddress =
-            address.trim().parse().map_err(|error| ServiceError::invalid("address", format!("{error}")))?;
-        if address.is_zero() {
-            return Err(ServiceError::invalid("address", "is the address of nobody: what goes there is lost"));
-        }
-        let settings = self.core.networks.get(network).map(|network| &network.settings);
-        let is_token = settings.is_some_and(|settings| {
-            settings.tokens.iter().any(|token| token.contract == address) || settings.noticed.contains(&address)
-        });
-        if is_token || address == *FACTORY {
-            return Err(ServiceError::invalid("address", "is a contract that gives nothing back, not a wallet"));
-        }
-        Ok(address)
     }
 }

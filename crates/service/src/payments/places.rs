@@ -1,7 +1,7 @@
 //! Where a payment may be received: which networks there are for a tenant, and an address on one of them.
 
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::evm::{Salt, forwarder_address};
+use trousseau_domain::evm::{EvmAddress, FACTORY, Salt, forwarder_address};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::networks::{ChainId, ShortName};
@@ -68,6 +68,29 @@ pub(crate) fn watched_network(core: &Core, name: &str) -> Result<ChainId, Servic
         let known: Vec<_> = core.networks.all().map(|network| network.settings.chain.to_string()).collect();
         ServiceError::invalid("network", format!("is none of: {}", known.join(", ")))
     })
+}
+
+/// The address of a wallet on a network: none of nobody, nor of a contract that gives nothing back.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] about this member.
+pub(super) fn wallet_of(
+    core: &Core,
+    network: &ChainId,
+    member: &'static str,
+    text: &str,
+) -> Result<EvmAddress, ServiceError> {
+    let address: EvmAddress = text.trim().parse().map_err(|error| ServiceError::invalid(member, format!("{error}")))?;
+    if address.is_zero() {
+        return Err(ServiceError::invalid(member, "is the address of nobody: what goes there is lost"));
+    }
+    let is_token = core.networks.get(network).map(|network| &network.settings).is_some_and(|settings| {
+        settings.tokens.iter().any(|token| token.contract == address) || settings.noticed.contains(&address)
+    });
+    if is_token || address == *FACTORY {
+        return Err(ServiceError::invalid(member, "is a contract that gives nothing back, not a wallet"));
+    }
+    Ok(address)
 }
 
 /// A new address on a network, which was never given out before.

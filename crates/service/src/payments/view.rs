@@ -1,7 +1,7 @@
 //! What events say of payments and of what is to be paid. A webhook carries the same.
 
 use serde_json::{Value, json};
-use trousseau_store::{DepositRow, InvoiceRow, PaymentLinkRow, PaymentRow, RecurringPaymentRow};
+use trousseau_store::{DepositRow, InvoiceRow, PaymentLinkRow, PaymentRow, RecurringPaymentRow, RefundRow};
 
 /// A payment.
 pub(crate) fn payment(row: &PaymentRow) -> Value {
@@ -16,6 +16,7 @@ pub(crate) fn payment(row: &PaymentRow) -> Value {
         "amount": row.terms.due.to_string(),
         "amount_seen": row.seen.to_string(),
         "amount_settled": row.settled.to_string(),
+        "amount_refunded": row.refunded().to_string(),
         "currency": row.terms.due.asset().code(),
         "network": row.destination.network,
         "address": row.destination.address,
@@ -76,6 +77,27 @@ pub(crate) fn recurring_payment(row: &RecurringPaymentRow) -> Value {
         "customer_reference": row.customer_reference,
         "metadata": row.metadata,
         "created_at": row.created_at,
+    })
+}
+
+/// A refund.
+pub(crate) fn refund(row: &RefundRow) -> Value {
+    json!({
+        "id": row.id,
+        "environment": row.tenant.environment,
+        "status": row.status,
+        "failure": row.failure,
+        "payment_id": row.of.payment(),
+        "deposit_id": row.of.deposit(),
+        "amount": row.amount.to_string(),
+        "currency": row.amount.asset().code(),
+        "network": row.destination.network,
+        "destination": row.destination.address,
+        "reason": row.reason,
+        "metadata": row.metadata,
+        "transaction_hash": row.transaction_hash,
+        "created_at": row.created_at,
+        "succeeded_at": row.succeeded_at,
     })
 }
 

@@ -6,11 +6,14 @@ use serde_json::{Value, json};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::{EvmAddress, print_bytes};
 use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations, Moved};
+use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
+use trousseau_service::idempotency::Answered;
 use trousseau_service::networks::{NetworkSettings, Token};
+use trousseau_service::payments::refunds::RefundDraft;
 use trousseau_service::payments::test_ledger::{TestCommand, TestTransfer};
-use trousseau_service::{Context, PaymentRow};
+use trousseau_service::{Context, Destination, GivenBack, PaymentRow, RefundRow, ServiceError};
 
 use crate::shop::Shop;
 use trousseau_testkit::node::{CHAIN, Fixture, Node, Word, fixture, token_arguments};
@@ -121,9 +124,14 @@ impl World {
         self.evm.as_mut().expect("on a chain")
     }
 
-    async fn run(&self, command: TestCommand) {
+    /// Returns the transaction that it made.
+    async fn run(&self, command: TestCommand) -> Option<String> {
         let ledgers = self.shop.app.test_ledgers();
-        ledgers.run(&Context::system(), &self.shop.tenant, &command, None).await.expect("done");
+        let done = ledgers.run(&Context::system(), &self.shop.tenant, &command, None).await.expect("done");
+        match done {
+            Answered::Done(state) => state.transaction_hash,
+            Answered::Replayed(_) => None,
+        }
     }
 
     /// Has the engine see what there is.
@@ -135,18 +143,22 @@ impl World {
 
     /// Sends so many base units to the address of a payment; it waits for the next block.
     pub(crate) async fn send(&mut self, payment: &PaymentRow, units: u128, what: Sent) -> String {
-        let address = payment.destination.address.clone();
+        self.send_to(&payment.destination, units, what).await
+    }
+
+    /// The same to any address.
+    pub(crate) async fn send_to(&mut self, to: &Destination, units: u128, what: Sent) -> String {
+        let address = to.address.clone();
         let Some(evm) = &mut self.evm else {
             let transfer = TestTransfer {
-                network: payment.destination.network.clone(),
+                network: to.network.clone(),
                 to: address,
                 from: None,
                 amount: units.to_string().parse().expect("digits"),
                 asset: if what == Sent::Wrong { Moved::Other } else { Moved::Accepted },
                 reverted: what == Sent::Failing,
             };
-            self.run(TestCommand::Transfer(transfer)).await;
-            return String::new();
+            return self.run(TestCommand::Transfer(transfer)).await.expect("a transaction");
         };
         let to: EvmAddress = address.parse().expect("an address");
         let data = token().data("transfer(address,uint256)", &[to.into(), Word::from(units)]);
@@ -159,7 +171,7 @@ impl World {
     pub(crate) async fn mine(&mut self, blocks: u32) {
         match &mut self.evm {
             Some(evm) => evm.node.mine(blocks.into()).await,
-            None => self.run(TestCommand::Mine(blocks)).await,
+            None => drop(self.run(TestCommand::Mine(blocks)).await),
         }
         self.look().await;
     }
@@ -171,7 +183,7 @@ impl World {
                 let again: Vec<_> = evm.requests.drain(..).filter(|_| reinclude).map(|sent| json!([sent, 0])).collect();
                 evm.node.call("anvil_reorg", json!([depth, again])).await;
             }
-            None => self.run(TestCommand::Reorganise { depth, reinclude }).await,
+            None => drop(self.run(TestCommand::Reorganise { depth, reinclude }).await),
         }
         self.look().await;
     }
@@ -218,7 +230,65 @@ impl World {
                 let networks = self.shop.app.networks();
                 networks.look_again(&chain(), blocks.into()).await.expect("looked");
             }
-            None => self.run(TestCommand::Duplicate(blocks)).await,
+            None => drop(self.run(TestCommand::Duplicate(blocks)).await),
+        }
+    }
+
+    /// Asks for a refund to a wallet that is the payer's.
+    pub(crate) async fn refund(&self, of: GivenBack, amount: Option<&str>) -> Result<RefundRow, ServiceError> {
+        let to = match &self.evm {
+            Some(evm) => evm.node.account(7).to_string(),
+            None => "test_customer".to_owned(),
+        };
+        self.refund_to(of, amount, &to).await
+    }
+
+    pub(crate) async fn refund_to(
+        &self,
+        of: GivenBack,
+        amount: Option<&str>,
+        to: &str,
+    ) -> Result<RefundRow, ServiceError> {
+        let draft = RefundDraft {
+            of,
+            amount: amount.map(str::to_owned),
+            destination: to.to_owned(),
+            reason: None,
+            metadata: Metadata::default(),
+        };
+        let refunds = self.shop.app.refunds();
+        match refunds.create(&Context::system(), &self.shop.tenant, &draft, None).await? {
+            Answered::Done(refund) => Ok(refund),
+            Answered::Replayed(_) => panic!("nothing was asked twice"),
+        }
+    }
+
+    pub(crate) async fn hand_in(&self, refund: &RefundRow, hash: &str) -> Result<RefundRow, ServiceError> {
+        let refunds = self.shop.app.refunds();
+        match refunds.hand_in(&Context::system(), &self.shop.tenant, refund.id, hash, None).await? {
+            Answered::Done(refund) => Ok(refund),
+            Answered::Replayed(_) => panic!("nothing was asked twice"),
+        }
+    }
+
+    /// The refund as it stands now.
+    pub(crate) async fn refunded(&self, refund: &RefundRow) -> RefundRow {
+        self.shop.app.refunds().get(&self.shop.tenant, refund.id).await.expect("there")
+    }
+
+    /// Another wallet on the same network.
+    pub(crate) fn elsewhere(&self, place: &Destination) -> Destination {
+        let address = match &self.evm {
+            Some(evm) => evm.node.account(8).to_string(),
+            None => "test_somebody".to_owned(),
+        };
+        Destination { address, ..place.clone() }
+    }
+
+    /// A reorganisation brings back only what is sent from now on.
+    pub(crate) fn forget_requests(&mut self) {
+        if let Some(evm) = &mut self.evm {
+            evm.requests.clear();
         }
     }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
+use trousseau_domain::payments::Verdict;
+use trousseau_domain::refunds::{RefundFailure, RefundStatus};
+use trousseau_service::{Context, GivenBack, ServiceError};
 
 use crate::ledgers::{Sent, World};
 use crate::shop::PRICE;
@@ -47,6 +50,12 @@ on_every_ledger!(
     taken_back_after_it_was_final,
     halted,
     looked_at_again,
+    given_back_in_parts,
+    given_back_by_something_else,
+    given_back_twice_by_one_transaction,
+    a_refund_that_is_taken_back,
+    a_refund_that_never_comes,
+    late_money_is_given_back,
 );
 
 async fn paid(world: &mut World) {
@@ -236,4 +245,195 @@ async fn looked_at_again(world: &mut World) {
         world.look_again(blocks).await;
         assert_eq!((world.shop.payment(payment.id).await, world.shop.told(payment.id).await), before);
     }
+}
+
+/// Pays in full, and waits until that is certain.
+async fn settled(world: &mut World) -> trousseau_service::PaymentRow {
+    let payment = world.shop.start().await;
+    world.send(&payment, ALL, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.shop.standing(payment.id).await, (St::Settled, Ex::None, PRICE, PRICE));
+    payment
+}
+
+async fn given_back_in_parts(world: &mut World) {
+    let payment = settled(world).await;
+    let of = GivenBack::Payment(payment.id);
+    let part = world.refund(of, Some("2.50")).await.expect("asked for");
+    assert_eq!((part.status, part.amount.to_string().as_str()), (RefundStatus::Pending, "2.50"));
+    // What is promised cannot be promised again.
+    assert!(matches!(
+        world.refund(of, Some("10.000001")).await,
+        Err(ServiceError::RefundTooLarge(left)) if left.to_string() == "10.00"
+    ));
+    let hash = world.send_to(&part.destination, 2_500_000, Sent::Right).await;
+    // In no block yet: it is waited for.
+    let waiting = world.hand_in(&part, &hash).await.expect("waited for");
+    assert_eq!((waiting.status, waiting.place), (RefundStatus::Processing, None));
+    assert_eq!(world.shop.standing(payment.id).await.0, St::Settled);
+    world.mine(2).await;
+    let seen = world.refunded(&part).await;
+    assert!(seen.status == RefundStatus::Processing && seen.place.is_some());
+    world.mine(1).await;
+    assert_eq!(world.refunded(&part).await.status, RefundStatus::Succeeded);
+    assert_eq!(world.shop.standing(payment.id).await, (St::PartiallyRefunded, Ex::None, PRICE, PRICE));
+    // The same once more changes nothing.
+    assert_eq!(world.hand_in(&part, &hash).await.expect("the same").status, RefundStatus::Succeeded);
+    // The rest; one that is called off holds nothing.
+    let rest = world.refund(of, None).await.expect("the rest");
+    assert_eq!(rest.amount.to_string(), "10.00");
+    assert!(matches!(world.refund(of, None).await, Err(ServiceError::RefundTooLarge(left)) if left.is_zero()));
+    let refunds = world.shop.app.refunds();
+    refunds.cancel(&Context::system(), world.tenant(), rest.id, None).await.expect("cancelled");
+    assert!(matches!(world.hand_in(&rest, &hash).await, Err(ServiceError::RefundClosed)));
+    let rest = world.refund(of, None).await.expect("the rest");
+    let hash = world.send_to(&rest.destination, 10_000_000, Sent::Right).await;
+    world.mine(3).await;
+    // Certain already when it is handed in.
+    assert_eq!(world.hand_in(&rest, &hash).await.expect("carried out").status, RefundStatus::Succeeded);
+    let payment = world.shop.payment(payment.id).await;
+    assert_eq!((payment.state.status, payment.refunded().units()), (St::Refunded, PRICE));
+    // It was paid, and nobody is asked for it once more.
+    assert!(payment.state.is_paid());
+    let told = world.shop.told(payment.id).await;
+    assert_eq!(told[told.len() - 3..], ["payment.succeeded", "payment.refunded", "payment.refunded"]);
+}
+
+async fn given_back_by_something_else(world: &mut World) {
+    let payment = world.shop.start().await;
+    let of = GivenBack::Payment(payment.id);
+    assert!(matches!(world.refund(of, None).await, Err(ServiceError::NotRefundable)));
+    let paying = world.send(&payment, ALL, Sent::Right).await;
+    world.mine(3).await;
+    let refund = world.refund(of, Some("2")).await.expect("asked for");
+    // To an address of ours it does not go.
+    assert!(matches!(world.refund_to(of, None, &payment.destination.address).await, Err(ServiceError::Invalid(_))));
+    let elsewhere = world.elsewhere(&payment.destination);
+    let wrong = [
+        world.send_to(&refund.destination, 2_000_000, Sent::Wrong).await,
+        world.send_to(&refund.destination, 2_000_000, Sent::Failing).await,
+        world.send_to(&refund.destination, 1_999_999, Sent::Right).await,
+        world.send_to(&refund.destination, 2_000_001, Sent::Right).await,
+        world.send_to(&elsewhere, 2_000_000, Sent::Right).await,
+        paying,
+    ];
+    world.mine(3).await;
+    for hash in wrong {
+        assert!(matches!(world.hand_in(&refund, &hash).await, Err(ServiceError::TransactionRefused(_))), "{hash}");
+    }
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Pending);
+    // Handed in before it was in a block, it fails once it is.
+    let hash = world.send_to(&refund.destination, 1_000_000, Sent::Right).await;
+    world.hand_in(&refund, &hash).await.expect("waited for");
+    world.mine(1).await;
+    let failed = world.refunded(&refund).await;
+    assert_eq!((failed.status, failed.failure), (RefundStatus::Failed, Some(RefundFailure::Mismatch)));
+    assert_eq!(world.refund(of, None).await.expect("all of it").amount.units(), PRICE);
+    assert_eq!(world.shop.standing(payment.id).await.0, St::Settled);
+}
+
+async fn given_back_twice_by_one_transaction(world: &mut World) {
+    let (one, two) = (settled(world).await, settled(world).await);
+    let first = world.refund(GivenBack::Payment(one.id), Some("3")).await.expect("asked for");
+    let second = world.refund(GivenBack::Payment(two.id), Some("3")).await.expect("asked for");
+    let hash = world.send_to(&first.destination, 3_000_000, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.hand_in(&first, &hash).await.expect("carried out").status, RefundStatus::Succeeded);
+    assert!(matches!(world.hand_in(&second, &hash).await, Err(ServiceError::TransactionTaken)));
+    assert_eq!(world.refunded(&second).await.status, RefundStatus::Pending);
+}
+
+async fn a_refund_that_is_taken_back(world: &mut World) {
+    let payment = settled(world).await;
+    let refund = world.refund(GivenBack::Payment(payment.id), None).await.expect("asked for");
+    world.forget_requests();
+    let hash = world.send_to(&refund.destination, ALL, Sent::Right).await;
+    world.mine(4).await;
+    world.hand_in(&refund, &hash).await.expect("carried out");
+    assert_eq!(world.shop.standing(payment.id).await.0, St::Refunded);
+    if world.evm.is_none() {
+        // It came again in another block, deep enough at once. The node would sign another transaction instead.
+        world.reorganise(4, true).await;
+        assert_eq!(world.refunded(&refund).await.status, RefundStatus::Succeeded);
+        assert_eq!(world.shop.standing(payment.id).await.0, St::Refunded);
+    }
+    world.reorganise(4, false).await;
+    let gone = world.refunded(&refund).await;
+    assert_eq!((gone.status, gone.place, gone.succeeded_at), (RefundStatus::Processing, None, None));
+    let standing = world.shop.payment(payment.id).await;
+    assert_eq!((standing.state.status, standing.refunded().units()), (St::Settled, 0));
+    let told = world.shop.told(payment.id).await;
+    assert_eq!(told.last().map(String::as_str), Some("payment.reorged"));
+    assert_eq!(told.iter().filter(|kind| *kind == "payment.succeeded").count(), 1);
+    // The wallet sends it once more, in another transaction.
+    let again = world.send_to(&refund.destination, ALL, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.hand_in(&refund, &again).await.expect("carried out").status, RefundStatus::Succeeded);
+    assert_eq!(world.shop.standing(payment.id).await.0, St::Refunded);
+}
+
+async fn a_refund_that_never_comes(world: &mut World) {
+    let payment = settled(world).await;
+    let refund = world.refund(GivenBack::Payment(payment.id), None).await.expect("asked for");
+    let hash = format!("0x{}", "ab".repeat(32));
+    world.hand_in(&refund, &hash).await.expect("waited for");
+    world.shop.advance(Duration::from_hours(23));
+    world.mine(1).await;
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Processing);
+    world.shop.advance(Duration::from_hours(2));
+    world.mine(1).await;
+    let failed = world.refunded(&refund).await;
+    assert_eq!((failed.status, failed.failure), (RefundStatus::Failed, Some(RefundFailure::NotFound)));
+    assert_eq!(world.refund(GivenBack::Payment(payment.id), None).await.expect("again").amount.units(), PRICE);
+}
+
+async fn late_money_is_given_back(world: &mut World) {
+    let payment = world.shop.start().await;
+    world.mine(1).await;
+    world.pass(Duration::from_hours(2)).await;
+    world.send(&payment, ALL / 5, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.shop.standing(payment.id).await.0, St::NeedsReview);
+    let refund = world.refund(GivenBack::Payment(payment.id), None).await.expect("asked for");
+    let hash = world.send_to(&refund.destination, ALL / 5, Sent::Right).await;
+    world.mine(3).await;
+    world.hand_in(&refund, &hash).await.expect("carried out");
+    let refunded = world.shop.payment(payment.id).await;
+    assert_eq!((refunded.state.status, refunded.state.is_paid()), (St::Refunded, false));
+    let reason = "no".parse().expect("a reason");
+    let context = Context::system();
+    let decided =
+        world.shop.app.payments().resolve(&context, world.tenant(), payment.id, Verdict::Accept, &reason, None);
+    assert!(matches!(decided.await, Err(ServiceError::PaymentClosed)));
+}
+
+#[tokio::test]
+async fn thirty_two_refunds_at_once_never_exceed_what_came() {
+    let mut world = World::test().await;
+    let payment = settled(&mut world).await;
+    let of = GivenBack::Payment(payment.id);
+    let all = (0..32).map(|_| world.refund(of, Some("1")));
+    let all = futures_of(all).await;
+    let made = all.iter().filter(|made| made.is_ok()).count();
+    // Twelve and a half came in.
+    assert_eq!(made, 12);
+    assert!(all.iter().all(|made| matches!(made, Ok(_) | Err(ServiceError::RefundTooLarge(_)))));
+}
+
+/// Runs them all at the same time.
+async fn futures_of<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = all.map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in waiting.iter_mut().zip(&mut done) {
+            if output.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *output = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }

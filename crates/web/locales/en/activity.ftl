@@ -71,6 +71,9 @@ event-payment-review-required = Payment needs review
 event-payment-resolved = Payment decided on
 event-payment-reversed = Payment taken back by the network
 event-payment-refunded = Payment given back
+event-refund-created = Refund asked for
+event-refund-updated = Refund went on
+event-refund-failed = Refund failed
 event-deposit-unmatched = Unmatched deposit
 event-deposit-resolved = Deposit dealt with
 

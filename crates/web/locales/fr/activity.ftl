@@ -71,6 +71,9 @@ event-payment-review-required = Paiement à examiner
 event-payment-resolved = Paiement tranché
 event-payment-reversed = Paiement repris par le réseau
 event-payment-refunded = Paiement remboursé
+event-refund-created = Remboursement demandé
+event-refund-updated = Remboursement avancé
+event-refund-failed = Remboursement échoué
 event-deposit-unmatched = Dépôt sans paiement
 event-deposit-resolved = Dépôt traité
 

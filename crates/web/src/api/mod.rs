@@ -13,6 +13,7 @@ pub(crate) mod payline;
 pub(crate) mod payment_links;
 pub(crate) mod payments;
 pub(crate) mod recurring_payments;
+pub(crate) mod refunds;
 pub(crate) mod refusals;
 pub(crate) mod test_ledger;
 pub(crate) mod verify;

@@ -93,6 +93,9 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::PaymentResolved => message!("event-payment-resolved"),
         EventType::PaymentReversed => message!("event-payment-reversed"),
         EventType::PaymentRefunded => message!("event-payment-refunded"),
+        EventType::RefundCreated => message!("event-refund-created"),
+        EventType::RefundUpdated => message!("event-refund-updated"),
+        EventType::RefundFailed => message!("event-refund-failed"),
         EventType::DepositUnmatched => message!("event-deposit-unmatched"),
         EventType::DepositResolved => message!("event-deposit-resolved"),
     })

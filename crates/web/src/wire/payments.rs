@@ -53,6 +53,9 @@ pub struct PaymentBody {
     /// The final part of that.
     #[schema(example = "12.50")]
     pub amount_settled: String,
+    /// What was given back of it, for certain.
+    #[schema(example = "0.00")]
+    pub amount_refunded: String,
     /// What still has to come; `"0.00"` once enough was seen.
     #[schema(example = "0.00")]
     pub amount_remaining: String,
@@ -99,6 +102,7 @@ impl PaymentBody {
             amount: payment.terms.due.to_string(),
             amount_seen: payment.seen.to_string(),
             amount_settled: payment.settled.to_string(),
+            amount_refunded: payment.refunded().to_string(),
             amount_remaining: remaining(payment).to_string(),
             currency: payment.terms.due.asset().code().to_string(),
             network: payment.destination.network.to_string(),

@@ -54,6 +54,8 @@ impl Operation {
             ("/v1/checkout/payments/", &ids.payment),
             ("/v1/test/payments/", &ids.payment),
             ("/v1/deposits/", &ids.deposit),
+            ("/v1/refunds/", &ids.refund),
+            ("/v1/test/refunds/", &ids.refund),
             ("/v1/webhook_endpoints/", &ids.endpoint),
         ];
         let id = places.iter().find(|(start, _)| self.template.starts_with(start)).map_or(&ids.key, |(_, id)| id);
@@ -101,6 +103,7 @@ struct Ids {
     recurring_payment: String,
     payment: String,
     deposit: String,
+    refund: String,
 }
 
 impl Ids {
@@ -117,6 +120,7 @@ impl Ids {
             recurring_payment: nothing("rec"),
             payment: nothing("pay"),
             deposit: nothing("dep"),
+            refund: nothing("rfd"),
             endpoint: nothing("whe"),
             delivery: nothing("whd"),
         }
@@ -138,6 +142,11 @@ async fn make_ids(app: &TestApp, business: &Business, key: &str, reference: Stri
     let path = format!("/v1/test/payments/{}/scenario", id(&payment));
     client.post(&path, &json!({"scenario": "wrong_token"})).await.expect(200);
     let deposits = client.get("/v1/deposits").await.expect(200);
+    let paid = client.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(201);
+    let path = format!("/v1/test/payments/{}/scenario", id(&paid));
+    client.post(&path, &json!({"scenario": "paid"})).await.expect(200);
+    let draft = json!({"payment": paid["id"], "destination": "test_customer"});
+    let refund = client.post("/v1/refunds", &draft).await.expect(201);
     let (endpoint, delivery) = a_delivery(&client).await;
     Ids {
         endpoint,
@@ -151,6 +160,7 @@ async fn make_ids(app: &TestApp, business: &Business, key: &str, reference: Stri
         recurring_payment: id(&recurring),
         payment: id(&payment),
         deposit: id(&deposits["data"][0]),
+        refund: id(&refund),
     }
 }
 
@@ -207,7 +217,7 @@ async fn a_delivery(client: &Client) -> (String, String) {
     (endpoint, sent["id"].as_str().expect("an id").to_owned())
 }
 
-const EVERY_SCOPE: [&str; 15] = [
+const EVERY_SCOPE: [&str; 17] = [
     "payment_links:read",
     "payment_links:write",
     "invoices:read",
@@ -216,6 +226,8 @@ const EVERY_SCOPE: [&str; 15] = [
     "recurring_payments:write",
     "payments:read",
     "payments:write",
+    "refunds:read",
+    "refunds:write",
     "checkout:start",
     "checkout:status",
     "keys:read",

@@ -16,6 +16,7 @@ mod notices;
 mod pages;
 mod payments;
 mod people;
+mod refunds;
 mod refusals;
 mod requests;
 mod rights;

@@ -72,6 +72,8 @@ async fn the_scopes_are_those_of_the_kind_and_profile() {
         assert!(!has(&mileston, "live", "secret", "keys:write"), "a found key must not breed");
         assert!(!has(&mileston, "live", "secret", "webhooks:write"));
         assert!(has(&mileston, "live", "secret", "payments:write"));
+        assert!(has(&mileston, "live", "secret", "refunds:read"));
+        assert!(!has(&mileston, "live", "secret", "refunds:write"), "nor say to whom money is to be sent");
         assert!(has(&codat, "live", "secret", "keys:write"));
         let checkout = &mileston.key("live", "checkout")["scopes"];
         assert_eq!(*checkout, serde_json::json!(["checkout:start", "checkout:status"]));

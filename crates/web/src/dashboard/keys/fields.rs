@@ -228,14 +228,15 @@ pub(super) struct Extra {
 pub(super) fn permissions(chosen: &ScopeSet, t: Texts) -> Vec<Permission> {
     use BuiltIn::{
         CheckoutStart, CheckoutStatus, EventsRead, InvoicesRead, InvoicesWrite, KeysRead, KeysWrite, PaymentLinksRead,
-        PaymentLinksWrite, PaymentsRead, PaymentsWrite, RecurringPaymentsRead, RecurringPaymentsWrite, WebhooksRead,
-        WebhooksWrite,
+        PaymentLinksWrite, PaymentsRead, PaymentsWrite, RecurringPaymentsRead, RecurringPaymentsWrite, RefundsRead,
+        RefundsWrite, WebhooksRead, WebhooksWrite,
     };
     [
         (message!("resource-payment-links"), PaymentLinksRead, Some(PaymentLinksWrite)),
         (message!("resource-invoices"), InvoicesRead, Some(InvoicesWrite)),
         (message!("resource-recurring-payments"), RecurringPaymentsRead, Some(RecurringPaymentsWrite)),
         (message!("resource-payments"), PaymentsRead, Some(PaymentsWrite)),
+        (message!("resource-refunds"), RefundsRead, Some(RefundsWrite)),
         (message!("resource-checkout"), CheckoutStatus, Some(CheckoutStart)),
         (message!("resource-keys"), KeysRead, Some(KeysWrite)),
         (message!("resource-webhooks"), WebhooksRead, Some(WebhooksWrite)),

@@ -1,0 +1,683 @@
+//! Giving back: asked for, carried out by the merchant's own wallet, and believed once the ledger holds it for certain.
+//!
+//! To whom it goes is what the merchant says, who asked the payer. The sender of a transfer may be an exchange, so no
+//! address is ever taken from one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::events::EventType;
+use trousseau_domain::evm::{EvmAddress, Hash32, print_bytes, transfer_call, transfer_uri};
+use trousseau_domain::ids::{DepositId, PaymentId, RefundId};
+use trousseau_domain::ledger::{LedgerId, Moved, RawAmount};
+use trousseau_domain::members::Operation;
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::money::{Asset, Money};
+use trousseau_domain::networks::{AssetId, ChainId};
+use trousseau_domain::payables::Reason;
+use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
+use trousseau_store::{
+    ChangeKind, Destination, GivenBack, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
+};
+
+use super::engine::{self, Certainty};
+use super::evm_rail::Carried;
+use super::places;
+use super::test_ledger::{TestLedgers, TestTransfer};
+use super::view;
+use crate::app::{Core, Happened, Unit};
+use crate::context::Context;
+use crate::entropy::EntropyExt as _;
+use crate::error::ServiceError;
+use crate::idempotency::{self, Answered, Idempotent};
+use crate::keys::Page;
+
+/// How long a transaction that is in no block is waited for.
+const WAITED_FOR: Duration = Duration::from_hours(24);
+/// How many refunds are asked about in one look at a ledger; the others have their turn at the next.
+const FOLLOWED: u32 = 100;
+/// The most characters of an address or a transaction hash on the ledger of TEST.
+const MAX_NAME: usize = 128;
+/// From where the refunds of the ledger of TEST come.
+const MERCHANT: &str = "test_merchant";
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct RefundDraft {
+    /// What is given back.
+    pub of: GivenBack,
+    /// How much, as a decimal number; all that is left unless given.
+    pub amount: Option<String>,
+    /// To whom, as the payer said.
+    pub destination: String,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The merchant's own data.
+    pub metadata: Metadata,
+}
+
+/// What a wallet is to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToSend {
+    /// On which network.
+    pub network: ChainId,
+    /// To whom.
+    pub destination: String,
+    /// How much.
+    pub amount: Money,
+    /// The same for wallets of EVM networks; none on the ledger of TEST.
+    pub evm: Option<EvmToSend>,
+}
+
+/// What a wallet of an EVM network is to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvmToSend {
+    /// The number of the chain.
+    pub chain_id: u64,
+    /// The token (CAIP-19).
+    pub asset: AssetId,
+    /// Its contract, to which the transaction goes.
+    pub token: EvmAddress,
+    /// The data of the transaction: the call of `transfer`.
+    pub data: String,
+    /// The same as a link (EIP-681).
+    pub uri: String,
+}
+
+/// What is to be sent for a refund that waits for it.
+pub fn to_send(refund: &RefundRow) -> Option<ToSend> {
+    if refund.status != RefundStatus::Pending {
+        return None;
+    }
+    let Destination { network, address, .. } = &refund.destination;
+    let units = u64::try_from(refund.amount.units()).unwrap_or_default();
+    let evm = match (refund.token, network.eip155(), address.parse::<EvmAddress>()) {
+        (Some(token), Some(chain_id), Ok(to)) => Some(EvmToSend {
+            chain_id,
+            asset: AssetId::of_erc20(network.clone(), token),
+            token,
+            data: print_bytes(&transfer_call(to, units)),
+            uri: transfer_uri(token, chain_id, to, units),
+        }),
+        _ => None,
+    };
+    Some(ToSend { network: network.clone(), destination: address.clone(), amount: refund.amount, evm })
+}
+
+/// Use cases of refunds.
+#[derive(Debug, Clone, Copy)]
+pub struct Refunds<'a> {
+    core: &'a Core,
+}
+
+/// What came in and can be given back.
+struct Received {
+    /// Where it came in.
+    destination: Destination,
+    /// How much of it is certain.
+    amount: Money,
+}
+
+impl<'a> Refunds<'a> {
+    pub(crate) const fn new(core: &'a Core) -> Self {
+        Self { core }
+    }
+
+    /// Asks for a refund. All refunds of a business are asked for one after the other, so that together they never
+    /// promise more than came in.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for what is not the tenant's, [`ServiceError::NotRefundable`],
+    /// [`ServiceError::RefundTooLarge`], and [`ServiceError::Invalid`] for a destination that cannot be one.
+    pub async fn create(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        draft: &RefundDraft,
+        idempotent: Option<&Idempotent<'_, RefundRow>>,
+    ) -> Result<Answered<RefundRow>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        self.enter(&mut unit, tenant).await?;
+        let received = self.received(&mut unit, tenant, draft.of).await?;
+        let held = unit.tx.read().sum_refunds(draft.of).await?.held;
+        let asset = received.amount.asset();
+        let held = Money::from_units(held, asset).unwrap_or(Money::zero(asset));
+        let amount = match amount_of(received.amount, held, draft.amount.as_deref()) {
+            Ok(amount) => amount,
+            Err(TooMuch::NothingLeft) => return Err(ServiceError::RefundTooLarge(Money::zero(asset))),
+            Err(TooMuch::Left(left)) => return Err(ServiceError::RefundTooLarge(left)),
+            Err(TooMuch::Amount(error)) => return Err(ServiceError::invalid("amount", error.to_string())),
+        };
+        let (destination, token) = self.destination(&mut unit, &received, asset, &draft.destination).await?;
+        let refund = RefundRow {
+            id: RefundId::new(unit.now, self.core.entropy.bytes()),
+            tenant: tenant.clone(),
+            of: draft.of,
+            destination,
+            token,
+            amount,
+            reason: draft.reason.clone(),
+            metadata: draft.metadata.clone(),
+            status: RefundStatus::Pending,
+            failure: None,
+            transaction_hash: None,
+            waiting_since: None,
+            place: None,
+            checked_at: unit.now,
+            succeeded_at: None,
+            revision: 0,
+            created_at: unit.now,
+            created_by: unit.actor().clone(),
+            updated_at: unit.now,
+        };
+        unit.tx.insert_refund(&refund).await?;
+        tell(&mut unit, EventType::RefundCreated, &refund).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &refund, unit.now).await?;
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&refund.id.to_string())).await?;
+        Ok(Answered::Done(refund))
+    }
+
+    /// Whoever gives back holds the business, still may, and in LIVE has just proven who they are.
+    async fn enter(self, unit: &mut Unit<'_>, tenant: &Tenant) -> Result<(), ServiceError> {
+        let business = unit.lock_business(&tenant.business).await?;
+        unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
+        if business.suspended_at.is_some() {
+            return Err(ServiceError::BusinessSuspended);
+        }
+        Ok(())
+    }
+
+    /// What came in for certain.
+    async fn received(self, unit: &mut Unit<'_>, tenant: &Tenant, of: GivenBack) -> Result<Received, ServiceError> {
+        match of {
+            GivenBack::Payment(id) => {
+                let payment = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+                payment.state.check_refundable().map_err(|_| ServiceError::NotRefundable)?;
+                if payment.settled.is_zero() {
+                    return Err(ServiceError::NotRefundable);
+                }
+                Ok(Received { destination: payment.destination, amount: payment.settled })
+            }
+            GivenBack::Deposit(id) => {
+                let deposit = unit.tx.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+                let ours = deposit.counts() && deposit.payment.is_none();
+                let cursor = unit.tx.read().find_cursor(&deposit.ledger).await?;
+                let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), unit.now);
+                // An address without a payment is one that pays in USDC.
+                let amount = deposit.units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
+                let amount = amount.filter(|amount| ours && deposit.transfer.block < certainty.first_open(*amount));
+                let destination = Destination {
+                    ledger: deposit.ledger,
+                    network: deposit.transfer.network,
+                    address: deposit.transfer.to,
+                };
+                amount.map(|amount| Received { destination, amount }).ok_or(ServiceError::NotRefundable)
+            }
+        }
+    }
+
+    /// Where the money is to go: on the network on which it came in, to an address that is none of ours.
+    async fn destination(
+        self,
+        unit: &mut Unit<'_>,
+        received: &Received,
+        asset: Asset,
+        text: &str,
+    ) -> Result<(Destination, Option<EvmAddress>), ServiceError> {
+        let Destination { ledger, network, .. } = &received.destination;
+        let (address, token) = match ledger {
+            LedgerId::Test(_) => {
+                let text = text.trim();
+                let good = (1..=MAX_NAME).contains(&text.len())
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                if !good {
+                    let message = "must be 1 to 128 ASCII letters, digits and underscores";
+                    return Err(ServiceError::invalid("destination", message));
+                }
+                (text.to_owned(), None)
+            }
+            LedgerId::Network(chain) => {
+                let address = places::wallet_of(self.core, chain, "destination", text)?;
+                let settings = self.core.networks.get(chain).map(|network| &network.settings);
+                let tokens = settings.map(|settings| settings.tokens.as_slice()).unwrap_or_default();
+                let token = tokens.iter().find(|token| token.asset == asset);
+                let token = token.ok_or_else(|| ServiceError::NetworkUnavailable(chain.clone()))?;
+                (address.to_string(), Some(token.contract))
+            }
+        };
+        let destination = Destination { ledger: ledger.clone(), network: network.clone(), address };
+        if unit.tx.read().find_destination(&destination).await?.is_some() {
+            let message = "is an address to which payments are made: ask the payer for one of their own";
+            return Err(ServiceError::invalid("destination", message));
+        }
+        Ok((destination, token))
+    }
+
+    /// One refund.
+    pub async fn get(self, tenant: &Tenant, id: RefundId) -> Result<RefundRow, ServiceError> {
+        self.core.store.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    /// One page of refunds, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] if `after` is no refund of the tenant.
+    pub async fn list(
+        self,
+        tenant: &Tenant,
+        filter: &RefundFilter,
+        after: Option<RefundId>,
+        limit: u32,
+    ) -> Result<Page<RefundRow>, ServiceError> {
+        let mut reader = self.core.store.read();
+        if let Some(after) = after
+            && reader.find_refund(tenant, after).await?.is_none()
+        {
+            return Err(ServiceError::invalid("starting_after", "there is no refund with this id"));
+        }
+        let data = reader.list_refunds(tenant, filter, after, limit + 1).await?;
+        Ok(Page::of(data, limit))
+    }
+
+    /// What was given back of something a payer was shown, for their receipt, the newest first.
+    pub async fn shown(self, tenant: &Tenant, payment: PaymentId) -> Result<Vec<RefundRow>, ServiceError> {
+        let filter =
+            RefundFilter { payment: Some(payment), status: Some(RefundStatus::Succeeded), ..RefundFilter::default() };
+        Ok(self.core.store.read().list_refunds(tenant, &filter, None, 100).await?)
+    }
+
+    /// How much of a payment can still be given back; none where nothing can.
+    pub async fn left(self, tenant: &Tenant, id: PaymentId) -> Result<Option<Money>, ServiceError> {
+        let mut reader = self.core.store.read();
+        let payment = reader.find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        if payment.state.check_refundable().is_err() {
+            return Ok(None);
+        }
+        let held = reader.sum_refunds(GivenBack::Payment(id)).await?.held;
+        let held = Money::from_units(held, payment.settled.asset()).unwrap_or(payment.settled);
+        Ok(amount_of(payment.settled, held, None).ok())
+    }
+
+    /// Calls a refund off for which no transaction was handed in.
+    ///
+    /// # Errors
+    /// [`ServiceError::RefundClosed`] otherwise.
+    pub async fn cancel(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: RefundId,
+        idempotent: Option<&Idempotent<'_, RefundRow>>,
+    ) -> Result<Answered<RefundRow>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        self.enter(&mut unit, tenant).await?;
+        let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        if refund.status != RefundStatus::Pending {
+            return Err(ServiceError::RefundClosed);
+        }
+        let changed = RefundRow { status: RefundStatus::Cancelled, updated_at: unit.now, ..refund };
+        let changed = save(&mut unit, changed).await?;
+        tell(&mut unit, EventType::RefundUpdated, &changed).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
+        Ok(Answered::Done(changed))
+    }
+
+    /// Says by which transaction a refund was carried out. It is believed as far as the ledger holds it. The same
+    /// transaction again changes nothing; another one takes the place of one that is in no block, because a wallet that
+    /// raises its fee makes a new one.
+    ///
+    /// # Errors
+    /// [`ServiceError::TransactionRefused`] where the transaction moves something else,
+    /// [`ServiceError::TransactionTaken`] where what it moves is another refund or came in for a payment,
+    /// [`ServiceError::RefundClosed`] where the refund is not to be carried out (any more).
+    pub async fn hand_in(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: RefundId,
+        hash: &str,
+        idempotent: Option<&Idempotent<'_, RefundRow>>,
+    ) -> Result<Answered<RefundRow>, ServiceError> {
+        let refund = self.get(tenant, id).await?;
+        let hash = name_of(&refund, hash)?;
+        // The ledger is asked before anything is held, and its answer looked at once more afterwards.
+        let carried = carried(self.core, &refund, &hash).await?;
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        self.enter(&mut unit, tenant).await?;
+        let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let is_same = refund.transaction_hash.as_deref() == Some(hash.as_str());
+        let changed = match refund.status {
+            RefundStatus::Succeeded if is_same => refund,
+            RefundStatus::Pending => self.take(&mut unit, &refund, &hash, &carried).await?,
+            RefundStatus::Processing if is_same || refund.place.is_none() => {
+                self.take(&mut unit, &refund, &hash, &carried).await?
+            }
+            RefundStatus::Processing | RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::Cancelled => {
+                return Err(ServiceError::RefundClosed);
+            }
+        };
+        idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
+        if let LedgerId::Network(chain) = &changed.destination.ledger
+            && let Some(network) = self.core.networks.get(chain)
+        {
+            network.hint.notify_one();
+        }
+        Ok(Answered::Done(changed))
+    }
+
+    async fn take(
+        self,
+        unit: &mut Unit<'_>,
+        refund: &RefundRow,
+        hash: &str,
+        carried: &Carried,
+    ) -> Result<RefundRow, ServiceError> {
+        match carried {
+            Carried::Reverted => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
+            Carried::Other(why) => return Err(ServiceError::TransactionRefused(why)),
+            Carried::Exactly { block, .. } if *block < first_block(unit, refund.of).await? => {
+                return Err(ServiceError::TransactionRefused("it is older than what is given back"));
+            }
+            Carried::Exactly { .. } | Carried::Nothing => {}
+        }
+        let mut with_hash = refund.clone();
+        if refund.transaction_hash.as_deref() != Some(hash) {
+            with_hash.transaction_hash = Some(hash.to_owned());
+            with_hash.waiting_since = None;
+        }
+        let changed = carry(self.core, unit, refund, with_hash, carried).await?;
+        if changed.status == RefundStatus::Failed {
+            // Nothing else is left that it could have been refused for here.
+            return Err(ServiceError::TransactionTaken);
+        }
+        Ok(changed)
+    }
+
+    /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in.
+    ///
+    /// # Errors
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is on a network,
+    /// [`ServiceError::RefundClosed`] where the refund does not wait to be sent.
+    pub async fn send_in_test(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: RefundId,
+    ) -> Result<RefundRow, ServiceError> {
+        if tenant.environment != Environment::Test {
+            return Err(ServiceError::TestOnly);
+        }
+        let refund = self.get(tenant, id).await?;
+        if !matches!(refund.destination.ledger, LedgerId::Test(_)) {
+            return Err(ServiceError::TestLedgerOff);
+        }
+        match refund.status {
+            RefundStatus::Pending => {}
+            RefundStatus::Succeeded => return Ok(refund),
+            RefundStatus::Processing | RefundStatus::Failed | RefundStatus::Cancelled => {
+                return Err(ServiceError::RefundClosed);
+            }
+        }
+        let transfer = TestTransfer {
+            network: refund.destination.network.clone(),
+            to: refund.destination.address.clone(),
+            from: Some(MERCHANT.to_owned()),
+            amount: RawAmount::from_units(refund.amount.units()),
+            asset: Moved::Accepted,
+            reverted: false,
+        };
+        let hash = TestLedgers::new(self.core).send_for_good(context, tenant, &transfer).await?;
+        match self.hand_in(context, tenant, id, &hash, None).await? {
+            Answered::Done(refund) => Ok(refund),
+            Answered::Replayed(_) => self.get(tenant, id).await,
+        }
+    }
+}
+
+/// A transaction hash in its one spelling.
+fn name_of(refund: &RefundRow, hash: &str) -> Result<String, ServiceError> {
+    match &refund.destination.ledger {
+        LedgerId::Test(_) => {
+            let good = (1..=MAX_NAME).contains(&hash.len())
+                && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let message = "must be 1 to 128 ASCII letters, digits and underscores";
+            if good { Ok(hash.to_owned()) } else { Err(ServiceError::invalid("transaction_hash", message)) }
+        }
+        LedgerId::Network(_) => {
+            let hash = hash.trim().parse::<Hash32>();
+            let bad = |_| ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
+            hash.map(|hash| hash.to_string()).map_err(bad)
+        }
+    }
+}
+
+/// What the ledger holds of the transaction that is to carry a refund out.
+async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Carried, ServiceError> {
+    match &refund.destination.ledger {
+        LedgerId::Network(chain) => {
+            let (Ok(hash), Ok(to), Some(token)) = (hash.parse(), refund.destination.address.parse(), refund.token)
+            else {
+                return Err(ServiceError::NotFound);
+            };
+            Ok(engine::evm_rail(core, chain)?.carried(hash, token, to, refund.amount.units()).await?)
+        }
+        LedgerId::Test(business) => {
+            let mut reader = core.store.read();
+            let found = reader.find_test_transfer(business, &refund.destination.network, hash).await?;
+            let Some((transfer, block)) = found.and_then(|found| found.block.map(|block| (found, block))) else {
+                return Ok(Carried::Nothing);
+            };
+            if let Some(other) = differs(refund, &transfer) {
+                return Ok(other);
+            }
+            let blocks = reader.list_test_blocks(business, block).await?;
+            let transfers = reader.list_test_transfers(business, block).await?;
+            // A fork may have begun in between.
+            let Some(head) = blocks.into_iter().find(|head| head.number == block) else { return Ok(Carried::Nothing) };
+            let mut beside = transfers.iter().filter(|other| other.block == Some(block));
+            let index = beside.position(|other| other.number == transfer.number);
+            let Some(index) = index.and_then(|index| u32::try_from(index).ok()) else { return Ok(Carried::Nothing) };
+            Ok(Carried::Exactly { block, block_hash: head.hash, logs: vec![index] })
+        }
+    }
+}
+
+fn differs(refund: &RefundRow, transfer: &TestTransferRow) -> Option<Carried> {
+    if transfer.reverted {
+        Some(Carried::Reverted)
+    } else if transfer.asset != Moved::Accepted {
+        Some(Carried::Other("it moves none of the token"))
+    } else if transfer.to != refund.destination.address {
+        Some(Carried::Other("it goes to another address"))
+    } else if transfer.amount.units() != Some(refund.amount.units()) {
+        Some(Carried::Other("it moves another amount"))
+    } else {
+        None
+    }
+}
+
+/// The height at which the first part of what is given back came in: before it nothing was given back.
+async fn first_block(unit: &mut Unit<'_>, of: GivenBack) -> Result<u64, ServiceError> {
+    Ok(match of {
+        GivenBack::Payment(id) => {
+            let deposits = unit.tx.read().list_deposits_of(id).await?;
+            deposits.iter().filter(|deposit| deposit.counts()).map(|deposit| deposit.transfer.block).min()
+        }
+        // Dismissing and giving back at once: whoever came second finds it dealt with, and that is no matter here.
+        GivenBack::Deposit(id) => unit.tx.read().find_block_of_deposit(id).await?,
+    }
+    .unwrap_or(0))
+}
+
+/// Has where a refund stands follow from what the ledger holds of its transaction, and tells of it.
+async fn carry(
+    core: &Core,
+    unit: &mut Unit<'_>,
+    was: &RefundRow,
+    with_hash: RefundRow,
+    carried: &Carried,
+) -> Result<RefundRow, ServiceError> {
+    let Some(hash) = with_hash.transaction_hash.clone() else { return Ok(with_hash) };
+    let ledger = was.destination.ledger.clone();
+    let cursor = unit.tx.read().find_cursor(&ledger).await?;
+    let certainty = Certainty::of(core, &ledger, cursor.as_ref(), unit.now);
+    let (said, place) = match carried {
+        Carried::Nothing => (Said::Nothing, None),
+        Carried::Reverted => (Said::Reverted, None),
+        Carried::Other(_) => (Said::Mismatch, None),
+        Carried::Exactly { block, block_hash, logs } => {
+            let mut reader = unit.tx.read();
+            let mut taken = reader.list_claimed_logs(&was.destination, &hash, was.id).await?;
+            let deposits = reader.list_deposits_in(&was.destination, &hash).await?;
+            taken.extend(deposits.iter().map(|deposit| deposit.transfer.log_index));
+            let seen_as = reader.find_block(&ledger, *block).await?;
+            match logs.iter().find(|log| !taken.contains(log)) {
+                None => (Said::Taken, None),
+                // The node that answered is on another fork than what was seen.
+                Some(_) if seen_as.is_some_and(|seen| seen.hash != *block_hash) => (Said::Nothing, None),
+                Some(log) => {
+                    let is_final = *block < certainty.first_open(was.amount);
+                    let place = RefundPlace { block: *block, block_hash: block_hash.clone(), log_index: *log };
+                    (Said::Carries { is_final }, Some(place))
+                }
+            }
+        }
+    };
+    let waited_long = with_hash.waiting_since.is_some_and(|since| unit.now > since.saturating_add(WAITED_FOR));
+    let (status, failure) = after(said, waited_long);
+    let waiting_since = if place.is_some() { None } else { with_hash.waiting_since.or(Some(unit.now)) };
+    let succeeded_at = (status == RefundStatus::Succeeded).then(|| with_hash.succeeded_at.unwrap_or(unit.now));
+    let next = RefundRow { status, failure, place, waiting_since, succeeded_at, ..with_hash };
+    if next == *was {
+        unit.tx.note_refund_checked(was.id, unit.now).await?;
+        return Ok(next);
+    }
+    let next = save(unit, RefundRow { checked_at: unit.now, updated_at: unit.now, ..next }).await?;
+    if next.status != was.status || next.transaction_hash != was.transaction_hash {
+        let event = if status == RefundStatus::Failed { EventType::RefundFailed } else { EventType::RefundUpdated };
+        tell(unit, event, &next).await?;
+    }
+    if next.status == RefundStatus::Succeeded {
+        match next.of {
+            GivenBack::Payment(id) => engine::settle_refunds(unit, id, &certainty).await?,
+            GivenBack::Deposit(id) => close_deposit(unit, &next, id).await?,
+        }
+    }
+    Ok(next)
+}
+
+async fn save(unit: &mut Unit<'_>, refund: RefundRow) -> Result<RefundRow, ServiceError> {
+    match unit.tx.update_refund(&refund).await {
+        Ok(true) => Ok(RefundRow { revision: refund.revision + 1, ..refund }),
+        Ok(false) => Err(ServiceError::Conflict),
+        Err(StoreError::Unique { .. }) => Err(ServiceError::TransactionTaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nobody need look at a deposit that was given back as a whole.
+async fn close_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) -> Result<(), ServiceError> {
+    let Some(deposit) = unit.tx.read().find_deposit(&refund.tenant, id).await? else { return Ok(()) };
+    let sums = unit.tx.read().sum_refunds(refund.of).await?;
+    if deposit.units.is_none_or(|units| sums.succeeded < units) {
+        return Ok(());
+    }
+    let resolution = json!({ "kind": "refunded", "refund_id": refund.id, "by": refund.created_by });
+    if unit.tx.resolve_deposit(id, None, &resolution, unit.now).await? {
+        let happened = Happened {
+            event: EventType::DepositResolved,
+            business: &refund.tenant.business,
+            environment: Some(refund.tenant.environment),
+            key: None,
+            data: json!({ "deposit": view::deposit(&deposit), "refund": view::refund(refund) }),
+        };
+        unit.record_about(happened, Some(id.to_string())).await?;
+    }
+    Ok(())
+}
+
+/// Holds the refunds above a height to be on their way again, and tells of those that were certain. Returns the
+/// payments of which less is given back now.
+pub(super) async fn take_back(
+    unit: &mut Unit<'_>,
+    ledger: &LedgerId,
+    above: u64,
+) -> Result<BTreeSet<PaymentId>, ServiceError> {
+    let mut payments = BTreeSet::new();
+    for was in unit.tx.take_back_refunds(ledger, above, unit.now).await? {
+        if was.status != RefundStatus::Succeeded {
+            continue;
+        }
+        match was.of {
+            GivenBack::Payment(id) => {
+                payments.insert(id);
+            }
+            GivenBack::Deposit(id) => {
+                unit.tx.reopen_deposit(id).await?;
+            }
+        }
+        tracing::warn!(refund.id = %was.id, business.id = %was.tenant.business, "the ledger took back a refund");
+        let now = RefundRow { status: RefundStatus::Processing, succeeded_at: None, ..was };
+        tell(unit, EventType::RefundUpdated, &now).await?;
+    }
+    Ok(payments)
+}
+
+/// Asks a ledger that went on about the refunds that wait for it. What is wrong with one holds up no other.
+///
+/// # Errors
+/// [`ServiceError::Store`] only.
+pub(super) async fn follow(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
+    for refund in core.store.read().list_refunds_to_follow(ledger, FOLLOWED).await? {
+        match follow_one(core, &refund).await {
+            Ok(()) | Err(ServiceError::Conflict) => {}
+            Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+            Err(error) => tracing::warn!(refund.id = %refund.id, %error, "a refund could not be looked at"),
+        }
+    }
+    Ok(())
+}
+
+async fn follow_one(core: &Core, refund: &RefundRow) -> Result<(), ServiceError> {
+    let Some(hash) = &refund.transaction_hash else { return Ok(()) };
+    let carried = carried(core, refund, hash).await?;
+    let context = Context::system();
+    let mut unit = Unit::begin(core, &context).await?;
+    let current = unit.tx.read().find_refund(&refund.tenant, refund.id).await?;
+    let Some(current) = current.filter(|current| current.revision == refund.revision) else { return Ok(()) };
+    let changed = carry(core, &mut unit, &current, current.clone(), &carried).await?;
+    if changed == current {
+        unit.tx.commit().await?;
+    } else {
+        unit.commit(ChangeKind::Payment, Some(&refund.tenant.business), Some(&refund.id.to_string())).await?;
+    }
+    Ok(())
+}
+
+async fn tell(unit: &mut Unit<'_>, event: EventType, refund: &RefundRow) -> Result<(), ServiceError> {
+    let happened = Happened {
+        event,
+        business: &refund.tenant.business,
+        environment: Some(refund.tenant.environment),
+        key: None,
+        data: json!({ "refund": view::refund(refund) }),
+    };
+    unit.record_about(happened, Some(refund.id.to_string())).await
+}

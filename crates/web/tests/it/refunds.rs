@@ -1,0 +1,128 @@
+//! Refunds over the API, on the ledger of TEST: asked for, carried out, refused.
+
+use serde_json::{Value, json};
+use trousseau_testkit::app::{Business, TestApp};
+use trousseau_testkit::client::Client;
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
+}
+
+/// A key of the business that may give back.
+async fn backend(app: &TestApp, business: &Business, environment: &str) -> Client {
+    let path = format!("/v1/businesses/{}/keys?environment={environment}", business.id());
+    let scopes = ["payment_links:write", "payments:read", "payments:write", "checkout:start", "refunds:read"];
+    let scopes: Vec<_> = scopes.into_iter().chain(["refunds:write", "events:read"]).collect();
+    let made = app.platform().post(&path, &json!({"scopes": scopes})).await.expect(201);
+    app.key(business.id(), text(&made, "value"))
+}
+
+/// A payment of 12.50 that played a scenario.
+async fn payment(shop: &Client, scenario: &str) -> Value {
+    let link = shop.post("/v1/payment_links", &json!({"amount": "12.50"})).await.expect(201);
+    let payment = shop.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(201);
+    let path = format!("/v1/test/payments/{}/scenario", text(&payment, "id"));
+    shop.post(&path, &json!({"scenario": scenario})).await.expect(200);
+    payment
+}
+
+async fn read(shop: &Client, payment: &Value) -> Value {
+    shop.get(&format!("/v1/payments/{}", text(payment, "id"))).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_payment_is_given_back_in_two_parts() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = backend(&app, &business, "test").await;
+        let paid = payment(&shop, "paid").await;
+        let draft = json!({
+            "payment": paid["id"], "amount": "2.5", "destination": "test_customer", "reason": "Broken cup",
+            "metadata": {"ticket": "17"},
+        });
+        let refund = shop.post("/v1/refunds", &draft).await.expect(201);
+        assert_eq!((text(&refund, "status"), text(&refund, "amount")), ("pending", "2.50"));
+        assert_eq!(refund["metadata"]["ticket"], "17");
+        let send = &refund["send"];
+        assert_eq!((text(send, "destination"), text(send, "base_units")), ("test_customer", "2500000"));
+        assert!(send["transaction"].is_null() && send["uri"].is_null());
+        assert_eq!(text(&read(&shop, &paid).await, "status"), "settled");
+        // By hand, as a wallet would.
+        let body = json!({"address": "test_customer", "amount": "2.50"});
+        let sent = shop.post("/v1/test/transfers", &body).await.expect(200);
+        let path = format!("/v1/refunds/{}/transaction", text(&refund, "id"));
+        let hand_in = json!({"transaction_hash": sent["transaction_hash"]});
+        let waiting = shop.post(&path, &hand_in).await.expect(200);
+        assert_eq!(text(&waiting, "status"), "processing");
+        assert!(waiting["send"].is_null());
+        shop.post("/v1/test/blocks", &json!({"count": 3})).await.expect(200);
+        for _ in 0..2 {
+            assert_eq!(text(&shop.post(&path, &hand_in).await.expect(200), "status"), "succeeded");
+        }
+        let part = read(&shop, &paid).await;
+        assert_eq!((text(&part, "status"), text(&part, "amount_refunded")), ("partially_refunded", "2.50"));
+        // The rest, in one call.
+        let draft = json!({"payment": paid["id"], "destination": "test_customer"});
+        let rest = shop.post("/v1/refunds", &draft).await.expect(201);
+        assert_eq!(text(&rest, "amount"), "10.00");
+        let path = format!("/v1/test/refunds/{}/send", text(&rest, "id"));
+        assert_eq!(text(&shop.post_empty(&path).await.expect(200), "status"), "succeeded");
+        let all = read(&shop, &paid).await;
+        assert_eq!((text(&all, "status"), text(&all, "amount_refunded")), ("refunded", "12.50"));
+        let refused = shop.post("/v1/refunds", &draft).await.expect(409);
+        assert_eq!(text(&refused, "code"), "refund_too_large");
+        // Listed, newest first, and by what they are of.
+        let list = shop.get(&format!("/v1/refunds?payment={}&limit=1", text(&paid, "id"))).await.expect(200);
+        assert_eq!((list["data"][0]["id"].as_str(), list["has_more"].as_bool()), (rest["id"].as_str(), Some(true)));
+        let next = format!("/v1/refunds?status=succeeded&starting_after={}", text(&rest, "id"));
+        assert_eq!(shop.get(&next).await.expect(200)["data"][0]["id"], refund["id"]);
+        let told = shop.get(&format!("/v1/events?subject={}", text(&refund, "id"))).await.expect(200);
+        let told: Vec<_> = told["data"].as_array().expect("a list").iter().map(|event| text(event, "type")).collect();
+        assert_eq!(told, ["refund.updated", "refund.updated", "refund.created"]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_back_is_refused_with_a_reason() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = backend(&app, &business, "test").await;
+        let code = |refused: &Value| text(refused, "code").to_owned();
+        let slow = payment(&shop, "slow").await;
+        let of = |payment: &Value, destination: &str| json!({"payment": payment["id"], "destination": destination});
+        assert_eq!(code(&shop.post("/v1/refunds", &of(&slow, "test_a")).await.expect(409)), "not_refundable");
+        let paid = payment(&shop, "paid").await;
+        for (draft, pointer) in [
+            (of(&paid, ""), "/destination"),
+            (of(&paid, text(&paid, "address")), "/destination"),
+            (json!({"payment": paid["id"], "destination": "test_a", "amount": "1e3"}), "/amount"),
+            (json!({"destination": "test_a"}), "/payment"),
+        ] {
+            let refused = shop.post("/v1/refunds", &draft).await.expect(422);
+            assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+        }
+        let draft = json!({"payment": paid["id"], "destination": "test_a", "amount": "12.500001"});
+        assert_eq!(code(&shop.post("/v1/refunds", &draft).await.expect(409)), "refund_too_large");
+        let refund = shop.post("/v1/refunds", &of(&paid, "test_a")).await.expect(201);
+        let path = format!("/v1/refunds/{}", text(&refund, "id"));
+        let hand_in = format!("{path}/transaction");
+        let wrong = json!({"address": "test_a", "amount": "12.49"});
+        let wrong = shop.post("/v1/test/transfers", &wrong).await.expect(200);
+        shop.post("/v1/test/blocks", &json!({"count": 3})).await.expect(200);
+        let refused = shop.post(&hand_in, &json!({"transaction_hash": wrong["transaction_hash"]})).await.expect(409);
+        assert_eq!(code(&refused), "transaction_refused");
+        assert!(text(&refused, "detail").contains("another amount"), "{refused}");
+        let cancelled = shop.post_empty(&format!("{path}/cancel")).await.expect(200);
+        assert_eq!(text(&cancelled, "status"), "cancelled");
+        assert_eq!(code(&shop.post_empty(&format!("{path}/cancel")).await.expect(409)), "refund_closed");
+        // A key has the scope only if somebody chose it, and another environment has no such payment.
+        let usual = app.key(business.id(), business.value("test", "secret"));
+        assert_eq!(code(&usual.post("/v1/refunds", &of(&paid, "test_a")).await.expect(403)), "scope_missing");
+        usual.get("/v1/refunds").await.expect(200);
+        let live = backend(&app, &business, "live").await;
+        live.post("/v1/refunds", &of(&paid, "test_a")).await.expect(404);
+        live.get(&path).await.expect(404);
+        let send = format!("/v1/test/refunds/{}/send", text(&refund, "id"));
+        assert_eq!(code(&live.post_empty(&send).await.expect(403)), "test_only");
+    }
+}
