@@ -178,6 +178,11 @@ id!(
     RefundId,
     "rfd_"
 );
+id!(
+    /// A comparison of a network's balances with what was counted.
+    ReconciliationId,
+    "rcn_"
+);
 
 macro_rules! unguessable_id {
     ($(#[$meta:meta])* $name:ident, $prefix:literal) => {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evm::EvmAddress;
 use crate::ids::BusinessId;
 use crate::money::Money;
 use crate::networks::ChainId;
@@ -73,6 +74,8 @@ pub struct Transfer {
     pub transaction_hash: String,
     /// Which asset moved.
     pub asset: Moved,
+    /// The contract that tells of it; none on the test ledger.
+    pub contract: Option<EvmAddress>,
     /// From whom, as the ledger says. Nobody to give money back to unasked.
     pub from: String,
     /// To whom.

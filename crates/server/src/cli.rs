@@ -94,6 +94,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  trousseau payout list --business ID"
     )]
     Payout(Payout),
+    /// Networks that are watched for LIVE payments
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau network reconcile")]
+    Network(Network),
     /// The configuration
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau config check")]
     Config(Config),
@@ -521,6 +524,36 @@ pub(crate) enum Payout {
         /// The business
         #[arg(long, value_name = "ID")]
         business: String,
+    },
+    /// Print the unsigned transactions that move what has arrived at deposit addresses to payout addresses
+    #[command(
+        after_help = "Anybody may sign and send them, in their order, from any account that pays the gas; nothing can be\n\
+                            moved anywhere else. What the nodes hold at this moment counts, so that nothing is planned twice.\n\n\
+                            Example:\n  trousseau payout plan --business ID --network base --json"
+    )]
+    Plan {
+        /// Only what is this business's
+        #[arg(long, value_name = "ID")]
+        business: Option<String>,
+        /// Only what is in this environment: test or live
+        #[arg(long, value_name = "ENVIRONMENT")]
+        environment: Option<String>,
+        /// Only this network, by its name in the settings or by its id
+        #[arg(long, value_name = "NETWORK")]
+        network: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Compare what lies at deposit addresses with what was counted in and out, as the server does every night
+    #[command(
+        after_help = "Ends with 0 where all sums agree, with 1 where some do not, and with 3 where not all could be asked.\n\n\
+                      Example:\n  trousseau network reconcile base"
+    )]
+    Reconcile {
+        /// The network, by its name in the settings or by its id [default: all of them]
+        network: Option<String>,
     },
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod business;
 pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod member;
+pub(crate) mod network;
 pub(crate) mod payout;
 pub(crate) mod platform_key;
 pub(crate) mod secrets;

@@ -29,14 +29,17 @@ use crate::mail::{MailTransport, Mailer};
 use crate::networks::{NetworkViews, Networks};
 use crate::payments::Payments;
 use crate::payments::invoices::Invoices;
+use crate::payments::movements::Movements;
 use crate::payments::payment_links::PaymentLinks;
 use crate::payments::payout_addresses::PayoutAddresses;
+use crate::payments::payout_plans::PayoutPlans;
 use crate::payments::recurring_payments::RecurringPayments;
 use crate::payments::refunds::Refunds;
 use crate::payments::test_ledger::TestLedgers;
 use crate::people::{People, PeopleState, STEP_UP_WITHIN};
 use crate::platform::Platform;
 use crate::platform_keys::PlatformKeys;
+use crate::reconciliations::Reconciliations;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -196,6 +199,21 @@ impl App {
     /// Where the money of businesses goes.
     pub fn payout_addresses(&self) -> PayoutAddresses<'_> {
         PayoutAddresses::new(&self.core)
+    }
+
+    /// What it takes to move the money of businesses there.
+    pub fn payout_plans(&self) -> PayoutPlans<'_> {
+        PayoutPlans::new(&self.core)
+    }
+
+    /// Whether the sums agree.
+    pub fn reconciliations(&self) -> Reconciliations<'_> {
+        Reconciliations::new(&self.core)
+    }
+
+    /// Movements of money.
+    pub fn movements(&self) -> Movements<'_> {
+        Movements::new(&self.core)
     }
 
     /// The operator's keys.

@@ -22,6 +22,7 @@ use crate::networks;
 use crate::notices;
 use crate::payments;
 use crate::payments::invoices::MAILS_COUNT_FOR;
+use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
@@ -61,6 +62,8 @@ const ANNOUNCE_EVERY: Duration = Duration::from_mins(30);
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// How often invoices are looked for that customers are to be reminded of.
 const REMIND_EVERY: Duration = Duration::from_mins(1);
+/// How often networks are looked for whose sums are to be compared: once a night each, if all goes well.
+const RECONCILE_EVERY: Duration = Duration::from_mins(10);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -432,6 +435,7 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.announce())),
             Box::pin(until_shutdown(shutdown.clone(), self.watch_ledgers())),
             Box::pin(until_shutdown(shutdown.clone(), self.remind())),
+            Box::pin(until_shutdown(shutdown.clone(), self.reconcile())),
             Box::pin(self.watch_networks(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.prune())),
             Box::pin(self.deliver(shutdown)),
@@ -544,6 +548,26 @@ impl Jobs {
     async fn remind_once(&self) -> Result<(), StoreError> {
         match self.core() {
             Some(core) => stored("reminders", payments::reminders::send_due(&core, None).await),
+            None => Ok(()),
+        }
+    }
+
+    async fn reconcile(&self) {
+        // Nothing of it is anybody's concern where no network is watched.
+        if self.core().is_none_or(|core| core.networks.all().next().is_none()) {
+            return;
+        }
+        let mut health = Health::new("reconciliation").on(&self.inner.board);
+        loop {
+            health.note(self.reconcile_once().await).await;
+            tokio::time::sleep(RECONCILE_EVERY).await;
+        }
+    }
+
+    /// Compares the sums of the networks whose time has come.
+    async fn reconcile_once(&self) -> Result<(), StoreError> {
+        match self.core() {
+            Some(core) => stored("reconciliation", Reconciliations::new(&core).run_due().await),
             None => Ok(()),
         }
     }

@@ -30,6 +30,7 @@ pub mod payments;
 pub mod people;
 pub mod platform;
 pub mod platform_keys;
+pub mod reconciliations;
 pub mod requests;
 pub mod secrets;
 pub mod settings;
@@ -41,9 +42,10 @@ pub use context::{Context, KeyCaller, PlatformCaller};
 pub use error::{BeyondOwnRights, FieldProblem, ServiceError};
 pub use settings::Settings;
 pub use trousseau_store::{
-    AttemptRow, BusinessRow, DeliveryFilter, DeliveryRow, DepositRow, Destination, Engine, EventFilter, EventRow,
-    GivenBack, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow, PaidFor, PaymentFilter,
-    PaymentLinkFilter, PaymentLinkRow, PaymentRow, PayoutAddressRow, PlatformKeyRow, RecurringPaymentFilter,
-    RecurringPaymentRow, RefundFilter, RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Takings,
-    TakingsRow, UsageRow, WebhookEndpointRow,
+    AttemptRow, BusinessRow, CollectFilter, DeliveryFilter, DeliveryRow, DepositRow, Destination, DifferenceRow,
+    Engine, EventFilter, EventRow, GivenBack, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow,
+    MovementPlace, MovementRow, PaidFor, PaymentFilter, PaymentLinkFilter, PaymentLinkRow, PaymentRow,
+    PayoutAddressRow, PlatformKeyRow, ReconciliationRow, RecurringPaymentFilter, RecurringPaymentRow, RefundFilter,
+    RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Span, Takings, TakingsRow, UsageRow,
+    WebhookEndpointRow,
 };

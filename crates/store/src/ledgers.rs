@@ -97,8 +97,8 @@ pub struct WatchedRow {
 
 macro_rules! deposit_columns {
     () => {
-        "d.id, d.ledger, d.network, d.block, d.block_hash, d.log_index, d.transaction_hash, d.asset, d.sender, \
-         d.address, d.raw_amount, d.units, d.block_time, d.canonical, d.business_id, d.environment, d.payment_id, \
+        "d.id, d.ledger, d.network, d.block, d.block_hash, d.log_index, d.transaction_hash, d.asset, d.contract, \
+         d.sender, d.address, d.raw_amount, d.units, d.block_time, d.canonical, d.business_id, d.environment, d.payment_id, \
          d.seen_at, d.resolved_at, d.resolution"
     };
 }
@@ -148,6 +148,7 @@ impl DepositRow {
                 log_index: row.number("log_index")?,
                 transaction_hash: row.text("transaction_hash")?,
                 asset: row.parsed("asset")?,
+                contract: row.opt_parsed("contract")?,
                 from: row.text("sender")?,
                 to: row.text("address")?,
                 amount: row.parsed("raw_amount")?,
@@ -196,23 +197,11 @@ impl Reader<'_> {
 
     /// Where an address belongs to.
     pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
-        const SQL: &str = "SELECT address, business_id, environment, payment_id, payout, salt, created_at \
-                           FROM destinations WHERE ledger = $1 AND network = $2 AND address = $3";
+        const SQL: &str = "SELECT ledger, network, address, business_id, environment, payment_id, payout, salt, \
+                           created_at FROM destinations WHERE ledger = $1 AND network = $2 AND address = $3";
         let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(&destination.address);
         let found = self.fetch_optional(stmt).await?;
-        found
-            .map(|row| {
-                row.read("destinations", "address", |row| {
-                    Ok(DestinationRow {
-                        destination: destination.clone(),
-                        tenant: row.tenant()?,
-                        payment: row.opt_parsed("payment_id")?,
-                        forwarder: forwarder_of(row)?,
-                        created_at: row.time("created_at")?,
-                    })
-                })
-            })
-            .transpose()
+        found.as_ref().map(destination_from).transpose()
     }
 
     /// The addresses of a ledger that were given out from an instant on, the oldest first, after the one of `after`;
@@ -371,13 +360,19 @@ impl Tx {
         self.change_one(Stmt::new(SQL).text(ledger).text(holder)).await
     }
 
-    /// Forgets the blocks above a height, and holds what they brought to be untrue. Returns the payments concerned.
-    pub async fn take_back_blocks(&mut self, ledger: &LedgerId, above: u64) -> Result<Vec<PaymentId>, StoreError> {
+    /// Forgets the blocks above a height, and holds what they brought to be untrue from `at` on. Returns the payments
+    /// concerned.
+    pub async fn take_back_blocks(
+        &mut self,
+        ledger: &LedgerId,
+        above: u64,
+        at: Timestamp,
+    ) -> Result<Vec<PaymentId>, StoreError> {
         const BLOCKS: &str = "DELETE FROM ledger_blocks WHERE ledger = $1 AND number > $2";
-        const DEPOSITS: &str = "UPDATE deposits SET canonical = 0 WHERE ledger = $1 AND block > $2 AND canonical = 1 \
-                                RETURNING id, payment_id";
+        const DEPOSITS: &str = "UPDATE deposits SET canonical = 0, taken_back_at = $3 WHERE ledger = $1 \
+                                AND block > $2 AND canonical = 1 RETURNING id, payment_id";
         self.execute(Stmt::new(BLOCKS).text(ledger).int(height(above))).await?;
-        let rows = self.fetch_all(Stmt::new(DEPOSITS).text(ledger).int(height(above))).await?;
+        let rows = self.fetch_all(Stmt::new(DEPOSITS).text(ledger).int(height(above)).time(at)).await?;
         let mut payments = Vec::new();
         for row in &rows {
             payments.extend(row.read("deposits", "id", |row| row.opt_parsed::<PaymentId>("payment_id"))?);
@@ -405,9 +400,10 @@ impl Tx {
     pub async fn keep_deposit(&mut self, deposit: &DepositRow) -> Result<(Option<PaymentId>, bool), StoreError> {
         const SQL: &str = "INSERT INTO deposits (id, ledger, network, block, block_hash, log_index, \
                            transaction_hash, asset, sender, address, raw_amount, units, block_time, canonical, \
-                           business_id, environment, payment_id, seen_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
-                           $10, $11, $12, $13, 1, $14, $15, $16, $17) \
-                           ON CONFLICT (ledger, block_hash, log_index) DO UPDATE SET canonical = 1 \
+                           business_id, environment, payment_id, seen_at, contract) VALUES ($1, $2, $3, $4, $5, $6, \
+                           $7, $8, $9, $10, $11, $12, $13, 1, $14, $15, $16, $17, $18) \
+                           ON CONFLICT (ledger, block_hash, log_index) DO UPDATE SET canonical = 1, \
+                           taken_back_at = NULL \
                            RETURNING id, payment_id";
         let transfer = &deposit.transfer;
         let stmt = Stmt::new(SQL)
@@ -427,7 +423,8 @@ impl Tx {
             .text(&deposit.tenant.business)
             .text(deposit.tenant.environment)
             .opt_text(deposit.payment)
-            .time(deposit.seen_at);
+            .time(deposit.seen_at)
+            .opt_text(transfer.contract);
         self.fetch_one(stmt).await?.read("deposits", "id", |row| {
             Ok((row.opt_parsed("payment_id")?, row.parsed::<DepositId>("id")? == deposit.id))
         })
@@ -507,6 +504,22 @@ impl Tx {
             .time(at);
         self.fetch_one(stmt).await?.read("transaction_claims", "payment_id", |row| row.parsed("payment_id"))
     }
+}
+
+pub(crate) fn destination_from(row: &Row) -> Result<DestinationRow, StoreError> {
+    row.read("destinations", "address", |row| {
+        Ok(DestinationRow {
+            destination: Destination {
+                ledger: row.parsed("ledger")?,
+                network: row.parsed("network")?,
+                address: row.text("address")?,
+            },
+            tenant: row.tenant()?,
+            payment: row.opt_parsed("payment_id")?,
+            forwarder: forwarder_of(row)?,
+            created_at: row.time("created_at")?,
+        })
+    })
 }
 
 fn forwarder_of(row: &Row) -> Result<Option<ForwarderRow>, BadColumn> {

@@ -75,6 +75,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0009_add_networks.sql"),
     ),
     (
+        10,
+        "add reconciliations",
+        include_str!("../migrations/sqlite/0010_add_reconciliations.sql"),
+        include_str!("../migrations/postgres/0010_add_reconciliations.sql"),
+    ),
+    (
         11,
         "add refunds",
         include_str!("../migrations/sqlite/0011_add_refunds.sql"),

@@ -12,6 +12,7 @@ pub mod edge;
 mod explain;
 pub mod idempotency;
 pub mod language;
+mod movements;
 pub mod openapi;
 pub mod pages;
 pub mod path;

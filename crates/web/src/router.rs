@@ -58,6 +58,8 @@ fn routes() -> OpenApiRouter<Web> {
         .merge(api::recurring_payments::routes())
         .merge(api::payments::routes())
         .merge(api::refunds::routes())
+        .merge(api::movements::routes())
+        .merge(api::payout_plans::routes())
         .merge(api::checkout::routes())
         .merge(api::test_ledger::routes())
         .merge(api::codat::routes())

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::{EvmAddress, keccak256, parse_bytes};
+use super::{EvmAddress, address_topic, keccak256, parse_bytes};
 
 /// The keyless deployer of CREATE2, which is at the same address on every network.
-const DEPLOYER: EvmAddress = EvmAddress::from_bytes([
+pub const DEPLOYER: EvmAddress = EvmAddress::from_bytes([
     0x4e, 0x59, 0xb4, 0x48, 0x47, 0xb3, 0x79, 0x57, 0x85, 0x88, 0x92, 0x0c, 0xa7, 0x8f, 0xbf, 0x26, 0xc0, 0xb4, 0x95,
     0x6c,
 ]);
@@ -92,10 +92,74 @@ pub fn factory_deployment() -> (EvmAddress, Vec<u8>) {
     (DEPLOYER, data)
 }
 
+/// The data by which the factory collects: it makes the forwarders of these salts that are not there yet, and moves all
+/// that they hold of a token to the payout address that they were made for. Anybody may send it.
+pub fn collect_call(token: EvmAddress, payout: EvmAddress, salts: &[Salt]) -> Vec<u8> {
+    /// Where the list of salts begins: after the three words of the head.
+    const LIST_AT: u128 = 96;
+    let mut data = selector("collect(address,address,bytes32[])").to_vec();
+    let count = u128::try_from(salts.len()).expect("lengths fit 128 bits");
+    for word in [word_of(token), word_of(payout), number(LIST_AT), number(count)] {
+        data.extend_from_slice(&word);
+    }
+    data.extend(salts.iter().flat_map(|salt| salt.0));
+    data
+}
+
+/// The data that asks a token how much an address holds of it.
+pub fn balance_call(holder: EvmAddress) -> Vec<u8> {
+    let mut data = selector("balanceOf(address)").to_vec();
+    data.extend_from_slice(&word_of(holder));
+    data
+}
+
+/// How the ABI calls a function: the first four bytes of its signature's hash.
+fn selector(signature: &str) -> [u8; 4] {
+    keccak256(signature.as_bytes())[..4].try_into().expect("the first 4 of 32 bytes")
+}
+
+/// An address as one word of the ABI.
+fn word_of(address: EvmAddress) -> [u8; 32] {
+    *address_topic(address).as_bytes()
+}
+
+/// A number as one word of the ABI.
+fn number(number: u128) -> [u8; 32] {
+    let mut word = [0; 32];
+    word[16..].copy_from_slice(&number.to_be_bytes());
+    word
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evm::print_bytes;
+
+    #[test]
+    fn calls_are_coded_as_the_abi_says() {
+        let token = EvmAddress::from_bytes([1; 20]);
+        let payout = EvmAddress::from_bytes([2; 20]);
+        // The well-known selector of ERC-20.
+        let asked = format!("0x70a08231{}{}", "0".repeat(24), "01".repeat(20));
+        assert_eq!(print_bytes(&balance_call(token)), asked);
+        let data = collect_call(token, payout, &[Salt::from_bytes([3; 32]), Salt::from_bytes([4; 32])]);
+        let told = print_bytes(&data[4..]);
+        let (zeros, length) = ("0".repeat(24), "0".repeat(62));
+        assert_eq!(
+            told,
+            format!(
+                "0x{zeros}{}{zeros}{}{length}60{length}02{}{}",
+                "01".repeat(20),
+                "02".repeat(20),
+                "03".repeat(32),
+                "04".repeat(32)
+            )
+        );
+        let artefact: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../contracts/forwarder.json")).expect("JSON");
+        let methods = &artefact["contracts"]["ForwarderFactory"]["methods"];
+        assert_eq!(methods["collect(address,address,bytes32[])"], print_bytes(&data[..4])[2..]);
+    }
 
     #[test]
     fn the_examples_of_eip_1014_come_out() {

@@ -12,7 +12,9 @@ use sha3::{Digest as _, Keccak256};
 
 use crate::text::as_text;
 
-pub use forwarder::{FACTORY, Salt, create2, factory_deployment, forwarder_address};
+pub use forwarder::{
+    DEPLOYER, FACTORY, Salt, balance_call, collect_call, create2, factory_deployment, forwarder_address,
+};
 pub use transfer::{
     NotATransfer, TRANSFER_TOPIC, TransferLog, address_topic, decode_transfer, transfer_call, transfer_uri,
 };

@@ -1,6 +1,7 @@
 //! The real executable, from outside.
 
 mod canary;
+mod collecting;
 mod commands;
 mod configuration;
 mod connections;

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use trousseau_domain::evm::{EvmAddress, Hash32, Quantity, TRANSFER_TOPIC, address_topic, parse_bytes, print_bytes};
+use trousseau_domain::evm::{
+    EvmAddress, Hash32, Quantity, TRANSFER_TOPIC, address_topic, balance_call, parse_bytes, print_bytes,
+};
 use trousseau_domain::ledger::Block;
 use trousseau_domain::time::Timestamp;
 
@@ -134,6 +136,33 @@ pub(crate) fn code(contract: EvmAddress) -> Call {
     Call { method: "eth_getCode", params: json!([contract, "latest"]) }
 }
 
+/// The code of a contract at a block.
+pub(crate) fn code_at(contract: EvmAddress, at: At) -> Call {
+    Call { method: "eth_getCode", params: json!([contract, at.text()]) }
+}
+
+/// What a contract answers to a call at a block. Nothing is changed by it.
+pub(crate) fn call(to: EvmAddress, data: &[u8], at: At) -> Call {
+    Call { method: "eth_call", params: json!([{ "to": to, "data": print_bytes(data) }, at.text()]) }
+}
+
+/// How much of a token an address holds at a block.
+pub(crate) fn balance(token: EvmAddress, holder: EvmAddress, at: At) -> Call {
+    call(token, &balance_call(holder), at)
+}
+
+/// Transfers told by these contracts, out of these addresses.
+pub(crate) fn transfers_from((from, to): (u64, u64), contracts: &[EvmAddress], holders: &[EvmAddress]) -> Call {
+    let holders: Vec<_> = holders.iter().map(|holder| address_topic(*holder)).collect();
+    let filter = json!({
+        "address": contracts,
+        "topics": [TRANSFER_TOPIC, holders],
+        "fromBlock": Quantity(from),
+        "toBlock": Quantity(to),
+    });
+    Call { method: "eth_getLogs", params: json!([filter]) }
+}
+
 /// How many decimals a token says it has: the call of `decimals()`.
 pub(crate) fn decimals(contract: EvmAddress) -> Call {
     let data = print_bytes(&[0x31, 0x3c, 0xe5, 0x67]);
@@ -151,6 +180,17 @@ pub(crate) fn read_small(value: Value) -> Result<Option<u8>, RpcError> {
     let bytes = parse_bytes(&text).map_err(|_| RpcError::Malformed("a value is no bytes"))?;
     let small = bytes.len() == 32 && bytes[..31].iter().all(|byte| *byte == 0);
     Ok(small.then(|| bytes[31]))
+}
+
+/// Reads the answer to a call that gives one number of 256 bits. One beyond 128 bits, which no honest token has, becomes
+/// the largest of these.
+pub(crate) fn read_amount(value: Value) -> Result<u128, RpcError> {
+    let text: String = read(value)?;
+    let bytes = parse_bytes(&text).map_err(|_| RpcError::Malformed("a value is no bytes"))?;
+    let word: [u8; 32] = bytes.try_into().map_err(|_| RpcError::Malformed("a value is not one word"))?;
+    let (high, low) = word.split_at(16);
+    let low = u128::from_be_bytes(low.try_into().expect("the other 16 of 32 bytes"));
+    Ok(if high.iter().all(|byte| *byte == 0) { low } else { u128::MAX })
 }
 
 /// Whether there is code in the answer to the question for it.

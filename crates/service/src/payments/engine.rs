@@ -51,8 +51,13 @@ impl Certainty {
     }
 
     /// The lowest block that is not final for a payment of this price.
-    pub(super) fn first_open(&self, due: Money) -> u64 {
+    pub(crate) fn first_open(&self, due: Money) -> u64 {
         self.policy.needed(due).first_open(self.height, self.marks)
+    }
+
+    /// The highest block that is final for every amount; none before there is one.
+    pub(crate) fn last_final(&self) -> Option<u64> {
+        self.policy.lowest_open(self.height, self.marks).checked_sub(1).filter(|block| *block > 0)
     }
 
     /// How many confirmations a block has and how many it takes, where that is counted and some are lacking.
@@ -215,7 +220,7 @@ async fn apply(
     let mut touched: BTreeSet<PaymentId> = BTreeSet::new();
     let mut recounted: BTreeSet<PaymentId> = BTreeSet::new();
     if taken_back {
-        touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to).await?);
+        touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to, unit.now).await?);
         recounted = refunds::take_back(&mut unit, &ledger, seen.holds_to).await?;
         touched.extend(&recounted);
     }

@@ -376,6 +376,7 @@ impl EvmRail<'_> {
             log_index: u32::try_from(log.log_index.0).ok()?,
             transaction_hash: log.transaction_hash.to_string(),
             asset: if is_accepted { Moved::Accepted } else { Moved::Other },
+            contract: Some(log.address),
             from: told.from.to_string(),
             to: told.to.to_string(),
             amount: told.amount,

@@ -90,6 +90,7 @@ impl Rail for TestRail<'_> {
                 log_index: place.1,
                 transaction_hash: row.transaction_hash,
                 asset: row.asset,
+                contract: None,
                 from: row.from,
                 to: row.to,
                 amount: row.amount,

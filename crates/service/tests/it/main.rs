@@ -6,3 +6,4 @@ mod ledgers;
 mod proxy;
 mod scenarios;
 mod shop;
+mod sums;

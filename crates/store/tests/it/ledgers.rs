@@ -4,15 +4,18 @@ use serde_json::json;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::evm::{EvmAddress, Salt};
-use trousseau_domain::ids::{DepositId, KeyId, PaymentId};
+use trousseau_domain::ids::{DepositId, KeyId, PaymentId, ReconciliationId};
 use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, RawAmount, Transfer};
 use trousseau_domain::money::Asset;
+use trousseau_domain::movements::MovementKind;
 use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
+use trousseau_domain::reconciliation::{Outcome, Sums};
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    CursorRow, DepositRow, Destination, DestinationRow, ForwarderRow, PaidFor, PaymentFilter, PaymentRow,
-    PayoutAddressRow, Store, Takings, TestTransferRow, WatchedRow, both_engines,
+    CursorRow, DepositRow, Destination, DestinationRow, DifferenceRow, ForwarderRow, MovementRow, OutgoingRow, PaidFor,
+    PaymentFilter, PaymentRow, PayoutAddressRow, ReconciliationRow, Span, Store, Takings, TestTransferRow, WatchedRow,
+    both_engines,
 };
 
 use crate::payables::{invoice, link, usdc};
@@ -59,6 +62,7 @@ fn deposit(bits: u128, block: u64, hash: &str, to: &str, payment: Option<u128>) 
             log_index: 0,
             transaction_hash: format!("0x{bits}"),
             asset: Moved::Accepted,
+            contract: None,
             from: "test_payer".to_owned(),
             to: to.to_owned(),
             amount: RawAmount::from_units(60),
@@ -211,13 +215,138 @@ both_engines! {
         assert!(store.read().list_payments_to_look_at(&ledger(), 3, at(1_000)).await.expect("lists").is_empty());
         let late = store.read().list_payments_to_look_at(&ledger(), 3, at(1_001)).await.expect("lists");
         assert_eq!(late.len(), 2, "both have run out");
-        let gone = commit!(store, |tx| tx.take_back_blocks(&ledger(), 1).await.expect("takes back"));
+        let gone = commit!(store, |tx| tx.take_back_blocks(&ledger(), 1, at(99)).await.expect("takes back"));
         assert_eq!(gone, [row.id]);
         assert!(store.read().list_deposits_of(row.id).await.expect("lists").is_empty());
         assert_eq!(store.read().list_blocks(&ledger(), 5).await.expect("lists"), [block(1, "a")]);
         // The same block again brings the same deposit back.
         commit!(store, |tx| tx.keep_deposit(&seen).await.expect("keeps"));
         assert_eq!(store.read().list_deposits_of(row.id).await.expect("lists"), [seen]);
+    }
+
+    async fn movements_come_in_the_order_of_time_and_page_by_page(database) {
+        let store = database.store();
+        let (of_link, of_invoice) = two_payments(store).await;
+        let moved = |bits: u128, payment: Option<u128>, seconds: i64| DepositRow {
+            block_time: at(seconds),
+            ..deposit(bits, u64::try_from(bits).expect("small"), &format!("hash-{bits}"), "test_1", payment)
+        };
+        // Two of the same instant, and one that is taken back at the instant of another.
+        let all = [moved(1, Some(1), 50), moved(2, Some(2), 50), moved(3, None, 40), moved(9, Some(1), 60)];
+        commit!(store, |tx| {
+            for row in &all {
+                tx.keep_deposit(row).await.expect("keeps");
+            }
+            tx.take_back_blocks(&ledger(), 8, at(50)).await.expect("takes back");
+        });
+        let here = tenant("b1");
+        let told = |rows: &[MovementRow]| {
+            rows.iter().map(|row| (row.kind, row.id.parse::<DepositId>().expect("an id").bits())).collect::<Vec<_>>()
+        };
+        let whole = Span::default();
+        let expected = [
+            (MovementKind::Deposit, 3),
+            (MovementKind::Deposit, 1),
+            (MovementKind::Deposit, 2),
+            (MovementKind::Reversal, 9),
+            (MovementKind::Deposit, 9),
+        ];
+        let mut reader = store.read();
+        let rows = reader.list_movements(&here, whole, None, 9).await.expect("lists");
+        assert_eq!(told(&rows), expected);
+        assert_eq!((rows[0].payment, rows[0].paid_for, rows[0].number), (None, None, None));
+        assert_eq!((rows[1].payment, rows[1].paid_for), (Some((of_link.id, usdc(100))), Some(of_link.paid_for)));
+        assert_eq!((rows[2].paid_for, rows[2].number), (Some(of_invoice.paid_for), Some(1)));
+        assert_eq!((rows[3].at, rows[3].canonical, rows[4].canonical), (at(50), false, false));
+        for size in 1..=3 {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = reader.list_movements(&here, whole, after.as_ref(), size).await.expect("lists");
+                let Some(last) = page.last() else { break };
+                after = Some(last.place());
+                found.extend(told(&page));
+            }
+            assert_eq!(found, expected, "{size} at a time");
+        }
+        let span = Span { from: Some(at(50)), before: Some(at(60)) };
+        let some = reader.list_movements(&here, span, None, 9).await.expect("lists");
+        assert_eq!(told(&some), expected[1..4]);
+        assert!(reader.list_movements(&live("b1"), whole, None, 9).await.expect("lists").is_empty());
+        // Held to be true again: nothing was taken back.
+        commit!(store, |tx| tx.keep_deposit(&all[3]).await.expect("keeps"));
+        let rows = store.read().list_movements(&here, whole, None, 9).await.expect("lists");
+        assert!(rows.len() == 4 && rows.iter().all(|row| row.canonical), "{rows:?}");
+    }
+
+    async fn comparisons_are_kept_with_what_differs(database) {
+        let store = database.store();
+        let (row, _) = two_payments(store).await;
+        let contract = EvmAddress::from_bytes([9; 20]);
+        let run = |bits: u128, outcome| ReconciliationRow {
+            id: ReconciliationId::from_bits(bits),
+            ledger: ledger(),
+            started_at: at(i64::try_from(bits).expect("small")),
+            finished_at: at(99),
+            outcome,
+            block: Some(7),
+            addresses: 3,
+            differences: 1,
+            failure: (outcome == Outcome::Incomplete).then(|| "gone".to_owned()),
+        };
+        let differs = DifferenceRow {
+            tenant: row.tenant.clone(),
+            payment: Some(row.id),
+            address: "test_1".to_owned(),
+            contract,
+            sums: Sums { received: u128::MAX, sent: 0, balance: 1 },
+        };
+        let outgoing = OutgoingRow {
+            block: 5,
+            block_hash: "e".to_owned(),
+            log_index: 2,
+            transaction_hash: "0xe".to_owned(),
+            contract,
+            address: "test_1".to_owned(),
+            recipient: EvmAddress::from_bytes([8; 20]),
+            amount: RawAmount::from_units(60),
+        };
+        let hold = async |who: &'static str, now: i64, until: i64| {
+            commit!(store, |tx| tx.hold_reconciliation(&ledger(), who, at(now), at(until)).await.expect("asks"))
+        };
+        assert_eq!(store.read().find_scanned_to(&ledger()).await.expect("reads"), None);
+        commit!(store, |tx| tx.keep_deposit(&deposit(1, 4, "d", "test_1", Some(1))).await.expect("keeps"));
+        assert_eq!(store.read().find_scanned_to(&ledger()).await.expect("reads"), Some(3), "before all that was seen");
+        assert!(hold("a", 1, 10).await);
+        assert!(!hold("b", 9, 20).await);
+        assert!(hold("a", 9, 12).await && hold("b", 12, 20).await);
+        assert!(!commit!(store, |tx| tx.release_reconciliation(&ledger(), "a").await.expect("asks")));
+        assert!(commit!(store, |tx| tx.release_reconciliation(&ledger(), "b").await.expect("releases")));
+        assert!(hold("a", 13, 20).await);
+        commit!(store, |tx| {
+            for _ in 0..2 {
+                tx.keep_outgoing(&ledger(), 6, std::slice::from_ref(&outgoing)).await.expect("keeps");
+            }
+            tx.keep_outgoing(&ledger(), 5, &[]).await.expect("keeps");
+            tx.insert_reconciliation(&run(1, Outcome::Differs), std::slice::from_ref(&differs)).await.expect("inserts");
+            tx.insert_reconciliation(&run(2, Outcome::Incomplete), &[]).await.expect("inserts");
+        });
+        let mut reader = store.read();
+        assert_eq!(reader.find_scanned_to(&ledger()).await.expect("reads"), Some(6), "never back");
+        let between = ("test_0", "test_2");
+        assert_eq!(reader.list_outgoing(&ledger(), 5, between).await.expect("lists"), [outgoing]);
+        assert_eq!(reader.list_outgoing(&ledger(), 4, between).await.expect("lists"), []);
+        assert_eq!(reader.list_received(&ledger(), 4, between).await.expect("lists").len(), 1);
+        assert_eq!(reader.list_received(&ledger(), 3, between).await.expect("lists"), []);
+        let all = reader.list_reconciliations(&ledger(), false, 5).await.expect("lists");
+        assert_eq!(all, [run(2, Outcome::Incomplete), run(1, Outcome::Differs)]);
+        let ended = reader.list_reconciliations(&ledger(), true, 5).await.expect("lists");
+        assert_eq!(ended, [run(1, Outcome::Differs)]);
+        let id = ended[0].id;
+        for (whose, expected) in [(None, 1), (Some(&row.tenant), 1), (Some(&live("b1")), 0), (Some(&tenant("b2")), 0)] {
+            let found = reader.list_differences(id, whose, 5).await.expect("lists");
+            assert_eq!(found.len(), expected, "{whose:?}");
+        }
+        assert_eq!(reader.list_differences(id, None, 5).await.expect("lists"), [differs]);
     }
 
     async fn what_no_payment_takes_waits_for_somebody(database) {

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use trousseau_service::ServiceError;
@@ -18,10 +20,13 @@ pub struct Csv {
 impl Csv {
     /// A list with these columns.
     pub fn new(columns: &[&str]) -> Self {
-        let mut csv =
-            Self { writer: csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()) };
+        let mut csv = Self::empty();
         csv.row(columns);
         csv
+    }
+
+    fn empty() -> Self {
+        Self { writer: csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()) }
     }
 
     /// One more row.
@@ -60,14 +65,42 @@ impl Csv {
 
     /// The list as a file of this name.
     pub fn finish(self, file: &str) -> Response {
-        let bytes = self.writer.into_inner().expect("memory takes what is left");
-        let mut response = Response::new(Body::from(bytes));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
-        let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
-        headers.insert(CONTENT_DISPOSITION, disposition.expect("names of files are ours: ids and words"));
-        response
+        as_file(Body::from(self.into_bytes()), file)
     }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self.writer.into_inner().expect("memory takes what is left")
+    }
+}
+
+/// A list of any length as a file of this name, which is written while its rows are read. An error breaks it off.
+pub(crate) fn streamed<S, const COLUMNS: usize>(
+    columns: &[&str; COLUMNS],
+    file: &str,
+    first: Vec<[String; COLUMNS]>,
+    rest: S,
+) -> Response
+where
+    S: Stream<Item = Result<Vec<[String; COLUMNS]>, ServiceError>> + Send + 'static,
+{
+    let mut head = Csv::new(columns);
+    first.iter().for_each(|cells| head.row(cells));
+    let part = |rows: Vec<[String; COLUMNS]>| {
+        let mut csv = Csv::empty();
+        rows.iter().for_each(|cells| csv.row(cells));
+        Bytes::from(csv.into_bytes())
+    };
+    let head = stream::once(async move { Ok(Bytes::from(head.into_bytes())) });
+    as_file(Body::from_stream(head.chain(rest.map_ok(part))), file)
+}
+
+fn as_file(body: Body, file: &str) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
+    headers.insert(CONTENT_DISPOSITION, disposition.expect("names of files are ours: ids and words"));
+    response
 }
 
 /// What a spreadsheet would take for a formula becomes a text: an apostrophe goes before it.

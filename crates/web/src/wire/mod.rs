@@ -6,6 +6,7 @@ pub mod keys;
 pub mod payables;
 pub mod payline;
 pub mod payments;
+pub mod payout_plans;
 pub mod refunds;
 pub mod webhooks;
 

@@ -777,3 +777,124 @@ async fn a_live_payment_says_what_it_lacks() {
     let link = test.link("1").await;
     assert!(text(&test.start(&link).await, "address").starts_with("test_"));
 }
+
+/// The rows of a file of movements, by the names of its columns.
+fn rows(file: &str) -> Vec<BTreeMap<String, String>> {
+    let mut lines = file.split("\r\n");
+    let columns: Vec<_> = lines.next().expect("a head").split(',').collect();
+    let row = |line: &str| {
+        let cells: Vec<_> = line.split(',').map(ToOwned::to_owned).collect();
+        assert_eq!(cells.len(), columns.len(), "{line}");
+        columns.iter().map(ToString::to_string).zip(cells).collect()
+    };
+    lines.filter(|line| !line.is_empty()).map(row).collect()
+}
+
+#[tokio::test]
+async fn every_movement_of_money_is_a_line_of_the_file() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = Shop::of(&app, &business);
+        let draft = json!({"amount": "12.50", "title": "=SUM(A1)", "customer_reference": "+33 1"});
+        let made = shop.backend.post("/v1/payment_links", &draft).await.expect(201);
+        let play = async |scenario: &str| {
+            let payment = shop.start(&made).await;
+            let path = format!("/v1/test/payments/{}/scenario", text(&payment, "id"));
+            shop.backend.post(&path, &json!({"scenario": scenario})).await.expect(200);
+            text(&payment, "id").to_owned()
+        };
+        let paid = play("paid").await;
+        let wrong = play("wrong_token").await;
+        let slow = play("slow").await;
+        let file = shop.backend.get("/v1/movements").await;
+        assert_eq!(file.status.as_u16(), 200, "{}", file.text());
+        assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
+        let disposition = format!("attachment; filename=\"movements-{}-test.csv\"", business.id());
+        assert_eq!(file.header("content-disposition"), disposition);
+        let all = rows(&file.text());
+        assert_eq!(all.len(), 3, "{}", file.text());
+        let of = |payment: &str| all.iter().find(|row| row["payment_id"] == *payment).expect("a line");
+        let first = of(&paid);
+        for (column, cell) in [
+            ("type", "deposit"),
+            ("direction", "in"),
+            ("business_id", business.id()),
+            ("environment", "test"),
+            ("network", "test:base"),
+            ("asset", "test:base/token:USDC"),
+            ("currency", "USDC"),
+            ("amount", "12.50"),
+            ("base_units", "12500000"),
+            ("payment_id", &paid),
+            ("payable_type", "payment_link"),
+            ("payable_id", text(&made, "id")),
+            ("invoice_number", ""),
+            // No formulas.
+            ("title", "'=SUM(A1)"),
+            ("customer_reference", "'+33 1"),
+            ("log_index", "0"),
+            ("status", "final"),
+        ] {
+            assert_eq!(first[column], cell, "{column}");
+        }
+        assert!(first["date"].starts_with("2026-01-31T") && first["date"].ends_with('Z'), "{}", first["date"]);
+        assert_eq!((of(&wrong)["status"].as_str(), of(&wrong)["amount"].as_str()), ("unmatched", ""));
+        assert_eq!(of(&slow)["status"], "confirming");
+        // What the network takes back has a line of its own against it.
+        let reversed = play("reversed").await;
+        let all = rows(&shop.backend.get("/v1/movements").await.text());
+        let of_it: Vec<_> = all.iter().filter(|row| row["payment_id"] == reversed).collect();
+        let told: Vec<_> = of_it.iter().map(|row| (row["type"].as_str(), row["direction"].as_str())).collect();
+        assert_eq!(told, [("deposit", "in"), ("reversal", "out")]);
+        assert_eq!((of_it[0]["status"].as_str(), of_it[1]["amount"].as_str()), ("taken_back", "12.50"));
+        // Days are those of the business, both included.
+        for (query, found) in
+            [("from=2026-01-31&to=2026-01-31", true), ("to=2026-01-30", false), ("from=2026-02-01", false)]
+        {
+            let some = rows(&shop.backend.get(&format!("/v1/movements?{query}")).await.text());
+            assert_eq!(!some.is_empty(), found, "{query}");
+        }
+        for bad in ["from=yesterday", "to=2026-02-30", "limit=1"] {
+            assert_eq!(shop.backend.get(&format!("/v1/movements?{bad}")).await.status.as_u16(), 400, "{bad}");
+        }
+        // LIVE has none of it.
+        let live = app.key(business.id(), business.value("live", "secret"));
+        assert_eq!(rows(&live.get("/v1/movements").await.text()).len(), 0);
+        assert_eq!(shop.backend.get("/v1/payout_plans").await.expect(200), json!({"data": [], "has_more": false}));
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_movements_is_read_page_by_page_to_its_end() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    let shop = Shop::of(&app, &business);
+    let payment = shop.start(&shop.link("1").await).await;
+    shop.send(&payment, "1.00").await;
+    shop.mine(3).await;
+    app.database
+        .run(
+            "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 1199) \
+             INSERT INTO deposits (id, ledger, network, block, block_hash, log_index, transaction_hash, asset, sender, \
+             address, raw_amount, units, block_time, canonical, business_id, environment, payment_id, seen_at) \
+             SELECT 'dep_0000000000000000000000' || (1000 + n), ledger, network, block, block_hash, n, \
+             transaction_hash, asset, sender, address, n, n, block_time, 1, business_id, environment, payment_id, \
+             seen_at FROM deposits, more",
+        )
+        .await
+        .expect("inserted");
+    let all = rows(&shop.backend.get("/v1/movements").await.text());
+    let places: std::collections::BTreeSet<_> = all.iter().map(|row| row["log_index"].clone()).collect();
+    assert_eq!((all.len(), places.len()), (1_200, 1_200), "each of them once");
+}
+
+#[tokio::test]
+async fn a_plan_names_the_network_that_does_not_answer() {
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![base_out_of_reach()]).await;
+    let business = app.business("mileston").await;
+    let live = app.key(business.id(), business.value("live", "secret"));
+    let unavailable = live.get("/v1/payout_plans?network=base").await.expect(503);
+    assert_eq!(text(&unavailable, "code"), "network_unavailable");
+    let unknown = live.get("/v1/payout_plans?network=nowhere").await.expect(422);
+    assert_eq!((text(&unknown, "code"), &unknown["errors"][0]["parameter"]), ("invalid_value", &json!("network")));
+}

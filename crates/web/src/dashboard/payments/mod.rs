@@ -1,5 +1,6 @@
 //! The pages of payments: what is to be paid, and what was.
 
+mod accounting;
 mod invoices;
 mod links;
 mod paid;
@@ -26,6 +27,7 @@ use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::idempotency::{Idempotent, StoredAnswer};
 use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
 
+pub(in crate::dashboard) use self::accounting::outcome_badge;
 pub(crate) use self::settings::style_of;
 use super::events::{changes, happened};
 use super::form::FormErrors;
@@ -59,6 +61,7 @@ pub(crate) fn routes() -> Router<Web> {
     Router::new()
         .route("/b/{business}/{environment}/settings/checkout", get(settings::show).post(settings::save))
         .route("/b/{business}/{environment}/settings/checkout/payout", get(payout::show).post(payout::save))
+        .route("/b/{business}/{environment}/settings/checkout/payout/plan", get(payout::plan))
         .route("/pay/accent/{file}", get(settings::accent))
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))
@@ -76,6 +79,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route(&subscription("/{id}/cancel"), get(recurring::cancel_form).post(recurring::cancel))
         .route(&subscription("/{id}/delete"), get(recurring::delete_form).post(recurring::delete))
         .route(payments, get(paid::list))
+        .route(&payment("/accounting"), get(accounting::show))
+        .route(&payment("/accounting/movements"), get(accounting::export))
         .route(&payment("/unmatched"), get(unmatched::list))
         .route(&payment("/unmatched/{id}/dismiss"), get(unmatched::dismiss_form).post(unmatched::dismiss))
         .route(&payment("/{id}"), get(paid::show))
@@ -192,10 +197,10 @@ impl Asked {
 
 /// Where something stands: an icon, words and a tint.
 #[derive(Debug, Clone)]
-struct Badge {
-    tint: &'static str,
-    icon: &'static str,
-    text: String,
+pub(in crate::dashboard) struct Badge {
+    pub(in crate::dashboard) tint: &'static str,
+    pub(in crate::dashboard) icon: &'static str,
+    pub(in crate::dashboard) text: String,
 }
 
 /// Where a payment link stands.

@@ -14,6 +14,7 @@ use trousseau_service::keys::Page;
 use trousseau_service::payments::Watched;
 use trousseau_service::{DepositRow, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
+use super::accounting::sums_differ;
 use super::{
     Asked, Badge, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live, may_write,
     payment_badge, payment_status,
@@ -61,6 +62,8 @@ struct ListPage<'a> {
     by_key: bool,
     /// Whether something came in that no payment takes.
     unmatched: bool,
+    /// Whether what lies at deposit addresses is not what was counted.
+    sums_differ: bool,
 }
 
 fn base<P>(entered: &Entered<P>) -> String {
@@ -106,6 +109,7 @@ pub(super) async fn list(
         None => (Page { data: Vec::new(), has_more: false }, Vec::new()),
     };
     let unmatched = web.app.payments().unmatched(&entered.tenant, None, 1).await.map_err(refused)?;
+    let sums_differ = sums_differ(&web, &entered).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let t = frame.t;
     Ok(frame.page(&ListPage {
@@ -117,6 +121,7 @@ pub(super) async fn list(
         takings: takings.into_iter().map(|takings| told(takings, &frame)).collect(),
         by_key: entered.role.may(Operation::KeysRead),
         unmatched: !unmatched.data.is_empty(),
+        sums_differ,
         frame: &frame,
         base,
         asked,

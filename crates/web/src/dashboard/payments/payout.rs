@@ -6,9 +6,11 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
+use trousseau_domain::evm::print_bytes;
 use trousseau_domain::members::Operation;
 use trousseau_domain::networks::ChainId;
-use trousseau_service::ServiceError;
+use trousseau_service::payments::payout_plans::{Collection, PayoutPlan, PlannedTransaction, Purpose, Stuck, WhyStuck};
+use trousseau_service::{CollectFilter, ServiceError};
 
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
@@ -18,6 +20,7 @@ use crate::dashboard::pay::called;
 use crate::dashboard::session::{Entered, ReadBusiness, Stop, WriteBusiness};
 use crate::dashboard::text::message;
 use crate::router::Web;
+use crate::wire::payout_plans::PayoutPlanBody;
 
 /// What was typed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -48,6 +51,7 @@ struct PayoutPage<'a> {
     address: String,
     action: String,
     back: String,
+    plan: String,
     may_write: bool,
     live: bool,
 }
@@ -81,6 +85,7 @@ async fn draw<P>(
         address: fields.address.clone(),
         action: at(entered, "/payout"),
         back: at(entered, ""),
+        plan: at(entered, "/payout/plan"),
         may_write: entered.role.may(Operation::BusinessWrite),
         live: entered.tenant.environment == Environment::Live,
         frame: &frame,
@@ -96,6 +101,113 @@ pub(super) async fn show(
     Kept(kept): Kept<Fields>,
 ) -> Result<Response, Stop> {
     draw(&web, &entered, StatusCode::OK, kept.unwrap_or_default(), FormErrors::new()).await
+}
+
+/// A transaction that nobody has signed.
+#[derive(Debug)]
+struct Step {
+    what: String,
+    to: String,
+    gas: String,
+    data: String,
+    /// What its data is called on the page.
+    id: String,
+}
+
+/// What lies at the deposit addresses of a network, and what moves it.
+#[derive(Debug)]
+struct NetworkPlan {
+    name: String,
+    id: String,
+    /// None where no node of the network answers.
+    made: Option<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    block: String,
+    chain_id: u64,
+    steps: Vec<Step>,
+    stuck: Vec<String>,
+    /// The whole plan, for programs.
+    json: String,
+}
+
+impl Made {
+    fn of(plan: &PayoutPlan, frame: &Frame) -> Self {
+        let (f, t) = (&frame.f, frame.t);
+        let sum = |collection: &Collection| match collection.money() {
+            Some(money) => format!("{} {}", f.money(money), money.asset().code()),
+            None => format!("{} × {}", collection.units, collection.token.contract),
+        };
+        let what = |purpose: &Purpose| match purpose {
+            Purpose::DeployFactory => t.get("plan-deploys"),
+            Purpose::Collect(collection) => {
+                let missing = collection.forwarders.iter().filter(|held| !held.is_deployed).count();
+                let values = [
+                    ("amount", sum(collection)),
+                    ("addresses", collection.forwarders.len().to_string()),
+                    ("missing", missing.to_string()),
+                    ("payout", collection.payout.to_string()),
+                ];
+                t.with("plan-collects", values)
+            }
+        };
+        let step = |(index, transaction): (usize, &PlannedTransaction)| Step {
+            what: what(&transaction.purpose),
+            to: transaction.to.to_string(),
+            gas: f.number(transaction.gas),
+            data: print_bytes(&transaction.data),
+            id: format!("data-{}-{index}", plan.chain_id),
+        };
+        let stuck = |stuck: &Stuck| {
+            let why = match stuck.why {
+                WhyStuck::Refused => message!("plan-stuck-refused"),
+                WhyStuck::NoDeployer => message!("plan-stuck-no-deployer"),
+            };
+            format!("{}: {}", sum(&stuck.collection), t.get(why))
+        };
+        let body = PayoutPlanBody::from(plan);
+        Self {
+            block: f.number(plan.block),
+            chain_id: plan.chain_id,
+            steps: plan.transactions.iter().enumerate().map(step).collect(),
+            stuck: plan.stuck.iter().map(stuck).collect(),
+            json: serde_json::to_string_pretty(&body).expect("its members are texts and numbers"),
+        }
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/payments/plan.html")]
+struct PlanPage<'a> {
+    frame: &'a Frame,
+    plans: Vec<NetworkPlan>,
+    back: String,
+    live: bool,
+}
+
+/// What lies at deposit addresses now, and the transactions that move it.
+pub(super) async fn plan(entered: Entered<ReadBusiness>, State(web): State<Web>) -> Result<Response, Stop> {
+    let here = at(&entered, "/payout/plan");
+    let frame = entered.frame.clone().at(Tab::Settings, Some(Sub::Checkout));
+    let filter = CollectFilter {
+        business: Some(entered.tenant.business.clone()),
+        environment: Some(entered.tenant.environment),
+    };
+    let plans = web.app.payout_plans();
+    let mut made = Vec::new();
+    for chain in plans.networks(None).map_err(|error| entered.refused(error, &here))? {
+        let plan = match plans.plan(&chain, &filter).await {
+            Ok(plan) => Some(Made::of(&plan, &frame)),
+            // The others can be planned all the same.
+            Err(ServiceError::NetworkUnavailable(_)) => None,
+            Err(error) => return Err(entered.refused(error, &here)),
+        };
+        made.push(NetworkPlan { name: called(&chain), id: chain.to_string().replace(':', "-"), made: plan });
+    }
+    let live = entered.tenant.environment == Environment::Live;
+    Ok(frame.page(&PlanPage { plans: made, back: at(&entered, "/payout"), live, frame: &frame }))
 }
 
 /// Says where it goes from now on.

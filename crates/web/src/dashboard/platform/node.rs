@@ -5,11 +5,15 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use trousseau_domain::reconciliation::Outcome;
 use trousseau_service::jobs::JobState;
+use trousseau_service::reconciliations::Compared;
 
 use super::{Administering, Area};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
+use crate::dashboard::pay::called;
+use crate::dashboard::payments::{Badge, outcome_badge};
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Texts, message};
 use crate::router::Web;
@@ -87,10 +91,39 @@ fn job_name(job: &str, t: Texts) -> String {
         "pruning" => t.get("job-pruning"),
         "mail" => t.get("job-mail"),
         "payments" => t.get("job-payments"),
+        "reconciliation" => t.get("job-reconciliation"),
         "reminders" => t.get("job-reminders"),
         "networks" => t.get("job-networks"),
         "webhooks" => t.get("job-webhooks"),
         other => other.to_owned(),
+    }
+}
+
+/// The latest comparison of a network's balances with what was counted.
+#[derive(Debug)]
+struct Sums {
+    network: String,
+    badge: Badge,
+    at: Shown,
+    block: Option<String>,
+    addresses: String,
+    differences: String,
+    failure: Option<String>,
+}
+
+impl Sums {
+    fn of(frame: &Frame, compared: &Compared) -> Self {
+        let run = &compared.run;
+        let differs = run.outcome == Outcome::Differs;
+        Self {
+            network: called(&compared.network),
+            badge: outcome_badge(run.outcome, differs, frame.t),
+            at: frame.f.relative(run.finished_at),
+            block: run.block.map(|block| frame.f.number(block)),
+            addresses: frame.f.number(run.addresses),
+            differences: frame.f.number(run.differences),
+            failure: compared.incomplete.as_ref().unwrap_or(run).failure.clone(),
+        }
     }
 }
 
@@ -112,12 +145,15 @@ struct NodePage<'a> {
     given_up_last: Option<Shown>,
     folder: Option<String>,
     jobs: Vec<Job>,
+    sums: Vec<Sums>,
 }
 
 /// How this node is doing.
 pub(super) async fn health(admin: Administering, State(web): State<Web>) -> Result<Response, Stop> {
     let found = web.app.platform().health(&admin.context).await;
     let found = found.map_err(|error| admin.refused(error, Area::Node.path()))?;
+    let compared = web.app.reconciliations().latest(None, 0).await;
+    let compared = compared.map_err(|error| admin.refused(error, Area::Node.path()))?;
     let frame = &admin.frame;
     let f = &frame.f;
     Ok(frame.page(&NodePage {
@@ -138,6 +174,7 @@ pub(super) async fn health(admin: Administering, State(web): State<Web>) -> Resu
         given_up_last: found.mails_given_up.last_at.map(|at| f.relative(at)),
         folder: found.mail_folder.map(|path| path.display().to_string()),
         jobs: found.jobs.iter().map(|job| Job::of(frame, job)).collect(),
+        sums: compared.iter().map(|compared| Sums::of(frame, compared)).collect(),
         frame,
     }))
 }

@@ -708,8 +708,59 @@ async fn an_administrator_says_where_live_money_goes() {
     let proven = administrator.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
     let again = page(&administrator.follow(&proven).await, 200);
     assert!(again.contains(other[1].1) && again.contains(address), "what was typed is there again: {again}");
+    // What lies at deposit addresses is asked from the nodes; here none answers.
+    let plan = format!("{payout}/plan");
+    assert!(page(&developer.get(&payout).await, 200).contains(&plan));
+    let unreachable = page(&developer.get(&plan).await, 200);
+    assert!(unreachable.contains("No node of this network answers"), "{unreachable}");
     // TEST has none.
     let test = page(&administrator.get(&below(&business, "settings/checkout/payout")).await, 200);
     assert!(test.contains("goes nowhere") && !test.contains("name=\"address\""), "{test}");
     assert!(!page(&administrator.get(&below(&business, "settings/checkout")).await, 200).contains("/payout"));
+}
+
+#[tokio::test]
+async fn accountants_take_movements_along_and_see_whether_the_sums_agree() {
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![base_out_of_reach()]).await;
+    let (business, _) = with_business(&app).await;
+    let mut analyst = app.member(business.id(), "analyst").await;
+    let made = link(&app, &business, "12.5").await;
+    let payment = started(&app, &business, &made).await;
+    let backend = app.key(business.id(), business.value("test", "secret"));
+    let path = format!("/v1/test/payments/{}/scenario", id(&payment));
+    backend.post(&path, &json!({"scenario": "paid"})).await.expect(200);
+    let accounting = below(&business, "payments/accounting");
+    assert!(page(&analyst.get(&below(&business, "payments")).await, 200).contains(&accounting));
+    let shown = page(&analyst.get(&accounting).await, 200);
+    assert!(shown.contains("Do the sums agree?") && shown.contains("Not compared yet"), "{shown}");
+    for (query, lines) in [("", 2), ("?from=2026-01-31&to=2026-01-31", 2), ("?to=2026-01-30", 1), ("?from=soon", 2)] {
+        let file = analyst.get(&format!("{accounting}/movements{query}")).await;
+        assert_eq!(file.text().lines().count(), lines, "{query}: {}", file.text());
+    }
+    // A comparison that no node answers is not one that agrees.
+    let compare = async || app.app.reconciliations().run("base").await.expect("kept");
+    assert_eq!(compare().await.run.outcome.as_str(), "incomplete");
+    let live = format!("/b/{}/live/payments", business.id());
+    let shown = page(&analyst.get(&format!("{live}/accounting")).await, 200);
+    assert!(shown.contains("Not completed") && !shown.contains("Agrees"), "{shown}");
+    assert!(!page(&analyst.get(&live).await, 200).contains("is not what was counted"));
+    let differences = "INSERT INTO reconciliation_differences (reconciliation_id, address, contract, business_id, \
+                       environment, payment_id, received, sent, balance) SELECT 'rcn_00000000000000000000000001', \
+                       '0x00000000000000000000000000000000000000AA', '0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913', \
+                       id, 'live', NULL, '12500000', '0', '25000000' FROM businesses";
+    for sql in [
+        "INSERT INTO reconciliations (id, ledger, started_at, finished_at, outcome, block, addresses, differences) \
+         VALUES ('rcn_00000000000000000000000001', 'eip155:8453', 1, 2, 'differs', 7, 1, 1)",
+        differences,
+    ] {
+        app.database.run(sql).await.expect("inserted");
+    }
+    assert!(page(&analyst.get(&live).await, 200).contains("is not what was counted"));
+    let shown = page(&analyst.get(&format!("{live}/accounting")).await, 200);
+    for told in ["Differs", "12.50 USDC more than was counted", "25.00 USDC", "could not be completed"] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert!(!page(&analyst.get(&accounting).await, 200).contains("more than was counted"), "TEST is another matter");
+    let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
+    assert_eq!(stranger.get(&format!("{accounting}/movements")).await.status.as_u16(), 404);
 }
