@@ -1,10 +1,12 @@
-//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run.
+//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; and the
+//! watch over a network.
 //!
 //! Only ratios are printed as results: absolute figures move with the machine and its neighbours.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod bare;
 mod drive;
+mod payments;
 mod seed;
 
 use std::net::{SocketAddr, TcpListener};
@@ -44,6 +46,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Internal {
+    /// Measure the watch over a network, with payments that wait and busy blocks
+    Payments(payments::Scene),
     /// Answer so many bytes to everything (started by the bench itself)
     #[command(hide = true)]
     Bare {
@@ -88,6 +92,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Internal::Bare { address, size }) => bare::serve(address, size).await,
+        Some(Internal::Payments(scene)) => payments::measure(&scene).await,
         None => compare(cli).await,
     }
 }
