@@ -83,6 +83,7 @@ export function signedIn(site) {
     { name: "platform-resume", path: `/platform/businesses/${businessOf(site)}/resume`, likeOthers: 1 },
     { name: "platform-keys", path: "/platform/keys" },
     { name: "platform-key-create", path: "/platform/keys/create" },
+    { name: "platform-networks", path: "/platform/networks" },
     { name: "platform-node", path: "/platform/node" },
     { name: "platform-configuration", path: "/platform/configuration" },
     { name: "account", path: "/account" },

@@ -1,6 +1,7 @@
-"""Hears webhooks on 127.0.0.1 and prints what they are about."""
+"""Hears webhooks and prints what they are about. Arguments: address, port, and for HTTPS a certificate and its key."""
 
 import json
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,8 +17,14 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver)
-print(f"listening on http://127.0.0.1:{server.server_port}/, stop with Ctrl-C", flush=True)
+address, port, *files = sys.argv[1:]
+server = ThreadingHTTPServer((address, int(port)), Receiver)
+if files:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+scheme = "https" if files else "http"
+print(f"listening on {scheme}://{address}:{server.server_port}/, stop with Ctrl-C", flush=True)
 try:
     server.serve_forever()
 except KeyboardInterrupt:

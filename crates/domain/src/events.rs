@@ -183,5 +183,7 @@ text_enum! {
         PlatformAdminRemoved = "platform.administrator_removed",
         /// Somebody had a webhook sent again.
         WebhookResent = "webhook_delivery.resent",
+        /// Somebody had a network read once more from a block on.
+        NetworkRescanned = "network.rescanned",
     }
 }

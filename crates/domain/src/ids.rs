@@ -174,14 +174,14 @@ id!(
     "dep_"
 );
 id!(
-    /// Money that is given back.
-    RefundId,
-    "rfd_"
-);
-id!(
     /// A comparison of a network's balances with what was counted.
     ReconciliationId,
     "rcn_"
+);
+id!(
+    /// Money that is given back.
+    RefundId,
+    "rfd_"
 );
 
 macro_rules! unguessable_id {

@@ -173,6 +173,8 @@ pub struct Observation {
     pub marks: Marks,
     /// The height of the ledger itself, to which this look may not have come yet.
     pub ledger_height: u64,
+    /// Whether it was asked for all addresses, and not only for those that something is expected on.
+    pub saw_all: bool,
 }
 
 impl Observation {

@@ -94,8 +94,8 @@ pub(crate) enum Command {
         after_help = "Example:\n  trousseau payout list --business ID"
     )]
     Payout(Payout),
-    /// Networks that are watched for LIVE payments
-    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau network reconcile")]
+    /// The networks that are watched for LIVE payments
+    #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau network list")]
     Network(Network),
     /// The configuration
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau config check")]
@@ -546,6 +546,15 @@ pub(crate) enum Payout {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Network {
+    /// List the networks, and how each is doing as the server says that watches it
+    #[command(after_help = "Example:\n  trousseau network list --json")]
+    List,
+    /// Ask every endpoint of a network now; the exit code is 3 unless all is well
+    #[command(after_help = "Example:\n  trousseau network health base")]
+    Health {
+        /// The network, by its name in the settings or by its id
+        network: String,
+    },
     /// Compare what lies at deposit addresses with what was counted in and out, as the server does every night
     #[command(
         after_help = "Ends with 0 where all sums agree, with 1 where some do not, and with 3 where not all could be asked.\n\n\
@@ -554,6 +563,22 @@ pub(crate) enum Network {
     Reconcile {
         /// The network, by its name in the settings or by its id [default: all of them]
         network: Option<String>,
+    },
+    /// Read a network once more from a block on, and have every payment follow from what it holds now
+    #[command(
+        after_help = "For a reorganisation that went deeper than the blocks that are remembered, and for what was \
+                      missed. Nothing is credited twice, and what the network does not hold any more is taken \
+                      back. Without --from-block it begins where what was seen and what is there part.\n\n\
+                      Example:\n  trousseau network rescan base --from-block 21000000"
+    )]
+    Rescan {
+        /// The network, by its name in the settings or by its id
+        network: String,
+        /// The first block to read
+        #[arg(long, value_name = "N")]
+        from_block: Option<u64>,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 

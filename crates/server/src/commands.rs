@@ -7,6 +7,7 @@ pub(crate) mod member;
 pub(crate) mod network;
 pub(crate) mod payout;
 pub(crate) mod platform_key;
+pub(crate) mod reconcile;
 pub(crate) mod secrets;
 
 use std::collections::BTreeMap;

@@ -109,8 +109,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
         Command::Member(command) => commands::member::run(&opened, command, json).await,
         Command::PlatformKey(command) => commands::platform_key::run(&opened, command, json).await,
         Command::Secrets(command) => commands::secrets::run(&opened, command, json).await,
-        Command::Payout(command) => commands::payout::run(&opened, command, json).await,
         Command::Network(command) => commands::network::run(&opened, command, json).await,
+        Command::Payout(command) => commands::payout::run(&opened, command, json).await,
         Command::Serve(_) | Command::Config(_) | Command::Openapi | Command::Completions { .. } => Ok(()),
     };
     opened.close().await;

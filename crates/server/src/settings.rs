@@ -21,6 +21,7 @@ use trousseau_domain::scope::{OperatorScope, ScopeCatalogue};
 use trousseau_domain::time::TimeZone;
 use trousseau_service::mail::{InvalidMailSettings, MailTransport};
 use trousseau_service::settings::{InvalidSettings, Keep};
+use trousseau_service::webhooks::authorities::Authorities;
 
 use self::networks::WrittenNetwork;
 pub(crate) use layers::{Flags, Layers, Source};
@@ -141,6 +142,7 @@ struct WrittenKeep {
 #[serde(deny_unknown_fields, default)]
 struct WrittenWebhooks {
     allow: Vec<String>,
+    authorities: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -308,6 +310,10 @@ impl Settings {
         let fresh_ms = written.doors.fresh_ms.unwrap_or(0);
         check(layers, "doors.fresh_ms", (0..=1_000).contains(&fresh_ms).then_some(()).ok_or("0 to 1000"))?;
         let answers_kept = (fresh_ms > 0).then(|| Duration::from_millis(u64::from(fresh_ms)));
+        let webhook_authorities = match &written.webhooks.authorities {
+            Some(path) => authorities(layers, path)?,
+            None => Authorities::default(),
+        };
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -319,6 +325,7 @@ impl Settings {
             rules
                 .with_keep(keep)
                 .with_webhook_networks(webhook_networks)
+                .with_webhook_authorities(webhook_authorities)
                 .with_networks(networks)
                 .with_answers_kept(answers_kept)
         })
@@ -424,6 +431,13 @@ impl Settings {
             ("keep.deliveries", in_days(self.rules.keep().deliveries)),
             ("doors.fresh_ms", self.rules.answers_kept().map_or(0, |kept| kept.as_millis()).to_string()),
             ("webhooks.allow", list(self.rules.webhook_networks().iter().map(ToString::to_string).collect())),
+            (
+                "webhooks.authorities",
+                match self.rules.webhook_authorities().count() {
+                    0 => "-".to_owned(),
+                    count => format!("{count} of the operator's own"),
+                },
+            ),
         ];
         let mut networks: Vec<_> = self.rules.networks().iter().flat_map(networks::explain).collect();
         if networks.is_empty() {
@@ -503,6 +517,14 @@ fn read_secret(layers: &Layers, name: &str, path: &Path) -> Result<String, Setti
     let text = std::fs::read_to_string(path)
         .map_err(|error| layers.invalid(name, format!("{} cannot be read: {error}", path.display())))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The certificate authorities in a file.
+fn authorities(layers: &Layers, path: &Path) -> Result<Authorities, SettingsError> {
+    const NAME: &str = "webhooks.authorities";
+    let text = std::fs::read(path)
+        .map_err(|error| layers.invalid(NAME, format!("{} cannot be read: {error}", path.display())))?;
+    Authorities::from_pem(&text).map_err(|error| layers.invalid(NAME, format!("{} {error}", path.display())))
 }
 
 fn parse<T: FromStr<Err: fmt::Display>>(layers: &Layers, name: &str, text: &str) -> Result<T, SettingsError> {
@@ -724,6 +746,14 @@ mod tests {
             (local(&format!("{good}, confirmations = 0")), "networks.local.confirmations"),
             (local(&format!("{good}, confirmations = [{{ from = 5, needs = 1 }}]")), "begin with the amount 0"),
             (local(&format!("{good}, poll = 0")), "networks.local.poll"),
+            (local(&format!("{good}, late_after = 0")), "networks.local.late_after"),
+            (local(&format!("{good}, title = ''")), "networks.local.title"),
+            (local(&format!("{good}, final_after = {{ safe = 0 }}")), "networks.local.final_after.safe"),
+            (local(&format!("{good}, explorer.block = 'https://scan.example/'")), "networks.local.explorer.block"),
+            (
+                local(&format!("{good}, explorer.transaction = 'http://scan.example/{{hash}}'")),
+                "networks.local.explorer.transaction",
+            ),
             (local(&format!("{good}, polls = 1")), "unknown field"),
             (local(&good.replace("decimals = 6", "decimals = 18")), "networks.local.tokens.USDC.decimals"),
             (local(&good.replace("0x5f", "0x5F")), "networks.local.tokens.USDC.contract"),

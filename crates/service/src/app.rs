@@ -83,7 +83,7 @@ impl App {
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let in_flight = InFlight::default();
         let started_at = clock.now();
-        let outgoing = Outgoing::new(settings.webhook_networks());
+        let outgoing = Outgoing::new(settings.webhook_networks(), settings.webhook_authorities());
         let networks = Networks::new(settings.networks());
         let core = Core {
             store,

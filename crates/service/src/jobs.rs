@@ -607,7 +607,7 @@ impl Jobs {
         let Some(core) = self.core() else { return Ok(()) };
         for network in core.networks.all() {
             loop {
-                match networks::watch::step(&core, network).await {
+                match networks::watch::step(&core, network, false).await {
                     Ok(true) => {}
                     Ok(false) => break,
                     Err(error) => {

@@ -211,13 +211,13 @@ async fn compare_at(core: &Core, network: &Network, ledger: &LedgerId, block: u6
     for way in network.ways() {
         match compare_by(core, network, way, ledger, block).await {
             Ok(found) => {
-                network.went_well(way, |_| {});
+                network.answered(way, core.clock.now());
                 return Ok(found);
             }
             Err(error @ (Fault::Store(_) | Fault::LeaseLost)) => return Err(error),
             Err(error) => {
                 let [chance] = core.entropy.bytes::<1>();
-                network.went_wrong(way, &error, chance);
+                network.went_wrong(way, &error, chance, core.clock.now());
                 failed = error;
             }
         }
@@ -226,7 +226,7 @@ async fn compare_at(core: &Core, network: &Network, ledger: &LedgerId, block: u6
 }
 
 async fn compare_by(core: &Core, network: &Network, way: &Way, ledger: &LedgerId, block: u64) -> Result<Found, Fault> {
-    network.check(way).await?;
+    network.check(way, core.clock.now()).await?;
     let hash = hash_at(way, block).await?;
     let known = core.store.read().list_blocks(ledger, KNOWN_BLOCKS).await?;
     if known.iter().any(|known| known.number == block && known.hash != hash) {

@@ -14,6 +14,7 @@ use trousseau_domain::time::TimeZone;
 use crate::address::PublicAddress;
 use crate::networks::NetworkSettings;
 use crate::people::passwords::HashCost;
+use crate::webhooks::authorities::Authorities;
 
 /// The rules of one installation, checked as a whole.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub struct Settings {
     hash_cost: HashCost,
     keep: Keep,
     webhook_networks: Vec<IpRange>,
+    webhook_authorities: Authorities,
     networks: Vec<NetworkSettings>,
     answers_kept: Option<Duration>,
 }
@@ -107,6 +109,7 @@ impl Settings {
             hash_cost,
             keep,
             webhook_networks,
+            webhook_authorities: Authorities::default(),
             networks: Vec::new(),
             answers_kept: None,
         })
@@ -166,6 +169,17 @@ impl Settings {
     /// The networks that are not public and that webhooks may be sent into all the same.
     pub fn webhook_networks(&self) -> &[IpRange] {
         &self.webhook_networks
+    }
+
+    /// The same settings where receivers of webhooks are trusted by these authorities too.
+    #[must_use]
+    pub fn with_webhook_authorities(self, webhook_authorities: Authorities) -> Self {
+        Self { webhook_authorities, ..self }
+    }
+
+    /// The authorities that receivers of webhooks are trusted by, beside those that everybody trusts.
+    pub const fn webhook_authorities(&self) -> &Authorities {
+        &self.webhook_authorities
     }
 
     /// The same settings where these networks are watched for LIVE payments.

@@ -27,6 +27,10 @@ pub struct CursorRow {
     pub marks: Marks,
     /// How often it took blocks back.
     pub reorganisations: u64,
+    /// How many blocks it took back at most.
+    pub deepest: u64,
+    /// The height up to which it was asked for every address, those that nothing is expected on as well.
+    pub late_height: u64,
     /// Raised by every look.
     pub revision: i64,
     /// When it was last looked at.
@@ -91,8 +95,23 @@ pub struct WatchedRow {
     pub address: String,
     /// What its payment is in; none while it has no payment.
     pub asset: Option<Asset>,
+    /// Since when nothing is expected there: its payment is over, or there is none. None where something is.
+    pub over_since: Option<Timestamp>,
     /// When it was given out.
     pub created_at: Timestamp,
+}
+
+/// What whoever watches a ledger last said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerReportRow {
+    /// Which ledger.
+    pub ledger: LedgerId,
+    /// What was said.
+    pub report: serde_json::Value,
+    /// Since when nobody answers who could tell of it.
+    pub failing_since: Option<Timestamp>,
+    /// When it was said.
+    pub reported_at: Timestamp,
 }
 
 macro_rules! deposit_columns {
@@ -120,6 +139,8 @@ impl CursorRow {
                 ledger_time: row.time("ledger_time")?,
                 marks: Marks { safe: row.opt_number("safe")?, finalized: row.opt_number("finalized")? },
                 reorganisations: row.number("reorganisations")?,
+                deepest: row.number("deepest")?,
+                late_height: row.opt_number("late_height")?.map_or_else(|| row.number("height"), Ok)?,
                 revision: row.int("revision")?,
                 updated_at: row.time("updated_at")?,
             })
@@ -168,8 +189,8 @@ impl DepositRow {
 impl Reader<'_> {
     /// How far a ledger was seen; none before the first look.
     pub async fn find_cursor(&mut self, ledger: &LedgerId) -> Result<Option<CursorRow>, StoreError> {
-        const SQL: &str = "SELECT ledger, height, ledger_time, safe, finalized, reorganisations, revision, \
-                           updated_at FROM ledger_cursors WHERE ledger = $1";
+        const SQL: &str = "SELECT ledger, height, ledger_time, safe, finalized, reorganisations, deepest, \
+                           late_height, revision, updated_at FROM ledger_cursors WHERE ledger = $1";
         self.fetch_optional(Stmt::new(SQL).text(ledger)).await?.as_ref().map(CursorRow::from_row).transpose()
     }
 
@@ -213,7 +234,10 @@ impl Reader<'_> {
         after: Option<&WatchedRow>,
         limit: u32,
     ) -> Result<Vec<WatchedRow>, StoreError> {
-        const SQL: &str = "SELECT d.address AS address, p.asset AS asset, d.created_at AS created_at \
+        const SQL: &str = "SELECT d.address AS address, p.asset AS asset, d.created_at AS created_at, \
+                           CASE WHEN p.id IS NULL THEN d.created_at \
+                           WHEN p.status IN ('open', 'processing', 'reversed') THEN NULL \
+                           ELSE p.updated_at END AS over_since \
                            FROM destinations d LEFT JOIN payments p ON p.id = d.payment_id \
                            WHERE d.ledger = $1 AND d.created_at >= $2 AND (CAST($3 AS BIGINT) IS NULL \
                            OR (d.created_at, d.address) > ($3, $4)) ORDER BY d.created_at, d.address LIMIT $5";
@@ -229,11 +253,46 @@ impl Reader<'_> {
                 Ok(WatchedRow {
                     address: row.text("address")?,
                     asset: row.opt_parsed("asset")?,
+                    over_since: row.opt_time("over_since")?,
                     created_at: row.time("created_at")?,
                 })
             })
         };
         rows.iter().map(watched).collect()
+    }
+
+    /// Blocks in which something came in that the ledger is held to contain, by number and hash, from the newest below a
+    /// height down; at most `limit`. They are known for longer than all others.
+    pub async fn list_anchors(
+        &mut self,
+        ledger: &LedgerId,
+        below: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        const SQL: &str = "SELECT DISTINCT block, block_hash FROM deposits WHERE ledger = $1 AND canonical = 1 \
+                           AND block < $2 ORDER BY block DESC LIMIT $3";
+        let rows = self.fetch_all(Stmt::new(SQL).text(ledger).int(height(below)).int(i64::from(limit))).await?;
+        let anchor =
+            |row: &Row| row.read("deposits", "block", |row| Ok((row.number("block")?, row.text("block_hash")?)));
+        rows.iter().map(anchor).collect()
+    }
+
+    /// What whoever watches a ledger last said of it.
+    pub async fn find_ledger_report(&mut self, ledger: &LedgerId) -> Result<Option<LedgerReportRow>, StoreError> {
+        const SQL: &str = "SELECT ledger, report, failing_since, reported_at FROM ledger_reports WHERE ledger = $1";
+        let found = self.fetch_optional(Stmt::new(SQL).text(ledger)).await?;
+        found
+            .map(|row| {
+                row.read("ledger_reports", "ledger", |row| {
+                    Ok(LedgerReportRow {
+                        ledger: row.parsed("ledger")?,
+                        report: row.json("report")?,
+                        failing_since: row.opt_time("failing_since")?,
+                        reported_at: row.time("reported_at")?,
+                    })
+                })
+            })
+            .transpose()
     }
 
     /// Everything that came in for a payment and that the ledger still holds to be true, in the ledger's order.
@@ -326,7 +385,8 @@ impl Tx {
     /// Moves a cursor, if nobody moved it since it was read: of two looks at the same time one is for nothing.
     pub async fn move_cursor(&mut self, cursor: &CursorRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE ledger_cursors SET height = $3, ledger_time = $4, reorganisations = $5, \
-                           updated_at = $6, safe = $7, finalized = $8, revision = revision + 1 WHERE ledger = $1 AND revision = $2";
+                           updated_at = $6, safe = $7, finalized = $8, deepest = $9, late_height = $10, \
+                           revision = revision + 1 WHERE ledger = $1 AND revision = $2";
         let stmt = Stmt::new(SQL)
             .text(&cursor.ledger)
             .int(cursor.revision)
@@ -335,8 +395,20 @@ impl Tx {
             .int(height(cursor.reorganisations))
             .time(cursor.updated_at)
             .opt_int(cursor.marks.safe.map(height))
-            .opt_int(cursor.marks.finalized.map(height));
+            .opt_int(cursor.marks.finalized.map(height))
+            .int(height(cursor.deepest))
+            .int(height(cursor.late_height));
         self.change_one(stmt).await
+    }
+
+    /// Notes what whoever watches a ledger says of it.
+    pub async fn put_ledger_report(&mut self, row: &LedgerReportRow) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO ledger_reports (ledger, report, failing_since, reported_at) \
+                           VALUES ($1, $2, $3, $4) ON CONFLICT (ledger) DO UPDATE SET report = excluded.report, \
+                           failing_since = excluded.failing_since, reported_at = excluded.reported_at";
+        let stmt = Stmt::new(SQL).text(&row.ledger).json(&row.report).opt_time(row.failing_since).time(row.reported_at);
+        self.execute(stmt).await?;
+        Ok(())
     }
 
     /// Takes or keeps the watch over a ledger until an instant; `false` while another holder has it.

@@ -64,7 +64,7 @@ pub use invoices::{InvoiceFilter, InvoiceMailRow, InvoiceRow};
 pub use kept_forms::KeptFormRow;
 pub use keys::{KeyNameRow, KeyRow};
 pub use keys_list::{KeyFilter, KeyOrder};
-pub use ledgers::{CursorRow, DepositRow, DestinationRow, ForwarderRow, WatchedRow};
+pub use ledgers::{CursorRow, DepositRow, DestinationRow, ForwarderRow, LedgerReportRow, WatchedRow};
 pub use logos::LogoRow;
 pub use mails::MailRow;
 pub use movements::{MovementPlace, MovementRow, Span};

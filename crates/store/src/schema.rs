@@ -86,6 +86,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0011_add_refunds.sql"),
         include_str!("../migrations/postgres/0011_add_refunds.sql"),
     ),
+    (
+        13,
+        "tell of networks",
+        include_str!("../migrations/sqlite/0013_tell_of_networks.sql"),
+        include_str!("../migrations/postgres/0013_tell_of_networks.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -17,7 +17,7 @@ use trousseau_service::clock::ManualClock;
 use trousseau_service::entropy::{EntropyExt as _, SystemEntropy};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::mail::MailTransport;
-use trousseau_service::networks::{NetworkSettings, Token};
+use trousseau_service::networks::{Late, NetworkSettings, Token, Told};
 use trousseau_service::people::invitations::Acceptance;
 use trousseau_service::people::passwords::HashCost;
 use trousseau_service::people::{Password, Visit};
@@ -213,6 +213,8 @@ pub fn base_out_of_reach() -> NetworkSettings {
         poll: Duration::from_secs(2),
         timeout: Duration::from_secs(1),
         stale_after: Duration::from_mins(2),
+        told: Told::default(),
+        late: Late::default(),
         chain,
     }
 }

@@ -35,6 +35,7 @@ export interface Status {
   confirmations: number | null;
   confirmations_needed: number | null;
   wrong_token: boolean;
+  network_delayed: boolean;
   transaction_hash: string | null;
   expires_at: string | null;
   now: string;

@@ -43,7 +43,8 @@ struct Reader {
 /// The name of a state: what it was made of.
 fn id_of(watched: &Watched) -> String {
     let (count, _) = watched.confirmations.unwrap_or_default();
-    format!("{}-{count}-{}", watched.payment.revision, u8::from(watched.wrong_token))
+    let (wrong_token, delayed) = (u8::from(watched.wrong_token), u8::from(watched.delayed));
+    format!("{}-{count}-{wrong_token}-{delayed}", watched.payment.revision)
 }
 
 /// Whether nothing more is to be expected.

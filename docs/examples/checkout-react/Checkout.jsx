@@ -80,10 +80,12 @@ export function Checkout({ trousseau, payable, onPaid }) {
 
 function inWords(status) {
   if (status.paid) return `Paid: ${status.amount} ${status.currency}. Thank you!`;
+  if (status.status === "processing" && status.confirmations === null) return "Seen. Waiting for the network to make it final.";
   if (status.status === "processing") return `Seen: ${status.confirmations} of ${status.confirmations_needed} confirmations.`;
   if (status.status === "expired") return "The time is over. What arrives now still counts.";
   if (status.status === "cancelled") return "This payment was called off.";
   if (status.exception === "partial") return `Something arrived; ${status.amount_remaining} ${status.currency} are missing.`;
   if (status.wrong_token) return "Another token arrived. It does not count.";
+  if (status.network_delayed) return "The network is seen late at the moment. If you have paid, do not pay twice.";
   return status.status === "open" ? "Waiting for your payment." : "We are looking into this payment.";
 }

@@ -1,102 +1,118 @@
 //! `trousseau network ...`
 
 use serde_json::{Value, json};
-use trousseau_domain::reconciliation::{Gap, Outcome};
-use trousseau_service::reconciliations::Compared;
-use trousseau_service::{DifferenceRow, ServiceError};
+use trousseau_service::networks::{Condition, EndpointHealth, NetworkHealth, NetworkState};
 
 use crate::app::Opened;
 use crate::cli::Network;
 use crate::exit::Failure;
-use crate::output::{print, print_json, print_table};
+use crate::output::{confirm, print, print_json, print_table};
 
 pub(crate) async fn run(opened: &Opened, command: &Network, json: bool) -> Result<(), Failure> {
-    let Network::Reconcile { network } = command;
-    let chains = opened.app.payout_plans().networks(network.as_deref())?;
-    if chains.is_empty() {
-        return Err(ServiceError::NetworkNotConfigured.into());
-    }
-    let mut all = Vec::new();
-    for chain in chains {
-        let compared = opened.app.reconciliations().run(chain.as_str()).await;
-        all.push(compared.map_err(|error| match error {
-            ServiceError::Conflict => Failure::refused(format!("{chain} is being compared by another process")),
-            error => error.into(),
-        })?);
-    }
-    if json {
-        print_json(&json!({ "data": all.iter().map(compared_json).collect::<Vec<_>>() }))?;
-    } else {
-        all.iter().for_each(tell);
-    }
-    let came_to = |outcome| all.iter().filter(|compared| compared.run.outcome == outcome).count();
-    match (came_to(Outcome::Incomplete), came_to(Outcome::Differs)) {
-        (0, 0) => Ok(()),
-        (0, _) => Err(Failure::refused("the sums do not agree")),
-        _ => Err(Failure::Failed(anyhow::Error::msg("not all could be compared"))),
+    let networks = opened.app.networks();
+    match command {
+        Network::List => {
+            let states = networks.states(&opened.context).await?;
+            if json {
+                return print_json(&json!({ "data": states.iter().map(state_json).collect::<Vec<_>>() }));
+            }
+            let rows: Vec<_> = states.iter().map(state_cells).collect();
+            let head = ["NETWORK", "CHAIN", "CONDITION", "SEEN TO", "BLOCK AGE", "REORGS", "DEEPEST"];
+            print_table(&head, &rows, "No network is watched.");
+            Ok(())
+        }
+        Network::Health { network } => {
+            let (chain, health) = networks.probe(network).await?;
+            let states = networks.states(&opened.context).await?;
+            let state = states.iter().find(|state| state.settings.chain == chain);
+            let condition = state.map_or(Condition::Unseen, |state| state.condition);
+            if json {
+                let endpoints: Vec<_> = health.endpoints.iter().map(|one| endpoint_json(&health, one)).collect();
+                print_json(&json!({ "network": state.map(state_json), "endpoints": endpoints }))?;
+            } else {
+                print(&format!("{chain} is {}", condition.as_str()));
+                let cells = |(index, endpoint)| endpoint_cells(&health, index, endpoint);
+                let rows: Vec<_> = health.endpoints.iter().enumerate().map(cells).collect();
+                print_table(&["ENDPOINT", "ANSWERS", "HEIGHT", "LAG", "ERROR"], &rows, "");
+            }
+            let answers = health.endpoints.iter().all(|endpoint| endpoint.failures == 0);
+            if condition == Condition::Well && answers {
+                return Ok(());
+            }
+            Err(Failure::Failed(anyhow::anyhow!("not all is well with {chain}")))
+        }
+        Network::Reconcile { network } => super::reconcile::run(opened, network.as_deref(), json).await,
+        Network::Rescan { network, from_block, sure } => {
+            let from = from_block.map_or_else(String::new, |from| format!(" from block {from} on"));
+            confirm(&format!("Read {network} once more{from}, and have its payments follow from it?"), sure.yes)?;
+            let done = networks.rescan(&opened.context, network, *from_block).await?;
+            if json {
+                return print_json(&json!({
+                    "network": done.network,
+                    "from_block": done.from_block,
+                    "to_block": done.to_block,
+                    "transfers": done.transfers,
+                    "changed_payments": done.changed,
+                }));
+            }
+            print(&format!(
+                "Read {} from block {} to {}: transfers {}, payments changed {}",
+                done.network, done.from_block, done.to_block, done.transfers, done.changed
+            ));
+            Ok(())
+        }
     }
 }
 
-fn compared_json(compared: &Compared) -> Value {
-    let run = &compared.run;
+fn state_json(state: &NetworkState) -> Value {
+    let cursor = state.cursor.as_ref();
     json!({
-        "id": run.id,
-        "network": compared.network,
-        "outcome": run.outcome,
-        "block": run.block,
-        "addresses": run.addresses,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "failure": run.failure,
-        "differences": compared.differences.iter().map(difference_json).collect::<Vec<_>>(),
+        "name": state.settings.name,
+        "network": state.settings.chain,
+        "condition": state.condition.as_str(),
+        "seen_to": cursor.map(|cursor| cursor.height),
+        "all_addresses_seen_to": cursor.map(|cursor| cursor.late_height),
+        "latest_block_at": cursor.map(|cursor| cursor.ledger_time),
+        "safe": cursor.and_then(|cursor| cursor.marks.safe),
+        "finalized": cursor.and_then(|cursor| cursor.marks.finalized),
+        "reorganisations": cursor.map(|cursor| cursor.reorganisations),
+        "deepest_reorganisation": cursor.map(|cursor| cursor.deepest),
+        "reported_at": state.report.as_ref().map(|(_, at)| at),
+        "report": state.report.as_ref().map(|(health, _)| health),
     })
 }
 
-/// Amounts are texts: they may exceed what readers of JSON take for a number.
-fn difference_json(row: &DifferenceRow) -> Value {
+fn state_cells(state: &NetworkState) -> Vec<String> {
+    let of_cursor = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let cursor = state.cursor.as_ref();
+    let age = cursor.map(|cursor| state.now.since(cursor.ledger_time).as_secs());
+    vec![
+        state.settings.name.clone(),
+        state.settings.chain.to_string(),
+        state.condition.as_str().to_owned(),
+        of_cursor(cursor.map(|cursor| cursor.height)),
+        age.map_or_else(|| "-".to_owned(), |age| format!("{age} s")),
+        of_cursor(cursor.map(|cursor| cursor.reorganisations)),
+        of_cursor(cursor.map(|cursor| cursor.deepest)),
+    ]
+}
+
+fn endpoint_json(health: &NetworkHealth, endpoint: &EndpointHealth) -> Value {
     json!({
-        "business_id": row.tenant.business,
-        "environment": row.tenant.environment,
-        "payment_id": row.payment,
-        "address": row.address,
-        "contract": row.contract,
-        "received": row.sums.received.to_string(),
-        "sent": row.sums.sent.to_string(),
-        "balance": row.sums.balance.to_string(),
-        "kind": kind(row),
+        "answers": endpoint.failures == 0,
+        "height": endpoint.height,
+        "lag": health.lag(endpoint),
+        "error": endpoint.last_error,
     })
 }
 
-fn kind(row: &DifferenceRow) -> &'static str {
-    match row.sums.gap() {
-        Some(Gap::Missed(_)) => "missed",
-        Some(Gap::Excess(_)) => "excess",
-        None => "none",
-    }
-}
-
-fn tell(compared: &Compared) {
-    let run = &compared.run;
-    let at = run.block.map_or_else(|| "at no block".to_owned(), |block| format!("at block {block}"));
-    let what = match run.outcome {
-        Outcome::Agrees => "the sums agree".to_owned(),
-        Outcome::Differs => format!("{} sums do not agree", run.differences),
-        Outcome::Incomplete => format!("not compared to the end: {}", run.failure.as_deref().unwrap_or_default()),
-    };
-    print(&format!("{} {at}, {} addresses: {what}", compared.network, run.addresses));
-    if !compared.differences.is_empty() {
-        let cells = |row: &DifferenceRow| {
-            vec![
-                row.tenant.business.to_string(),
-                row.address.clone(),
-                row.contract.to_string(),
-                row.sums.received.to_string(),
-                row.sums.sent.to_string(),
-                row.sums.balance.to_string(),
-                kind(row).to_owned(),
-            ]
-        };
-        let rows: Vec<_> = compared.differences.iter().map(cells).collect();
-        print_table(&["BUSINESS", "ADDRESS", "TOKEN", "RECEIVED", "SENT", "BALANCE", "WHICH IS"], &rows, "");
-    }
+fn endpoint_cells(health: &NetworkHealth, index: usize, endpoint: &EndpointHealth) -> Vec<String> {
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    vec![
+        (index + 1).to_string(),
+        if endpoint.failures == 0 { "yes" } else { "no" }.to_owned(),
+        number(endpoint.height),
+        number(health.lag(endpoint)),
+        endpoint.last_error.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
 }

@@ -45,6 +45,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("keep.usage", Kind::Integer),
     ("keep.deliveries", Kind::Integer),
     ("webhooks.allow", Kind::Texts),
+    ("webhooks.authorities", Kind::Text),
     ("networks", Kind::Toml),
     ("log.format", Kind::Text),
     ("log.level", Kind::Text),
@@ -168,7 +169,9 @@ impl Layers {
                 None if path.strip_prefix("profiles.").is_some_and(|rest| rest.contains('.')) => Kind::Toml,
                 None if path.starts_with("networks.") => match path.rsplit('.').next() {
                     Some("endpoints" | "notice") => Kind::Texts,
-                    Some("endpoints_file" | "chain" | "contract") => Kind::Text,
+                    Some("endpoints_file" | "chain" | "contract" | "title" | "transaction" | "address" | "block") => {
+                        Kind::Text
+                    }
                     _ => Kind::Toml,
                 },
                 None => return Err(SettingsError::UnknownVariable(name.clone())),

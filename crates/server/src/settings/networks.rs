@@ -9,7 +9,7 @@ use trousseau_domain::evm::EvmAddress;
 use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
 use trousseau_domain::money::{Asset, AssetCode};
 use trousseau_domain::networks::{ChainId, ShortName};
-use trousseau_service::networks::{EndpointUrl, NetworkSettings, Token};
+use trousseau_service::networks::{EndpointUrl, Explorer, Late, NetworkSettings, Template, Token, Told};
 
 use super::{Layers, SettingsError, check, parse, read_secret};
 
@@ -30,6 +30,28 @@ pub(super) struct WrittenNetwork {
     poll: Option<u32>,
     timeout: Option<u32>,
     stale_after: Option<u32>,
+    title: Option<String>,
+    explorer: WrittenExplorer,
+    final_after: WrittenFinalAfter,
+    late_after: Option<u32>,
+    late_every: Option<u32>,
+}
+
+/// Pages of somebody else about what is on the network.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenExplorer {
+    transaction: Option<String>,
+    address: Option<String>,
+    block: Option<String>,
+}
+
+/// How many seconds it usually takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenFinalAfter {
+    safe: Option<u32>,
+    finalized: Option<u32>,
 }
 
 impl std::fmt::Debug for WrittenNetwork {
@@ -81,11 +103,14 @@ enum WrittenNeeds {
     Word(String),
 }
 
-/// What is usual on a network: confirmations, and the seconds between two looks and until it counts as standing still.
+/// What is usual on a network: confirmations, the seconds between two looks and until it counts as standing still, and
+/// the seconds until a block is called safe and final, where that is more than a moment.
 struct Usual {
     confirmations: ConfirmationPolicy,
     poll: u32,
     stale_after: u32,
+    safe: Option<u32>,
+    finalized: Option<u32>,
 }
 
 impl Usual {
@@ -107,7 +132,14 @@ impl Usual {
             Some(ShortName::Avax) => (every(Confirmations::Blocks(2)), 2, 120),
             Some(ShortName::Sui | ShortName::Solana) | None => (every(Confirmations::Blocks(12)), 5, 600),
         };
-        Self { confirmations, poll, stale_after }
+        let (safe, finalized) = match ShortName::of(chain) {
+            // Two epochs and a half of 32 blocks of 12 seconds; what is safe is justified.
+            Some(ShortName::Eth) => (Some(480), Some(900)),
+            // Posted to Ethereum, and final there.
+            Some(ShortName::Base | ShortName::Arb) => (Some(180), Some(1_200)),
+            _ => (None, None),
+        };
+        Self { confirmations, poll, stale_after, safe, finalized }
     }
 }
 
@@ -170,7 +202,27 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         Ok::<u32, SettingsError>(value)
     };
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let usually = |member: &str, written: Option<u32>, usual: Option<u32>| match written {
+        Some(written) => whole(member, Some(written), 1, 86_400).map(Some),
+        None => Ok(usual),
+    };
+    let told = Told {
+        title: written.title.map(|title| titled(layers, &at("title"), title)).transpose()?,
+        explorer: Explorer {
+            transaction: page(layers, &at("explorer.transaction"), written.explorer.transaction.as_deref(), "{hash}")?,
+            address: page(layers, &at("explorer.address"), written.explorer.address.as_deref(), "{address}")?,
+            block: page(layers, &at("explorer.block"), written.explorer.block.as_deref(), "{number}")?,
+        },
+        safe_after: usually("final_after.safe", written.final_after.safe, usual.safe)?.map(seconds),
+        finalized_after: usually("final_after.finalized", written.final_after.finalized, usual.finalized)?.map(seconds),
+    };
+    let late = Late {
+        after: seconds(whole("late_after", written.late_after, 86_400, 31_536_000)?),
+        every: seconds(whole("late_every", written.late_every, 600, 86_400)?),
+    };
     Ok(NetworkSettings {
+        told,
+        late,
         name: name.to_owned(),
         endpoints: endpoints(layers, &at("endpoints"), written.endpoints, written.endpoints_file.as_deref())?,
         tokens: tokens(layers, name, &chain, written.tokens)?,
@@ -189,6 +241,23 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         stale_after: seconds(whole("stale_after", written.stale_after, usual.stale_after, 86_400)?),
         chain,
     })
+}
+
+/// What a network is called on pages.
+fn titled(layers: &Layers, name: &str, title: String) -> Result<String, SettingsError> {
+    let good = (1..=40).contains(&title.chars().count()) && !title.chars().any(char::is_control);
+    check(layers, name, good.then_some(()).ok_or("1 to 40 characters"))?;
+    Ok(title)
+}
+
+/// The address of a page with a place to fill in.
+fn page(
+    layers: &Layers,
+    name: &str,
+    written: Option<&str>,
+    place: &'static str,
+) -> Result<Option<Template>, SettingsError> {
+    written.map(|text| Template::new(text, place).map_err(|error| layers.invalid(name, error))).transpose()
 }
 
 /// Each is a URL, and behind ` | ` the headers that prove who asks.
@@ -285,6 +354,8 @@ pub(super) fn explain(network: &NetworkSettings) -> Vec<(String, String)> {
         .map(|token| format!("{} ({} decimals) {}", token.asset.code(), token.asset.decimals(), token.contract))
         .collect();
     let noticed: Vec<_> = network.noticed.iter().map(ToString::to_string).collect();
+    let none = || "-".to_owned();
+    let page = |template: Option<&Template>| template.map_or_else(none, ToString::to_string);
     let bands: Vec<_> = match network.confirmations.bands() {
         [(_, needs)] => vec![needs.to_string()],
         bands => bands.iter().map(|(from, needs)| format!("{needs} from {from}")).collect(),
@@ -299,5 +370,13 @@ pub(super) fn explain(network: &NetworkSettings) -> Vec<(String, String)> {
         (at("poll"), seconds(network.poll)),
         (at("timeout"), seconds(network.timeout)),
         (at("stale_after"), seconds(network.stale_after)),
+        (at("title"), network.told.title.clone().unwrap_or_else(none)),
+        (at("explorer.transaction"), page(network.told.explorer.transaction.as_ref())),
+        (at("explorer.address"), page(network.told.explorer.address.as_ref())),
+        (at("explorer.block"), page(network.told.explorer.block.as_ref())),
+        (at("final_after.safe"), network.told.safe_after.map_or_else(none, seconds)),
+        (at("final_after.finalized"), network.told.finalized_after.map_or_else(none, seconds)),
+        (at("late_after"), seconds(network.late.after)),
+        (at("late_every"), seconds(network.late.every)),
     ]
 }

@@ -24,16 +24,16 @@ const DAYS: i64 = 2;
 
 /// A backend that calls a server which is killed now and then.
 #[derive(Clone)]
-struct Backend {
-    address: Arc<Mutex<SocketAddr>>,
-    headers: String,
-    stop: Arc<AtomicBool>,
-    progress: Arc<AtomicU64>,
+pub(crate) struct Backend {
+    pub(crate) address: Arc<Mutex<SocketAddr>>,
+    pub(crate) headers: String,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) progress: Arc<AtomicU64>,
 }
 
 impl Backend {
     /// Sends a request until it is acknowledged, always under the same name; nothing once it is to stop.
-    fn call(&self, path: &str, name: &str, body: &Value) -> Option<Value> {
+    pub(crate) fn call(&self, path: &str, name: &str, body: &Value) -> Option<Value> {
         let headers = format!("{}idempotency-key: {name}\r\n", self.headers);
         while !self.stop.load(Ordering::Relaxed) {
             let to = *self.address.lock().expect("not poisoned");
@@ -59,7 +59,7 @@ impl Backend {
     }
 
     /// Everything on the pages of a list.
-    fn list(&self, path: &str) -> Vec<Value> {
+    pub(crate) fn list(&self, path: &str) -> Vec<Value> {
         let mut all: Vec<Value> = Vec::new();
         loop {
             let after = all.last().map(|last| format!("&starting_after={}", text(last, "id"))).unwrap_or_default();
@@ -72,7 +72,7 @@ impl Backend {
     }
 }
 
-fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_else(|| panic!("no {member} in {value}"))
 }
 

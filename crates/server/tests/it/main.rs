@@ -7,6 +7,7 @@ mod configuration;
 mod connections;
 mod import;
 mod kill;
+mod kill_live;
 mod kill_payments;
 mod members;
 mod networks;

@@ -1,6 +1,7 @@
 //! Networks that are watched for LIVE payments: how each is asked, and how it is doing.
 
 pub(crate) mod endpoint;
+pub(crate) mod health;
 pub(crate) mod rpc;
 mod settings;
 pub(crate) mod watch;
@@ -16,11 +17,15 @@ use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
 use self::endpoint::{Call, Endpoint, public_tls};
+use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::payments::evm_rail::Addresses;
 
 pub use endpoint::RpcError;
-pub use settings::{EndpointUrl, InvalidEndpoint, NetworkSettings, Token};
+pub use health::{Condition, EndpointHealth, NetworkHealth, NetworkState, WatchedAddresses};
+pub use settings::{
+    EndpointUrl, Explorer, InvalidEndpoint, InvalidTemplate, Late, NetworkSettings, Template, Token, Told,
+};
 pub use watch::NetworkViews;
 
 /// The pause after the first failure of an endpoint; each further one doubles it.
@@ -51,27 +56,6 @@ pub(crate) enum Unusable {
     Rpc(#[from] RpcError),
 }
 
-/// How a network is doing on this node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NetworkHealth {
-    /// The height up to which it was seen.
-    pub seen: u64,
-    /// Its own height, as the endpoint in use says.
-    pub height: u64,
-    /// The time of the latest block that was seen.
-    pub block_time: Option<Timestamp>,
-    /// When it was last looked at with success.
-    pub looked_at: Option<Timestamp>,
-    /// Which endpoint answered, counted from 0.
-    pub endpoint: Option<usize>,
-    /// Blocks taken back since this node started, look by look.
-    pub reorganisations: u64,
-    /// What went wrong last, if the last look failed.
-    pub failure: Option<String>,
-    /// Whether its latest block is older than the settings say it may be.
-    pub is_stale: bool,
-}
-
 /// One endpoint of a network, with what was learned about it.
 #[derive(Debug)]
 pub(crate) struct Way {
@@ -85,6 +69,9 @@ pub(crate) struct Way {
     span: AtomicU64,
     most_span: u64,
     well: AtomicU32,
+    /// What it was asked since the start, in calls.
+    calls: AtomicU64,
+    told: Mutex<EndpointHealth>,
 }
 
 impl Way {
@@ -103,6 +90,7 @@ impl Way {
     }
 
     fn count(&self, calls: usize, well: bool) {
+        self.calls.fetch_add(u64::try_from(calls).unwrap_or_default(), Ordering::Relaxed);
         let labels = [
             ("network", self.network.clone()),
             ("endpoint", self.index.to_string()),
@@ -129,6 +117,28 @@ impl Way {
             let more = self.span().saturating_mul(2).min(self.most_span);
             self.span.store(more, Ordering::Relaxed);
         }
+    }
+
+    /// How it is doing.
+    pub(crate) fn health(&self) -> EndpointHealth {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        EndpointHealth { span: self.span(), ..told }
+    }
+
+    /// Notes that it answered, and the height that it spoke of.
+    fn tell_well(&self, height: Option<u64>, now: Timestamp) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.answered_at = Some(now);
+        told.failures = 0;
+        told.height = height.or(told.height);
+    }
+
+    /// Notes what went wrong with it.
+    fn tell_wrong(&self, error: &dyn std::error::Error, now: Timestamp) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.failures = told.failures.saturating_add(1);
+        told.last_error = Some(error.to_string());
+        told.failed_at = Some(now);
     }
 
     fn did_well(&self) {
@@ -159,9 +169,13 @@ pub(crate) struct Network {
     /// One look at a time; what is known of the addresses to look for.
     pub(crate) addresses: tokio::sync::Mutex<Addresses>,
     /// Somebody knows of something to see.
-    pub(crate) hint: Notify,
+    hint: Notify,
     /// Until when this node holds the watch, in microseconds.
     pub(crate) held_until: AtomicI64,
+    /// When addresses that nothing is expected on were asked for last, in microseconds.
+    pub(crate) late_looked_at: AtomicI64,
+    /// When this node last wrote down how the network is doing, and what the condition was.
+    pub(crate) reported: Mutex<Option<(Timestamp, bool, bool)>>,
     health: Mutex<NetworkHealth>,
 }
 
@@ -179,6 +193,8 @@ impl Network {
             span: AtomicU64::new(most_span),
             most_span,
             well: AtomicU32::new(0),
+            calls: AtomicU64::new(0),
+            told: Mutex::default(),
         });
         let ways = ways.collect();
         Self {
@@ -187,6 +203,8 @@ impl Network {
             addresses: tokio::sync::Mutex::default(),
             hint: Notify::new(),
             held_until: AtomicI64::new(i64::MIN),
+            late_looked_at: AtomicI64::new(i64::MIN),
+            reported: Mutex::default(),
             health: Mutex::default(),
         }
     }
@@ -201,7 +219,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Unusable::Mismatch`] if not, [`Unusable::Rpc`] where it does not answer.
-    pub(crate) async fn check(&self, way: &Way) -> Result<(), Unusable> {
+    pub(crate) async fn check(&self, way: &Way, now: Timestamp) -> Result<(), Unusable> {
         let checked = *way.checked.lock().unwrap_or_else(PoisonError::into_inner);
         if checked.is_some_and(|at| at.elapsed() < CHECKED_FOR) {
             return Ok(());
@@ -254,12 +272,48 @@ impl Network {
             }
         }
         *way.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        way.told.lock().unwrap_or_else(PoisonError::into_inner).checked_at = Some(now);
         Ok(())
     }
 
-    /// Notes that an endpoint answered.
-    pub(crate) fn went_well(&self, way: &Way, note: impl FnOnce(&mut NetworkHealth)) {
+    /// Asks endpoints for their height, one after the other: all of them, or those that are not in use. An endpoint that
+    /// fails here is told of; it rests only once it fails where it is needed.
+    pub(crate) async fn probe(&self, clock: &dyn Clock, all: bool) {
+        let in_use = self.health().endpoint.unwrap_or(0);
+        for way in self.ways.iter().filter(|way| all || way.index != in_use) {
+            match self.height_by(way, clock.now()).await {
+                Ok(height) => way.tell_well(Some(height), clock.now()),
+                Err(error) => way.tell_wrong(&error, clock.now()),
+            }
+        }
+    }
+
+    async fn height_by(&self, way: &Way, now: Timestamp) -> Result<u64, Unusable> {
+        self.check(way, now).await?;
+        let latest: rpc::Header = rpc::read(way.ask(&rpc::header(rpc::At::Latest)).await?)?;
+        Ok(latest.number.0)
+    }
+
+    /// What its nodes were asked since the start, in calls.
+    pub(crate) fn calls(&self) -> u64 {
+        self.ways.iter().map(|way| way.calls.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Somebody knows of something to see: it is looked at now.
+    pub(crate) fn wake(&self) {
+        self.hint.notify_one();
+    }
+
+    /// Notes that an endpoint answered to something that says nothing of its height.
+    pub(crate) fn answered(&self, way: &Way, now: Timestamp) {
         way.did_well();
+        way.tell_well(None, now);
+    }
+
+    /// Notes that an endpoint answered, and of which height it spoke.
+    pub(crate) fn went_well(&self, way: &Way, height: u64, now: Timestamp, note: impl FnOnce(&mut NetworkHealth)) {
+        way.did_well();
+        way.tell_well(Some(height), now);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         health.endpoint = Some(way.index);
         health.failure = None;
@@ -267,8 +321,9 @@ impl Network {
     }
 
     /// Notes that an endpoint failed, and lets it rest.
-    pub(crate) fn went_wrong(&self, way: &Way, error: &dyn std::error::Error, chance: u8) {
+    pub(crate) fn went_wrong(&self, way: &Way, error: &dyn std::error::Error, chance: u8, now: Timestamp) {
         way.failed(chance);
+        way.tell_wrong(error, now);
         let failure = format!("endpoint {}: {error}", way.index + 1);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         if health.failure.as_ref() != Some(&failure) {
@@ -284,7 +339,8 @@ impl Network {
 
     /// How it is doing.
     pub(crate) fn health(&self) -> NetworkHealth {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        NetworkHealth { endpoints: self.ways.iter().map(Way::health).collect(), ..health }
     }
 }
 
@@ -325,11 +381,11 @@ impl Networks {
     ///
     /// # Errors
     /// [`NetworkMismatch`] with the setting that is wrong.
-    pub(crate) async fn check(&self) -> Result<Vec<Unanswered>, NetworkMismatch> {
+    pub(crate) async fn check(&self, now: Timestamp) -> Result<Vec<Unanswered>, NetworkMismatch> {
         let mut unanswered = Vec::new();
         for network in self.all() {
             for way in &network.ways {
-                match network.check(way).await {
+                match network.check(way, now).await {
                     Ok(()) => {}
                     Err(Unusable::Mismatch(mismatch)) => return Err(mismatch),
                     Err(Unusable::Rpc(error)) => {
@@ -358,5 +414,5 @@ pub struct Unanswered {
 /// # Errors
 /// [`NetworkMismatch`] with the setting that is wrong.
 pub async fn check(settings: &[NetworkSettings]) -> Result<Vec<Unanswered>, NetworkMismatch> {
-    Networks::new(settings).check().await
+    Networks::new(settings).check(SystemClock.now()).await
 }

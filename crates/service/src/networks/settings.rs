@@ -36,6 +36,105 @@ pub struct NetworkSettings {
     pub timeout: Duration,
     /// How old the latest block may be before the network counts as standing still.
     pub stale_after: Duration,
+    /// What people are told of it.
+    pub told: Told,
+    /// How addresses are treated that nothing is expected on any more.
+    pub late: Late,
+}
+
+/// What people are told of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Told {
+    /// What it is called, where that is not known by its id.
+    pub title: Option<String>,
+    /// Where its contents can be looked at.
+    pub explorer: Explorer,
+    /// How long it usually takes until a block is called safe.
+    pub safe_after: Option<Duration>,
+    /// How long it usually takes until a block is called final.
+    pub finalized_after: Option<Duration>,
+}
+
+/// How addresses are treated that nothing is expected on any more: they are asked for as well, only less often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// How long after its payment is over an address is one of them.
+    pub after: Duration,
+    /// How often they are asked for.
+    pub every: Duration,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self { after: Duration::from_hours(24), every: Duration::from_mins(10) }
+    }
+}
+
+/// Where the contents of a network can be looked at: pages of somebody else, by the operator's choice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Explorer {
+    /// The page of a transaction.
+    pub transaction: Option<Template>,
+    /// The page of an address.
+    pub address: Option<Template>,
+    /// The page of a block.
+    pub block: Option<Template>,
+}
+
+/// The address of a page with one place to fill in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    before: String,
+    after: String,
+}
+
+/// A text that is no address with a place to fill in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTemplate {
+    /// The place is missing, or there are several.
+    #[error("must have {0} in it once, behind the host")]
+    Place(&'static str),
+    /// Not HTTPS, or something of a URL that has no business here.
+    #[error("must be https://host/... without a password")]
+    Url,
+}
+
+impl Template {
+    /// Reads an address in which `place` stands for what is filled in.
+    ///
+    /// # Errors
+    /// [`InvalidTemplate`] if it stands there not exactly once behind the host, or what is around it is no HTTPS URL.
+    pub fn new(text: &str, place: &'static str) -> Result<Self, InvalidTemplate> {
+        let (before, after) = text.split_once(place).ok_or(InvalidTemplate::Place(place))?;
+        if after.contains(place) {
+            return Err(InvalidTemplate::Place(place));
+        }
+        let filled = Url::parse(&format!("{before}0x0{after}")).map_err(|_| InvalidTemplate::Url)?;
+        let plain = filled.scheme() == "https" && filled.username().is_empty() && filled.password().is_none();
+        let printable = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'));
+        if !plain || !printable {
+            return Err(InvalidTemplate::Url);
+        }
+        // Behind the host and a slash, so that what is filled in never says where to go.
+        let behind_host = before.get("https://".len()..).is_some_and(|rest| rest.contains('/'));
+        if behind_host {
+            Ok(Self { before: before.to_owned(), after: after.to_owned() })
+        } else {
+            Err(InvalidTemplate::Place(place))
+        }
+    }
+
+    /// The address of the page about this; none for what cannot stand in an address as it is.
+    pub fn fill(&self, what: &str) -> Option<String> {
+        let good = !what.is_empty() && what.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        good.then(|| format!("{}{what}{}", self.before, self.after))
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}...{}", self.before, self.after)
+    }
 }
 
 /// A token that payments are made in.
@@ -148,6 +247,28 @@ fn percent_decode(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_explorer_is_elsewhere_and_what_is_filled_in_leads_nowhere_else() {
+        let template = Template::new("https://scan.example/tx/{hash}?tab=logs", "{hash}").expect("good");
+        assert_eq!(template.fill("0xAb12").as_deref(), Some("https://scan.example/tx/0xAb12?tab=logs"));
+        for bad in ["", "../x", "a b", "0x1\"", "test_paid_1", "0x1#"] {
+            assert_eq!(template.fill(bad), None, "{bad}");
+        }
+        for (bad, error) in [
+            ("https://scan.example/tx/", InvalidTemplate::Place("{hash}")),
+            ("https://scan.example/{hash}/{hash}", InvalidTemplate::Place("{hash}")),
+            ("https://{hash}.example/", InvalidTemplate::Place("{hash}")),
+            ("https://scan.example{hash}", InvalidTemplate::Place("{hash}")),
+            ("http://scan.example/{hash}", InvalidTemplate::Url),
+            ("javascript:alert({hash})", InvalidTemplate::Url),
+            ("//scan.example/{hash}", InvalidTemplate::Url),
+            ("https://user:word@scan.example/{hash}", InvalidTemplate::Url),
+            ("https://scan.example/\"{hash}", InvalidTemplate::Url),
+        ] {
+            assert_eq!(Template::new(bad, "{hash}"), Err(error), "{bad}");
+        }
+    }
 
     #[test]
     fn endpoints_keep_their_secrets_to_themselves() {

@@ -1,21 +1,37 @@
 //! The watch over a network: one node holds it, looks when the time has come or somebody has a hint, and catches up.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use trousseau_domain::evm::EvmAddress;
 use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::LedgerReportRow;
 
-use super::{Network, NetworkHealth, NetworkMismatch, Unanswered};
+use super::health::{self, NetworkState};
+use super::{Network, NetworkHealth, NetworkMismatch, NetworkSettings, Unanswered};
 use crate::app::Core;
+use crate::context::{Authority, Context};
 use crate::error::ServiceError;
-use crate::payments::engine;
+use crate::payments::engine::{self, Rescanned};
+use crate::payments::places::watched_network;
 
-/// The shortest time for which a node holds the watch; longer for networks that are looked at seldom.
-const LEASE: Duration = Duration::from_secs(30);
+/// The shortest time for which a node holds the watch; longer for networks that are looked at seldom. For as long a
+/// network is not watched after its node died.
+const LEASE: Duration = Duration::from_secs(6);
 /// Looks under one lease, while there is something to catch up with.
 const LOOKS_PER_LEASE: u32 = 20;
+/// How often the endpoints that are not in use are asked for their height.
+const PROBE_EVERY: Duration = Duration::from_mins(1);
+/// How often how a network is doing is written down, while nothing changes about it.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
+/// The pause between two looks, and for how long it is that short, once somebody has told of a transaction.
+const HURRY: Duration = Duration::from_secs(1);
+const HURRY_FOR: Duration = Duration::from_mins(1);
 
 /// Use cases of networks.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +50,73 @@ impl<'a> NetworkViews<'a> {
     /// # Errors
     /// [`NetworkMismatch`] with the setting that is wrong.
     pub async fn check(self) -> Result<Vec<Unanswered>, NetworkMismatch> {
-        self.core.networks.check().await
+        self.core.networks.check(self.core.clock.now()).await
+    }
+
+    /// What the settings say of a network, where it is watched.
+    pub fn settings(self, chain: &ChainId) -> Option<&'a NetworkSettings> {
+        self.core.networks.get(chain).map(|network| &network.settings)
+    }
+
+    /// The contract of an asset on a network that is watched.
+    pub fn token(self, chain: &ChainId, asset: Asset) -> Option<EvmAddress> {
+        let tokens = &self.settings(chain)?.tokens;
+        tokens.iter().find(|token| token.asset == asset).map(|token| token.contract)
+    }
+
+    /// How every network is doing, whichever node watches it, in the order of the settings.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for anybody but an administrator of the platform.
+    pub async fn states(self, context: &Context) -> Result<Vec<NetworkState>, ServiceError> {
+        crate::platform::Platform::new(self.core).admit(context).await?;
+        let mut states = Vec::new();
+        for network in self.core.networks.all() {
+            states.push(health::state_of(self.core, network).await?);
+        }
+        Ok(states)
+    }
+
+    /// Whether payments on a network are seen late at the moment.
+    pub async fn is_delayed(self, chain: &ChainId) -> Result<bool, ServiceError> {
+        if self.core.networks.get(chain).is_none() {
+            return Ok(false);
+        }
+        let mut reader = self.core.store.read();
+        let cursor = reader.find_cursor(&LedgerId::Network(chain.clone())).await?;
+        health::is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await
+    }
+
+    /// Asks every endpoint of a network for its height, now. Gives the network and how it is doing for this process.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a network that is not watched.
+    pub async fn probe(self, network: &str) -> Result<(ChainId, NetworkHealth), ServiceError> {
+        let chain = watched_network(self.core, network)?;
+        let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
+        network.probe(self.core.clock.as_ref(), true).await;
+        Ok((chain, network.health()))
+    }
+
+    /// Reads a network once more from a block on, and has every payment follow from what it holds now: what is known
+    /// already is credited once, what is not there any more is taken back. Without a block it begins where what was
+    /// seen and what is there part.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for keys, [`ServiceError::Invalid`] for a network that is not watched and for a
+    /// block above the place where both part, [`ServiceError::NetworkUnavailable`] where no endpoint answers.
+    pub async fn rescan(
+        self,
+        context: &Context,
+        network: &str,
+        from_block: Option<u64>,
+    ) -> Result<Rescanned, ServiceError> {
+        if matches!(context.authority, Authority::Key { .. }) {
+            return Err(ServiceError::Forbidden);
+        }
+        crate::platform::Platform::new(self.core).admit(context).await?;
+        let chain = watched_network(self.core, network)?;
+        engine::rescan(self.core, context, &chain, from_block).await
     }
 
     /// How each network is doing on this node, in the order of the settings.
@@ -55,8 +137,14 @@ impl<'a> NetworkViews<'a> {
 
 /// Watches over a network without end.
 pub(crate) async fn watch(core: &Core, network: &Network) {
+    tokio::join!(look_on(core, network), probe_on(core, network));
+}
+
+async fn look_on(core: &Core, network: &Network) {
+    let mut hurry_until: Option<Instant> = None;
     loop {
-        let again = match step(core, network).await {
+        let is_hurried = hurry_until.is_some_and(|until| Instant::now() < until);
+        let again = match step(core, network, is_hurried).await {
             Ok(is_behind) => is_behind,
             Err(error) => {
                 tell(network, &error);
@@ -64,26 +152,107 @@ pub(crate) async fn watch(core: &Core, network: &Network) {
             }
         };
         if !again {
-            let _ = timeout(network.settings.poll, network.hint.notified()).await;
+            let poll = network.settings.poll;
+            let pause = if is_hurried { poll.min(HURRY) } else { poll };
+            // A transaction that was told of is in no block yet: it is waited for with less patience.
+            if timeout(pause, network.hint.notified()).await.is_ok() {
+                hurry_until = Some(Instant::now() + HURRY_FOR);
+            }
+        }
+    }
+}
+
+/// Asks the endpoints that are not in use how far they are, so that a fault of theirs is known before they are needed.
+async fn probe_on(core: &Core, network: &Network) {
+    if network.settings.endpoints.len() < 2 {
+        return;
+    }
+    loop {
+        tokio::time::sleep(PROBE_EVERY).await;
+        if core.clock.now().as_micros() < network.held_until.load(Ordering::Relaxed) {
+            network.probe(core.clock.as_ref(), false).await;
         }
     }
 }
 
 /// One turn: nothing while another node holds the watch, otherwise looks until everything was seen. Tells whether
-/// there was more than one turn takes.
-pub(crate) async fn step(core: &Core, network: &Network) -> Result<bool, ServiceError> {
+/// there was more than one turn takes. Whoever is in a hurry looks all the same: two that look do no harm.
+pub(crate) async fn step(core: &Core, network: &Network, in_a_hurry: bool) -> Result<bool, ServiceError> {
     let ledger = LedgerId::Network(network.settings.chain.clone());
     if !hold(core, network, &ledger).await? {
+        if in_a_hurry {
+            engine::look(core, &ledger).await?;
+        }
         return Ok(false);
     }
+    let (began, asked) = (Instant::now(), network.calls());
+    let turn = turn(core, network, &ledger).await;
+    let now = core.clock.now();
+    network.note(|health| {
+        health.turn_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        health.turn_calls = network.calls() - asked;
+        health.failing_since = match turn {
+            Err(ServiceError::NetworkUnavailable(_)) => health.failing_since.or(Some(now)),
+            _ => None,
+        };
+    });
+    report(core, network, &ledger).await?;
+    turn
+}
+
+async fn turn(core: &Core, network: &Network, ledger: &LedgerId) -> Result<bool, ServiceError> {
     for _ in 0..LOOKS_PER_LEASE {
-        let looked = engine::look(core, &ledger).await?;
+        let looked = engine::look(core, ledger).await?;
         note(core, network, looked);
+        if looked.took_back {
+            // What came to addresses that are asked for seldom may have been taken back with it.
+            network.late_looked_at.store(i64::MIN, Ordering::Relaxed);
+        }
         if !looked.is_behind {
+            look_late(core, network, ledger).await?;
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Asks for the addresses that nothing is expected on, where it is time to.
+async fn look_late(core: &Core, network: &Network, ledger: &LedgerId) -> Result<(), ServiceError> {
+    let now = core.clock.now();
+    let due = now.saturating_sub(network.settings.late.every).as_micros();
+    if network.late_looked_at.load(Ordering::Relaxed) > due {
+        return Ok(());
+    }
+    engine::look_late(core, ledger).await?;
+    network.late_looked_at.store(now.as_micros(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Writes down how a network is doing, for every other node: now and then, and at once where its condition changes.
+async fn report(core: &Core, network: &Network, ledger: &LedgerId) -> Result<(), ServiceError> {
+    let now = core.clock.now();
+    let watched = network.addresses.lock().await.counted();
+    network.note(|health| health.watched = watched);
+    let health = network.health();
+    metered(network, &health);
+    let condition = (health.failing_since.is_some(), health.is_stale);
+    let is_known =
+        |(at, failing, stale): (Timestamp, bool, bool)| now.since(at) < REPORT_EVERY && (failing, stale) == condition;
+    let last = *network.reported.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_some_and(is_known) {
+        return Ok(());
+    }
+    let row = LedgerReportRow {
+        ledger: ledger.clone(),
+        failing_since: health.failing_since,
+        report: serde_json::to_value(&health).unwrap_or_default(),
+        reported_at: now,
+    };
+    let mut tx = core.store.begin().await?;
+    tx.put_ledger_report(&row).await?;
+    tx.commit().await?;
+    *network.reported.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, condition.0, condition.1));
+    Ok(())
 }
 
 /// Takes the watch over a network, or keeps it; writes that down only once half of its time is over.
@@ -139,10 +308,42 @@ fn note(core: &Core, network: &Network, looked: engine::Looked) {
         tracing::warn!(network = %chain, height = looked.height, "the network took blocks back");
         metrics::counter!("trousseau_network_reorganisations_total", "network" => chain.clone()).increment(1);
     }
-    let small = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     metrics::gauge!("trousseau_network_seen_height", "network" => chain.clone()).set(small(looked.height));
     metrics::gauge!("trousseau_network_height", "network" => chain.clone()).set(small(height));
-    metrics::gauge!("trousseau_network_block_age_seconds", "network" => chain).set(small(age.as_secs()));
+    metrics::gauge!("trousseau_network_block_age_seconds", "network" => chain.clone()).set(small(age.as_secs()));
+    if let Some(finalized) = looked.marks.finalized {
+        metrics::gauge!("trousseau_network_finalized_height", "network" => chain.clone()).set(small(finalized));
+    }
+    metrics::gauge!("trousseau_network_deepest_reorganisation_blocks", "network" => chain).set(small(looked.deepest));
+}
+
+/// Numbers beyond 32 bits are none that a gauge has a use for.
+fn small(number: u64) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The rest of how a network is doing, as metrics.
+fn metered(network: &Network, health: &NetworkHealth) {
+    let chain = network.settings.chain.to_string();
+    let of_network =
+        |name: &'static str, value: u64| metrics::gauge!(name, "network" => chain.clone()).set(small(value));
+    of_network("trousseau_network_failing", u64::from(health.failing_since.is_some()));
+    of_network("trousseau_network_turn_milliseconds", health.turn_ms);
+    of_network("trousseau_network_turn_calls", health.turn_calls);
+    for (set, number) in [("close", health.watched.close), ("late", health.watched.late)] {
+        metrics::gauge!("trousseau_network_watched_addresses", "network" => chain.clone(), "set" => set)
+            .set(small(u64::try_from(number).unwrap_or(u64::MAX)));
+    }
+    for (index, endpoint) in health.endpoints.iter().enumerate() {
+        let of_endpoint = |name: &'static str, value: u64| {
+            metrics::gauge!(name, "network" => chain.clone(), "endpoint" => index.to_string()).set(small(value));
+        };
+        of_endpoint("trousseau_network_endpoint_failures", endpoint.failures.into());
+        of_endpoint("trousseau_network_endpoint_span_blocks", endpoint.span);
+        if let Some(lag) = health.lag(endpoint) {
+            of_endpoint("trousseau_network_endpoint_lag_blocks", lag);
+        }
+    }
 }
 
 /// Says once what holds a watch up; what single endpoints do wrong is told where it happens.

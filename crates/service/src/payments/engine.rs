@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::json;
-use trousseau_domain::events::EventType;
+use trousseau_domain::events::{AuditAction, EventType};
 use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{
     Block, ConfirmationPolicy, Confirmations, LedgerId, Marks, Moved, Observation, Transfer,
@@ -27,6 +27,10 @@ use crate::error::ServiceError;
 
 /// How many blocks are remembered; no reorganisation goes deeper.
 const KNOWN_BLOCKS: u32 = 512;
+/// Blocks that are read at once for addresses that nothing is expected on.
+const LATE_BLOCKS_PER_LOOK: u64 = 5_000;
+/// Blocks with deposits that are compared at once, on the way down to where two forks part.
+const ANCHORS_PER_READ: u32 = 100;
 /// How often a look is tried that somebody else's look crossed.
 const TRIES: u32 = 10;
 
@@ -58,6 +62,16 @@ impl Certainty {
     /// The highest block that is final for every amount; none before there is one.
     pub(crate) fn last_final(&self) -> Option<u64> {
         self.policy.lowest_open(self.height, self.marks).checked_sub(1).filter(|block| *block > 0)
+    }
+
+    /// What it takes for a payment of this price to be final.
+    pub(crate) fn needed(&self, due: Money) -> Confirmations {
+        self.policy.needed(due)
+    }
+
+    /// Whether a block is not final for a payment of this price.
+    pub(crate) fn is_open(&self, due: Money, block: u64) -> bool {
+        block >= self.first_open(due)
     }
 
     /// How many confirmations a block has and how many it takes, where that is counted and some are lacking.
@@ -95,6 +109,35 @@ pub(crate) struct Looked {
     pub(crate) took_back: bool,
     /// Whether it went on, or knows more of how certain its blocks are.
     pub(crate) moved: bool,
+    /// How many blocks were taken back at most, in all time.
+    pub(crate) deepest: u64,
+    /// What it calls safe and final.
+    pub(crate) marks: Marks,
+}
+
+/// Why a ledger was looked at.
+enum Cause<'a> {
+    /// It may have gone on.
+    Look,
+    /// For addresses that nothing is expected on, up to this height.
+    Late(u64),
+    /// Somebody wants it read once more.
+    Rescan(&'a Context),
+}
+
+/// What reading a network once more came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescanned {
+    /// Which network.
+    pub network: ChainId,
+    /// The first block that was read.
+    pub from_block: u64,
+    /// The last one.
+    pub to_block: u64,
+    /// Transfers to addresses of ours that were found there.
+    pub transfers: usize,
+    /// Payments that stand otherwise than before.
+    pub changed: usize,
 }
 
 /// Looks at a ledger, and settles what follows.
@@ -119,7 +162,7 @@ async fn look_once(core: &Core, ledger: &LedgerId) -> Result<Looked, ServiceErro
     let cursor = cursor_of(core, ledger).await?;
     let known = core.store.read().list_blocks(ledger, KNOWN_BLOCKS).await?;
     let seen = observe(core, ledger, &known).await?;
-    apply(core, cursor, &seen, &times_of(&seen)).await
+    apply(core, cursor, &seen, &times_of(&seen), Cause::Look).await.map(|(looked, _)| looked)
 }
 
 /// The ledger's own time of the blocks in a look, by height.
@@ -154,8 +197,110 @@ pub(crate) async fn look_again(core: &Core, ledger: &LedgerId, blocks: u64) -> R
     seen.transfers.retain(|transfer| transfer.block <= cursor.height);
     seen.blocks.clear();
     seen.holds_to = cursor.height;
-    apply(core, cursor, &seen, &times).await?;
+    apply(core, cursor, &seen, &times, Cause::Look).await?;
     Ok(())
+}
+
+/// Asks for the addresses that nothing is expected on, as far as the others were asked for.
+///
+/// # Errors
+/// As [`look`].
+pub(crate) async fn look_late(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
+    let LedgerId::Network(chain) = ledger else { return Ok(()) };
+    let rail = evm_rail(core, chain)?;
+    let mut tries = 0;
+    loop {
+        let cursor = cursor_of(core, ledger).await?;
+        let top = core.store.read().list_blocks(ledger, 1).await?.pop();
+        let Some(top) = top.filter(|top| top.number == cursor.height && cursor.late_height < cursor.height) else {
+            // All were asked for; some may be over by now.
+            return Ok(rail.refresh().await?);
+        };
+        let (from, to) = (cursor.late_height + 1, cursor.height.min(cursor.late_height + LATE_BLOCKS_PER_LOOK));
+        let (transfers, blocks) = rail.observe_late(&top, (from, to)).await?;
+        let seen = Observation {
+            holds_to: cursor.height,
+            blocks: Vec::new(),
+            transfers,
+            ledger_time: cursor.ledger_time,
+            marks: cursor.marks,
+            ledger_height: cursor.height,
+            saw_all: false,
+        };
+        let times = blocks.iter().map(|block| (block.number, block.at)).collect();
+        match apply(core, cursor, &seen, &times, Cause::Late(to)).await {
+            // The ledger went on in the meantime.
+            Err(ServiceError::Conflict) if tries < TRIES => tries += 1,
+            other => drop(other?),
+        }
+    }
+}
+
+/// Reads a network once more from a block on; where none is given, from where what was seen and what is there part.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for a block above that place or beyond the network, and what a look ends in.
+pub(crate) async fn rescan(
+    core: &Core,
+    context: &Context,
+    chain: &ChainId,
+    from_block: Option<u64>,
+) -> Result<Rescanned, ServiceError> {
+    let ledger = LedgerId::Network(chain.clone());
+    let rail = evm_rail(core, chain)?;
+    let parted = first_gone(core, &rail, &ledger).await?;
+    let from = match (from_block, parted) {
+        (Some(from), Some(parted)) if from > parted => {
+            let message = format!("is too high: what was seen is not there any more from block {parted} on");
+            return Err(ServiceError::invalid("from_block", message));
+        }
+        (Some(from), _) => from,
+        (None, Some(parted)) => parted,
+        (None, None) => {
+            let message = "is needed: what was seen of the network is there, so nothing says where to begin";
+            return Err(ServiceError::invalid("from_block", message));
+        }
+    };
+    let from = from.max(1);
+    let mut seen = rail.observe_from(from, None).await?;
+    for _ in 0..TRIES {
+        let cursor = cursor_of(core, &ledger).await?;
+        match apply(core, cursor, &seen, &times_of(&seen), Cause::Rescan(context)).await {
+            // The ledger went on in the meantime: little is to be read of that.
+            Err(ServiceError::Conflict) => seen = rail.observe_from(from, Some(&seen)).await?,
+            Err(error) => return Err(error),
+            Ok((_, changed)) => {
+                return Ok(Rescanned {
+                    network: chain.clone(),
+                    from_block: from,
+                    to_block: seen.head(),
+                    transfers: seen.transfers.len(),
+                    changed,
+                });
+            }
+        }
+    }
+    Err(ServiceError::Conflict)
+}
+
+/// The lowest block that was seen and is not there any more, as far as is known: by the blocks that are kept, and below
+/// them by those that something came in with. None where the last one seen is there.
+async fn first_gone(core: &Core, rail: &EvmRail<'_>, ledger: &LedgerId) -> Result<Option<u64>, ServiceError> {
+    let known = core.store.read().list_blocks(ledger, KNOWN_BLOCKS).await?;
+    let Some(top) = known.first().map(|block| block.number) else { return Ok(None) };
+    let kept: Vec<_> = known.into_iter().map(|block| (block.number, block.hash)).collect();
+    if let Some(holds_to) = rail.highest_of(&kept).await? {
+        return Ok((holds_to < top).then_some(holds_to + 1));
+    }
+    let mut lowest = kept.last().map_or(top, |(number, _)| *number);
+    loop {
+        let anchors = core.store.read().list_anchors(ledger, lowest, ANCHORS_PER_READ).await?;
+        let Some((last, _)) = anchors.last() else { return Ok(Some(lowest)) };
+        if let Some(holds_to) = rail.highest_of(&anchors).await? {
+            return Ok(Some(holds_to + 1));
+        }
+        lowest = *last;
+    }
 }
 
 async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceError> {
@@ -170,6 +315,8 @@ async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceE
         ledger_time: now,
         marks: Marks::default(),
         reorganisations: 0,
+        deepest: 0,
+        late_height: 0,
         revision: 0,
         updated_at: now,
     })
@@ -184,34 +331,48 @@ async fn apply(
     mut cursor: CursorRow,
     seen: &Observation,
     times: &HashMap<u64, Timestamp>,
-) -> Result<Looked, ServiceError> {
+    cause: Cause<'_>,
+) -> Result<(Looked, usize), ServiceError> {
     let ledger = cursor.ledger.clone();
     let taken_back = seen.holds_to < cursor.height;
+    let is_reorganised = taken_back && matches!(cause, Cause::Look);
+    let policy = policy_of(core, &ledger);
+    let was = if taken_back { cursor.marks.at_most(seen.holds_to) } else { cursor.marks };
+    let marks = was.max(seen.marks);
+    let is_network = matches!(ledger, LedgerId::Network(_));
+    let late_height = late_height(&cursor, seen, &cause);
+    let depth = if is_reorganised { cursor.height - seen.holds_to } else { 0 };
     let looked = Looked {
         height: seen.head(),
         ledger_time: seen.ledger_time,
         is_behind: seen.is_behind(),
         took_back: taken_back,
         moved: false,
+        deepest: cursor.deepest.max(depth),
+        marks,
     };
-    let policy = policy_of(core, &ledger);
-    let was = if taken_back { cursor.marks.at_most(seen.holds_to) } else { cursor.marks };
-    let marks = was.max(seen.marks);
-    let is_network = matches!(ledger, LedgerId::Network(_));
-    let nothing_new = !taken_back && seen.blocks.is_empty() && seen.transfers.is_empty() && marks == cursor.marks;
+    let nothing_new = !taken_back
+        && seen.blocks.is_empty()
+        && seen.transfers.is_empty()
+        && marks == cursor.marks
+        && late_height == cursor.late_height;
     if is_network && nothing_new && seen.ledger_time == cursor.ledger_time {
-        return Ok(looked);
+        return Ok((looked, 0));
     }
-    let context = Context::system();
-    let mut unit = Unit::begin(core, &context).await?;
+    let system = Context::system();
+    let context = if let Cause::Rescan(context) = cause { context } else { &system };
+    let mut unit = Unit::begin(core, context).await?;
     // Blocks that were open at the last look may have become final by this one.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
-    let is_further = taken_back || !seen.blocks.is_empty() || marks != cursor.marks;
+    let is_further =
+        taken_back || !seen.blocks.is_empty() || marks != cursor.marks || late_height != cursor.late_height;
     let looked = Looked { moved: is_further, ..looked };
     cursor.height = seen.head();
     cursor.ledger_time = seen.ledger_time;
     cursor.marks = marks;
-    cursor.reorganisations += u64::from(taken_back);
+    cursor.reorganisations += u64::from(is_reorganised);
+    cursor.deepest = looked.deepest;
+    cursor.late_height = late_height;
     cursor.updated_at = unit.now;
     // First of all: whoever looked at the same time stops here, before it writes what is there already.
     if !unit.tx.move_cursor(&cursor).await? {
@@ -236,17 +397,28 @@ async fn apply(
     touched.extend(unit.tx.read().list_payments_to_look_at(&ledger, was_open, seen.ledger_time).await?);
     if !is_further && touched.is_empty() {
         // Nothing but time went by, and nothing is written of that.
-        return Ok(looked);
+        return Ok((looked, 0));
     }
     unit.tx.prune_blocks(&ledger, cursor.height.saturating_sub(u64::from(KNOWN_BLOCKS))).await?;
     let certainty = Certainty { policy, height: cursor.height, marks, ledger_time: seen.ledger_time };
     let is_quiet = touched.is_empty();
+    let mut changed = 0;
     for id in touched {
-        if recounted.contains(&id) {
-            settle_refunds(&mut unit, id, &certainty).await?;
+        let stands_otherwise = if recounted.contains(&id) {
+            settle_refunds(&mut unit, id, &certainty).await?
         } else {
-            settle(&mut unit, id, &certainty).await?;
-        }
+            settle(&mut unit, id, &certainty).await?
+        };
+        changed += usize::from(stands_otherwise);
+    }
+    if let Cause::Rescan(_) = cause {
+        let details = json!({
+            "from_block": seen.holds_to + 1,
+            "to_block": seen.head(),
+            "transfers": seen.transfers.len(),
+            "changed_payments": changed,
+        });
+        unit.audit(AuditAction::NetworkRescanned, &ledger.to_string(), details).await?;
     }
     match &ledger {
         LedgerId::Test(business) => unit.commit(ChangeKind::Payment, Some(business), None).await?,
@@ -254,7 +426,19 @@ async fn apply(
         LedgerId::Network(_) if is_quiet => unit.tx.commit().await?,
         LedgerId::Network(_) => unit.commit(ChangeKind::Payment, None, None).await?,
     }
-    Ok(looked)
+    Ok((looked, changed))
+}
+
+/// The height up to which a ledger was asked for all addresses, after this look.
+fn late_height(cursor: &CursorRow, seen: &Observation, cause: &Cause<'_>) -> u64 {
+    match cause {
+        Cause::Late(to) => cursor.late_height.max((*to).min(cursor.height)),
+        // Before the first look nothing can be ours.
+        Cause::Rescan(_) => seen.head(),
+        Cause::Look if cursor.height == 0 => seen.head(),
+        Cause::Look if seen.saw_all && cursor.late_height >= seen.holds_to => seen.head(),
+        Cause::Look => cursor.late_height.min(seen.holds_to),
+    }
 }
 
 /// Keeps one transfer to an address of ours; returns the payment that it counts for.
@@ -303,9 +487,9 @@ async fn keep(
     Ok(payment)
 }
 
-/// Has where a payment stands follow from what the ledger now holds.
-pub(crate) async fn settle(unit: &mut Unit<'_>, id: PaymentId, certainty: &Certainty) -> Result<(), ServiceError> {
-    let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(()) };
+/// Has where a payment stands follow from what the ledger now holds; tells whether that is otherwise than before.
+pub(crate) async fn settle(unit: &mut Unit<'_>, id: PaymentId, certainty: &Certainty) -> Result<bool, ServiceError> {
+    let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(false) };
     let refunded = payment.state.refunded;
     settle_as(unit, payment, certainty, refunded).await
 }
@@ -315,8 +499,8 @@ pub(crate) async fn settle_refunds(
     unit: &mut Unit<'_>,
     id: PaymentId,
     certainty: &Certainty,
-) -> Result<(), ServiceError> {
-    let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(()) };
+) -> Result<bool, ServiceError> {
+    let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(false) };
     let sums = unit.tx.read().sum_refunds(GivenBack::Payment(id)).await?;
     settle_as(unit, payment, certainty, sums.succeeded).await
 }
@@ -326,7 +510,7 @@ async fn settle_as(
     payment: PaymentRow,
     certainty: &Certainty,
     refunded: i64,
-) -> Result<(), ServiceError> {
+) -> Result<bool, ServiceError> {
     let deposits = unit.tx.read().list_deposits_of(payment.id).await?;
     let observed = observed(&payment, &deposits, certainty).refunding(refunded);
     let next = payment.state.after(&payment.terms, &observed);
@@ -341,7 +525,11 @@ async fn settle_as(
         changed.payer = None;
         changed.transaction_hash = None;
     }
-    change(unit, &payment, changed, next, None).await
+    let is_other = payment.state != next
+        || (payment.seen, payment.settled, &payment.transaction_hash)
+            != (changed.seen, changed.settled, &changed.transaction_hash);
+    change(unit, &payment, changed, next, None).await?;
+    Ok(is_other)
 }
 
 /// What the ledger holds for a payment.

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::networks::endpoint::{Call, RpcError};
 use crate::networks::rpc::{self, At, Header, Log, Receipt, Within};
-use crate::networks::{Network, Unusable, Way};
+use crate::networks::{Late, Network, Unusable, WatchedAddresses, Way};
 
 /// Blocks of which every head is read in one look; beyond them only those that hold something, and the last one.
 const HEADS_PER_LOOK: u64 = 128;
@@ -25,6 +25,8 @@ const BY_HASH_UP_TO: u64 = 16;
 const BLOCKS_PER_LOOK: u64 = 5_000;
 /// Addresses up to which a node is asked for their transfers alone; beyond them for all of a token's.
 const MOST_BY_ADDRESS: usize = 1_000;
+/// The same where all addresses are asked for, which is seldom.
+const MOST_LATE_BY_ADDRESS: usize = 5_000;
 /// Addresses in one question.
 const ADDRESSES_PER_CALL: usize = 500;
 /// Addresses read from the database at once.
@@ -34,17 +36,43 @@ const READ_AGAIN: Duration = Duration::from_mins(10);
 /// How many known blocks are compared at once, on the way down to where two forks part.
 const COMPARED: [usize; 4] = [1, 8, 64, 512];
 
-/// The addresses that were given out on a network, with what their payment is in.
+/// The addresses that were given out on a network. None is ever forgotten: what nothing is expected on any more is asked
+/// for as well, only less often.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    known: HashMap<EvmAddress, Asset>,
+    known: HashMap<EvmAddress, Known>,
+    /// How many of them something is expected on, or was lately.
+    close: usize,
     read_to: Option<Timestamp>,
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// What its payment is in.
+    asset: Asset,
+    /// Whether nothing is expected there any more.
+    is_late: bool,
+}
+
+/// Which addresses are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those that something is expected on, or was lately.
+    Close,
+    All,
 }
 
 impl Addresses {
     /// Takes up what was given out since the last time. An address is in the database before anybody is told of it, so
     /// a list read after the height of the ledger holds every address that can have received something by then.
-    async fn catch_up(&mut self, store: &Store, ledger: &LedgerId, now: Timestamp) -> Result<(), RailError> {
+    async fn catch_up(
+        &mut self,
+        store: &Store,
+        ledger: &LedgerId,
+        late: Late,
+        now: Timestamp,
+    ) -> Result<(), RailError> {
         let since = match self.read_to {
             Some(read_to) => read_to.saturating_sub(READ_AGAIN),
             None => Timestamp::from_micros(0).expect("1970 is in range"),
@@ -53,9 +81,12 @@ impl Addresses {
         loop {
             let rows = store.read().list_watched(ledger, since, last.as_ref(), ADDRESSES_PER_READ).await?;
             for row in &rows {
-                if let Ok(address) = row.address.parse() {
-                    self.known.insert(address, row.asset.unwrap_or(Asset::USDC));
-                }
+                let Ok(address) = row.address.parse() else { continue };
+                let is_late = row.over_since.is_some_and(|over| over.saturating_add(late.after) <= now);
+                let known = Known { asset: row.asset.unwrap_or(Asset::USDC), is_late };
+                let before = self.known.insert(address, known);
+                self.close -= usize::from(before.is_some_and(|before| !before.is_late));
+                self.close += usize::from(!is_late);
             }
             if rows.len() < ADDRESSES_PER_READ as usize {
                 break;
@@ -64,6 +95,42 @@ impl Addresses {
         }
         self.read_to = Some(now);
         Ok(())
+    }
+
+    /// Reads all of them anew: payments are over by now, or are not any more.
+    async fn read_anew(
+        &mut self,
+        store: &Store,
+        ledger: &LedgerId,
+        late: Late,
+        now: Timestamp,
+    ) -> Result<(), RailError> {
+        let mut fresh = Self::default();
+        fresh.catch_up(store, ledger, late, now).await?;
+        *self = fresh;
+        Ok(())
+    }
+
+    /// Whether there are too many of them to name each.
+    fn is_whole_token(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::Close => self.close > MOST_BY_ADDRESS,
+            Scope::All => self.known.len() > MOST_LATE_BY_ADDRESS,
+        }
+    }
+
+    /// Whether asking for those of a scope finds what comes to any of them.
+    fn is_all(&self, scope: Scope) -> bool {
+        scope == Scope::All || self.close == self.known.len() || self.is_whole_token(scope)
+    }
+
+    /// How many there are.
+    pub(crate) fn counted(&self) -> WatchedAddresses {
+        WatchedAddresses {
+            close: self.close,
+            late: self.known.len() - self.close,
+            whole_token: self.is_whole_token(Scope::Close),
+        }
     }
 }
 
@@ -78,6 +145,8 @@ enum Fault {
     NothingInCommon,
     #[error("it does not have a block that it spoke of")]
     Lost,
+    #[error("it is behind what was seen")]
+    Behind,
     #[error(transparent)]
     Rail(#[from] RailError),
 }
@@ -134,17 +203,17 @@ impl Rail for EvmRail<'_> {
                 // It has fewer blocks than were seen: maybe another one has them all. It is no reorganisation unless
                 // a hash differs.
                 Ok(seen) if seen.ledger_height < seen.holds_to => {
-                    self.network.went_well(way, |_| {});
+                    self.network.went_well(way, seen.ledger_height, self.clock.now(), |_| {});
                     behind.get_or_insert(seen);
                 }
                 Ok(seen) => {
-                    self.network.went_well(way, |health| health.height = seen.ledger_height);
+                    let height = seen.ledger_height;
+                    self.network.went_well(way, height, self.clock.now(), |health| health.height = height);
                     return Ok(seen);
                 }
                 Err(Fault::Rail(error)) => return Err(error),
                 Err(error) => {
-                    let [chance] = self.entropy.bytes::<1>();
-                    self.network.went_wrong(way, &error, chance);
+                    self.went_wrong(way, &error);
                     failed = Some(error);
                 }
             }
@@ -157,13 +226,171 @@ impl Rail for EvmRail<'_> {
     }
 }
 
+/// Tries one endpoint after the other until one does what is asked.
+macro_rules! by_any {
+    ($rail:expr, $way:ident => $asked:expr) => {{
+        let mut failed = "there is none".to_owned();
+        for $way in $rail.network.ways() {
+            match $asked.await {
+                Ok(answer) => return Ok(answer),
+                Err(Fault::Rail(error)) => return Err(error),
+                Err(error) => {
+                    $rail.went_wrong($way, &error);
+                    failed = error.to_string();
+                }
+            }
+        }
+        Err(RailError::NoEndpoint($rail.network.settings.chain.clone(), failed))
+    }};
+}
+
 impl EvmRail<'_> {
     fn ledger(&self) -> LedgerId {
         LedgerId::Network(self.network.settings.chain.clone())
     }
 
+    fn went_wrong(&self, way: &Way, error: &Fault) {
+        let [chance] = self.entropy.bytes::<1>();
+        self.network.went_wrong(way, error, chance, self.clock.now());
+    }
+
+    /// What came to any address in blocks that were looked at for the others already, from one height to another, with
+    /// the time of the blocks. Reads all addresses anew first. Only an endpoint counts that has `top`, the last block
+    /// that was seen: below it there is one chain then.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers or none has that block.
+    pub(crate) async fn observe_late(
+        &self,
+        top: &Block,
+        range: (u64, u64),
+    ) -> Result<(Vec<Transfer>, Vec<Block>), RailError> {
+        let mut addresses = self.network.addresses.lock().await;
+        self.read_anew(&mut addresses).await?;
+        by_any!(self, way => self.late_by(way, top, range, &addresses))
+    }
+
+    async fn late_by(
+        &self,
+        way: &Way,
+        top: &Block,
+        (from, to): (u64, u64),
+        addresses: &Addresses,
+    ) -> Result<(Vec<Transfer>, Vec<Block>), Fault> {
+        self.network.check(way, self.clock.now()).await?;
+        let header: Option<Header> = rpc::read(way.ask(&rpc::header(At::Number(top.number))).await?)?;
+        if !header.is_some_and(|header| is_same(&header, top)) {
+            return Err(Fault::Lost);
+        }
+        let (blocks, logs) = self.read_widely(way, from, to, addresses, Scope::All).await?;
+        Ok((self.transfers(&logs, addresses), blocks))
+    }
+
+    /// Reads all addresses anew.
+    pub(crate) async fn refresh(&self) -> Result<(), RailError> {
+        self.read_anew(&mut *self.network.addresses.lock().await).await
+    }
+
+    async fn read_anew(&self, addresses: &mut Addresses) -> Result<(), RailError> {
+        addresses.read_anew(self.store, &self.ledger(), self.network.settings.late, self.clock.now()).await
+    }
+
+    /// The highest of these blocks, given from the highest down, that the network has.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers, or all are behind.
+    pub(crate) async fn highest_of(&self, blocks: &[(u64, String)]) -> Result<Option<u64>, RailError> {
+        by_any!(self, way => self.highest_by(way, blocks))
+    }
+
+    async fn highest_by(&self, way: &Way, blocks: &[(u64, String)]) -> Result<Option<u64>, Fault> {
+        self.network.check(way, self.clock.now()).await?;
+        let (height, _) = self.head_of(way).await?;
+        let there: Vec<_> = blocks.iter().filter(|(number, _)| *number <= height).collect();
+        let calls: Vec<_> = there.iter().map(|(number, _)| rpc::header(At::Number(*number))).collect();
+        let answers = way.ask_all(&calls).await?;
+        for (place, ((number, hash), answer)) in there.iter().zip(answers).enumerate() {
+            let header: Option<Header> = rpc::read(answer?)?;
+            if header.is_some_and(|header| header.hash.to_string() == *hash) {
+                // All that it has is as it was seen: it only lacks the rest.
+                let is_behind = place == 0 && there.len() < blocks.len();
+                return if is_behind { Err(Fault::Behind) } else { Ok(Some(*number)) };
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything from a block on, whatever was seen of it, for all addresses. `after` is what was read of it before:
+    /// then only what came since.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers.
+    pub(crate) async fn observe_from(&self, from: u64, after: Option<&Observation>) -> Result<Observation, RailError> {
+        let mut addresses = self.network.addresses.lock().await;
+        self.read_anew(&mut addresses).await?;
+        by_any!(self, way => self.from_by(way, from, after, &addresses))
+    }
+
+    async fn from_by(
+        &self,
+        way: &Way,
+        from: u64,
+        after: Option<&Observation>,
+        addresses: &Addresses,
+    ) -> Result<Observation, Fault> {
+        self.network.check(way, self.clock.now()).await?;
+        let (height, marks) = self.head_of(way).await?;
+        if height < from {
+            return Err(Fault::Behind);
+        }
+        let begun = Observation {
+            holds_to: from - 1,
+            blocks: Vec::new(),
+            transfers: Vec::new(),
+            ledger_time: self.clock.now(),
+            marks,
+            ledger_height: height,
+            saw_all: true,
+        };
+        let mut seen = Observation { marks, ledger_height: height, ..after.cloned().unwrap_or(begun) };
+        while seen.head() < height {
+            let next = seen.head() + 1;
+            // The last blocks are read one by one, so that the next reorganisation is followed as any other.
+            let (blocks, logs) = if height - next < HEADS_PER_LOOK {
+                self.read_closely(way, seen.blocks.last(), next, height, addresses, Scope::All).await?
+            } else {
+                let to = (next + BLOCKS_PER_LOOK - 1).min(height - HEADS_PER_LOOK);
+                self.read_widely(way, next, to, addresses, Scope::All).await?
+            };
+            seen.transfers.extend(self.transfers(&logs, addresses));
+            seen.blocks.extend(blocks);
+        }
+        // Every block that was read is still there: it was one chain all the time.
+        let calls: Vec<_> = seen.blocks.iter().map(|block| rpc::header(At::Number(block.number))).collect();
+        let headers = read_headers(way.ask_all(&calls).await?)?;
+        if !headers.iter().zip(&seen.blocks).all(|(header, block)| is_same(header, block)) {
+            return Err(Fault::Mixed);
+        }
+        seen.ledger_time = seen.blocks.last().ok_or(Fault::Lost)?.at;
+        Ok(seen)
+    }
+
+    /// How high a node is, and what it calls safe and final.
+    async fn head_of(&self, way: &Way) -> Result<(u64, Marks), Fault> {
+        let mut answers = way
+            .ask_all(&[rpc::header(At::Latest), rpc::header(At::Safe), rpc::header(At::Finalized)])
+            .await?
+            .into_iter();
+        let latest = answers.next().unwrap_or(Err(RpcError::Malformed("there is no answer")))?;
+        let latest: Header = rpc::read(latest)?;
+        // A chain without these words leaves them out or refuses.
+        let mut mark = || answers.next()?.ok().and_then(|value| rpc::read::<Option<Header>>(value).ok()?);
+        let safe = mark().map(|header| header.number.0);
+        Ok((latest.number.0, Marks { safe, finalized: mark().map(|header| header.number.0) }))
+    }
+
     async fn observe_by(&self, way: &Way, known: &[Block], addresses: &mut Addresses) -> Result<Observation, Fault> {
-        self.network.check(way).await?;
+        self.network.check(way, self.clock.now()).await?;
         let needs_marks = self.network.settings.confirmations.needs_marks();
         let mut calls = vec![rpc::header(At::Latest)];
         calls.extend(known.first().map(|block| rpc::header(At::Number(block.number))));
@@ -204,6 +431,8 @@ impl EvmRail<'_> {
             ledger_time,
             marks,
             ledger_height: height,
+            // No block means nothing that was not asked for.
+            saw_all: true,
         };
         let before = known.iter().find(|block| block.number == holds_to);
         if height <= holds_to {
@@ -211,16 +440,16 @@ impl EvmRail<'_> {
             let latest = latest.block().ok_or(Fault::Lost)?;
             return Ok(blank(time.unwrap_or(latest.at)));
         }
-        addresses.catch_up(self.store, &self.ledger(), self.clock.now()).await?;
+        addresses.catch_up(self.store, &self.ledger(), self.network.settings.late, self.clock.now()).await?;
         let (from, to) = (holds_to + 1, height.min(holds_to + BLOCKS_PER_LOOK));
         let (blocks, logs) = if to - from < HEADS_PER_LOOK {
-            self.read_closely(way, before, from, to, addresses).await?
+            self.read_closely(way, before, from, to, addresses, Scope::Close).await?
         } else {
-            self.read_widely(way, from, to, addresses).await?
+            self.read_widely(way, from, to, addresses, Scope::Close).await?
         };
         let transfers = self.transfers(&logs, addresses);
         let ledger_time = blocks.last().ok_or(Fault::Lost)?.at;
-        Ok(Observation { blocks, transfers, ..blank(ledger_time) })
+        Ok(Observation { blocks, transfers, saw_all: addresses.is_all(Scope::Close), ..blank(ledger_time) })
     }
 
     /// The highest known block that the node has too. Everything above it is gone.
@@ -248,6 +477,7 @@ impl EvmRail<'_> {
         from: u64,
         to: u64,
         addresses: &Addresses,
+        scope: Scope,
     ) -> Result<(Vec<Block>, Vec<Log>), Fault> {
         let calls: Vec<_> = (from..=to).map(|number| rpc::header(At::Number(number))).collect();
         let headers = read_headers(way.ask_all(&calls).await?)?;
@@ -260,7 +490,7 @@ impl EvmRail<'_> {
             parent = Some(block);
         }
         let logs = if to - from < BY_HASH_UP_TO {
-            let questions = |header: &Header| self.questions(Within::Block(header.hash), addresses);
+            let questions = |header: &Header| self.questions(Within::Block(header.hash), addresses, scope);
             let calls: Vec<_> = headers.iter().flat_map(questions).collect();
             let mut logs = Vec::new();
             for answer in way.ask_all(&calls).await? {
@@ -268,7 +498,7 @@ impl EvmRail<'_> {
             }
             logs
         } else {
-            self.logs_between(way, (from, to), addresses, |_| true).await?
+            self.logs_between(way, (from, to), (addresses, scope), |_| true).await?
         };
         cross_check(&logs, &headers)?;
         Ok((blocks, logs))
@@ -281,10 +511,11 @@ impl EvmRail<'_> {
         from: u64,
         to: u64,
         addresses: &Addresses,
+        scope: Scope,
     ) -> Result<(Vec<Block>, Vec<Log>), Fault> {
         // Of a busy token there may be more than the memory holds.
         let ours = |log: &Log| self.transfer(log, addresses).is_some();
-        let logs = self.logs_between(way, (from, to), addresses, ours).await?;
+        let logs = self.logs_between(way, (from, to), (addresses, scope), ours).await?;
         let mut numbers: Vec<_> = logs.iter().map(|log| log.block_number.0).chain([to]).collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -299,14 +530,14 @@ impl EvmRail<'_> {
         &self,
         way: &Way,
         (from, to): (u64, u64),
-        addresses: &Addresses,
+        asked: (&Addresses, Scope),
         keep: impl Fn(&Log) -> bool + Send,
     ) -> Result<Vec<Log>, Fault> {
         let mut logs = Vec::new();
         let mut next = from;
         while next <= to {
             let end = to.min(next + way.span() - 1);
-            match self.logs_within(way, Within::Range(next, end), addresses).await {
+            match self.logs_within(way, Within::Range(next, end), asked).await {
                 Ok(some) => {
                     way.answered_logs();
                     logs.extend(some.into_iter().filter(&keep));
@@ -325,26 +556,29 @@ impl EvmRail<'_> {
         Ok(logs)
     }
 
-    async fn logs_within(&self, way: &Way, within: Within, addresses: &Addresses) -> Result<Vec<Log>, RpcError> {
+    async fn logs_within(
+        &self,
+        way: &Way,
+        within: Within,
+        (addresses, scope): (&Addresses, Scope),
+    ) -> Result<Vec<Log>, RpcError> {
         let mut logs = Vec::new();
-        for answer in way.ask_all(&self.questions(within, addresses)).await? {
+        for answer in way.ask_all(&self.questions(within, addresses, scope)).await? {
             logs.append(&mut rpc::read(answer?)?);
         }
         Ok(logs)
     }
 
     /// What to ask for: the transfers to a few addresses, or all of the tokens' where there are many.
-    fn questions(&self, within: Within, addresses: &Addresses) -> Vec<Call> {
+    fn questions(&self, within: Within, addresses: &Addresses, scope: Scope) -> Vec<Call> {
         let settings = &self.network.settings;
         let tokens = settings.tokens.iter().map(|token| token.contract);
         let contracts: Vec<_> = tokens.chain(settings.noticed.iter().copied()).collect();
-        if addresses.known.is_empty() {
-            return Vec::new();
-        }
-        if addresses.known.len() > MOST_BY_ADDRESS {
+        if addresses.is_whole_token(scope) {
             return vec![rpc::transfers(within, &contracts, None)];
         }
-        let mut all: Vec<_> = addresses.known.keys().copied().collect();
+        let asked = addresses.known.iter().filter(|(_, known)| scope == Scope::All || !known.is_late);
+        let mut all: Vec<_> = asked.map(|(address, _)| *address).collect();
         // The same question for the same addresses, whatever the order of the map.
         all.sort_unstable();
         all.chunks(ADDRESSES_PER_CALL).map(|some| rpc::transfers(within, &contracts, Some(some))).collect()
@@ -368,7 +602,7 @@ impl EvmRail<'_> {
         }
         let told = decode_transfer(&log.topics, &log.data()?).ok()?;
         let expected = addresses.known.get(&told.to)?;
-        let is_accepted = token.is_some_and(|token| token.asset == *expected);
+        let is_accepted = token.is_some_and(|token| token.asset == expected.asset);
         Some(Transfer {
             network: settings.chain.clone(),
             block: log.block_number.0,
@@ -396,8 +630,7 @@ impl EvmRail<'_> {
                 Ok(Verdict::Unknown) => unknown = true,
                 Ok(verdict) => return Ok(verdict),
                 Err(error) => {
-                    let [chance] = self.entropy.bytes::<1>();
-                    self.network.went_wrong(way, &error, chance);
+                    self.went_wrong(way, &error);
                     failed = Some(error);
                 }
             }
@@ -422,8 +655,7 @@ impl EvmRail<'_> {
                 Ok(None) => failed = None,
                 Ok(Some(recipients)) => return Ok(recipients),
                 Err(error) => {
-                    let [chance] = self.entropy.bytes::<1>();
-                    self.network.went_wrong(way, &error, chance);
+                    self.went_wrong(way, &error);
                     failed = Some(error);
                 }
             }
@@ -435,7 +667,7 @@ impl EvmRail<'_> {
     }
 
     async fn recipients_by(&self, way: &Way, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, Fault> {
-        self.network.check(way).await?;
+        self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
         let Some(receipt) = found.filter(|receipt| receipt.status.0 == 1) else { return Ok(None) };
         Ok(Some(self.accepted(&receipt).map(|told| told.to).collect()))
@@ -468,8 +700,7 @@ impl EvmRail<'_> {
                 Ok(Carried::Nothing) => unknown = true,
                 Ok(carried) => return Ok(carried),
                 Err(error) => {
-                    let [chance] = self.entropy.bytes::<1>();
-                    self.network.went_wrong(way, &error, chance);
+                    self.went_wrong(way, &error);
                     failed = Some(error);
                 }
             }
@@ -490,7 +721,7 @@ impl EvmRail<'_> {
         to: EvmAddress,
         units: i64,
     ) -> Result<Carried, Fault> {
-        self.network.check(way).await?;
+        self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
         let Some(receipt) = found else { return Ok(Carried::Nothing) };
         // A receipt may be of a block that is on no chain any more.
@@ -524,7 +755,7 @@ impl EvmRail<'_> {
     }
 
     async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Verdict, Fault> {
-        self.network.check(way).await?;
+        self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
         let Some(receipt) = found else { return Ok(Verdict::Unknown) };
         if receipt.status.0 != 1 {

@@ -27,7 +27,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::evm::Hash32;
 use trousseau_domain::ids::{DepositId, PaymentId};
-use trousseau_domain::ledger::{LedgerId, Scenario};
+use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
 use trousseau_domain::money::Money;
@@ -50,6 +50,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
 use crate::keys::Page;
+use crate::networks::health::is_delayed;
 
 /// How long a payment for a link waits.
 const CHECKOUT_LASTS: Duration = Duration::from_hours(1);
@@ -208,8 +209,12 @@ pub struct Watched {
     pub payment: PaymentRow,
     /// Confirmations of the latest transfer that is not final yet, and how many it takes; none where nothing waits.
     pub confirmations: Option<(u32, u32)>,
+    /// What the latest transfer that is not final yet waits for; none where nothing waits.
+    pub waits_for: Option<Confirmations>,
     /// Whether something of another asset came to its address.
     pub wrong_token: bool,
+    /// Whether its network is seen late at the moment: it stands still, or nobody answers who could tell of it.
+    pub delayed: bool,
     /// The tenant's time; in TEST its clock.
     pub now: Timestamp,
 }
@@ -417,9 +422,17 @@ impl<'a> Payments<'a> {
         let certainty = Certainty::of(self.core, ledger, cursor.as_ref(), payment.updated_at);
         let newest = deposits.iter().filter(|deposit| deposit.counts()).map(|deposit| deposit.transfer.block).max();
         let confirmations = newest.and_then(|block| certainty.count(payment.terms.due, block));
+        let waits_for = newest.filter(|block| certainty.is_open(payment.terms.due, *block));
+        let waits_for = waits_for.map(|_| certainty.needed(payment.terms.due));
         let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
+        let delayed = match ledger {
+            LedgerId::Test(business) => {
+                reader.find_test_ledger(business).await?.is_some_and(|ledger| ledger.halted_at.is_some())
+            }
+            LedgerId::Network(chain) => is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await?,
+        };
         let now = now_of(self.core, &payment.tenant).await?;
-        Ok(Watched { payment, confirmations, wrong_token, now })
+        Ok(Watched { payment, confirmations, waits_for, wrong_token, delayed, now })
     }
 
     /// One page of payments, newest first.
@@ -570,7 +583,7 @@ impl<'a> Payments<'a> {
                 return Err(ServiceError::TransactionRefused("it moves no accepted token to the payment's address"));
             }
             // It may be in a block soon. Nobody owns a hash that pays nothing yet.
-            Said::Unknown => rail.network.hint.notify_one(),
+            Said::Unknown => rail.network.wake(),
             Said::Pays(block) => {
                 let mut tx = self.core.store.begin().await?;
                 let holder = tx.claim_transaction(place, &name, payment.id, self.core.clock.now()).await?;
@@ -584,7 +597,7 @@ impl<'a> Payments<'a> {
                     match engine::look(self.core, &place.ledger).await {
                         Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
                         // Its watcher goes on trying.
-                        Err(_) => rail.network.hint.notify_one(),
+                        Err(_) => rail.network.wake(),
                         Ok(_) => {}
                     }
                 }

@@ -212,13 +212,13 @@ impl<'a> PayoutPlans<'a> {
         for way in network.ways() {
             match self.plan_by(network, way, filter).await {
                 Ok(plan) => {
-                    network.went_well(way, |_| {});
+                    network.answered(way, self.core.clock.now());
                     return Ok(plan);
                 }
                 Err(Fault::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     let [chance] = self.core.entropy.bytes::<1>();
-                    network.went_wrong(way, &error, chance);
+                    network.went_wrong(way, &error, chance, self.core.clock.now());
                 }
             }
         }
@@ -226,7 +226,7 @@ impl<'a> PayoutPlans<'a> {
     }
 
     async fn plan_by(self, network: &Network, way: &Way, filter: &CollectFilter) -> Result<PayoutPlan, Fault> {
-        network.check(way).await?;
+        network.check(way, self.core.clock.now()).await?;
         let latest: Header = rpc::read(way.ask(&rpc::header(At::Latest)).await?)?;
         let at = At::Number(latest.number.0);
         let codes = way.ask_all(&[rpc::code_at(*FACTORY, at), rpc::code_at(DEPLOYER, at)]).await?;

@@ -97,6 +97,7 @@ impl Rail for TestRail<'_> {
             });
         }
         let ledger_height = ledger.height;
-        Ok(Observation { holds_to, blocks, transfers, ledger_time, marks: Marks::default(), ledger_height })
+        let marks = Marks::default();
+        Ok(Observation { holds_to, blocks, transfers, ledger_time, marks, ledger_height, saw_all: true })
     }
 }

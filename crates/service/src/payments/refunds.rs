@@ -377,7 +377,7 @@ impl<'a> Refunds<'a> {
         if let LedgerId::Network(chain) = &changed.destination.ledger
             && let Some(network) = self.core.networks.get(chain)
         {
-            network.hint.notify_one();
+            network.wake();
         }
         Ok(Answered::Done(changed))
     }
@@ -576,7 +576,9 @@ async fn carry(
     }
     if next.status == RefundStatus::Succeeded {
         match next.of {
-            GivenBack::Payment(id) => engine::settle_refunds(unit, id, &certainty).await?,
+            GivenBack::Payment(id) => {
+                engine::settle_refunds(unit, id, &certainty).await?;
+            }
             GivenBack::Deposit(id) => close_deposit(unit, &next, id).await?,
         }
     }

@@ -1,5 +1,6 @@
 //! Webhooks: where a business wants to hear of what happens, and what became of each message.
 
+pub mod authorities;
 mod deliver;
 mod outgoing;
 

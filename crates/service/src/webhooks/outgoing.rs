@@ -27,6 +27,8 @@ use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::webhooks::address::may_reach;
 use trousseau_domain::webhooks::target::{WebhookHost, WebhookUrl};
 
+use super::authorities::Authorities;
+
 /// How long one request may take, from looking up the name to the last byte that is read.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Read of an answer's body at most.
@@ -112,9 +114,8 @@ impl fmt::Debug for Outgoing {
 
 impl Outgoing {
     /// A way out to the public internet and to the networks that the operator lists.
-    pub(crate) fn new(allowed: &[IpRange]) -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::with(Arc::new(SystemResolver), roots, allowed, DEADLINE)
+    pub(crate) fn new(allowed: &[IpRange], authorities: &Authorities) -> Self {
+        Self::with(Arc::new(SystemResolver), authorities.roots(), allowed, DEADLINE)
     }
 
     fn with(resolver: Arc<dyn Resolver>, roots: RootCertStore, allowed: &[IpRange], deadline: Duration) -> Self {

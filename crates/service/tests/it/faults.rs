@@ -20,7 +20,10 @@ use trousseau_testkit::node::{Word, fixture};
 const ALL: u128 = 12_500_000;
 
 /// A world whose node is asked through one proxy after another.
-async fn behind_proxies(count: usize, adapt: impl FnOnce(&mut NetworkSettings)) -> Option<(World, Vec<Proxy>)> {
+pub(crate) async fn behind_proxies(
+    count: usize,
+    adapt: impl FnOnce(&mut NetworkSettings),
+) -> Option<(World, Vec<Proxy>)> {
     let evm = Evm::start().await?;
     let mut proxies = Vec::new();
     for _ in 0..count {

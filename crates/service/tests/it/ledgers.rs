@@ -10,7 +10,7 @@ use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use trousseau_service::idempotency::Answered;
-use trousseau_service::networks::{NetworkSettings, Token};
+use trousseau_service::networks::{Late, NetworkSettings, Token, Told};
 use trousseau_service::payments::refunds::RefundDraft;
 use trousseau_service::payments::test_ledger::{TestCommand, TestTransfer};
 use trousseau_service::{Context, Destination, GivenBack, PaymentRow, RefundRow, ServiceError};
@@ -63,6 +63,8 @@ pub(crate) fn settings(urls: &[String], tokens: &[EvmAddress], noticed: &[EvmAdd
         poll: Duration::from_millis(100),
         timeout: Duration::from_secs(5),
         stale_after: Duration::from_mins(10),
+        told: Told::default(),
+        late: Late::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod forwarder;
 mod ledgers;
+mod operation;
 mod proxy;
 mod scenarios;
 mod shop;

@@ -175,6 +175,8 @@ both_engines! {
             ledger_time: at(0),
             marks: Marks::default(),
             reorganisations: 0,
+            deepest: 0,
+            late_height: 0,
             revision: 0,
             updated_at: at(0),
         };
@@ -184,10 +186,12 @@ both_engines! {
         });
         assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads"), Some(cursor.clone()));
         let marks = Marks { safe: Some(2), finalized: None };
-        let moved = CursorRow { height: 3, ledger_time: at(5), marks, reorganisations: 1, ..cursor };
+        let moved =
+            CursorRow { height: 3, late_height: 2, deepest: 1, ledger_time: at(5), marks, reorganisations: 1, ..cursor };
         assert!(commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
         assert!(!commit!(store, |tx| tx.move_cursor(&moved).await.expect("moves")));
-        assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads").map(|cursor| cursor.marks), Some(marks));
+        let expected = CursorRow { revision: 1, ..moved };
+        assert_eq!(store.read().find_cursor(&ledger()).await.expect("reads"), Some(expected));
     }
 
     async fn blocks_that_are_taken_back_take_their_deposits_with_them(database) {
@@ -416,8 +420,9 @@ both_engines! {
         });
         let found = store.read().find_destination(&destination("a")).await.expect("reads");
         assert_eq!(found, Some(place("a", Some(row.id), 5)));
-        let watched = |address: &str, asset, created_at| WatchedRow {
+        let watched = |address: &str, asset: Option<Asset>, created_at| WatchedRow {
             address: address.to_owned(),
+            over_since: if asset.is_some() { None } else { Some(at(created_at)) },
             asset,
             created_at: at(created_at),
         };

@@ -91,3 +91,31 @@ pay-sim-reverted = Reverted
 pay-sim-dropped = Dropped by reorg
 pay-sim-reversed = Reversed later
 pay-sim-halted = Network halted
+
+pay-slow = { $network } is seen late at the moment
+pay-slow-detail = If you have paid, your payment will be seen once the network goes on. Do not pay twice. Nothing expires meanwhile.
+pay-slow-network = (seen late at the moment)
+pay-late-network = The time to pay is over, and the network is seen late
+pay-late-network-detail = If you have paid in time, your payment counts as soon as it is seen. If you have not, do not send anything now.
+pay-seen-final = Payment seen: waiting for the network to make it final
+finality = Waiting for the network to call it final.
+finality-about = Waiting for the network to call it final, usually about { $minutes } min.
+
+# Paying with a wallet in the browser
+wallet = Pay with a wallet in this browser
+wallet-pay = Pay with browser wallet
+wallet-asking = Your wallet is asked for an account. Answer there.
+wallet-switching = Your wallet is asked to change to { $network }. Answer there.
+wallet-confirm = Check the amount in your wallet and confirm it there.
+wallet-sent = Sent. The payment shows here as soon as the network has it. Do not send again.
+wallet-rejected = You said no in your wallet. Nothing was sent.
+wallet-unauthorized = Your wallet does not let this page ask. Allow it there, and try again. Nothing was sent.
+wallet-unsupported = Your wallet cannot do this. Send to the address above instead. Nothing was sent.
+wallet-disconnected = Your wallet has no connection to the network. Nothing was sent.
+wallet-pending = A question is open in your wallet already. Answer it there, and try again.
+wallet-unknown = Your wallet does not know { $network }. Add the network there and try again, or send to the address above. Nothing was sent.
+wallet-elsewhere = Your wallet stayed on another network than { $network }. Nothing was sent.
+wallet-short = This account does not have that much USDC on the network. Nothing was sent.
+wallet-failed = Your wallet says that it did not work. Look there whether anything was sent before you try again.
+wallet-refused = The network says that this transaction does not pay. Look in your wallet why it failed.
+wallet-untold = Sent. This page could not be told, and will see it by itself. Do not send again.

@@ -330,3 +330,7 @@ plan-json = The whole plan, for programs
 plan-unreachable = No node of this network answers: nobody can say now what lies there.
 plan-stuck-refused = the token refuses to move it, for it is paused or an address is blocked
 plan-stuck-no-deployer = the network lacks the keyless CREATE2 deployer
+explorer = Explorer
+explorer-tab = (opens a new tab)
+arrival-block = Block { $number }
+payment-delayed = { $network } is seen late at the moment: what was sent may be there already. Nothing expires meanwhile.

@@ -91,3 +91,31 @@ pay-sim-reverted = Échoué
 pay-sim-dropped = Retiré par réorganisation
 pay-sim-reversed = Repris plus tard
 pay-sim-halted = Réseau à l'arrêt
+
+pay-slow = { $network } est vu avec retard en ce moment
+pay-slow-detail = Si vous avez payé, votre paiement sera vu dès que le réseau avance. Ne payez pas deux fois. Rien n'expire entre-temps.
+pay-slow-network = (vu avec retard en ce moment)
+pay-late-network = Le délai de paiement est écoulé et le réseau est vu avec retard
+pay-late-network-detail = Si vous avez payé à temps, votre paiement compte dès qu'il est vu. Sinon, n'envoyez rien maintenant.
+pay-seen-final = Paiement vu : en attente de finalité sur le réseau
+finality = En attente de la finalité donnée par le réseau.
+finality-about = En attente de la finalité donnée par le réseau, en général { $minutes } min environ.
+
+# Payer avec un portefeuille du navigateur
+wallet = Payer avec un portefeuille de ce navigateur
+wallet-pay = Payer avec le portefeuille du navigateur
+wallet-asking = Votre portefeuille doit donner un compte. Répondez-y.
+wallet-switching = Votre portefeuille doit passer sur { $network }. Répondez-y.
+wallet-confirm = Vérifiez le montant dans votre portefeuille et confirmez-le.
+wallet-sent = Envoyé. Le paiement s'affiche ici dès que le réseau l'a. N'envoyez pas une seconde fois.
+wallet-rejected = Vous avez refusé dans votre portefeuille. Rien n'a été envoyé.
+wallet-unauthorized = Votre portefeuille ne permet pas à cette page de demander. Autorisez-la et réessayez. Rien n'a été envoyé.
+wallet-unsupported = Votre portefeuille ne sait pas faire cela. Envoyez plutôt à l'adresse ci-dessus. Rien n'a été envoyé.
+wallet-disconnected = Votre portefeuille n'est pas relié au réseau. Rien n'a été envoyé.
+wallet-pending = Une question est déjà ouverte dans votre portefeuille. Répondez-y et réessayez.
+wallet-unknown = Votre portefeuille ne connaît pas { $network }. Ajoutez-y ce réseau et réessayez, ou envoyez à l'adresse ci-dessus. Rien n'a été envoyé.
+wallet-elsewhere = Votre portefeuille est resté sur un autre réseau que { $network }. Rien n'a été envoyé.
+wallet-short = Ce compte n'a pas autant d'USDC sur ce réseau. Rien n'a été envoyé.
+wallet-failed = Votre portefeuille dit que cela n'a pas fonctionné. Regardez-y si quelque chose a été envoyé avant de réessayer.
+wallet-refused = Le réseau dit que cette transaction ne paie pas. Regardez dans votre portefeuille pourquoi elle a échoué.
+wallet-untold = Envoyé. Cette page n'a pas pu être prévenue et le verra d'elle-même. N'envoyez pas une seconde fois.

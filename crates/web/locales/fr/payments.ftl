@@ -330,3 +330,7 @@ plan-json = Le plan entier, pour les programmes
 plan-unreachable = Aucun nœud de ce réseau ne répond : personne ne peut dire maintenant ce qui s'y trouve.
 plan-stuck-refused = le jeton refuse de le déplacer, car il est en pause ou une adresse est bloquée
 plan-stuck-no-deployer = le réseau n'a pas le déployeur CREATE2 sans clé
+explorer = Explorateur
+explorer-tab = (ouvre un nouvel onglet)
+arrival-block = Bloc { $number }
+payment-delayed = { $network } est vu avec retard en ce moment : ce qui a été envoyé est peut-être déjà arrivé. Rien n'expire entre-temps.

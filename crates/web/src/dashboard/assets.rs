@@ -14,6 +14,7 @@ use crate::problem::{Failure, Kind};
 const FILES: &[(&str, &str, &[u8])] = &[
     ("ui.css", "text/css; charset=utf-8", include_bytes!("../../assets/ui.css")),
     ("ui.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/ui.js")),
+    ("wallet.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/wallet.js")),
     ("htmx.js", "text/javascript; charset=utf-8", include_bytes!("../../assets/htmx-4.0.1.min.js")),
     ("htmx-LICENSE.txt", "text/plain; charset=utf-8", include_bytes!("../../assets/htmx-LICENSE.txt")),
     ("inter-latin.woff2", "font/woff2", include_bytes!("../../assets/inter-latin.woff2")),

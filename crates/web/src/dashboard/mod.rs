@@ -17,6 +17,7 @@ mod kept;
 mod keys;
 pub mod look;
 mod names;
+mod networks;
 mod pay;
 mod payments;
 mod people;

@@ -14,8 +14,7 @@ use serde::Deserialize;
 use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::PaymentId;
-use trousseau_domain::ledger::Scenario;
-use trousseau_domain::networks::{ChainId, ShortName};
+use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
 use trousseau_domain::origin::Origin;
 use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
@@ -26,6 +25,7 @@ use trousseau_service::{Context, ServiceError};
 use super::form::Form;
 use super::format::{Formats, Shown};
 use super::frame::{Frame, redirect};
+use super::networks::{called, transaction_page};
 use super::payments::style_of;
 use super::people::{domain_language, logo};
 use super::qr::Qr;
@@ -50,6 +50,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route(&format!("{base}/{{payment}}"), get(show))
         .route(&format!("{base}/{{payment}}/events"), get(events))
         .route(&format!("{base}/{{payment}}/simulate"), post(simulate))
+        .route(&format!("{base}/{{payment}}/transaction"), post(hand_in))
 }
 
 /// Who opened the page, if it was opened by a shop's page. What else stands in the query is somebody else's, and no
@@ -81,6 +82,8 @@ struct Network {
     id: String,
     name: String,
     chosen: bool,
+    /// Whether it is seen late at the moment.
+    delayed: bool,
 }
 
 /// A line of the sum.
@@ -113,6 +116,19 @@ struct Target {
     amount: String,
     amount_plain: String,
     is_rest: bool,
+    wallet: Option<Wallet>,
+}
+
+/// What a wallet in the browser is asked to send.
+struct Wallet {
+    /// The chain's number as wallets want it.
+    chain: String,
+    /// The contract of the token.
+    token: String,
+    /// The address, as one word.
+    to: String,
+    /// What is still to be sent, in base units.
+    units: i64,
 }
 
 /// What proves that it was paid.
@@ -122,6 +138,7 @@ struct Receipt {
     network: String,
     at: Shown,
     hash: String,
+    hash_page: Option<String>,
 }
 
 #[derive(Template)]
@@ -148,6 +165,8 @@ struct Page<'a> {
     /// Why it cannot be paid; empty where it can.
     closed: String,
     standing: Option<Standing>,
+    /// The network, where it is seen late at the moment and something is waited for.
+    delayed: Option<String>,
     target: Option<Target>,
     /// The server's time, and the last instant: seconds since 1970 in RFC 3339.
     until: Option<(String, Shown)>,
@@ -163,23 +182,18 @@ struct Page<'a> {
     paid: bool,
 }
 
-/// What a network is called.
-pub(crate) fn name_of(network: &ChainId) -> &'static str {
-    match ShortName::of(network) {
-        Some(ShortName::Eth) => "Ethereum",
-        Some(ShortName::Avax) => "Avalanche",
-        Some(ShortName::Pol) => "Polygon",
-        Some(ShortName::Base) => "Base",
-        Some(ShortName::Arb) => "Arbitrum",
-        Some(ShortName::Sui) => "Sui",
-        Some(ShortName::Solana) => "Solana",
-        None => "?",
-    }
-}
-
-/// What a payer is told of a network: its name, or its id where we know none.
-pub(crate) fn called(network: &ChainId) -> String {
-    if ShortName::of(network).is_some() { name_of(network).to_owned() } else { network.to_string() }
+/// What a payment waits for, where that is no number of blocks: the network's own word that it is final.
+pub(crate) fn finality(web: &Web, watched: &Watched, t: Texts) -> Option<String> {
+    let told = web.app.networks().settings(&watched.payment.destination.network).map(|settings| &settings.told);
+    let usually = match watched.waits_for? {
+        Confirmations::Blocks(_) => return None,
+        Confirmations::Safe => told.and_then(|told| told.safe_after),
+        Confirmations::Finalized => told.and_then(|told| told.finalized_after),
+    };
+    Some(match usually {
+        Some(time) => t.with("finality-about", [("minutes", time.as_secs().div_ceil(60).to_string())]),
+        None => t.get("finality"),
+    })
 }
 
 async fn to_pay(web: &Web, kind: &str, id: &str) -> Result<ToPay, Failure> {
@@ -322,6 +336,28 @@ async fn simulate(
     }
 }
 
+/// What a wallet says that it sent.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sent {
+    transaction_hash: String,
+}
+
+/// Takes the hash of what the payer's wallet sent: a hint to look sooner.
+async fn hand_in(
+    State(web): State<Web>,
+    frame: Frame,
+    caller: CallerAddress,
+    Path((kind, id, payment)): Path<(String, String, String)>,
+    Form(sent): Form<Sent>,
+) -> Result<Response, Failure> {
+    web.velocity.check_address(caller.ip)?;
+    let shown = to_pay(&web, &kind, &id).await?;
+    let watched = payment_of(&web, &shown, &payment).await?;
+    let context = Context::payer(frame.request_id);
+    web.app.payments().hand_in(&context, watched.payment.id, &sent.transaction_hash).await?;
+    Ok(redirect(&format!("/pay/{kind}/{id}/{payment}")))
+}
+
 /// The opener, if the business lists it: nobody else is told that something was paid.
 async fn parent_of(web: &Web, shown: &ToPay, given: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(origin) = given.and_then(|text| text.parse::<Origin>().ok()) else { return Ok(None) };
@@ -353,17 +389,32 @@ async fn drawn(
     here: String,
     parent_origin: Option<String>,
 ) -> Result<Response, Failure> {
-    let networks = web.app.payments().networks(shown.payable.tenant()).await?;
+    let mut networks = Vec::new();
+    for network in web.app.payments().networks(shown.payable.tenant()).await? {
+        networks.push(Network {
+            id: network.to_string(),
+            name: called(web, &network),
+            chosen: false,
+            delayed: web.app.networks().is_delayed(&network).await?,
+        });
+    }
+    // Base is where TEST begins; in LIVE it is what the operator names first.
+    let first = if shown.payable.tenant().environment == Environment::Test { 3 } else { 0 };
+    if let Some(network) = networks.get_mut(first) {
+        network.chosen = true;
+    }
     frame.t = Texts::new(language_for(&frame, shown));
     frame.f = Formats::new(frame.t.language(), shown.business.time_zone.clone(), shown.now);
-    let template = page(&networks, &frame, shown, watched, base, here, parent_origin);
+    let template = page(web, networks, &frame, shown, watched, base, here, parent_origin);
     let mut response = frame.page(&template);
     response.headers_mut().insert(OPENER_POLICY, HeaderValue::from_static("unsafe-none"));
     Ok(response)
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is one thing that the page shows")]
 fn page<'a>(
-    networks: &[ChainId],
+    web: &Web,
+    networks: Vec<Network>,
     frame: &'a Frame,
     shown: &ToPay,
     watched: Option<&Watched>,
@@ -416,17 +467,9 @@ fn page<'a>(
         }),
     };
     let closed = if closed.is_empty() && networks.is_empty() { t.get("pay-closed-network") } else { closed };
-    let networks = networks
-        .iter()
-        .enumerate()
-        .map(|(index, network)| Network {
-            id: network.to_string(),
-            name: called(network),
-            // Base is where TEST begins; in LIVE it is what the operator names first.
-            chosen: index == if tenant.environment == Environment::Test { 3 } else { 0 },
-        })
-        .collect();
-    let standing = watched.map(|watched| standing(frame, watched));
+    let standing = watched.map(|watched| standing(frame, watched, finality(web, watched, t)));
+    let waited_for = watched.filter(|watched| watched.delayed && is_waited_for(watched));
+    let delayed = waited_for.map(|watched| called(web, &watched.payment.destination.network));
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
     let test = tenant.environment == Environment::Test;
@@ -453,12 +496,13 @@ fn page<'a>(
         networks,
         closed,
         standing,
-        target: watched.filter(|_| !done).map(|watched| target(frame, watched)),
+        delayed,
+        target: watched.filter(|_| !done).map(|watched| target(web, frame, watched)),
         until: watched.filter(|_| !done).and_then(|watched| {
             let until = watched.payment.terms.expires_at?;
             Some((watched.now.to_string(), frame.f.moment(until)))
         }),
-        receipt: watched.filter(|_| paid).map(|watched| receipt(frame, watched)),
+        receipt: watched.filter(|_| paid).map(|watched| receipt(web, frame, watched)),
         scenarios: if test && watched.is_some() && !paid { scenarios(frame) } else { Vec::new() },
         back: shown.redirect_url().map(|url| match watched.filter(|_| paid) {
             Some(watched) => with_payment(url.as_str(), watched.payment.id),
@@ -491,7 +535,15 @@ fn with_payment(url: &str, payment: PaymentId) -> String {
     format!("{address}{joint}payment_id={payment}{end}")
 }
 
-fn standing(frame: &Frame, watched: &Watched) -> Standing {
+/// Whether something may still come, or become final.
+const fn is_waited_for(watched: &Watched) -> bool {
+    matches!(
+        watched.payment.state.status,
+        PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Reversed | PaymentStatus::Expired
+    )
+}
+
+fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Standing {
     let (t, payment) = (frame.t, &watched.payment);
     let money = |money| frame.f.money(money);
     let rest = remaining(payment);
@@ -524,6 +576,10 @@ fn standing(frame: &Frame, watched: &Watched) -> Standing {
         (PaymentStatus::Open, _) if !over_time => {
             state("wait", "clock", t.get("pay-waiting"), t.get("pay-waiting-detail"), false)
         }
+        // The time is up by the clock, and that of the blocks is not known: what was sent in time may be in one of them.
+        (PaymentStatus::Open, _) if watched.delayed => {
+            state("warn", "clock", t.get("pay-late-network"), t.get("pay-late-network-detail"), true)
+        }
         (PaymentStatus::Open | PaymentStatus::Expired, _) if payment.seen.is_zero() => {
             Standing { again: true, ..state("mute", "stop", t.get("pay-expired"), t.get("pay-expired-detail"), true) }
         }
@@ -536,6 +592,16 @@ fn standing(frame: &Frame, watched: &Watched) -> Standing {
         ),
         (PaymentStatus::Processing, _) => {
             let progress = watched.confirmations;
+            if progress.is_none() {
+                let detail = finality.unwrap_or_else(|| t.get("finality"));
+                return state(
+                    "wait",
+                    "eye",
+                    t.get("pay-seen-final"),
+                    format!("{detail} {}", t.get("pay-seen-detail")),
+                    true,
+                );
+            }
             let (count, needed) = progress.unwrap_or_default();
             let title = t.with("pay-seen", [("count", count.to_string()), ("needed", needed.to_string())]);
             Standing { progress, ..state("wait", "eye", title, t.get("pay-seen-detail"), true) }
@@ -569,7 +635,7 @@ fn standing(frame: &Frame, watched: &Watched) -> Standing {
     }
 }
 
-fn target(frame: &Frame, watched: &Watched) -> Target {
+fn target(web: &Web, frame: &Frame, watched: &Watched) -> Target {
     let payment = &watched.payment;
     let rest = remaining(payment);
     let address = &payment.destination.address;
@@ -581,7 +647,8 @@ fn target(frame: &Frame, watched: &Watched) -> Target {
     let characters: Vec<char> = tail.chars().collect();
     groups.extend(characters.chunks(4).map(|group| group.iter().collect::<String>()));
     Target {
-        network: called(&payment.destination.network),
+        network: called(web, &payment.destination.network),
+        wallet: wallet(web, watched),
         groups,
         // The bare address: wallets that misread more have sent money elsewhere.
         qr: Qr::of(address).unwrap_or_default(),
@@ -591,12 +658,28 @@ fn target(frame: &Frame, watched: &Watched) -> Target {
     }
 }
 
-fn receipt(frame: &Frame, watched: &Watched) -> Receipt {
+/// What a wallet is asked to send; nothing on the ledger of TEST, which no wallet knows.
+fn wallet(web: &Web, watched: &Watched) -> Option<Wallet> {
     let payment = &watched.payment;
+    let LedgerId::Network(chain) = &payment.destination.ledger else { return None };
+    let rest = remaining(payment);
+    let token = web.app.networks().token(chain, rest.asset())?;
+    Some(Wallet {
+        chain: format!("{:#x}", chain.eip155()?),
+        token: token.to_string(),
+        to: payment.destination.address.clone(),
+        units: rest.units(),
+    })
+}
+
+fn receipt(web: &Web, frame: &Frame, watched: &Watched) -> Receipt {
+    let payment = &watched.payment;
+    let network = &payment.destination.network;
     Receipt {
         number: payment.id.to_string(),
         amount: frame.f.money(payment.settled),
-        network: called(&payment.destination.network),
+        network: called(web, network),
+        hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(web, network, hash)),
         at: frame.f.moment(payment.settled_at.unwrap_or(payment.updated_at)),
         hash: payment.transaction_hash.clone().unwrap_or_default(),
     }

@@ -164,6 +164,9 @@ pub struct StatusBody {
     pub confirmations_needed: Option<u32>,
     /// Whether something of another asset came to the address, which does not count.
     pub wrong_token: bool,
+    /// Whether the network is seen late at the moment: it stands still, or no node answers. What was sent may be there
+    /// already, nothing expires meanwhile, and nobody should pay twice.
+    pub network_delayed: bool,
     /// The latest transaction.
     pub transaction_hash: Option<String>,
     /// The last instant at which money comes in time.
@@ -180,6 +183,7 @@ impl From<&Watched> for StatusBody {
             confirmations: watched.confirmations.map(|(count, _)| count),
             confirmations_needed: watched.confirmations.map(|(_, needed)| needed),
             wrong_token: watched.wrong_token,
+            network_delayed: watched.delayed,
             ..Self::of_new(&watched.payment, watched.now)
         }
     }
@@ -202,6 +206,7 @@ impl StatusBody {
             confirmations: None,
             confirmations_needed: None,
             wrong_token: false,
+            network_delayed: false,
             transaction_hash: payment.transaction_hash.clone(),
             expires_at: payment.terms.expires_at.map(|at| at.to_string()),
             now: now.to_string(),

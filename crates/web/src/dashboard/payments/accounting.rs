@@ -15,7 +15,7 @@ use super::{Badge, base};
 use crate::dashboard::filters::{beginning, end};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
-use crate::dashboard::pay::called;
+use crate::dashboard::networks::called;
 use crate::dashboard::session::{Entered, ReadPayments, Stop};
 use crate::dashboard::text::{Texts, message};
 use crate::movements::file;
@@ -118,7 +118,7 @@ pub(super) async fn show(entered: Entered<ReadPayments>, State(web): State<Web>)
         let badge =
             |compared: &Compared| outcome_badge(compared.run.outcome, !compared.differences.is_empty(), frame.t);
         Network {
-            name: called(chain),
+            name: called(&web, chain),
             id: chain.to_string().replace(':', "-"),
             badge: found.map(badge),
             at: found.map(|compared| frame.f.moment(compared.run.finished_at)),

@@ -34,7 +34,7 @@ use super::form::FormErrors;
 use super::format::Shown;
 use super::frame::{Frame, Tab};
 use super::names::{Actors, KeyLink, KeyNames, Who};
-use super::pay::name_of;
+use super::networks::{called, transaction_page};
 use super::qr::Qr;
 use super::session::{Entered, Stop};
 use super::text::{Texts, message};
@@ -263,22 +263,26 @@ struct PaymentLine {
     badge: Badge,
     exception: Option<String>,
     amount: String,
-    network: &'static str,
+    network: String,
     /// The latest transaction.
     hash: Option<String>,
+    /// The explorer's page about it.
+    hash_page: Option<String>,
     at: Shown,
 }
 
 impl PaymentLine {
-    fn of<P>(payment: &PaymentRow, entered: &Entered<P>) -> Self {
+    fn of<P>(web: &Web, payment: &PaymentRow, entered: &Entered<P>) -> Self {
         let frame = &entered.frame;
+        let network = &payment.destination.network;
         Self {
             id: payment.id.to_string(),
             href: format!("{}/{}", base(entered, Tab::Payments), payment.id),
             badge: payment_badge(payment.state.status, frame.t),
             exception: exception(payment.state.exception, frame.t),
             amount: frame.f.money(payment.terms.due),
-            network: name_of(&payment.destination.network),
+            network: called(web, network),
+            hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(web, network, hash)),
             hash: payment.transaction_hash.clone(),
             at: frame.f.relative(payment.created_at),
         }
@@ -293,7 +297,7 @@ async fn payments_for<P>(
 ) -> Result<Vec<PaymentLine>, ServiceError> {
     let filter = PaymentFilter { payable: Some(payable), ..PaymentFilter::default() };
     let page = web.app.payments().list(&entered.tenant, &filter, None, LATEST).await?;
-    Ok(page.data.iter().map(|payment| PaymentLine::of(payment, entered)).collect())
+    Ok(page.data.iter().map(|payment| PaymentLine::of(web, payment, entered)).collect())
 }
 
 /// Something that happened.

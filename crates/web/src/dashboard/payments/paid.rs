@@ -25,7 +25,8 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::names::KeyNames;
-use crate::dashboard::pay::name_of;
+use crate::dashboard::networks::{address_page, block_page, called, transaction_page};
+use crate::dashboard::pay::finality;
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::takings::told;
 use crate::dashboard::text::{Texts, message};
@@ -113,7 +114,7 @@ pub(super) async fn list(
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let t = frame.t;
     Ok(frame.page(&ListPage {
-        rows: page.data.iter().map(|payment| PaymentLine::of(payment, &entered)).collect(),
+        rows: page.data.iter().map(|payment| PaymentLine::of(&web, payment, &entered)).collect(),
         next: asked.next(&base, page.data.last().map(|last| last.id.to_string()), page.has_more),
         csv: asked.csv(&base),
         filtered: filter != Some(PaymentFilter::default()),
@@ -174,13 +175,17 @@ struct Arrival {
     /// The amount, where it is one of ours.
     amount: Option<String>,
     hash: String,
+    /// The explorer's pages about the transaction and its block.
+    hash_page: Option<String>,
+    block: u64,
+    block_page: Option<String>,
     from: String,
     note: Option<String>,
     at: Shown,
 }
 
 impl Arrival {
-    fn of(deposit: &DepositRow, payment: &PaymentRow, frame: &Frame) -> Self {
+    fn of(web: &Web, deposit: &DepositRow, payment: &PaymentRow, frame: &Frame) -> Self {
         let t = frame.t;
         let accepted = deposit.transfer.asset == Moved::Accepted;
         let money = deposit
@@ -190,6 +195,9 @@ impl Arrival {
         Self {
             amount: money.map(|money| frame.f.money(money)),
             hash: deposit.transfer.transaction_hash.clone(),
+            hash_page: transaction_page(web, &deposit.transfer.network, &deposit.transfer.transaction_hash),
+            block: deposit.transfer.block,
+            block_page: block_page(web, &deposit.transfer.network, deposit.transfer.block),
             from: deposit.transfer.from.clone(),
             note: if !accepted {
                 Some(t.get("arrival-other-token"))
@@ -217,10 +225,14 @@ struct ShowPage<'a> {
     due: String,
     seen: String,
     settled: String,
-    network: &'static str,
+    network: String,
+    /// Whether the network is seen late at the moment, and something is waited for.
+    delayed: bool,
     address: String,
+    address_page: Option<String>,
     payer: Option<String>,
     hash: Option<String>,
+    hash_page: Option<String>,
     payable: String,
     /// The page of what it is for.
     payable_page: String,
@@ -228,6 +240,8 @@ struct ShowPage<'a> {
     period_page: Option<String>,
     expires: Option<Shown>,
     confirmations: Option<(u32, u32)>,
+    /// What the payment waits for, where that is no number of blocks.
+    finality: Option<String>,
     created: Shown,
     settled_at: Option<Shown>,
     maker: Maker,
@@ -257,12 +271,15 @@ pub(super) async fn show(
     let base = base(&entered);
     let refused = |error| entered.refused(error, &base);
     let id: PaymentId = path.read()?;
-    let Watched { payment, confirmations, .. } = web.app.payments().get(&entered.tenant, id).await.map_err(refused)?;
+    let watched = web.app.payments().get(&entered.tenant, id).await.map_err(refused)?;
+    let finality = finality(&web, &watched, entered.frame.t);
+    let Watched { payment, confirmations, delayed, .. } = watched;
     let deposits = web.app.payments().deposits(&entered.tenant, id).await.map_err(refused)?;
     let names = Names::of(&web, &entered).await.map_err(refused)?;
     let history = history(&web, &entered, &names, id.to_string()).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let (f, t) = (&frame.f, frame.t);
+    let network = &payment.destination.network;
     let payable = payment.paid_for.payable();
     let (payable_page, period_page) = pages_of(&entered, payment.paid_for);
     Ok(frame.page(&ShowPage {
@@ -275,7 +292,10 @@ pub(super) async fn show(
         due: f.money(payment.terms.due),
         seen: f.money(payment.seen),
         settled: f.money(payment.settled),
-        network: name_of(&payment.destination.network),
+        network: called(&web, network),
+        delayed: delayed && payment.state.is_awaiting(),
+        address_page: address_page(&web, network, &payment.destination.address),
+        hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(&web, network, hash)),
         address: payment.destination.address.clone(),
         payer: payment.payer.clone(),
         hash: payment.transaction_hash.clone(),
@@ -284,10 +304,11 @@ pub(super) async fn show(
         period_page,
         expires: payment.terms.expires_at.map(|at| f.moment(at)),
         confirmations,
+        finality,
         created: f.moment(payment.created_at),
         settled_at: payment.settled_at.map(|at| f.moment(at)),
         maker: names.maker(&payment.created_by),
-        arrivals: deposits.iter().map(|deposit| Arrival::of(deposit, &payment, &frame)).collect(),
+        arrivals: deposits.iter().map(|deposit| Arrival::of(&web, deposit, &payment, &frame)).collect(),
         history,
         frame: &frame,
         base,

@@ -16,7 +16,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Sub, Tab};
 use crate::dashboard::kept::{Keepable, Kept};
-use crate::dashboard::pay::called;
+use crate::dashboard::networks::called;
 use crate::dashboard::session::{Entered, ReadBusiness, Stop, WriteBusiness};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -74,7 +74,7 @@ async fn draw<P>(
         let now = set.iter().find(|row| row.network == chain);
         Place {
             id: chain.to_string(),
-            name: called(&chain),
+            name: called(web, &chain),
             now: now.map(|row| (row.address.to_string(), frame.f.moment(row.set_at))),
             chosen: fields.network == chain.as_str(),
         }
@@ -204,7 +204,7 @@ pub(super) async fn plan(entered: Entered<ReadBusiness>, State(web): State<Web>)
             Err(ServiceError::NetworkUnavailable(_)) => None,
             Err(error) => return Err(entered.refused(error, &here)),
         };
-        made.push(NetworkPlan { name: called(&chain), id: chain.to_string().replace(':', "-"), made: plan });
+        made.push(NetworkPlan { name: called(&web, &chain), id: chain.to_string().replace(':', "-"), made: plan });
     }
     let live = entered.tenant.environment == Environment::Live;
     Ok(frame.page(&PlanPage { plans: made, back: at(&entered, "/payout"), live, frame: &frame }))
@@ -219,7 +219,7 @@ pub(super) async fn save(
     let here = at(&entered, "/payout");
     let places = web.app.payout_addresses();
     match places.set(&entered.context, &entered.tenant, &fields.network, fields.address.trim()).await {
-        Ok(row) => Ok(entered.frame.done(&here, message!("flash-payout-set"), &called(&row.network))),
+        Ok(row) => Ok(entered.frame.done(&here, message!("flash-payout-set"), &called(&web, &row.network))),
         Err(ServiceError::Invalid(problems)) => {
             let mut errors = FormErrors::new();
             let t = entered.frame.t;

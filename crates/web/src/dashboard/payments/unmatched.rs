@@ -15,7 +15,7 @@ use super::{Asked, Id, ROWS, is_live, may_write};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
-use crate::dashboard::pay::name_of;
+use crate::dashboard::networks::{address_page, called, transaction_page};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -27,22 +27,27 @@ struct Row {
     id: String,
     /// The amount, where it is the accepted asset and one that can be counted.
     amount: Option<String>,
-    network: &'static str,
+    network: String,
     address: String,
+    address_page: Option<String>,
     from: String,
     hash: String,
+    hash_page: Option<String>,
     at: Shown,
 }
 
 impl Row {
-    fn of(deposit: &DepositRow, base: &str, frame: &Frame) -> Self {
+    fn of(web: &Web, deposit: &DepositRow, base: &str, frame: &Frame) -> Self {
+        let network = &deposit.transfer.network;
         let units = deposit.units.filter(|_| deposit.transfer.asset == Moved::Accepted);
         let money = units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
         Self {
             href: format!("{base}/{}/dismiss", deposit.id),
             id: deposit.id.to_string(),
             amount: money.map(|money| frame.f.money(money)),
-            network: name_of(&deposit.transfer.network),
+            network: called(web, network),
+            address_page: address_page(web, network, &deposit.transfer.to),
+            hash_page: transaction_page(web, network, &deposit.transfer.transaction_hash),
             address: deposit.transfer.to.clone(),
             from: deposit.transfer.from.clone(),
             hash: deposit.transfer.transaction_hash.clone(),
@@ -82,7 +87,7 @@ pub(super) async fn list(
     })?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     Ok(frame.page(&ListPage {
-        rows: page.data.iter().map(|deposit| Row::of(deposit, &base, &frame)).collect(),
+        rows: page.data.iter().map(|deposit| Row::of(&web, deposit, &base, &frame)).collect(),
         next: asked.next(&base, page.data.last().map(|last| last.id.to_string()), page.has_more),
         after: asked.after,
         may_write: may_write(&entered),
@@ -120,6 +125,7 @@ async fn target(web: &Web, entered: &Entered<WritePayments>, path: &Id) -> Resul
 }
 
 fn draw(
+    web: &Web,
     entered: &Entered<WritePayments>,
     status: StatusCode,
     deposit: &DepositRow,
@@ -128,7 +134,7 @@ fn draw(
 ) -> Response {
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let base = base(entered);
-    let row = Row::of(deposit, &base, &frame);
+    let row = Row::of(web, deposit, &base, &frame);
     frame.page_with(status, &DismissPage { live: is_live(entered), frame: &frame, base, row, reason, errors })
 }
 
@@ -140,7 +146,7 @@ pub(super) async fn dismiss_form(
 ) -> Result<Response, Stop> {
     let deposit = target(&web, &entered, &path).await?;
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&entered, StatusCode::OK, &deposit, String::new(), FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, &deposit, String::new(), FormErrors::new()))
 }
 
 /// Puts it aside.
@@ -154,7 +160,7 @@ pub(super) async fn dismiss(
     let base = base(&entered);
     let mut errors = FormErrors::new();
     let Some(reason) = read_reason(&dismissal.reason, entered.frame.t, &mut errors) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, &deposit, dismissal.reason, errors));
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &deposit, dismissal.reason, errors));
     };
     match web.app.payments().dismiss(&entered.context, &entered.tenant, deposit.id, &reason, None).await {
         // Somebody else dealt with it in the meantime, or it was done now: it waits no more.

@@ -2,6 +2,7 @@
 
 mod businesses;
 mod keys;
+mod networks;
 mod node;
 
 use axum::Router;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/platform/keys", get(keys::list))
         .route("/platform/keys/create", get(keys::form).post(keys::create))
         .route("/platform/keys/{key}/revoke", get(keys::ask_revoke).post(keys::revoke))
+        .route("/platform/networks", get(networks::list))
         .route("/platform/node", get(node::health))
         .route("/platform/configuration", get(node::configuration))
 }
@@ -79,17 +81,19 @@ impl Administering {
 enum Area {
     Businesses,
     Keys,
+    Networks,
     Node,
     Configuration,
 }
 
 impl Area {
-    const ALL: [Self; 4] = [Self::Businesses, Self::Keys, Self::Node, Self::Configuration];
+    const ALL: [Self; 5] = [Self::Businesses, Self::Keys, Self::Networks, Self::Node, Self::Configuration];
 
     const fn path(self) -> &'static str {
         match self {
             Self::Businesses => "/platform",
             Self::Keys => "/platform/keys",
+            Self::Networks => "/platform/networks",
             Self::Node => "/platform/node",
             Self::Configuration => "/platform/configuration",
         }
@@ -99,6 +103,7 @@ impl Area {
         t.get(match self {
             Self::Businesses => message!("businesses"),
             Self::Keys => message!("platform-keys"),
+            Self::Networks => message!("platform-networks"),
             Self::Node => message!("platform-node"),
             Self::Configuration => message!("platform-configuration"),
         })

@@ -12,7 +12,7 @@ use trousseau_service::reconciliations::Compared;
 use super::{Administering, Area};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
-use crate::dashboard::pay::called;
+use crate::dashboard::networks::called;
 use crate::dashboard::payments::{Badge, outcome_badge};
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Texts, message};
@@ -112,11 +112,11 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(frame: &Frame, compared: &Compared) -> Self {
+    fn of(web: &Web, frame: &Frame, compared: &Compared) -> Self {
         let run = &compared.run;
         let differs = run.outcome == Outcome::Differs;
         Self {
-            network: called(&compared.network),
+            network: called(web, &compared.network),
             badge: outcome_badge(run.outcome, differs, frame.t),
             at: frame.f.relative(run.finished_at),
             block: run.block.map(|block| frame.f.number(block)),
@@ -174,7 +174,7 @@ pub(super) async fn health(admin: Administering, State(web): State<Web>) -> Resu
         given_up_last: found.mails_given_up.last_at.map(|at| f.relative(at)),
         folder: found.mail_folder.map(|path| path.display().to_string()),
         jobs: found.jobs.iter().map(|job| Job::of(frame, job)).collect(),
-        sums: compared.iter().map(|compared| Sums::of(frame, compared)).collect(),
+        sums: compared.iter().map(|compared| Sums::of(&web, frame, compared)).collect(),
         frame,
     }))
 }

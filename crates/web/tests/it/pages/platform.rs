@@ -28,11 +28,12 @@ async fn administrator(app: &TestApp) -> Browser {
     app.browser().with_cookie("__Host-trousseau_session", session.token.expose())
 }
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/platform",
     "/platform/businesses/create",
     "/platform/keys",
     "/platform/keys/create",
+    "/platform/networks",
     "/platform/node",
     "/platform/configuration",
 ];
@@ -55,6 +56,7 @@ async fn every_page_in_both_languages() {
             ("resume", format!("{own}/resume")),
             ("keys", "/platform/keys".to_owned()),
             ("create_key", "/platform/keys/create".to_owned()),
+            ("networks", "/platform/networks".to_owned()),
             ("node", "/platform/node".to_owned()),
             ("configuration", "/platform/configuration".to_owned()),
         ] {
