@@ -169,6 +169,7 @@ for (const [name, gateway] of Object.entries(gateways)) {
       assert.ok(headers['x-trousseau-scopes'].split(' ').includes('payments:read'))
       assert.deepEqual(JSON.parse(headers['x-trousseau-business-metadata']), { customer: 'Été 17' })
       assert.equal(headers.authorization ?? '', '')
+      assert.ok(['', '{}'].includes(headers['x-trousseau-metadata'] ?? ''), headers['x-trousseau-metadata'])
     })
 
     test('lets nothing through that a caller sent under our names', async () => {
