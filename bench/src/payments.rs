@@ -209,6 +209,7 @@ async fn open_payments(app: &App, tenant: &Tenant, payout: EvmAddress, open: usi
                 tenant: tenant.clone(),
                 payment: Some(id),
                 forwarder: Some(ForwarderRow { payout, salt }),
+                child: None,
                 created_at: first.created_at,
             })
             .await?;

@@ -18,6 +18,8 @@ text_enum! {
         BusinessResumed = "business.resumed",
         /// Money of a business goes elsewhere from now on.
         PayoutAddressSet = "business.payout_address_set",
+        /// An extended public key waits for somebody to confirm its addresses.
+        PayoutKeyProposed = "business.payout_key_proposed",
         /// A key was made.
         KeyCreated = "key.created",
         /// A key was taken over from another system.

@@ -505,16 +505,24 @@ pub(crate) enum Payout {
     /// Say where the LIVE money of a network goes from now on
     #[command(
         after_help = "Deposit addresses that were given out before go on paying the address that they were made for.\n\n\
-                      Example:\n  trousseau payout set base 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --business ID"
+                      With the extended public key of an account, every payment gets an address of that wallet. The key \
+                      is proposed first; it is in force once --confirm repeats its first three addresses, in order, as \
+                      the wallet shows them. A key that can spend is refused.\n\n\
+                      Examples:\n  trousseau payout set base 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --business ID\n  \
+                      trousseau payout set base xpub6... --business ID\n  \
+                      trousseau payout set base xpub6... --business ID --confirm 0x... --confirm 0x... --confirm 0x..."
     )]
     Set {
         /// The network, by its name in the settings or by its id
         network: String,
-        /// The wallet
-        address: String,
+        /// The wallet: its address, or the extended public key of one of its accounts
+        target: String,
         /// The business
         #[arg(long, value_name = "ID")]
         business: String,
+        /// One of the first three addresses of the extended public key, as its wallet shows it
+        #[arg(long, value_name = "ADDRESS")]
+        confirm: Vec<String>,
         #[command(flatten)]
         sure: Sure,
     },
@@ -637,7 +645,9 @@ mod tests {
         command.clone().debug_assert();
         walk(&command, "trousseau", &mut |command, path| {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example:\n  trousseau"), "{path} has no example");
+            let has_example =
+                ["Example:\n  trousseau", "Examples:\n  trousseau"].iter().any(|head| help.contains(head));
+            assert!(has_example, "{path} has no example");
         });
     }
 }

@@ -301,19 +301,8 @@ impl Settings {
         let time_zone: TimeZone = parse(layers, "time_zone", written.time_zone.as_deref().unwrap_or("Europe/Paris"))?;
         let keep = keep(layers, &written.keep)?;
         let networks = networks::networks(layers, written.networks)?;
-        let webhook_networks = written
-            .webhooks
-            .allow
-            .iter()
-            .map(|text| parse(layers, "webhooks.allow", text))
-            .collect::<Result<Vec<IpRange>, _>>()?;
-        let fresh_ms = written.doors.fresh_ms.unwrap_or(0);
-        check(layers, "doors.fresh_ms", (0..=1_000).contains(&fresh_ms).then_some(()).ok_or("0 to 1000"))?;
-        let answers_kept = (fresh_ms > 0).then(|| Duration::from_millis(u64::from(fresh_ms)));
-        let webhook_authorities = match &written.webhooks.authorities {
-            Some(path) => authorities(layers, path)?,
-            None => Authorities::default(),
-        };
+        let (webhook_networks, webhook_authorities) = webhooks(layers, &written.webhooks)?;
+        let answers_kept = answers_kept(layers, &written.doors)?;
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -336,14 +325,7 @@ impl Settings {
             };
             layers.invalid(name, error)
         })?;
-        let tls = match (written.tls.cert, written.tls.key) {
-            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
-            (None, None) => None,
-            (cert, _) => {
-                let (there, lacking) = if cert.is_some() { ("tls.cert", "tls.key") } else { ("tls.key", "tls.cert") };
-                return Err(layers.invalid(there, format!("{lacking} is needed too")));
-            }
-        };
+        let tls = tls_files(layers, written.tls)?;
         let connections = written.limits.connections.unwrap_or(10_000);
         check(
             layers,
@@ -517,6 +499,32 @@ fn read_secret(layers: &Layers, name: &str, path: &Path) -> Result<String, Setti
     let text = std::fs::read_to_string(path)
         .map_err(|error| layers.invalid(name, format!("{} cannot be read: {error}", path.display())))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The files of the certificate: both or none.
+fn tls_files(layers: &Layers, written: WrittenTls) -> Result<Option<TlsFiles>, SettingsError> {
+    match (written.cert, written.key) {
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (cert, _) => {
+            let (there, lacking) = if cert.is_some() { ("tls.cert", "tls.key") } else { ("tls.key", "tls.cert") };
+            Err(layers.invalid(there, format!("{lacking} is needed too")))
+        }
+    }
+}
+
+/// How long an answer of a door may be kept; none where it may not be.
+fn answers_kept(layers: &Layers, written: &WrittenDoors) -> Result<Option<Duration>, SettingsError> {
+    let fresh_ms = written.fresh_ms.unwrap_or(0);
+    check(layers, "doors.fresh_ms", (0..=1_000).contains(&fresh_ms).then_some(()).ok_or("0 to 1000"))?;
+    Ok((fresh_ms > 0).then(|| Duration::from_millis(u64::from(fresh_ms))))
+}
+
+/// Where webhooks may be sent beside the public internet, and by whom receivers are trusted.
+fn webhooks(layers: &Layers, written: &WrittenWebhooks) -> Result<(Vec<IpRange>, Authorities), SettingsError> {
+    let ranges = written.allow.iter().map(|text| parse(layers, "webhooks.allow", text));
+    let authorities = written.authorities.as_deref().map(|path| authorities(layers, path)).transpose()?;
+    Ok((ranges.collect::<Result<_, _>>()?, authorities.unwrap_or_default()))
 }
 
 /// The certificate authorities in a file.

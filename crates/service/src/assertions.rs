@@ -1,7 +1,8 @@
 //! Signed assertions of what a key is, for upstreams behind a gateway.
 
-use trousseau_domain::assertion::{Audience, Claims, PublicKey, life};
+use trousseau_domain::assertion::{AssertionKey, Audience, Claims, PublicKey, life};
 use trousseau_domain::ids::RequestId;
+use trousseau_domain::scope::Scope;
 
 use crate::app::Core;
 use crate::context::KeyCaller;
@@ -21,7 +22,7 @@ impl<'a> Assertions<'a> {
     pub fn sign(self, caller: &KeyCaller, audience: &Audience, request_id: RequestId) -> String {
         let now = self.core.clock.now();
         let (iat, exp) = life(now, caller.ends_at());
-        let scopes: Vec<&str> = caller.scopes().iter().map(trousseau_domain::scope::Scope::as_str).collect();
+        let scopes: Vec<&str> = caller.scopes().iter().map(Scope::as_str).collect();
         let claims = Claims {
             iss: self.core.people.address().as_str(),
             sub: caller.key_id(),
@@ -43,6 +44,6 @@ impl<'a> Assertions<'a> {
     /// The keys by which assertions are verified, the newest first.
     pub fn keys(self) -> Vec<PublicKey> {
         let now = self.core.clock.now();
-        self.core.secrets.ring().get().published_assertion_keys(now).map(|key| key.public()).collect()
+        self.core.secrets.ring().get().published_assertion_keys(now).map(AssertionKey::public).collect()
     }
 }

@@ -581,7 +581,7 @@ impl Jobs {
         let mut watchers = JoinSet::new();
         for network in core.networks.all() {
             let (core, network) = (Arc::clone(&core), Arc::clone(network));
-            watchers.spawn(async move { networks::watch::watch(&core, &network).await });
+            watchers.spawn(async move { Box::pin(networks::watch::watch(&core, &network)).await });
         }
         until_shutdown(shutdown, self.note_networks_health()).await;
         watchers.shutdown().await;

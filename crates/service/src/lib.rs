@@ -45,7 +45,7 @@ pub use trousseau_store::{
     AttemptRow, BusinessRow, CollectFilter, DeliveryFilter, DeliveryRow, DepositRow, Destination, DifferenceRow,
     Engine, EventFilter, EventRow, GivenBack, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow,
     MovementPlace, MovementRow, PaidFor, PaymentFilter, PaymentLinkFilter, PaymentLinkRow, PaymentRow,
-    PayoutAddressRow, PlatformKeyRow, ReconciliationRow, RecurringPaymentFilter, RecurringPaymentRow, RefundFilter,
-    RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Span, Takings, TakingsRow, UsageRow,
+    PayoutAddressRow, PayoutKeyRow, PlatformKeyRow, ReconciliationRow, RecurringPaymentFilter, RecurringPaymentRow,
+    RefundFilter, RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Span, Takings, TakingsRow, UsageRow,
     WebhookEndpointRow,
 };

@@ -62,6 +62,8 @@ pub(crate) enum Letter<'a> {
     SecondFactorChanged,
     /// An invoice, or a reminder of it.
     Invoice(InvoiceLetter<'a>),
+    /// The LIVE money of a business goes elsewhere from now on.
+    PayoutChanged { business: &'a BusinessName, network: &'a str, now: &'a str, before: Option<&'a str>, link: &'a str },
     /// Something happened in a business that the member wants to hear of.
     Notice { business: &'a BusinessName, notice: Notice, subject: &'a str, link: &'a str },
 }
@@ -75,6 +77,7 @@ impl Letter<'_> {
             Self::PasswordChanged => "password_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::Invoice(letter) => letter.template(),
+            Self::PayoutChanged { .. } => "payout_changed",
             Self::Notice { .. } => "notice",
         }
     }
@@ -103,6 +106,7 @@ impl Letter<'_> {
             | Self::Reset { .. }
             | Self::PasswordChanged
             | Self::SecondFactorChanged
+            | Self::PayoutChanged { .. }
             | Self::Notice { .. } => None,
         }
     }
@@ -153,6 +157,16 @@ impl Letter<'_> {
                     "Hello,\n\nAn authenticator app, recovery codes or a passkey of your account on {brand} were \
                      added, replaced or removed.\n\nIf it was not you, choose a new password at once and tell an \
                      administrator of your business.\n"
+                ),
+            ),
+            Self::PayoutChanged { business, network, now, before, link } => (
+                format!("LIVE money of {business} goes elsewhere"),
+                format!(
+                    "Hello,\n\nFrom now on, LIVE money of {business} on {network} goes to:\n\n{now}\n\nBefore: \
+                     {}\n\nPayments that were started earlier are not concerned. See it here:\n\n{link}\n\nIf \
+                     nobody of you did this, set the right address at once, end the sessions of whoever did, and \
+                     choose new passwords.\n",
+                    before.unwrap_or("nowhere")
                 ),
             ),
             Self::Notice { business, notice, subject, link } => {
@@ -226,6 +240,17 @@ impl Letter<'_> {
                      votre compte {brand} ont été ajoutés, remplacés ou retirés.\n\nSi ce n’était pas vous, \
                      choisissez un nouveau mot de passe sans attendre et prévenez un administrateur de votre \
                      entreprise.\n"
+                ),
+            ),
+            Self::PayoutChanged { business, network, now, before, link } => (
+                format!("L’argent LIVE de {business} va ailleurs"),
+                format!(
+                    "Bonjour,\n\nÀ partir de maintenant, l’argent LIVE de {business} sur {network} va \
+                     à\u{a0}:\n\n{now}\n\nAvant\u{a0}: {}\n\nLes paiements commencés auparavant ne sont pas \
+                     concernés. Voir\u{a0}:\n\n{link}\n\nSi personne parmi vous ne l’a fait, rétablissez la bonne \
+                     adresse sans attendre, fermez les sessions de l’auteur et choisissez de nouveaux mots de \
+                     passe.\n",
+                    before.unwrap_or("nulle part")
                 ),
             ),
             Self::Notice { business, notice, subject, link } => {
@@ -372,6 +397,24 @@ pub(crate) async fn notify(
         };
         let letter = Letter::Notice { business: &business.name, notice, subject, link: &link };
         queue(core, tx, now, recipient, &letter).await?;
+    }
+    Ok(())
+}
+
+/// Writes to all administrators of a business, whatever they chose to hear of, in the transaction of what happened.
+pub(crate) async fn to_administrators(
+    core: &Core,
+    tx: &mut Tx,
+    now: Timestamp,
+    business: &BusinessRow,
+    letter: &Letter<'_>,
+) -> Result<(), ServiceError> {
+    for member in tx.read().list_members(&business.id).await? {
+        if member.membership.role == Role::Administrator {
+            let account = member.account;
+            let to = Recipient { email: Some(&account.email), account: Some(account.id), language: account.language };
+            queue(core, tx, now, to, letter).await?;
+        }
     }
     Ok(())
 }

@@ -211,7 +211,7 @@ async fn compare_at(core: &Core, network: &Network, ledger: &LedgerId, block: u6
     for way in network.ways() {
         match compare_by(core, network, way, ledger, block).await {
             Ok(found) => {
-                network.answered(way, core.clock.now());
+                way.answered(core.clock.now());
                 return Ok(found);
             }
             Err(error @ (Fault::Store(_) | Fault::LeaseLost)) => return Err(error),

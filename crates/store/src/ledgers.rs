@@ -1,7 +1,7 @@
 //! What was seen on ledgers: how far each was looked at, its blocks, what came in, and where money may be sent.
 
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::evm::{EvmAddress, Salt};
+use trousseau_domain::evm::{ChildIndex, EvmAddress, ExtendedPublicKey, Salt};
 use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, Transfer};
 use trousseau_domain::money::Asset;
@@ -75,8 +75,19 @@ pub struct DestinationRow {
     pub payment: Option<PaymentId>,
     /// What lies behind it, where it is a forwarder on an EVM network.
     pub forwarder: Option<ForwarderRow>,
+    /// Which address it is of a wallet of the business, where its money goes by an extended public key.
+    pub child: Option<ChildRow>,
     /// When it was given out.
     pub created_at: Timestamp,
+}
+
+/// An address of a wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildRow {
+    /// The account of the wallet.
+    pub key: ExtendedPublicKey,
+    /// Which of its addresses.
+    pub index: ChildIndex,
 }
 
 /// What the address of a forwarder follows from.
@@ -219,7 +230,8 @@ impl Reader<'_> {
     /// Where an address belongs to.
     pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
         const SQL: &str = "SELECT ledger, network, address, business_id, environment, payment_id, payout, salt, \
-                           created_at FROM destinations WHERE ledger = $1 AND network = $2 AND address = $3";
+                           extended_key, child_index, created_at FROM destinations \
+                           WHERE ledger = $1 AND network = $2 AND address = $3";
         let stmt = Stmt::new(SQL).text(&destination.ledger).text(&destination.network).text(&destination.address);
         let found = self.fetch_optional(stmt).await?;
         found.as_ref().map(destination_from).transpose()
@@ -508,7 +520,8 @@ impl Tx {
     /// [`StoreError::Unique`] where it was given out before.
     pub async fn insert_destination(&mut self, row: &DestinationRow) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO destinations (ledger, network, address, business_id, environment, payment_id, \
-                           created_at, payout, salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                           created_at, payout, salt, extended_key, extended_key_id, child_index) \
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
         let stmt = Stmt::new(SQL)
             .text(&row.destination.ledger)
             .text(&row.destination.network)
@@ -518,7 +531,10 @@ impl Tx {
             .opt_text(row.payment)
             .time(row.created_at)
             .opt_text(row.forwarder.map(|forwarder| forwarder.payout))
-            .opt_bytes(row.forwarder.map(|forwarder| *forwarder.salt.as_bytes()));
+            .opt_bytes(row.forwarder.map(|forwarder| *forwarder.salt.as_bytes()))
+            .opt_text(row.child.as_ref().map(|child| &child.key))
+            .opt_bytes(row.child.as_ref().map(|child| *child.key.id().as_bytes()))
+            .opt_int(row.child.as_ref().map(|child| child.index.number().into()));
         self.execute(stmt).await?;
         Ok(())
     }
@@ -589,6 +605,7 @@ pub(crate) fn destination_from(row: &Row) -> Result<DestinationRow, StoreError> 
             tenant: row.tenant()?,
             payment: row.opt_parsed("payment_id")?,
             forwarder: forwarder_of(row)?,
+            child: child_of(row)?,
             created_at: row.time("created_at")?,
         })
     })
@@ -598,6 +615,17 @@ fn forwarder_of(row: &Row) -> Result<Option<ForwarderRow>, BadColumn> {
     let (Some(payout), Some(salt)) = (row.opt_parsed("payout")?, row.opt_bytes("salt")?) else { return Ok(None) };
     let salt = salt.try_into().map_err(|_| BadColumn { column: "salt", source: "is not 32 bytes".into() })?;
     Ok(Some(ForwarderRow { payout, salt: Salt::from_bytes(salt) }))
+}
+
+fn child_of(row: &Row) -> Result<Option<ChildRow>, BadColumn> {
+    let (Some(key), Some(index)) = (row.opt_parsed("extended_key")?, row.opt_int("child_index")?) else {
+        return Ok(None);
+    };
+    let index = index.try_into();
+    Ok(Some(ChildRow {
+        key,
+        index: index.map_err(|source| BadColumn { column: "child_index", source: Box::new(source) })?,
+    }))
 }
 
 pub(crate) fn block_from(table: &'static str, row: &Row) -> Result<Block, StoreError> {

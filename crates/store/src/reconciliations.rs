@@ -139,7 +139,8 @@ macro_rules! columns {
 /// The columns of an address that was given out.
 macro_rules! destination_columns {
     () => {
-        "d.ledger, d.network, d.address, d.business_id, d.environment, d.payment_id, d.payout, d.salt, d.created_at"
+        "d.ledger, d.network, d.address, d.business_id, d.environment, d.payment_id, d.payout, d.salt, \
+         d.extended_key, d.child_index, d.created_at"
     };
 }
 

@@ -87,6 +87,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/0011_add_refunds.sql"),
     ),
     (
+        12,
+        "add extended keys",
+        include_str!("../migrations/sqlite/0012_add_extended_keys.sql"),
+        include_str!("../migrations/postgres/0012_add_extended_keys.sql"),
+    ),
+    (
         13,
         "tell of networks",
         include_str!("../migrations/sqlite/0013_tell_of_networks.sql"),

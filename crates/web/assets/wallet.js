@@ -99,7 +99,7 @@ function add(id, name, provider) {
   if (wallets.has(id) || typeof provider?.request !== "function") return;
   wallets.set(id, provider);
   const button = buttons.querySelector("template").content.firstElementChild.cloneNode(true);
-  if (name) button.querySelector("span").textContent = `: ${name}`;
+  if (name) button.textContent += `: ${name}`;
   button.addEventListener("click", () => pay(provider));
   buttons.append(button);
   show();

@@ -83,7 +83,7 @@ pub(crate) async fn file(web: &Web, tenant: &Tenant, span: Span) -> Result<Respo
         Ok(Some((rows, (web, tenant, next))))
     });
     let name = format!("movements-{}-{}.csv", tenant.business, tenant.environment);
-    Ok(streamed(&COLUMNS, &name, first.0, rest))
+    Ok(streamed(&COLUMNS, &name, &first.0, rest))
 }
 
 /// One page, and where the next one begins.

@@ -2,6 +2,7 @@
 //!
 //! Only what it takes to look: nothing here signs.
 
+mod extended_key;
 mod forwarder;
 mod transfer;
 
@@ -12,6 +13,10 @@ use sha3::{Digest as _, Keccak256};
 
 use crate::text::as_text;
 
+pub use extended_key::{
+    ChildIndex, ChildIndexRange, ExtendedKeyId, ExtendedPublicKey, InvalidExtendedKey, InvalidPayoutTarget,
+    PayoutKeyState, PayoutTarget, SecretForm,
+};
 pub use forwarder::{
     DEPLOYER, FACTORY, Salt, balance_call, collect_call, create2, factory_deployment, forwarder_address,
 };

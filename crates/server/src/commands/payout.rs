@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::evm::print_bytes;
+use trousseau_domain::evm::{ExtendedPublicKey, InvalidPayoutTarget, PayoutKeyState, PayoutTarget, print_bytes};
 use trousseau_service::payments::payout_plans::{PayoutPlan, WhyStuck};
-use trousseau_service::{CollectFilter, PayoutAddressRow, ServiceError};
+use trousseau_service::{CollectFilter, PayoutAddressRow, PayoutKeyRow, ServiceError};
 use trousseau_web::wire::payout_plans::{PayoutPlanBody, sum, summary};
 
 use super::read;
@@ -17,26 +17,47 @@ pub(crate) async fn run(opened: &Opened, command: &Payout, json: bool) -> Result
     let places = opened.app.payout_addresses();
     let tenant = |business: &str| Ok::<_, Failure>(Tenant::new(read("the business", business)?, Environment::Live));
     match command {
-        Payout::Set { network, address, business, sure } => {
+        Payout::Set { network, target, business, confirm: addresses, sure } => {
             let tenant = tenant(business)?;
-            confirm(&format!("From now on LIVE money on {network} goes to {address}. Go on?"), sure.yes)?;
-            let row = places.set(&opened.context, &tenant, network, address).await?;
-            if json {
-                return print_json(&row_json(&row));
+            // Read before anything is said of it: a text that can spend is not repeated.
+            match target.trim().parse().map_err(not_a_target)? {
+                PayoutTarget::Address(_) if !addresses.is_empty() => {
+                    Err(Failure::usage("--confirm is for an extended public key"))
+                }
+                PayoutTarget::Address(address) => {
+                    let question = format!("From now on LIVE money on {network} goes to {address}. Go on?");
+                    confirm(&question, sure.yes)?;
+                    let row = places.set(&opened.context, &tenant, network, &address.to_string()).await?;
+                    if json {
+                        return print_json(&row_json(&row));
+                    }
+                    print(&format!("LIVE money on {} goes to {}", row.network, row.address));
+                    Ok(())
+                }
+                PayoutTarget::ExtendedKey(key) => set_key(opened, &tenant, network, &key, addresses, json).await,
             }
-            print(&format!("LIVE money on {} goes to {}", row.network, row.address));
-            Ok(())
         }
         Payout::List { business } => {
-            let rows = places.list(&tenant(business)?).await?;
+            let tenant = tenant(business)?;
+            let (addresses, keys) = (places.list(&tenant).await?, places.keys(&tenant).await?);
             if json {
-                return print_json(&json!({ "data": rows.iter().map(row_json).collect::<Vec<_>>() }));
+                let rows: Vec<_> = addresses.iter().map(row_json).chain(keys.iter().map(key_json)).collect();
+                return print_json(&json!({ "data": rows }));
             }
-            let cells = |row: &PayoutAddressRow| {
-                vec![row.network.to_string(), row.address.to_string(), row.set_at.truncated_to_second().to_string()]
-            };
-            let rows: Vec<_> = rows.iter().map(cells).collect();
-            print_table(&["NETWORK", "ADDRESS", "SET"], &rows, "No payout address is set.");
+            let line = |network: String, to: String, state: &str, at: String| vec![network, to, state.to_owned(), at];
+            let mut rows: Vec<_> = addresses
+                .iter()
+                .map(|row| {
+                    let at = row.set_at.truncated_to_second().to_string();
+                    line(row.network.to_string(), row.address.to_string(), "in_force", at)
+                })
+                .collect();
+            rows.extend(keys.iter().map(|row| {
+                let at = row.set_at.truncated_to_second().to_string();
+                line(row.network.to_string(), row.key.masked(), row.state.as_str(), at)
+            }));
+            rows.sort();
+            print_table(&["NETWORK", "GOES TO", "STATE", "SET"], &rows, "No payout address is set.");
             Ok(())
         }
         Payout::Plan { business, environment, network } => {
@@ -104,6 +125,64 @@ fn tell(plan: &PayoutPlan) {
     }
 }
 
+/// Proposes an extended public key, and puts it in force where its first addresses were given.
+async fn set_key(
+    opened: &Opened,
+    tenant: &Tenant,
+    network: &str,
+    key: &ExtendedPublicKey,
+    addresses: &[String],
+    json: bool,
+) -> Result<(), Failure> {
+    let places = opened.app.payout_addresses();
+    let mut row = places.propose_key(&opened.context, tenant, network, key).await?;
+    if row.state == PayoutKeyState::Proposed && !addresses.is_empty() {
+        row = places.confirm_key(&opened.context, tenant, network, addresses).await?;
+    }
+    if json {
+        return print_json(&key_json(&row));
+    }
+    if row.state == PayoutKeyState::InForce {
+        print(&format!("LIVE money on {} goes to new addresses of {}", row.network, row.key.masked()));
+        return Ok(());
+    }
+    let first: Vec<_> = row.key.first_addresses().iter().map(ToString::to_string).collect();
+    print(&format!(
+        "{} is proposed for {} and has no effect yet. These are its first addresses:\n  {}\n\
+         If your wallet shows the same ones, in this order, give the command again with\n  --confirm {}",
+        row.key.masked(),
+        row.network,
+        first.join("\n  "),
+        first.join(" --confirm ")
+    ));
+    Ok(())
+}
+
+fn not_a_target(error: InvalidPayoutTarget) -> Failure {
+    let advice = match error {
+        InvalidPayoutTarget::Secret(_) => "; it may also be in the history of your shell",
+        InvalidPayoutTarget::Address(_) | InvalidPayoutTarget::ExtendedKey(_) => "",
+    };
+    Failure::usage(format!("{error}{advice}"))
+}
+
 fn row_json(row: &PayoutAddressRow) -> Value {
-    json!({ "network": row.network, "address": row.address, "set_at": row.set_at, "set_by": row.set_by })
+    json!({
+        "network": row.network,
+        "address": row.address,
+        "state": PayoutKeyState::InForce,
+        "set_at": row.set_at,
+        "set_by": row.set_by,
+    })
+}
+
+fn key_json(row: &PayoutKeyRow) -> Value {
+    json!({
+        "network": row.network,
+        "extended_key": row.key.as_str(),
+        "first_addresses": row.key.first_addresses(),
+        "state": row.state,
+        "set_at": row.set_at,
+        "set_by": row.set_by,
+    })
 }

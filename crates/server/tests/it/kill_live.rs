@@ -28,18 +28,18 @@ const PRICE_TEXT: &str = "12.50";
 /// How long a server that was started anew may take until it holds the watch and has seen something.
 const UNTIL_SEEN: Duration = Duration::from_secs(20);
 /// How long everything may take to be settled once nobody is killed any more.
-const UNTIL_SETTLED: Duration = Duration::from_secs(60);
+const UNTIL_SETTLED: Duration = Duration::from_mins(1);
 
 /// A chain that is called from threads.
 #[derive(Clone)]
-struct Chain {
-    node: Arc<Node>,
+pub(crate) struct Chain {
+    pub(crate) node: Arc<Node>,
     token: EvmAddress,
     runtime: Handle,
 }
 
 impl Chain {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let node = Node::start().await?;
         let token = node.deploy(&fixture("TestToken").bytecode, &token_arguments("USD Coin", "USDC", 6)).await;
         for payer in 0..PAYERS {
@@ -52,12 +52,12 @@ impl Chain {
     }
 
     /// Sends the price; it waits for a block.
-    fn pay(&self, payer: usize, to: EvmAddress) -> String {
+    pub(crate) fn pay(&self, payer: usize, to: EvmAddress) -> String {
         let data = fixture("TestToken").data("transfer(address,uint256)", &[to.into(), PRICE.into()]);
         self.runtime.block_on(self.node.send(account(&self.node, payer), Some(self.token), &data))
     }
 
-    fn mine(&self, blocks: u64) {
+    pub(crate) fn mine(&self, blocks: u64) {
         self.runtime.block_on(self.node.mine(blocks));
     }
 
@@ -76,10 +76,10 @@ impl Chain {
         u128::from_be_bytes(word[16..32].try_into().expect("32 bytes"))
     }
 
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         format!(
             "[networks.local]\nchain = \"eip155:{CHAIN}\"\nendpoints = [\"{}\"]\ntokens.USDC = {{ contract = \"{}\", \
-             decimals = 6 }}\nconfirmations = 3\npoll = 1\nstale_after = 1000000000\n",
+             decimals = 6 }}\nconfirmations = 3\npoll = 1\n",
             self.node.url(),
             self.token,
         )
@@ -172,17 +172,17 @@ fn run(engine: &str, place: &Place, chain: &Chain) {
             thread::spawn(move || pay_until_stopped(payer, &backend, &chain))
         })
         .collect();
-    let mined = Arc::new(AtomicBool::new(false));
+    let over = Arc::new(AtomicBool::new(false));
     let miner = {
-        let (chain, mined) = (chain.clone(), Arc::clone(&mined));
-        thread::spawn(move || mine_until_stopped(&chain, &mined))
+        let (chain, over) = (chain.clone(), Arc::clone(&over));
+        thread::spawn(move || mine_until_stopped(&chain, &over))
     };
     kill_often(place, &mut server, &backend);
     backend.stop.store(true, Ordering::Relaxed);
     let told = |what: &str| format!("{what} met what no kill explains:\n{}", server.log());
     let mut paid: Vec<Vec<Paid>> =
         payers.into_iter().map(|payer| payer.join().unwrap_or_else(|_| panic!("{}", told("a payer")))).collect();
-    mined.store(true, Ordering::Relaxed);
+    over.store(true, Ordering::Relaxed);
     let taken_back = miner.join().expect("the miner ends");
     pay_again_what_vanished(chain, &mut paid);
     chain.mine(5);

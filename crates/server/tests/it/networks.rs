@@ -111,3 +111,52 @@ fn people_say_where_money_goes() {
     let listed: Value = serde_json::from_str(&listed.out).expect("JSON");
     assert_eq!((&listed["data"][0]["network"], &listed["data"][0]["address"]), (&json!("eip155:8453"), &json!(PAYOUT)));
 }
+
+#[test]
+fn people_give_a_key_of_their_wallet_and_confirm_it() {
+    const KEY: &str = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP";
+    const PRIVATE: &str = "xprv9yeny6n2dNUokQFykGoZU6BDLeKbEBUoBeCFe2VF6MXdrHrprMYRc4tddncDRxrJCy7GtPDk68zRcgWtGFveqdCV5NyhZwVgMoZVbTm78vx";
+    const FIRST: [&str; 3] = [
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    ];
+    let place = Place::new();
+    std::fs::write(place.path().join("trousseau.toml"), format!("[networks.base]\nendpoints = {:?}\n", node(8453, 6)))
+        .expect("written");
+    let made = place.run(&["business", "create", "Atelier", "--json"]);
+    let made: Value = serde_json::from_str(&made.out).expect("JSON");
+    let business = made["business"]["id"].as_str().expect("an id");
+    let set = |target: &str, more: &[&str]| {
+        place.run(&[&["payout", "set", "base", target, "--business", business], more].concat())
+    };
+    let phrase = "test test test test test test test test test test test junk";
+    for secret in [PRIVATE, phrase, &format!("0x{}", "a1".repeat(32))] {
+        let refused = set(secret, &["--yes"]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains("whoever has it can take your money"), "{}", refused.err);
+        assert!(!format!("{}{}", refused.out, refused.err).contains(&secret[..20]), "it is not repeated");
+    }
+    assert_eq!(set(&KEY[..100], &[]).code, Some(2));
+    let proposed = set(KEY, &[]);
+    assert_eq!(proposed.code, Some(0), "{proposed:?}");
+    assert!(FIRST.iter().all(|address| proposed.out.contains(address)), "{}", proposed.out);
+    let listed = || -> Value {
+        let listed = place.run(&["payout", "list", "--business", business, "--json"]);
+        serde_json::from_str(&listed.out).expect("JSON")
+    };
+    assert_eq!(listed()["data"][0]["state"], "proposed");
+    let confirmed = |addresses: [&str; 3]| {
+        set(KEY, &["--confirm", addresses[0], "--confirm", addresses[1], "--confirm", addresses[2]])
+    };
+    assert_eq!(confirmed([FIRST[1], FIRST[0], FIRST[2]]).code, Some(2));
+    assert_eq!(listed()["data"][0]["state"], "proposed");
+    assert_eq!(confirmed(FIRST).code, Some(0));
+    let data = listed();
+    assert_eq!((&data["data"][0]["state"], &data["data"][0]["extended_key"]), (&json!("in_force"), &json!(KEY)));
+    assert_eq!(data["data"][0]["first_addresses"], json!(FIRST));
+    assert_eq!(set(PAYOUT, &["--yes"]).code, Some(0));
+    let data = listed();
+    assert_eq!(data["data"].as_array().map(Vec::len), Some(1), "one place per network: {data}");
+    assert_eq!(set(PAYOUT, &["--yes", "--confirm", PAYOUT]).code, Some(2));
+}

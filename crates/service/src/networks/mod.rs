@@ -125,6 +125,12 @@ impl Way {
         EndpointHealth { span: self.span(), ..told }
     }
 
+    /// Notes that it answered to something that says nothing of its height.
+    pub(crate) fn answered(&self, now: Timestamp) {
+        self.did_well();
+        self.tell_well(None, now);
+    }
+
     /// Notes that it answered, and the height that it spoke of.
     fn tell_well(&self, height: Option<u64>, now: Timestamp) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,12 +308,6 @@ impl Network {
     /// Somebody knows of something to see: it is looked at now.
     pub(crate) fn wake(&self) {
         self.hint.notify_one();
-    }
-
-    /// Notes that an endpoint answered to something that says nothing of its height.
-    pub(crate) fn answered(&self, way: &Way, now: Timestamp) {
-        way.did_well();
-        way.tell_well(None, now);
     }
 
     /// Notes that an endpoint answered, and of which height it spoke.

@@ -270,6 +270,7 @@ pub(crate) async fn rescan(
             Err(ServiceError::Conflict) => seen = rail.observe_from(from, Some(&seen)).await?,
             Err(error) => return Err(error),
             Ok((_, changed)) => {
+                refunds::follow(core, &ledger).await?;
                 return Ok(Rescanned {
                     network: chain.clone(),
                     from_block: from,

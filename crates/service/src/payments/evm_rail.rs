@@ -328,10 +328,10 @@ impl EvmRail<'_> {
     pub(crate) async fn observe_from(&self, from: u64, after: Option<&Observation>) -> Result<Observation, RailError> {
         let mut addresses = self.network.addresses.lock().await;
         self.read_anew(&mut addresses).await?;
-        by_any!(self, way => self.from_by(way, from, after, &addresses))
+        by_any!(self, way => self.read_from_by(way, from, after, &addresses))
     }
 
-    async fn from_by(
+    async fn read_from_by(
         &self,
         way: &Way,
         from: u64,

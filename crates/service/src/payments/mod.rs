@@ -37,8 +37,8 @@ use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, V
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, DepositRow, Destination, DestinationRow, InvoiceRow, PaidFor, PaymentFilter,
-    PaymentLinkRow, PaymentRow, RecurringPaymentRow, Takings, TakingsRow,
+    BusinessRow, ChangeKind, DepositRow, Destination, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow, PaymentRow,
+    RecurringPaymentRow, Takings, TakingsRow,
 };
 
 use self::engine::Certainty;
@@ -327,8 +327,11 @@ impl<'a> Payments<'a> {
         }
         let id = PaymentId::random(self.core.entropy.bytes());
         let is_bound = address.is_some();
-        let (destination, forwarder) = match address {
-            Some(address) => (Destination { ledger: places::ledger_of(tenant, &network), network, address }, None),
+        let place = match address {
+            Some(address) => {
+                let ledger = places::ledger_of(tenant, &network);
+                places::Place::of(Destination { ledger, network, address })
+            }
             None => places::new_place(self.core, unit, tenant, network, id).await?,
         };
         let due = payable.amount();
@@ -337,7 +340,7 @@ impl<'a> Payments<'a> {
             id,
             tenant: tenant.clone(),
             paid_for: payable.paid_for(),
-            destination: destination.clone(),
+            destination: place.destination.clone(),
             terms: Terms {
                 due,
                 tolerance: checkout.tolerance.of(due),
@@ -361,13 +364,11 @@ impl<'a> Payments<'a> {
         };
         unit.tx.insert_payment(&payment).await?;
         if is_bound {
-            if !unit.tx.bind_destination(tenant, &destination, id).await? {
+            if !unit.tx.bind_destination(tenant, &place.destination, id).await? {
                 return Err(ServiceError::NotFound);
             }
         } else {
-            let (tenant, created_at) = (tenant.clone(), unit.now);
-            let row = DestinationRow { destination, tenant, payment: Some(id), forwarder, created_at };
-            unit.tx.insert_destination(&row).await?;
+            unit.tx.insert_destination(&place.given_out(tenant, Some(id), unit.now)).await?;
         }
         unit.record_about(
             Happened {
@@ -454,6 +455,12 @@ impl<'a> Payments<'a> {
         }
         let data = reader.list_payments(tenant, filter, after, limit + 1).await?;
         Ok(Page::of(data, limit))
+    }
+
+    /// Where in the wallet of the business the address of a payment is, where its money goes by an extended public key.
+    pub async fn wallet_path(self, payment: &PaymentRow) -> Result<Option<String>, ServiceError> {
+        let place = self.core.store.read().find_destination(&payment.destination).await?;
+        Ok(place.and_then(|place| place.child).map(|child| child.key.path(child.index)))
     }
 
     /// What came in for a payment, in the ledger's order.
@@ -668,15 +675,9 @@ impl<'a> Payments<'a> {
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
         let payment = PaymentId::random(self.core.entropy.bytes());
-        let (destination, forwarder) = places::new_place(self.core, &mut unit, tenant, network, payment).await?;
-        let row = DestinationRow {
-            destination: destination.clone(),
-            tenant: tenant.clone(),
-            payment: None,
-            forwarder,
-            created_at: unit.now,
-        };
-        unit.tx.insert_destination(&row).await?;
+        let place = places::new_place(self.core, &mut unit, tenant, network, payment).await?;
+        let destination = place.destination.clone();
+        unit.tx.insert_destination(&place.given_out(tenant, None, unit.now)).await?;
         unit.tx.commit().await?;
         Ok(destination)
     }

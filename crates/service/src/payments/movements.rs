@@ -98,7 +98,7 @@ impl<'a> Movements<'a> {
         };
         let (asset, currency) = self.moved(&row);
         let money = currency.zip(row.units).and_then(|(asset, units)| Money::from_units(units, asset).ok());
-        Movement { status, asset, money, row }
+        Movement { row, status, asset, money }
     }
 
     /// What moved: on a network the token whose contract told of it, on the test ledger the asset by its code.

@@ -212,7 +212,7 @@ impl<'a> PayoutPlans<'a> {
         for way in network.ways() {
             match self.plan_by(network, way, filter).await {
                 Ok(plan) => {
-                    network.answered(way, self.core.clock.now());
+                    way.answered(self.core.clock.now());
                     return Ok(plan);
                 }
                 Err(Fault::Store(error)) => return Err(error.into()),

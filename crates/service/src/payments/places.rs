@@ -1,11 +1,12 @@
 //! Where a payment may be received: which networks there are for a tenant, and an address on one of them.
 
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::evm::{EvmAddress, FACTORY, Salt, forwarder_address};
+use trousseau_domain::evm::{EvmAddress, FACTORY, PayoutKeyState, Salt, SecretForm, forwarder_address};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::networks::{ChainId, ShortName};
-use trousseau_store::{Destination, ForwarderRow};
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{ChildRow, Destination, DestinationRow, ForwarderRow, PayoutKeyRow};
 
 use super::test_ledger::{address_of, test_network};
 use crate::app::{Core, Unit};
@@ -25,9 +26,14 @@ pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<Chai
     if tenant.environment == Environment::Test {
         return Ok(ShortName::ALL.into_iter().map(ShortName::test_chain).collect());
     }
-    let places = core.store.read().list_payout_addresses(tenant).await?;
+    let addresses = core.store.read().list_payout_addresses(tenant).await?;
+    let keys = core.store.read().list_payout_keys(tenant).await?;
+    let has_place = |chain: &ChainId| {
+        addresses.iter().any(|place| place.network == *chain)
+            || keys.iter().any(|row| row.network == *chain && row.state == PayoutKeyState::InForce)
+    };
     let watched = core.networks.all().map(|network| network.settings.chain.clone());
-    Ok(watched.filter(|chain| places.iter().any(|place| place.network == *chain)).collect())
+    Ok(watched.filter(has_place).collect())
 }
 
 /// The network that is meant, if the tenant can be paid there.
@@ -80,6 +86,9 @@ pub(super) fn wallet_of(
     member: &'static str,
     text: &str,
 ) -> Result<EvmAddress, ServiceError> {
+    if let Some(form) = SecretForm::of(text) {
+        return Err(ServiceError::invalid(member, format!("is {form}, which was not kept: nobody else may have it")));
+    }
     let address: EvmAddress = text.trim().parse().map_err(|error| ServiceError::invalid(member, format!("{error}")))?;
     if address.is_zero() {
         return Err(ServiceError::invalid(member, "is the address of nobody: what goes there is lost"));
@@ -93,6 +102,26 @@ pub(super) fn wallet_of(
     Ok(address)
 }
 
+/// A new address, and how the money that comes there is reached.
+pub(super) struct Place {
+    pub(super) destination: Destination,
+    forwarder: Option<ForwarderRow>,
+    child: Option<ChildRow>,
+}
+
+impl Place {
+    /// One that nobody has to reach, or that was given out before.
+    pub(super) const fn of(destination: Destination) -> Self {
+        Self { destination, forwarder: None, child: None }
+    }
+
+    /// As it is kept.
+    pub(super) fn given_out(self, tenant: &Tenant, payment: Option<PaymentId>, at: Timestamp) -> DestinationRow {
+        let Self { destination, forwarder, child } = self;
+        DestinationRow { destination, tenant: tenant.clone(), payment, forwarder, child, created_at: at }
+    }
+}
+
 /// A new address on a network, which was never given out before.
 ///
 /// # Errors
@@ -104,18 +133,41 @@ pub(super) async fn new_place(
     tenant: &Tenant,
     network: ChainId,
     payment: PaymentId,
-) -> Result<(Destination, Option<ForwarderRow>), ServiceError> {
+) -> Result<Place, ServiceError> {
     let ledger = ledger_of(tenant, &network);
     if tenant.environment == Environment::Test {
-        return Ok((Destination { ledger, network, address: address_of(payment) }, None));
+        return Ok(Place::of(Destination { ledger, network, address: address_of(payment) }));
     }
+    let key = unit.tx.read().find_payout_key(tenant, &network, PayoutKeyState::InForce).await?;
     let payout = unit.tx.read().find_payout_address(tenant, &network).await?;
-    let payout = payout.ok_or_else(|| ServiceError::PayoutAddressMissing(network.clone()))?.address;
+    if key.is_none() && payout.is_none() {
+        return Err(ServiceError::PayoutAddressMissing(network));
+    }
     let seen = unit.tx.read().find_cursor(&ledger).await?.is_some_and(|cursor| cursor.height > 0);
     if !seen {
         return Err(ServiceError::NetworkUnavailable(network));
     }
+    if let Some(key) = key {
+        return next_child(unit, key, ledger).await;
+    }
+    let payout = payout.ok_or_else(|| ServiceError::PayoutAddressMissing(network.clone()))?.address;
     let salt = Salt::from_bytes(core.entropy.bytes());
     let address = forwarder_address(payout, &salt).to_string();
-    Ok((Destination { ledger, network, address }, Some(ForwarderRow { payout, salt })))
+    let forwarder = Some(ForwarderRow { payout, salt });
+    Ok(Place { destination: Destination { ledger, network, address }, forwarder, child: None })
+}
+
+/// The next address of a wallet. It is taken in the transaction of the payment, and a payment that comes to nothing
+/// gives it back with everything else.
+async fn next_child(unit: &mut Unit<'_>, row: PayoutKeyRow, ledger: LedgerId) -> Result<Place, ServiceError> {
+    let PayoutKeyRow { key, network, .. } = row;
+    loop {
+        let taken = unit.tx.take_child(key.id()).await?;
+        let index = taken.ok_or_else(|| ServiceError::PayoutAddressMissing(network.clone()))?;
+        // One of 2^127 has no address: the standard says to go on with the next.
+        if let Some(address) = key.address(index) {
+            let destination = Destination { ledger, network, address: address.to_string() };
+            return Ok(Place { destination, forwarder: None, child: Some(ChildRow { key, index }) });
+        }
+    }
 }

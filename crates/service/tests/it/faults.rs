@@ -360,6 +360,7 @@ async fn more_addresses_than_a_question_holds_are_found_in_all_transfers() {
             tenant: world.tenant().clone(),
             payment: None,
             forwarder: None,
+            child: None,
             created_at: payment.created_at,
         };
         tx.insert_destination(&row).await.expect("inserted");

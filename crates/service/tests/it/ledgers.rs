@@ -16,6 +16,7 @@ use trousseau_service::payments::test_ledger::{TestCommand, TestTransfer};
 use trousseau_service::{Context, Destination, GivenBack, PaymentRow, RefundRow, ServiceError};
 
 use crate::shop::Shop;
+use crate::wallet::{NEXT, use_key};
 use trousseau_testkit::node::{CHAIN, Fixture, Node, Word, fixture, token_arguments};
 
 /// What is sent.
@@ -106,6 +107,13 @@ impl World {
         let evm = Evm::start().await?;
         let settings = settings(&[evm.node.url()], &[evm.token], &[evm.other]);
         Some(Self::on(evm, vec![settings]).await)
+    }
+
+    /// On a chain, with a new address of a wallet for every payment; none where there is no node.
+    pub(crate) async fn wallet() -> Option<Self> {
+        let world = Self::evm().await?;
+        use_key(&world.shop, &world.shop.tenant, "local", NEXT).await;
+        Some(world)
     }
 
     /// On a chain that is asked in a way of one's own.

@@ -8,3 +8,4 @@ mod proxy;
 mod scenarios;
 mod shop;
 mod sums;
+mod wallet;

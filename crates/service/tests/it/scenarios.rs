@@ -29,6 +29,15 @@ macro_rules! on_every_ledger {
                 super::$name(&mut world).await;
             })+
         }
+
+        /// The same chain, where the addresses are those of the business's own wallet.
+        mod wallet {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(mut world) = super::World::wallet().await else { return };
+                super::$name(&mut world).await;
+            })+
+        }
     };
 }
 

@@ -41,23 +41,25 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) async fn open(environment: Environment, networks: Vec<NetworkSettings>) -> Self {
-        let database = Arc::new(TestDatabase::sqlite().await);
+        Self::open_on(Arc::new(TestDatabase::sqlite().await), environment, networks).await
+    }
+
+    pub(crate) async fn open_on(
+        database: Arc<TestDatabase>,
+        environment: Environment,
+        networks: Vec<NetworkSettings>,
+    ) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let start = i64::try_from(GENESIS * 1_000_000).expect("in range");
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(start).expect("in range")));
         let app = app(&database, &folder, &clock, &networks).await;
-        let draft = BusinessDraft {
-            name: "Atelier Lumière".parse().expect("a name"),
-            id: None,
-            profile: None,
-            time_zone: None,
-            language: Language::English,
-            metadata: Metadata::default(),
-            invite: None,
-        };
-        let created = done(app.businesses().create(&Context::system(), &draft, None).await.expect("created"));
-        let tenant = Tenant::new(created.business.id, environment);
+        let tenant = business(&app, environment).await;
         Self { app, clock, tenant, database, folder, networks }
+    }
+
+    /// One more business of the same installation.
+    pub(crate) async fn another_business(&self) -> Tenant {
+        business(&self.app, self.tenant.environment).await
     }
 
     /// Another process on the same database, as after a crash: what the first one held runs out.
@@ -93,6 +95,11 @@ impl Shop {
 
     /// Something new to be paid.
     pub(crate) async fn shown(&self, units: i64) -> Result<Shown, ServiceError> {
+        self.shown_by(&self.tenant, units).await
+    }
+
+    /// Something new to be paid to a business of the installation.
+    pub(crate) async fn shown_by(&self, tenant: &Tenant, units: i64) -> Result<Shown, ServiceError> {
         let draft = PaymentLinkDraft {
             amount: Money::from_units(units, Asset::USDC).expect("a price"),
             title: None,
@@ -105,7 +112,7 @@ impl Shop {
             single_use: false,
             active: true,
         };
-        let link = done(self.app.payment_links().create(&Context::system(), &self.tenant, &draft, None).await?);
+        let link = done(self.app.payment_links().create(&Context::system(), tenant, &draft, None).await?);
         self.app.payments().shown(PayableId::PaymentLink(link.id)).await
     }
 
@@ -134,6 +141,20 @@ impl Shop {
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
+}
+
+async fn business(app: &App, environment: Environment) -> Tenant {
+    let draft = BusinessDraft {
+        name: "Atelier Lumière".parse().expect("a name"),
+        id: None,
+        profile: None,
+        time_zone: None,
+        language: Language::English,
+        metadata: Metadata::default(),
+        invite: None,
+    };
+    let created = done(app.businesses().create(&Context::system(), &draft, None).await.expect("created"));
+    Tenant::new(created.business.id, environment)
 }
 
 async fn app(database: &TestDatabase, folder: &TempDir, clock: &Arc<ManualClock>, networks: &[NetworkSettings]) -> App {

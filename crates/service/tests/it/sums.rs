@@ -52,6 +52,7 @@ async fn balance(world: &mut World, of: EvmAddress) -> u128 {
 }
 
 async fn compare(world: &World) -> Compared {
+    world.shop.advance(Duration::from_secs(1));
     world.shop.app.reconciliations().run("local").await.expect("compared")
 }
 

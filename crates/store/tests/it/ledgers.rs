@@ -362,6 +362,7 @@ both_engines! {
             tenant: here.clone(),
             payment: None,
             forwarder: None,
+            child: None,
             created_at: at(1),
         };
         let stray = deposit(1, 2, "b", "test_spare", None);
@@ -411,6 +412,7 @@ both_engines! {
             tenant: tenant("b1"),
             payment,
             forwarder: Some(forwarder),
+            child: None,
             created_at: at(created_at),
         };
         commit!(store, |tx| {

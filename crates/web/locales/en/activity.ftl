@@ -24,6 +24,7 @@ event-business-updated = Settings changed
 event-business-suspended = Business suspended
 event-business-resumed = Business resumed
 event-payout-address-set = Payout address set
+event-payout-key-proposed = Extended public key proposed
 event-key-created = Key created
 event-key-imported = Key taken over from another system
 event-key-updated = Key changed

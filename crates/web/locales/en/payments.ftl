@@ -275,22 +275,33 @@ takings-amount = Settled
 takings-hosted = Started on the hosted page
 takings-about = Payments settled from { $first } to { $last }; at most { $most } on one day.
 
+payment-wallet-path = In your own wallet, at
+
 # Payout addresses
 payout-title = Payout addresses
-payout-intro = Where the LIVE money of each network goes. Every payment has a deposit address that can pay this address and no other.
+payout-intro = Where the LIVE money of each network goes: to one address of yours, by deposit addresses that can pay no other, or straight to a new address of your wallet for every payment.
 payout-elsewhere = Where the money goes is set apart:
 payout-test = Money of TEST is not real and goes nowhere. Switch to LIVE to set a payout address.
 payout-no-networks = This installation watches no network for LIVE payments yet. Its operator names one in the setting networks.
 payout-now = Now
 payout-since = since
 payout-none = No payout address: no LIVE payment can be started here
-payout-set = Set a payout address
-payout-address = Address of your wallet
-payout-address-hint = 0x and 40 digits and letters, as your wallet shows it. You alone must hold its key.
-payout-warning = Payments that are started from now on go there. Deposit addresses that were given out before go on paying the address that they were made for.
-payout-save = Set the payout address
+payout-by-key = A new address of your wallet for every payment, by the extended public key
+payout-proposed = Confirm the extended public key: { $network }
+payout-proposed-about = It has no effect yet. Open your wallet and compare its first three addresses with these, character by character and in this order (m/44'/60'/0'/0/0, 1 and 2). If one differs, the money would go elsewhere: do not confirm.
+payout-found = My wallet shows these three addresses, in this order
+payout-confirm = Confirm and use the key
+payout-set = Set where the money goes
+payout-address = Address of your wallet, or extended public key of an account
+payout-address-hint = An address is 0x and 40 digits and letters; an extended public key begins with xpub. Never a private key or the words of your wallet.
+payout-warning = Payments that are started from now on go there. Deposit addresses that were given out before go on paying the address that they were made for. The administrators are told by mail.
+payout-save = Set where the money goes
 flash-payout-set = Payout address set: { $name }
+flash-payout-proposed = Extended public key proposed, to be confirmed: { $name }
 wrong-payout-network = Choose one of the networks
+wrong-payout-secret = This can spend: a private key, or the words of a wallet. It was not kept. Give an address or an extended public key, and move your money if anybody may have seen what you typed
+wrong-payout-key = This is not the extended public key of an account (m/44'/60'/0'): check every character, and that it begins with xpub
+wrong-payout-confirmation = Compare the three addresses below with your wallet, then tick the box
 wrong-payout-address = This is not the address of a wallet: check every character, and that it is no contract of a token
 
 accounting = Accounting

@@ -24,6 +24,7 @@ event-business-updated = Paramètres modifiés
 event-business-suspended = Entreprise suspendue
 event-business-resumed = Entreprise rétablie
 event-payout-address-set = Adresse de versement définie
+event-payout-key-proposed = Clé publique étendue proposée
 event-key-created = Clé créée
 event-key-imported = Clé reprise d'un autre système
 event-key-updated = Clé modifiée

@@ -275,22 +275,33 @@ takings-amount = Réglé
 takings-hosted = Commencés sur la page hébergée
 takings-about = Paiements réglés du { $first } au { $last } ; au plus { $most } en un jour.
 
+payment-wallet-path = Dans votre propre portefeuille, à
+
 # Payout addresses
 payout-title = Adresses de versement
-payout-intro = Où va l'argent LIVE de chaque réseau. Chaque paiement a une adresse de dépôt qui peut verser à cette adresse et à aucune autre.
+payout-intro = Où va l'argent LIVE de chaque réseau : vers une seule adresse à vous, par des adresses de dépôt qui ne peuvent verser à aucune autre, ou directement vers une nouvelle adresse de votre portefeuille pour chaque paiement.
 payout-elsewhere = L'endroit où va l'argent se règle à part :
 payout-test = L'argent de TEST n'est pas réel et ne va nulle part. Passez en LIVE pour définir une adresse de versement.
 payout-no-networks = Cette installation n'observe encore aucun réseau pour les paiements LIVE. Son exploitant en nomme un dans le paramètre networks.
 payout-now = En ce moment
 payout-since = depuis
 payout-none = Pas d'adresse de versement : aucun paiement LIVE ne peut être commencé ici
-payout-set = Définir une adresse de versement
-payout-address = Adresse de votre portefeuille
-payout-address-hint = 0x et 40 chiffres et lettres, comme votre portefeuille l'affiche. Vous seul devez en détenir la clé.
-payout-warning = Les paiements commencés à partir de maintenant y vont. Les adresses de dépôt données auparavant continuent de verser à l'adresse pour laquelle elles ont été créées.
-payout-save = Définir l'adresse de versement
+payout-by-key = Une nouvelle adresse de votre portefeuille pour chaque paiement, par la clé publique étendue
+payout-proposed = Confirmer la clé publique étendue : { $network }
+payout-proposed-about = Elle n'a encore aucun effet. Ouvrez votre portefeuille et comparez ses trois premières adresses à celles-ci, caractère par caractère et dans cet ordre (m/44'/60'/0'/0/0, 1 et 2). Si l'une diffère, l'argent irait ailleurs : ne confirmez pas.
+payout-found = Mon portefeuille affiche ces trois adresses, dans cet ordre
+payout-confirm = Confirmer et utiliser la clé
+payout-set = Définir où va l'argent
+payout-address = Adresse de votre portefeuille, ou clé publique étendue d'un compte
+payout-address-hint = Une adresse est 0x et 40 chiffres et lettres ; une clé publique étendue commence par xpub. Jamais une clé privée ni les mots de votre portefeuille.
+payout-warning = Les paiements commencés à partir de maintenant y vont. Les adresses de dépôt données auparavant continuent de verser à l'adresse pour laquelle elles ont été créées. Les administrateurs sont prévenus par e-mail.
+payout-save = Définir où va l'argent
 flash-payout-set = Adresse de versement définie : { $name }
+flash-payout-proposed = Clé publique étendue proposée, à confirmer : { $name }
 wrong-payout-network = Choisissez l'un des réseaux
+wrong-payout-secret = Ceci permet de dépenser : une clé privée, ou les mots d'un portefeuille. Rien n'a été conservé. Donnez une adresse ou une clé publique étendue, et déplacez votre argent si quelqu'un a pu voir ce que vous avez saisi
+wrong-payout-key = Ceci n'est pas la clé publique étendue d'un compte (m/44'/60'/0') : vérifiez chaque caractère, et qu'elle commence par xpub
+wrong-payout-confirmation = Comparez les trois adresses ci-dessous à votre portefeuille, puis cochez la case
 wrong-payout-address = Ceci n'est pas l'adresse d'un portefeuille : vérifiez chaque caractère, et qu'il ne s'agit pas du contrat d'un jeton
 
 accounting = Comptabilité

@@ -1,6 +1,7 @@
 //! `/v1/authorize`: what a gateway asks before it lets a request through, and the keys of signed assertions.
 
 use std::fmt::Write as _;
+use std::future::{Ready, ready};
 
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -85,7 +86,7 @@ pub(crate) struct AuthorizeParameters {
         ("X-Trousseau-Kind" = String, description = "`secret` or `checkout`"),
         ("X-Trousseau-Key" = String, description = "The id of the key"),
         ("X-Trousseau-Scopes" = String, description = "What the key may do, with spaces between"),
-        ("X-Trousseau-Metadata" = String, description = "The notes kept beside the key, as JSON in ASCII; absent where there are none"),
+        ("X-Trousseau-Metadata" = String, description = "The notes kept beside the key, as JSON in ASCII"),
         ("X-Trousseau-Business-Metadata" = String, description = "The notes kept beside the business, likewise"),
         ("X-Trousseau-Assertion" = String, description = "All of this as a JSON Web Token for the `audience`, signed with EdDSA"),
         ("X-Trousseau-Fresh-Ms" = i64, description = "How many milliseconds the answer may be kept; not at all where it is absent"),
@@ -174,9 +175,7 @@ fn identity(caller: &KeyCaller) -> HeaderMap {
     let scopes: Vec<&str> = caller.scopes().iter().map(trousseau_domain::scope::Scope::as_str).collect();
     headers.insert(SCOPES, text(&scopes.join(" ")));
     for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, &caller.business.metadata)] {
-        if !metadata.entries().is_empty() {
-            headers.insert(name, text(&ascii_json(metadata)));
-        }
+        headers.insert(name, text(&ascii_json(metadata)));
     }
     headers
 }
@@ -238,7 +237,7 @@ pub(crate) struct PublicKeyBody {
     tag = "Access",
     responses((status = 200, description = "The public keys", body = KeySetBody))
 )]
-pub(crate) async fn assertion_keys(State(web): State<Web>) -> Response {
+pub(crate) fn assertion_keys(State(web): State<Web>) -> Ready<Response> {
     let keys = web.app.assertions().keys().into_iter().map(|key| PublicKeyBody {
         kty: key.kty,
         crv: key.crv,
@@ -247,7 +246,7 @@ pub(crate) async fn assertion_keys(State(web): State<Web>) -> Response {
         kid: key.kid,
         x: key.x,
     });
-    ([(CACHE_CONTROL, KEYS_KEPT)], Answer(KeySetBody { keys: keys.collect() })).into_response()
+    ready(([(CACHE_CONTROL, KEYS_KEPT)], Answer(KeySetBody { keys: keys.collect() })).into_response())
 }
 
 #[cfg(test)]

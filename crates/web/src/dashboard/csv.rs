@@ -77,17 +77,21 @@ impl Csv {
 pub(crate) fn streamed<S, const COLUMNS: usize>(
     columns: &[&str; COLUMNS],
     file: &str,
-    first: Vec<[String; COLUMNS]>,
+    first: &[[String; COLUMNS]],
     rest: S,
 ) -> Response
 where
     S: Stream<Item = Result<Vec<[String; COLUMNS]>, ServiceError>> + Send + 'static,
 {
     let mut head = Csv::new(columns);
-    first.iter().for_each(|cells| head.row(cells));
+    for cells in first {
+        head.row(cells);
+    }
     let part = |rows: Vec<[String; COLUMNS]>| {
         let mut csv = Csv::empty();
-        rows.iter().for_each(|cells| csv.row(cells));
+        for cells in &rows {
+            csv.row(cells);
+        }
         Bytes::from(csv.into_bytes())
     };
     let head = stream::once(async move { Ok(Bytes::from(head.into_bytes())) });

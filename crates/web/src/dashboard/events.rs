@@ -46,6 +46,7 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::BusinessSuspended => message!("event-business-suspended"),
         EventType::BusinessResumed => message!("event-business-resumed"),
         EventType::PayoutAddressSet => message!("event-payout-address-set"),
+        EventType::PayoutKeyProposed => message!("event-payout-key-proposed"),
         EventType::KeyCreated => message!("event-key-created"),
         EventType::KeyImported => message!("event-key-imported"),
         EventType::KeyUpdated => message!("event-key-updated"),

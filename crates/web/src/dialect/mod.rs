@@ -85,8 +85,7 @@ impl Dialect {
                 StatusCode::BAD_REQUEST
             }
             (Self::Gateway { every_status: false }, kind) => match kind.status() {
-                StatusCode::BAD_REQUEST => StatusCode::UNAUTHORIZED,
-                StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
+                StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
                 refused if refused.is_client_error() => StatusCode::FORBIDDEN,
                 // It could not be told whether the key is good, which is no refusal.
                 failed => failed,

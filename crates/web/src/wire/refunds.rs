@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use trousseau_domain::payables::Reason;
+use trousseau_domain::refunds::RefundFailure;
 use trousseau_service::payments::refunds::{RefundDraft, ToSend, to_send};
 use trousseau_service::{GivenBack, RefundRow};
 use utoipa::ToSchema;
@@ -196,7 +197,7 @@ impl From<&RefundRow> for RefundBody {
             id: refund.id.to_string(),
             environment: refund.tenant.environment.as_str(),
             status: refund.status.as_str(),
-            failure: refund.failure.map(|failure| failure.as_str()),
+            failure: refund.failure.map(RefundFailure::as_str),
             payment: refund.of.payment().map(|id| id.to_string()),
             deposit: refund.of.deposit().map(|id| id.to_string()),
             amount: refund.amount.to_string(),

@@ -804,7 +804,7 @@ async fn every_movement_of_money_is_a_line_of_the_file() {
             text(&payment, "id").to_owned()
         };
         let paid = play("paid").await;
-        play("wrong_token").await;
+        let wrong = play("wrong_token").await;
         let slow = play("slow").await;
         let file = shop.backend.get("/v1/movements").await;
         assert_eq!(file.status.as_u16(), 200, "{}", file.text());
@@ -813,7 +813,8 @@ async fn every_movement_of_money_is_a_line_of_the_file() {
         assert_eq!(file.header("content-disposition"), disposition);
         let all = rows(&file.text());
         assert_eq!(all.len(), 3, "{}", file.text());
-        let first = &all[0];
+        let of = |payment: &str| all.iter().find(|row| row["payment_id"] == *payment).expect("a line");
+        let first = of(&paid);
         for (column, cell) in [
             ("type", "deposit"),
             ("direction", "in"),
@@ -837,8 +838,8 @@ async fn every_movement_of_money_is_a_line_of_the_file() {
             assert_eq!(first[column], cell, "{column}");
         }
         assert!(first["date"].starts_with("2026-01-31T") && first["date"].ends_with('Z'), "{}", first["date"]);
-        assert_eq!((all[1]["status"].as_str(), all[1]["amount"].as_str()), ("unmatched", ""));
-        assert_eq!((all[2]["status"].as_str(), &all[2]["payment_id"]), ("confirming", &slow));
+        assert_eq!((of(&wrong)["status"].as_str(), of(&wrong)["amount"].as_str()), ("unmatched", ""));
+        assert_eq!(of(&slow)["status"], "confirming");
         // What the network takes back has a line of its own against it.
         let reversed = play("reversed").await;
         let all = rows(&shop.backend.get("/v1/movements").await.text());
@@ -894,6 +895,6 @@ async fn a_plan_names_the_network_that_does_not_answer() {
     let live = app.key(business.id(), business.value("live", "secret"));
     let unavailable = live.get("/v1/payout_plans?network=base").await.expect(503);
     assert_eq!(text(&unavailable, "code"), "network_unavailable");
-    let unknown = live.get("/v1/payout_plans?network=nowhere").await.expect(400);
-    assert_eq!(text(&unknown, "code"), "invalid_query");
+    let unknown = live.get("/v1/payout_plans?network=nowhere").await.expect(422);
+    assert_eq!((text(&unknown, "code"), &unknown["errors"][0]["parameter"]), ("invalid_value", &json!("network")));
 }

@@ -16,12 +16,13 @@ use crate::language::Language;
 use crate::problem::Kind;
 
 /// The groups in the order of the contents; others follow by name.
-const GROUPS: [&str; 16] = [
+const GROUPS: [&str; 17] = [
     "Access",
     "Payment links",
     "Invoices",
     "Recurring payments",
     "Payments",
+    "Refunds",
     "Checkout",
     "Test ledger",
     "Keys",
@@ -363,8 +364,7 @@ impl Operation {
             Kind::TransactionTaken | Kind::TransactionRefused => does(&["hand_in_transaction", "hand_in_refund"]),
             Kind::NotRefundable | Kind::RefundTooLarge => does(&["create_refund"]),
             Kind::RefundClosed => does(&["cancel_refund", "hand_in_refund", "send_test_refund"]),
-            Kind::TestLedgerOff => self.path.starts_with("/v1/test/"),
-            Kind::TestOnly => self.path.starts_with("/v1/test/"),
+            Kind::TestLedgerOff | Kind::TestOnly => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.

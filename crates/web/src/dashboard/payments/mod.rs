@@ -62,6 +62,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/b/{business}/{environment}/settings/checkout", get(settings::show).post(settings::save))
         .route("/b/{business}/{environment}/settings/checkout/payout", get(payout::show).post(payout::save))
         .route("/b/{business}/{environment}/settings/checkout/payout/plan", get(payout::plan))
+        .route("/b/{business}/{environment}/settings/checkout/payout/confirm", post(payout::confirm))
         .route("/pay/accent/{file}", get(settings::accent))
         .route(invoices, get(invoices::list))
         .route(&invoice("/create"), get(invoices::form).post(invoices::make))

@@ -48,6 +48,7 @@ const STATUSES: [PaymentStatus; 9] = [
 
 #[derive(Debug, Template)]
 #[template(path = "dashboard/payments/list.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of the page")]
 struct ListPage<'a> {
     frame: &'a Frame,
     base: String,
@@ -230,6 +231,8 @@ struct ShowPage<'a> {
     delayed: bool,
     address: String,
     address_page: Option<String>,
+    /// Where in the wallet of the business the address is.
+    wallet_path: Option<String>,
     payer: Option<String>,
     hash: Option<String>,
     hash_page: Option<String>,
@@ -275,6 +278,7 @@ pub(super) async fn show(
     let finality = finality(&web, &watched, entered.frame.t);
     let Watched { payment, confirmations, delayed, .. } = watched;
     let deposits = web.app.payments().deposits(&entered.tenant, id).await.map_err(refused)?;
+    let wallet_path = web.app.payments().wallet_path(&payment).await.map_err(refused)?;
     let names = Names::of(&web, &entered).await.map_err(refused)?;
     let history = history(&web, &entered, &names, id.to_string()).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
@@ -297,6 +301,7 @@ pub(super) async fn show(
         address_page: address_page(&web, network, &payment.destination.address),
         hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(&web, network, hash)),
         address: payment.destination.address.clone(),
+        wallet_path,
         payer: payment.payer.clone(),
         hash: payment.transaction_hash.clone(),
         payable: payable.to_string(),

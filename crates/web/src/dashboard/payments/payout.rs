@@ -6,11 +6,11 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::evm::print_bytes;
+use trousseau_domain::evm::{InvalidPayoutTarget, PayoutKeyState, PayoutTarget, print_bytes};
 use trousseau_domain::members::Operation;
 use trousseau_domain::networks::ChainId;
 use trousseau_service::payments::payout_plans::{Collection, PayoutPlan, PlannedTransaction, Purpose, Stuck, WhyStuck};
-use trousseau_service::{CollectFilter, ServiceError};
+use trousseau_service::{CollectFilter, PayoutKeyRow, ServiceError};
 
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
@@ -32,6 +32,17 @@ pub(super) struct Fields {
 
 impl Keepable for Fields {}
 
+/// The addresses that were found in a wallet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Found {
+    network: String,
+    address: Vec<String>,
+    /// Whether the box is ticked.
+    #[serde(rename = "found")]
+    ticked: String,
+}
+
 /// A network that is watched.
 #[derive(Debug)]
 struct Place {
@@ -39,7 +50,18 @@ struct Place {
     name: String,
     /// Where its money goes, and since when.
     now: Option<(String, Shown)>,
+    /// Whether it goes to new addresses of a wallet.
+    by_key: bool,
     chosen: bool,
+    proposed: Option<Proposed>,
+}
+
+/// An extended key that waits for somebody to find its addresses in their wallet.
+#[derive(Debug)]
+struct Proposed {
+    key: String,
+    since: Shown,
+    addresses: Vec<String>,
 }
 
 #[derive(Debug, Template)]
@@ -50,6 +72,7 @@ struct PayoutPage<'a> {
     places: Vec<Place>,
     address: String,
     action: String,
+    confirm: String,
     back: String,
     plan: String,
     may_write: bool,
@@ -67,16 +90,25 @@ async fn draw<P>(
     fields: Fields,
     errors: FormErrors,
 ) -> Result<Response, Stop> {
-    let set = web.app.payout_addresses().list(&entered.tenant).await;
-    let set = set.map_err(|error| entered.refused(error, &at(entered, "/payout")))?;
+    let refused = |error| entered.refused(error, &at(entered, "/payout"));
+    let set = web.app.payout_addresses().list(&entered.tenant).await.map_err(refused)?;
+    let keys = web.app.payout_addresses().keys(&entered.tenant).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Settings, Some(Sub::Checkout));
     let place = |chain: ChainId| {
-        let now = set.iter().find(|row| row.network == chain);
+        let key = |state| keys.iter().find(|row| row.network == chain && row.state == state);
+        let by_key = key(PayoutKeyState::InForce).map(|row| (row.key.masked(), frame.f.moment(row.set_at)));
+        let by_address = set.iter().find(|row| row.network == chain);
         Place {
             id: chain.to_string(),
             name: called(web, &chain),
-            now: now.map(|row| (row.address.to_string(), frame.f.moment(row.set_at))),
+            by_key: by_key.is_some(),
+            now: by_key.or(by_address.map(|row| (row.address.to_string(), frame.f.moment(row.set_at)))),
             chosen: fields.network == chain.as_str(),
+            proposed: key(PayoutKeyState::Proposed).map(|row: &PayoutKeyRow| Proposed {
+                key: row.key.masked(),
+                since: frame.f.moment(row.set_at),
+                addresses: row.key.first_addresses().iter().map(ToString::to_string).collect(),
+            }),
         }
     };
     let places = web.app.networks().health().into_iter().map(|(chain, _)| place(chain)).collect();
@@ -84,6 +116,7 @@ async fn draw<P>(
         places,
         address: fields.address.clone(),
         action: at(entered, "/payout"),
+        confirm: at(entered, "/payout/confirm"),
         back: at(entered, ""),
         plan: at(entered, "/payout/plan"),
         may_write: entered.role.may(Operation::BusinessWrite),
@@ -210,19 +243,56 @@ pub(super) async fn plan(entered: Entered<ReadBusiness>, State(web): State<Web>)
     Ok(frame.page(&PlanPage { plans: made, back: at(&entered, "/payout"), live, frame: &frame }))
 }
 
-/// Says where it goes from now on.
+/// Whether what was typed was meant as an address or as a public key: whatever else it is, it may be able to spend.
+fn may_be_shown(text: &str) -> bool {
+    const ADDRESS: usize = 42;
+    text.trim().get(1..4) == Some("pub") || (text.len() <= ADDRESS && text.starts_with("0x"))
+}
+
+/// Says where it goes from now on, or proposes an account of a wallet for it.
 pub(super) async fn save(
     State(web): State<Web>,
     entered: Entered<WriteBusiness>,
-    Form(fields): Form<Fields>,
+    Form(mut fields): Form<Fields>,
 ) -> Result<Response, Stop> {
     let here = at(&entered, "/payout");
     let places = web.app.payout_addresses();
-    match places.set(&entered.context, &entered.tenant, &fields.network, fields.address.trim()).await {
-        Ok(row) => Ok(entered.frame.done(&here, message!("flash-payout-set"), &called(&web, &row.network))),
+    let t = entered.frame.t;
+    // Read first: what can spend is neither kept while its sender proves who they are, nor shown again.
+    let target: PayoutTarget = match fields.address.trim().parse() {
+        Ok(target) => target,
+        Err(error) => {
+            let mut errors = FormErrors::new();
+            let message = match error {
+                InvalidPayoutTarget::Secret(_) => t.get("wrong-payout-secret"),
+                InvalidPayoutTarget::Address(_) => t.get("wrong-payout-address"),
+                InvalidPayoutTarget::ExtendedKey(_) => t.get("wrong-payout-key"),
+            };
+            errors.add("address", message);
+            if matches!(error, InvalidPayoutTarget::Secret(_)) || !may_be_shown(&fields.address) {
+                zeroize::Zeroize::zeroize(&mut fields.address);
+            }
+            return draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors).await;
+        }
+    };
+    let (context, tenant, network) = (&entered.context, &entered.tenant, &fields.network);
+    let done = match &target {
+        PayoutTarget::Address(address) => {
+            let row = places.set(context, tenant, network, &address.to_string()).await;
+            row.map(|row| (row.network, message!("flash-payout-set")))
+        }
+        PayoutTarget::ExtendedKey(key) => places.propose_key(context, tenant, network, key).await.map(|row| {
+            let told = match row.state {
+                PayoutKeyState::Proposed => message!("flash-payout-proposed"),
+                PayoutKeyState::InForce => message!("flash-payout-set"),
+            };
+            (row.network, told)
+        }),
+    };
+    match done {
+        Ok((network, told)) => Ok(entered.frame.done(&here, told, &called(&web, &network))),
         Err(ServiceError::Invalid(problems)) => {
             let mut errors = FormErrors::new();
-            let t = entered.frame.t;
             for problem in problems {
                 match problem.field {
                     "network" => errors.add("network", t.get("wrong-payout-network")),
@@ -232,5 +302,26 @@ pub(super) async fn save(
             draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors).await
         }
         Err(error) => Err(entered.refused_form(&web, error, &here, &fields).await),
+    }
+}
+
+/// Puts the proposed account in force, by somebody who found its first addresses in their wallet.
+pub(super) async fn confirm(
+    State(web): State<Web>,
+    entered: Entered<WriteBusiness>,
+    Form(found): Form<Found>,
+) -> Result<Response, Stop> {
+    let here = at(&entered, "/payout");
+    let addresses: &[String] = if found.ticked.is_empty() { &[] } else { &found.address };
+    let places = web.app.payout_addresses();
+    match places.confirm_key(&entered.context, &entered.tenant, &found.network, addresses).await {
+        Ok(row) => Ok(entered.frame.done(&here, message!("flash-payout-set"), &called(&web, &row.network))),
+        // The box is not ticked, or another key was proposed in between: its addresses are shown now.
+        Err(ServiceError::Invalid(_)) => {
+            let mut errors = FormErrors::new();
+            errors.add("found", entered.frame.t.get("wrong-payout-confirmation"));
+            draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Fields::default(), errors).await
+        }
+        Err(error) => Err(entered.refused(error, &here)),
     }
 }

@@ -697,6 +697,10 @@ async fn an_administrator_says_where_live_money_goes() {
     assert!(shown.contains("Payout address set: Base") && shown.contains(address), "{shown}");
     let events = page(&administrator.get(&format!("/b/{}/live/developers/events", business.id())).await, 200);
     assert!(events.contains("Payout address set"), "{events}");
+    // Every administrator hears of it.
+    let mails = app.mails().await;
+    let told = |to: &str| mails.iter().any(|mail| mail.contains("LIVE money of") && mail.contains(to));
+    assert!(told(address) && told("administrator-"), "{mails:?}");
     // Others see it and change nothing, and nobody does whose last proof is long ago.
     let mut developer = app.member(business.id(), "developer").await;
     let read = page(&developer.get(&payout).await, 200);
@@ -763,4 +767,70 @@ async fn accountants_take_movements_along_and_see_whether_the_sums_agree() {
     assert!(!page(&analyst.get(&accounting).await, 200).contains("more than was counted"), "TEST is another matter");
     let mut stranger = app.member(app.business("mileston").await.id(), "administrator").await;
     assert_eq!(stranger.get(&format!("{accounting}/movements")).await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn a_key_of_a_wallet_is_confirmed_by_whoever_finds_its_addresses_there() {
+    const KEY: &str = "xpub6Ce9NcJvTk36xtLSrJLZqE7wtgA5deCeYs7rSQtreh4cj6ByPtrg9sD7V2FNFLPnf8heNP3FGkeV9qwfzvZNSd54JoNXVsXFYSYwHsnJxqP";
+    const PRIVATE: &str = "xprv9yeny6n2dNUokQFykGoZU6BDLeKbEBUoBeCFe2VF6MXdrHrprMYRc4tddncDRxrJCy7GtPDk68zRcgWtGFveqdCV5NyhZwVgMoZVbTm78vx";
+    const FIRST: [&str; 3] = [
+        "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    ];
+    let app = TestApp::watching(TestDatabase::sqlite().await, vec![base_out_of_reach()]).await;
+    let business = app.business("mileston").await;
+    let mut administrator = app.member(business.id(), "administrator").await;
+    let mut developer = app.member(business.id(), "developer").await;
+    let payout = format!("/b/{}/live/settings/checkout/payout", business.id());
+    let confirm = format!("{payout}/confirm");
+    let fields = |address| [("network", "eip155:8453"), ("address", address)];
+    // What can spend is said to be just that, and nothing of it is shown again.
+    let mistyped = PRIVATE.replace("9yeny", "9yenz");
+    let phrase = "test test test test test test test test test test test junk";
+    let digits = format!("0x{}", "a1".repeat(32));
+    for secret in [PRIVATE, &mistyped, phrase, &digits, &digits[..65]] {
+        let refused = page(&administrator.submit(&payout, &payout, &fields(secret)).await, 422);
+        assert!(refused.contains("This can spend") && !refused.contains(&secret[..15]), "{refused}");
+    }
+    let cut = page(&administrator.submit(&payout, &payout, &fields(&KEY[..100])).await, 422);
+    assert!(cut.contains("not the extended public key of an account") && cut.contains(&KEY[..100]), "{cut}");
+    // It is not kept either while somebody proves who they are.
+    app.advance(Duration::from_mins(11));
+    let late = administrator.submit(&payout, &payout, &fields(PRIVATE)).await;
+    assert!(!page(&late, 422).contains(&PRIVATE[..15]));
+    let late = administrator.submit(&payout, &payout, &fields(KEY)).await;
+    assert!(late.header("location").starts_with("/step-up"), "{}", late.header("location"));
+    let proven = administrator.submit(late.header("location"), "/step-up", &[("password", PASSWORD)]).await;
+    assert!(page(&administrator.follow(&proven).await, 200).contains(KEY), "what was typed is there again");
+    let done = administrator.submit(&payout, &payout, &fields(KEY)).await;
+    let shown = page(&administrator.follow(&done).await, 200);
+    assert!(shown.contains("to be confirmed: Base") && shown.contains("No payout address"), "{shown}");
+    assert!(FIRST.iter().all(|address| shown.contains(address)) && !shown.contains(KEY), "{shown}");
+    let mails = app.mails().await;
+    assert!(!mails.iter().any(|mail| mail.contains("LIVE money of")), "nothing has changed yet");
+    // Without the tick, or with other addresses, it stays proposed; developers read it and cannot confirm.
+    let read = page(&developer.get(&payout).await, 200);
+    assert!(read.contains(FIRST[0]) && !read.contains("name=\"found\""), "{read}");
+    let found = |first: &'static str, tick| {
+        [("network", "eip155:8453"), ("address", first), ("address", FIRST[1]), ("address", FIRST[2]), ("found", tick)]
+    };
+    for wrong in [found(FIRST[0], ""), found("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "yes")] {
+        let refused = page(&administrator.submit(&payout, &confirm, &wrong).await, 422);
+        assert!(refused.contains("id=\"found-error\""), "{refused}");
+    }
+    let done = administrator.submit(&payout, &confirm, &found(FIRST[0], "yes")).await;
+    let shown = page(&administrator.follow(&done).await, 200);
+    assert!(shown.contains("Payout address set: Base") && !shown.contains("name=\"found\""), "{shown}");
+    assert!(shown.contains("by the extended public key"), "{shown}");
+    let mails = app.mails().await;
+    let told: Vec<_> = mails.iter().filter(|mail| mail.contains("LIVE money of")).collect();
+    assert_eq!(told.len(), 1, "the administrator, and nobody else");
+    let events = page(&administrator.get(&format!("/b/{}/live/developers/events", business.id())).await, 200);
+    assert!(events.contains("Extended public key proposed") && events.contains("Payout address set"), "{events}");
+    // The whole key follows every payment: no event or page repeats it.
+    assert!(!events.contains(KEY));
+    let mut french = app.member(business.id(), "administrator").await.with_cookie("trousseau_language", "fr");
+    let french = page(&french.get(&payout).await, 200);
+    assert!(french.contains("Une nouvelle adresse de votre portefeuille"), "{french}");
 }
