@@ -26,7 +26,13 @@ const files = (page) => {
 const gateways = {
   nginx: {
     program: 'nginx',
-    files: () => ({ 'nginx.conf': files('nginx.md').nginx }),
+    // Debian's places for these are root's.
+    files: () => ({
+      'nginx.conf': files('nginx.md').nginx.replace(
+        'http {',
+        ['http {', 'access_log off;', ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${name};`)].join('\n'),
+      ),
+    }),
     args: (folder) => ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', 'stderr', '-g', 'daemon off; pid nginx.pid;'],
   },
   haproxy: {
@@ -68,7 +74,7 @@ const reached = []
 
 before(async () => {
   keys = await makeKeys()
-  upstream = http.createServer((request, response) => {
+  upstream = http.createServer({ maxHeaderSize: 256 * 1024 }, (request, response) => {
     reached.push(request.url)
     request.resume()
     request.once('end', () => {
@@ -175,7 +181,11 @@ for (const [name, gateway] of Object.entries(gateways)) {
     test('lets nothing through that a caller sent under our names', async () => {
       const forged = IDENTITY.map((header) => [`X-Trousseau-${header}`, 'forged'])
       const underscores = IDENTITY.map((header) => [`X_Trousseau_${header.replace('-', '_')}`, 'forged'])
-      for (const extra of [forged, underscores, [...forged, ...forged]]) {
+      const mixed = IDENTITY.flatMap((header) => [
+        [`X-Trousseau_${header.replace('-', '_')}`, 'forged'],
+        [`X_Trousseau-${header}`, 'forged'],
+      ])
+      for (const extra of [forged, underscores, mixed, [...forged, ...forged]]) {
         const answer = await send(running.port, '/any/', [...good(), ...extra])
         // To refuse is as good.
         if (answer.status !== 200) continue
@@ -200,12 +210,26 @@ for (const [name, gateway] of Object.entries(gateways)) {
         assert.equal(answer.status, 403, `${target} ${more}: ${answer.text}`)
         assert.equal(answer.headers['x-trousseau-code'], 'scope_missing')
       }
+      // Another spelling of the path is refused one way or the other.
+      for (const target of ['/%72eports/x', '/reports%2fx', '//reports/x', '/x/../reports/x', '/./reports/x', '/x/..%2freports/x']) {
+        const answer = await send(running.port, target, lines)
+        assert.ok([400, 403].includes(answer.status), `${target}: ${answer.status} ${answer.text}`)
+      }
       const far = [['authorization', `Bearer ${keys.far.value}`], ['businessid', keys.far.business]]
       const claims = await send(running.port, '/any/', [...far, ['X-Forwarded-For', '203.0.113.7']])
       assert.equal(claims.status, 403, 'an address that the caller claims is not believed')
       const live = [['authorization', `Bearer ${keys.live.value}`], ['businessid', keys.live.business]]
       const secure = await send(running.port, '/live/', [...live, ['X-Forwarded-Proto', 'https']])
       assert.equal(secure.status, 403, 'nor is a protection that it claims')
+    })
+
+    test('tells the longest notes that there can be', async () => {
+      const lines = [['authorization', `Bearer ${keys.noted.value}`], ['businessid', keys.noted.business]]
+      const answer = await send(running.port, '/signed/', lines)
+      assert.equal(answer.status, 200, `${answer.status} ${answer.text}`)
+      const { headers } = JSON.parse(answer.text)
+      assert.deepEqual(JSON.parse(headers['x-trousseau-metadata']), keys.noted.metadata)
+      assert.deepEqual(JSON.parse(headers['x-trousseau-business-metadata']), keys.noted.metadata)
     })
 
     test('refuses a key in the URL', async () => {

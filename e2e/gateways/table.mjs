@@ -40,7 +40,9 @@ export const send = (port, target, lines, { method = 'GET', body } = {}) =>
   new Promise((resolve, reject) => {
     const headers = ['host', 'api.example', ...lines.flat()]
     if (body !== undefined) headers.push('content-length', String(Buffer.byteLength(body)))
-    const request = http.request({ host: '127.0.0.1', port, path: target, method, headers, agent: false, setHost: false })
+    const request = http.request({
+      host: '127.0.0.1', port, path: target, method, headers, agent: false, setHost: false, maxHeaderSize: 256 * 1024,
+    })
     request.once('error', reject)
     request.once('response', (response) => {
       const chunks = []
@@ -91,6 +93,12 @@ export const makeKeys = async () => {
   await ask('POST', `/v1/businesses/${suspended.business.id}/suspend`, undefined)
   keys.invoices = await ask('POST', `/v1/businesses/${keys.secret.business}/keys?environment=test`, { scopes: ['invoices:read'] })
   keys.invoices.business = keys.secret.business
+  // As much as may be kept beside a key and its business, in letters that take the most room in a header.
+  const noted = await ask('POST', '/v1/businesses', { name: 'Gateways noted', profile: 'mileston' })
+  const metadata = Object.fromEntries(Array.from({ length: 16 }, (_, at) => [`note${10 + at}`, 'é'.repeat(253)]))
+  await ask('PATCH', `/v1/businesses/${noted.business.id}`, { metadata })
+  keys.noted = await ask('POST', `/v1/businesses/${noted.business.id}/keys?environment=test`, { scopes: ['payments:read'], metadata })
+  Object.assign(keys.noted, { business: noted.business.id, metadata })
   return keys
 }
 

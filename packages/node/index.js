@@ -11,6 +11,8 @@ const TOLD = ['content-type', 'content-language', 'www-authenticate', 'retry-aft
 const DEMANDS = ['environment', 'business', 'kind', 'audience']
 /** No refusal is longer. */
 const MOST_BYTES = 64 * 1024
+/** Notes and assertions are long: the longest there are make some 80 KiB of headers. */
+const MOST_HEADERS = 128 * 1024
 
 export class Trousseau {
   #ask
@@ -39,7 +41,8 @@ export class Trousseau {
   /** Whether the key in `request` is good for what is demanded. Never throws for what a caller sent. */
   async authorize({ headers, ip, protocol, url }, demand = {}) {
     const lines = [...linesOf(headers)].filter(([name]) => ASKED.has(name))
-    if (ip) lines.push(['x-forwarded-for', ip])
+    // Without it this service's own address would be judged, from which every key that is bound to it is good.
+    lines.push(['x-forwarded-for', ip ?? 'unknown'])
     if (protocol) lines.push(['x-forwarded-proto', protocol])
     if (url) lines.push(['x-forwarded-uri', url])
     const target = new URL('/v1/authorize', this.#base)
@@ -116,7 +119,7 @@ export class Trousseau {
     return new Promise((resolve, reject) => {
       const headers = ['host', target.host, ...lines.flat()]
       const signal = AbortSignal.timeout(this.#timeoutMs)
-      const request = this.#ask(target, { headers, agent: this.#agent, setHost: false, signal })
+      const request = this.#ask(target, { headers, agent: this.#agent, setHost: false, signal, maxHeaderSize: MOST_HEADERS })
       request.once('error', reject)
       request.once('response', (response) => {
         const chunks = []

@@ -33,7 +33,7 @@ const listen = async (kind, demand) => {
   }
   return listening(
     http.createServer(async (request, response) => {
-      const guarded = trousseau.guard((_, caller) => Response.json(caller), demand, { protocol: () => 'http' })
+      const guarded = trousseau.guard((_, caller) => Response.json(caller), demand, { ip: () => '127.0.0.1', protocol: () => 'http' })
       const headers = new Headers()
       for (let at = 0; at < request.rawHeaders.length; at += 2) headers.append(request.rawHeaders[at], request.rawHeaders[at + 1])
       const answer = await guarded(new Request(`http://127.0.0.1${request.url}`, { headers }))
@@ -151,6 +151,21 @@ test('keeps a good decision exactly as long as it is told to', async () => {
   assert.equal(asked, 10, 'an assertion is for one request')
   client.close()
   await server.stop()
+})
+
+test('an address that is not told is unknown, and not this service\'s own', async () => {
+  const bound = { headers: { authorization: `Bearer ${keys.near.value}`, businessid: keys.near.business } }
+  assert.ok((await trousseau.authorize({ ...bound, ip: '127.0.0.1' })).allowed)
+  assert.equal((await trousseau.authorize(bound)).code, 'ip_not_allowed')
+  const guarded = trousseau.guard(() => new Response('in'), {}, { protocol: () => 'http' })
+  assert.equal((await guarded(new Request('http://127.0.0.1/', bound))).status, 403)
+})
+
+test('the longest notes arrive', async () => {
+  const { value, business, metadata } = keys.noted
+  const decision = await trousseau.authorize({ headers: { authorization: `Bearer ${value}`, businessid: business } }, { audience: 'orders' })
+  assert.ok(decision.allowed, decision.code)
+  assert.deepEqual([decision.caller.metadata, decision.caller.businessMetadata], [metadata, metadata])
 })
 
 test('the example runs', async () => {
