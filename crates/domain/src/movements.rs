@@ -9,6 +9,8 @@ text_enum! {
     MovementKind {
         /// Money came in.
         Deposit = "deposit",
+        /// Money was given back: the ledger holds that it was sent.
+        Refund = "refund",
         /// A ledger took back what had come in.
         Reversal = "reversal",
     }
@@ -45,7 +47,7 @@ impl MovementKind {
     pub const fn direction(self) -> Direction {
         match self {
             Self::Deposit => Direction::In,
-            Self::Reversal => Direction::Out,
+            Self::Refund | Self::Reversal => Direction::Out,
         }
     }
 }

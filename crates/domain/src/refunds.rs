@@ -60,21 +60,20 @@ pub enum Said {
     /// What it moves is spoken for.
     Taken,
     /// It moves exactly what it should, to whom it should.
-    Carries {
-        /// Whether that is certain.
-        is_final: bool,
-    },
+    Carries,
 }
 
 /// Where a refund stands whose transaction was handed in. A transaction that was taken back by a reorganisation is
 /// waited for like one that was never seen.
 ///
-/// `waited_long` says that it was in no block for as long as anybody waits.
-pub const fn after(said: Said, waited_long: bool) -> (RefundStatus, Option<RefundFailure>) {
+/// `is_final` says that the block it is in is there for good: until then a reorganisation may change what it does, for
+/// better and for worse. `waited_long` says that it was in no block for as long as anybody waits.
+pub const fn after(said: Said, is_final: bool, waited_long: bool) -> (RefundStatus, Option<RefundFailure>) {
     match said {
         Said::Nothing if waited_long => (RefundStatus::Failed, Some(RefundFailure::NotFound)),
-        Said::Nothing | Said::Carries { is_final: false } => (RefundStatus::Processing, None),
-        Said::Carries { is_final: true } => (RefundStatus::Succeeded, None),
+        Said::Nothing => (RefundStatus::Processing, None),
+        _ if !is_final => (RefundStatus::Processing, None),
+        Said::Carries => (RefundStatus::Succeeded, None),
         Said::Reverted => (RefundStatus::Failed, Some(RefundFailure::Reverted)),
         Said::Mismatch => (RefundStatus::Failed, Some(RefundFailure::Mismatch)),
         Said::Taken => (RefundStatus::Failed, Some(RefundFailure::Taken)),
@@ -142,16 +141,18 @@ mod tests {
 
     #[test]
     fn the_ledger_has_the_word() {
-        assert_eq!(after(Said::Nothing, false), (RefundStatus::Processing, None));
-        assert_eq!(after(Said::Nothing, true), (RefundStatus::Failed, Some(RefundFailure::NotFound)));
-        assert_eq!(after(Said::Carries { is_final: false }, true), (RefundStatus::Processing, None));
-        assert_eq!(after(Said::Carries { is_final: true }, true), (RefundStatus::Succeeded, None));
+        assert_eq!(after(Said::Nothing, false, false), (RefundStatus::Processing, None));
+        assert_eq!(after(Said::Nothing, false, true), (RefundStatus::Failed, Some(RefundFailure::NotFound)));
+        assert_eq!(after(Said::Carries, false, true), (RefundStatus::Processing, None));
+        assert_eq!(after(Said::Carries, true, true), (RefundStatus::Succeeded, None));
         for (said, why) in [
             (Said::Reverted, RefundFailure::Reverted),
             (Said::Mismatch, RefundFailure::Mismatch),
             (Said::Taken, RefundFailure::Taken),
         ] {
-            assert_eq!(after(said, false), (RefundStatus::Failed, Some(why)));
+            assert_eq!(after(said, true, false), (RefundStatus::Failed, Some(why)));
+            // A fork may include it once more, and there it may do what it should.
+            assert_eq!(after(said, false, true), (RefundStatus::Processing, None));
         }
     }
 

@@ -78,7 +78,6 @@ impl From<ServiceError> for Failure {
             | ServiceError::NotRefundable
             | ServiceError::RefundTooLarge(_)
             | ServiceError::RefundClosed
-            | ServiceError::TestLedgerOff
             | ServiceError::TestOnly
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused

@@ -2,7 +2,6 @@
 
 use trousseau_domain::assertion::{AssertionKey, Audience, Claims, PublicKey, life};
 use trousseau_domain::ids::RequestId;
-use trousseau_domain::scope::Scope;
 
 use crate::app::Core;
 use crate::context::KeyCaller;
@@ -22,7 +21,6 @@ impl<'a> Assertions<'a> {
     pub fn sign(self, caller: &KeyCaller, audience: &Audience, request_id: RequestId) -> String {
         let now = self.core.clock.now();
         let (iat, exp) = life(now, caller.ends_at());
-        let scopes: Vec<&str> = caller.scopes().iter().map(Scope::as_str).collect();
         let claims = Claims {
             iss: self.core.people.address().as_str(),
             sub: caller.key_id(),
@@ -34,7 +32,7 @@ impl<'a> Assertions<'a> {
             business_id: &caller.tenant.business,
             environment: caller.tenant.environment,
             kind: caller.kind(),
-            scope: scopes.join(" "),
+            scope: caller.scope_words(),
             metadata: caller.metadata().entries(),
             business_metadata: caller.business.metadata.entries(),
         };

@@ -10,7 +10,7 @@ use trousseau_domain::members::Role;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::profile::Profile;
-use trousseau_domain::scope::ScopeSet;
+use trousseau_domain::scope::{Scope, ScopeSet};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{BusinessRow, KeyRow};
 
@@ -47,6 +47,12 @@ impl KeyCaller {
     /// What it may do.
     pub const fn scopes(&self) -> &ScopeSet {
         &self.key.scopes
+    }
+
+    /// The same as one text, with spaces between (RFC 6749 section 3.3).
+    pub fn scope_words(&self) -> String {
+        let words: Vec<&str> = self.key.scopes.iter().map(Scope::as_str).collect();
+        words.join(" ")
     }
 
     /// When its value stops being accepted, by its own end or by a rotation, if that is known.

@@ -125,9 +125,6 @@ pub enum ServiceError {
     /// The refund is past this.
     #[error("the refund is past this")]
     RefundClosed,
-    /// TEST is bound to a network: nothing is played there.
-    #[error("TEST is bound to a network, and its ledger is off")]
-    TestLedgerOff,
     /// This is for TEST only.
     #[error("this is for TEST only")]
     TestOnly,

@@ -20,6 +20,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::networks::endpoint::RpcError;
 use crate::networks::rpc::{self, At, Header, Log};
+use crate::networks::watch::small;
 use crate::networks::{Network, NetworkSettings, Unusable, Way};
 use crate::payments::engine::Certainty;
 use crate::payments::places::watched_network;
@@ -120,8 +121,7 @@ impl<'a> Reconciliations<'a> {
 
     /// What a contract's token is, where it is an accepted one.
     pub fn asset(self, network: &ChainId, contract: EvmAddress) -> Option<Asset> {
-        let tokens = &self.core.networks.get(network)?.settings.tokens;
-        tokens.iter().find(|token| token.contract == contract).map(|token| token.asset)
+        self.core.networks.get(network)?.settings.asset_of(contract)
     }
 
     /// Compares every network whose time has come, each by itself: one that fails holds up no other one.
@@ -216,8 +216,8 @@ async fn compare_at(core: &Core, network: &Network, ledger: &LedgerId, block: u6
             }
             Err(error @ (Fault::Store(_) | Fault::LeaseLost)) => return Err(error),
             Err(error) => {
-                let [chance] = core.entropy.bytes::<1>();
-                network.went_wrong(way, &error, chance, core.clock.now());
+                // It goes on watching: an old block that it lacks says nothing of the newest.
+                way.tell_wrong(&error, core.clock.now());
                 failed = error;
             }
         }
@@ -236,7 +236,7 @@ async fn compare_by(core: &Core, network: &Network, way: &Way, ledger: &LedgerId
     let mut found = Found { addresses: 0, differences: Vec::new() };
     let mut after: Option<String> = None;
     loop {
-        let rows = core.store.read().list_destinations(ledger, after.as_deref(), ADDRESSES_PER_READ).await?;
+        let rows = core.store.read().list_forwarders(ledger, after.as_deref(), ADDRESSES_PER_READ).await?;
         let Some(last) = rows.last().map(|last| last.destination.address.clone()) else { break };
         compare_some(core, &network.settings, way, ledger, block, &rows, &mut found).await?;
         if rows.len() < ADDRESSES_PER_READ as usize {
@@ -256,12 +256,6 @@ async fn hash_at(way: &Way, block: u64) -> Result<String, Fault> {
     Ok(header.ok_or(Fault::Lost)?.hash.to_string())
 }
 
-/// The tokens that are compared, with their assets where they are accepted.
-fn tokens(settings: &NetworkSettings) -> Vec<(EvmAddress, Option<Asset>)> {
-    let accepted = settings.tokens.iter().map(|token| (token.contract, Some(token.asset)));
-    accepted.chain(settings.noticed.iter().map(|contract| (*contract, None))).collect()
-}
-
 /// Compares some addresses, which are in order.
 async fn compare_some(
     core: &Core,
@@ -274,11 +268,11 @@ async fn compare_some(
 ) -> Result<(), Fault> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
     let between = (first.destination.address.as_str(), last.destination.address.as_str());
-    let tokens = tokens(settings);
+    let contracts: Vec<_> = settings.contracts().collect();
     let asked: Vec<_> = rows
         .iter()
         .filter_map(|row| Some((row, row.destination.address.parse::<EvmAddress>().ok()?)))
-        .flat_map(|(row, address)| tokens.iter().map(move |(contract, _)| (row, address, *contract)))
+        .flat_map(|(row, address)| contracts.iter().map(move |contract| (row, address, *contract)))
         .collect();
     let at = At::Number(block);
     let calls: Vec<_> = asked.iter().map(|(_, address, contract)| rpc::balance(*contract, *address, at)).collect();
@@ -286,14 +280,20 @@ async fn compare_some(
     let mut reader = core.store.read();
     let mut sums: HashMap<(&str, EvmAddress), Sums> = HashMap::new();
     for ((row, _, contract), balance) in asked.iter().zip(balances) {
-        let balance = rpc::read_amount(balance?)?;
+        // Nobody has checked a contract that is only noticed: it may tell no balances.
+        let balance = match balance.and_then(rpc::read_amount) {
+            Err(RpcError::Refused { .. } | RpcError::Malformed(_)) if settings.asset_of(*contract).is_none() => {
+                continue;
+            }
+            balance => balance?,
+        };
         let address = row.destination.address.as_str();
         sums.insert((address, *contract), Sums { received: 0, sent: 0, balance });
     }
     let received = reader.list_received(ledger, block, between).await?;
     for deposit in &received {
         // Of what was kept before contracts were, only what was asked for says which token it is: the first one.
-        let first = || tokens.first().filter(|_| deposit.asset == Moved::Accepted).map(|(contract, _)| *contract);
+        let first = || contracts.first().filter(|_| deposit.asset == Moved::Accepted).copied();
         let Some(contract) = deposit.contract.or_else(first) else { continue };
         if let Some(sums) = sums.get_mut(&(deposit.address.as_str(), contract)) {
             sums.received = sums.received.saturating_add(amount(deposit.amount.as_str()));
@@ -331,7 +331,7 @@ fn amount(digits: &str) -> u128 {
 async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &LedgerId, to: u64) -> Result<(), Fault> {
     let Some(scanned) = core.store.read().find_scanned_to(ledger).await? else { return Ok(()) };
     let addresses = addresses(core, ledger).await?;
-    let contracts: Vec<_> = tokens(&network.settings).into_iter().map(|(contract, _)| contract).collect();
+    let contracts: Vec<_> = network.settings.contracts().collect();
     let mut next = scanned + 1;
     while next <= to {
         let end = to.min(next + way.span() - 1);
@@ -339,7 +339,10 @@ async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &Ledge
             Ok(rows) => {
                 way.answered_logs();
                 let mut tx = core.store.begin().await?;
-                tx.keep_outgoing(ledger, end, &rows).await?;
+                // Blocks were taken back meanwhile: this was read of a fork, or the part below is missing.
+                if !tx.keep_outgoing(ledger, (next - 1, end), &rows).await? {
+                    return Err(Fault::OtherFork);
+                }
                 tx.commit().await?;
                 if !hold(core, ledger).await? {
                     return Err(Fault::LeaseLost);
@@ -359,12 +362,12 @@ async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &Ledge
     Ok(())
 }
 
-/// Every address that was given out on a network.
+/// Every forwarder that was given out on a network. What moves at addresses of a wallet is the wallet's own affair.
 async fn addresses(core: &Core, ledger: &LedgerId) -> Result<Vec<EvmAddress>, StoreError> {
     let mut addresses = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let rows = core.store.read().list_destinations(ledger, after.as_deref(), ADDRESSES_PER_READ).await?;
+        let rows = core.store.read().list_forwarders(ledger, after.as_deref(), ADDRESSES_PER_READ).await?;
         addresses.extend(rows.iter().filter_map(|row| row.destination.address.parse::<EvmAddress>().ok()));
         let Some(last) = rows.last().filter(|_| rows.len() == ADDRESSES_PER_READ as usize) else { break };
         after = Some(last.destination.address.clone());
@@ -433,7 +436,6 @@ fn tell(chain: &ChainId, run: &ReconciliationRow, differences: &[DifferenceRow])
     let labels = [("network", network.clone()), ("outcome", run.outcome.to_string())];
     metrics::counter!("trousseau_reconciliations_total", &labels).increment(1);
     if run.outcome != Outcome::Incomplete {
-        let small = |number: u64| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
         let seconds = u64::try_from(run.finished_at.as_micros() / 1_000_000).unwrap_or_default();
         metrics::gauge!("trousseau_reconciliation_differences", "network" => network.clone())
             .set(small(run.differences));

@@ -220,13 +220,6 @@ impl Reader<'_> {
         found.map(|row| block_from("ledger_blocks", &row)).transpose()
     }
 
-    /// The height of the block in which a deposit came.
-    pub async fn find_block_of_deposit(&mut self, id: DepositId) -> Result<Option<u64>, StoreError> {
-        const SQL: &str = "SELECT id, block FROM deposits WHERE id = $1";
-        let found = self.fetch_optional(Stmt::new(SQL).text(id)).await?;
-        found.map(|row| row.read("deposits", "id", |row| row.number("block"))).transpose()
-    }
-
     /// Where an address belongs to.
     pub async fn find_destination(&mut self, destination: &Destination) -> Result<Option<DestinationRow>, StoreError> {
         const SQL: &str = "SELECT ledger, network, address, business_id, environment, payment_id, payout, salt, \
@@ -413,6 +406,12 @@ impl Tx {
         self.change_one(stmt).await
     }
 
+    /// Keeps a cursor where it was read until this transaction ends; `false` if it was moved since.
+    pub async fn hold_cursor(&mut self, cursor: &CursorRow) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE ledger_cursors SET revision = revision WHERE ledger = $1 AND revision = $2";
+        self.change_one(Stmt::new(SQL).text(&cursor.ledger).int(cursor.revision)).await
+    }
+
     /// Notes what whoever watches a ledger says of it.
     pub async fn put_ledger_report(&mut self, row: &LedgerReportRow) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO ledger_reports (ledger, report, failing_since, reported_at) \
@@ -539,7 +538,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Binds an address to a payment, with what has come in there; `false` if it belongs to one already.
+    /// Binds an address to a payment, with what has come in there and is not given back; `false` if it belongs to one
+    /// already.
     pub async fn bind_destination(
         &mut self,
         tenant: &Tenant,
@@ -549,7 +549,9 @@ impl Tx {
         const ADDRESS: &str = "UPDATE destinations SET payment_id = $6 WHERE ledger = $1 AND network = $2 \
                                AND address = $3 AND business_id = $4 AND environment = $5 AND payment_id IS NULL";
         const DEPOSITS: &str = "UPDATE deposits SET payment_id = $4 WHERE ledger = $1 AND network = $2 \
-                                AND address = $3 AND payment_id IS NULL AND resolved_at IS NULL";
+                                AND address = $3 AND payment_id IS NULL AND resolved_at IS NULL AND NOT EXISTS \
+                                (SELECT 1 FROM refunds r WHERE r.deposit_id = deposits.id \
+                                AND r.status IN ('pending', 'processing', 'succeeded'))";
         let place =
             |sql| Stmt::new(sql).text(&destination.ledger).text(&destination.network).text(&destination.address);
         let bound =

@@ -20,9 +20,10 @@ use crate::stmt::Stmt;
 pub struct MovementRow {
     /// What moved money.
     pub kind: MovementKind,
-    /// When: the time of the block, or when the ledger was seen to have taken it back.
+    /// When: the time of the block, when the ledger was seen to have taken it back, or since when it was certain that it
+    /// was given back.
     pub at: Timestamp,
-    /// The id of what it is told by, such as the deposit's.
+    /// The id of what it is told by: the deposit's or the refund's.
     pub id: String,
     /// Whose it is.
     pub tenant: Tenant,
@@ -48,8 +49,10 @@ pub struct MovementRow {
     pub log_index: u32,
     /// The height of its block.
     pub block: u64,
-    /// Who sent it, as the ledger says.
+    /// Who sent it, as the ledger says; empty of a refund, which the business's own wallet sent.
     pub from: String,
+    /// To which address.
+    pub to: String,
     /// The payment that it counts for, with its price.
     pub payment: Option<(PaymentId, Money)>,
     /// What was paid.
@@ -114,6 +117,7 @@ impl MovementRow {
             log_index: row.number("log_index")?,
             block: row.number("block")?,
             from: row.text("sender")?,
+            to: row.text("address")?,
             payment,
             paid_for: link
                 .map(PaidFor::PaymentLink)
@@ -132,12 +136,13 @@ macro_rules! arm {
         concat!(
             "SELECT a.kind, a.at, a.id, a.business_id, a.environment, a.ledger, a.network, a.contract, a.asset, \
              a.raw_amount, a.units, a.canonical, a.resolved_at, a.transaction_hash, a.log_index, a.block, a.sender, \
-             a.payment_id FROM (SELECT '",
+             a.address, a.payment_id FROM (SELECT '",
             $kind,
             "' AS kind, d.",
             $at,
             " AS at, d.id, d.business_id, d.environment, d.ledger, d.network, d.contract, d.asset, d.raw_amount, \
-             d.units, d.canonical, d.resolved_at, d.transaction_hash, d.log_index, d.block, d.sender, d.payment_id \
+             d.units, d.canonical, d.resolved_at, d.transaction_hash, d.log_index, d.block, d.sender, d.address, \
+             d.payment_id \
              FROM deposits d WHERE d.business_id = $1 AND d.environment = $2 AND d.",
             $at,
             " >= $3 AND d.",
@@ -153,6 +158,21 @@ macro_rules! arm {
     };
 }
 
+/// The same of what was given back for certain.
+macro_rules! refunds {
+    () => {
+        "SELECT a.kind, a.at, a.id, a.business_id, a.environment, a.ledger, a.network, a.contract, a.asset, \
+         a.raw_amount, a.units, a.canonical, a.resolved_at, a.transaction_hash, a.log_index, a.block, a.sender, \
+         a.address, a.payment_id FROM (SELECT 'refund' AS kind, r.succeeded_at AS at, r.id, r.business_id, \
+         r.environment, r.ledger, r.network, r.token AS contract, 'accepted' AS asset, \
+         CAST(r.amount AS TEXT) AS raw_amount, r.amount AS units, CAST(1 AS BIGINT) AS canonical, \
+         CAST(NULL AS BIGINT) AS resolved_at, r.transaction_hash, r.log_index, r.block, '' AS sender, r.address, \
+         r.payment_id FROM refunds r WHERE r.business_id = $1 AND r.environment = $2 AND r.status = 'succeeded' \
+         AND r.succeeded_at >= $3 AND r.succeeded_at < $4 AND (r.succeeded_at > $3 OR r.id > $5 \
+         OR (r.id = $5 AND 'refund' > CAST($6 AS TEXT))) ORDER BY r.succeeded_at, r.id LIMIT $7) a"
+    };
+}
+
 impl Reader<'_> {
     /// The tenant's movements of a span of time, the oldest first, those after `after` in this order; at most `limit`.
     pub async fn list_movements(
@@ -165,12 +185,14 @@ impl Reader<'_> {
         const SQL: &str = concat!(
             "SELECT m.kind, m.at, m.id, m.business_id, m.environment, m.ledger, m.network, m.contract, m.asset, \
              m.raw_amount, m.units, m.canonical, m.resolved_at, m.transaction_hash, m.log_index, m.block, m.sender, \
-             m.payment_id, p.amount AS amount, p.asset AS payment_asset, p.payment_link_id, p.invoice_id, \
+             m.address, m.payment_id, p.amount AS amount, p.asset AS payment_asset, p.payment_link_id, p.invoice_id, \
              p.recurring_id, i.number, COALESCE(i.title, l.title) AS title, \
              COALESCE(i.customer_reference, l.customer_reference) AS customer_reference FROM (",
             arm!("deposit", "block_time"),
             " UNION ALL ",
             arm!("reversal", "taken_back_at"),
+            " UNION ALL ",
+            refunds!(),
             ") m LEFT JOIN payments p ON p.id = m.payment_id \
              LEFT JOIN payment_links l ON l.id = p.payment_link_id \
              LEFT JOIN invoices i ON i.id = p.invoice_id ORDER BY m.at, m.id, m.kind LIMIT $7"

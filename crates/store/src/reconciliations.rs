@@ -145,8 +145,9 @@ macro_rules! destination_columns {
 }
 
 impl Reader<'_> {
-    /// The addresses of a network that were given out, in their own order, after the one of `after`; at most `limit`.
-    pub async fn list_destinations(
+    /// The forwarders of a network that were given out, in the order of their addresses, after the one of `after`; at
+    /// most `limit`.
+    pub async fn list_forwarders(
         &mut self,
         ledger: &LedgerId,
         after: Option<&str>,
@@ -155,14 +156,15 @@ impl Reader<'_> {
         const SQL: &str = concat!(
             "SELECT ",
             destination_columns!(),
-            " FROM destinations d WHERE d.ledger = $1 AND (CAST($2 AS TEXT) IS NULL OR d.address > $2) \
+            " FROM destinations d WHERE d.ledger = $1 AND d.payout IS NOT NULL \
+             AND (CAST($2 AS TEXT) IS NULL OR d.address > $2) \
              ORDER BY d.address LIMIT $3"
         );
         let stmt = Stmt::new(SQL).text(ledger).opt_text(after).int(i64::from(limit));
         self.fetch_all(stmt).await?.iter().map(destination_from).collect()
     }
 
-    /// The forwarders of a network to which something came, as was seen or as the latest comparisons found, in the
+    /// The forwarders of a network to which something came, as was seen or as the latest comparison found, in the
     /// order of their addresses, after the one of `after`; at most `limit`.
     pub async fn list_collectable(
         &mut self,
@@ -179,8 +181,9 @@ impl Reader<'_> {
              AND (CAST($4 AS TEXT) IS NULL OR d.address > $4) \
              AND (EXISTS (SELECT 1 FROM deposits i WHERE i.ledger = d.ledger AND i.address = d.address \
              AND i.canonical = 1) OR EXISTS (SELECT 1 FROM reconciliation_differences f \
-             JOIN reconciliations r ON r.id = f.reconciliation_id WHERE f.business_id = d.business_id \
-             AND f.environment = d.environment AND f.address = d.address AND r.ledger = d.ledger)) \
+             WHERE f.reconciliation_id = (SELECT r.id FROM reconciliations r WHERE r.ledger = d.ledger \
+             AND r.outcome <> 'incomplete' ORDER BY r.started_at DESC, r.id DESC LIMIT 1) \
+             AND f.business_id = d.business_id AND f.environment = d.environment AND f.address = d.address)) \
              ORDER BY d.address LIMIT $5"
         );
         let stmt = Stmt::new(SQL)
@@ -318,18 +321,23 @@ impl Tx {
         self.change_one(Stmt::new(SQL).text(ledger).text(holder)).await
     }
 
-    /// Keeps what left addresses up to a block, by whoever has the right to compare; what is known stays.
+    /// Keeps what left addresses above one block up to another, by whoever has the right to compare; what is known stays.
+    /// `false`, and nothing is kept, where it was read up to another block meanwhile.
     pub async fn keep_outgoing(
         &mut self,
         ledger: &LedgerId,
-        up_to: u64,
+        (above, up_to): (u64, u64),
         rows: &[OutgoingRow],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         const ROW: &str = "INSERT INTO outgoing_transfers (ledger, block, block_hash, log_index, transaction_hash, \
                            contract, address, recipient, raw_amount) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                            ON CONFLICT (ledger, block_hash, log_index) DO NOTHING";
         const SCANNED: &str = "UPDATE reconciled_ledgers SET scanned_to = $2 WHERE ledger = $1 \
-                               AND (scanned_to IS NULL OR scanned_to < $2)";
+                               AND COALESCE(scanned_to, $3) = $3";
+        let stmt = Stmt::new(SCANNED).text(ledger).int(height(up_to)).int(height(above));
+        if !self.change_one(stmt).await? {
+            return Ok(false);
+        }
         for row in rows {
             let stmt = Stmt::new(ROW)
                 .text(ledger)
@@ -343,7 +351,16 @@ impl Tx {
                 .text(&row.amount);
             self.execute(stmt).await?;
         }
-        self.execute(Stmt::new(SCANNED).text(ledger).int(height(up_to))).await?;
+        Ok(true)
+    }
+
+    /// Forgets what left addresses above a height, which is to be read again.
+    pub async fn take_back_outgoing(&mut self, ledger: &LedgerId, above: u64) -> Result<(), StoreError> {
+        const ROWS: &str = "DELETE FROM outgoing_transfers WHERE ledger = $1 AND block > $2";
+        const SCANNED: &str = "UPDATE reconciled_ledgers SET scanned_to = $2 WHERE ledger = $1 AND scanned_to > $2";
+        for sql in [ROWS, SCANNED] {
+            self.execute(Stmt::new(sql).text(ledger).int(height(above))).await?;
+        }
         Ok(())
     }
 

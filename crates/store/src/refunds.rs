@@ -284,6 +284,18 @@ impl Reader<'_> {
         let rows = self.fetch_all(Stmt::new(SQL).text(ledger).int(i64::from(limit))).await?;
         rows.iter().map(RefundRow::from_row).collect()
     }
+
+    /// The refunds whose transfer stands above a height.
+    pub async fn list_placed_refunds(&mut self, ledger: &LedgerId, above: u64) -> Result<Vec<RefundRow>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM refunds r WHERE r.ledger = $1 AND r.block > $2 AND r.status IN ('processing', 'succeeded') \
+             ORDER BY r.id"
+        );
+        let rows = self.fetch_all(Stmt::new(SQL).text(ledger).int(height(above))).await?;
+        rows.iter().map(RefundRow::from_row).collect()
+    }
 }
 
 impl Tx {
@@ -345,31 +357,6 @@ impl Tx {
             .opt_time(refund.succeeded_at)
             .time(refund.updated_at);
         self.change_one(stmt).await
-    }
-
-    /// Holds the refunds above a height to be on their way again: what carried them out is gone. Returns them as they
-    /// were, the ones that had succeeded included.
-    pub async fn take_back_refunds(
-        &mut self,
-        ledger: &LedgerId,
-        above: u64,
-        at: Timestamp,
-    ) -> Result<Vec<RefundRow>, StoreError> {
-        const FOUND: &str = concat!(
-            "SELECT ",
-            columns!(),
-            " FROM refunds r WHERE r.ledger = $1 AND r.block > $2 AND r.status IN ('processing', 'succeeded') \
-             ORDER BY r.id"
-        );
-        const BACK: &str = "UPDATE refunds SET status = 'processing', block = NULL, block_hash = NULL, \
-                            log_index = NULL, succeeded_at = NULL, waiting_since = $3, updated_at = $3, \
-                            revision = revision + 1 \
-                            WHERE ledger = $1 AND block > $2 AND status IN ('processing', 'succeeded')";
-        let rows = self.fetch_all(Stmt::new(FOUND).text(ledger).int(height(above))).await?;
-        if !rows.is_empty() {
-            self.execute(Stmt::new(BACK).text(ledger).int(height(above)).time(at)).await?;
-        }
-        rows.iter().map(RefundRow::from_row).collect()
     }
 
     /// Notes that the ledger was asked about a refund and nothing is new.

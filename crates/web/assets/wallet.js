@@ -6,6 +6,7 @@ const words = section.dataset;
 const asked = () => document.getElementById("wallet-asked")?.dataset;
 const key = () => `trousseau-sent ${words.payment} ${asked()?.units}`;
 const kept = () => { try { return sessionStorage.getItem(key()); } catch { return null; } };
+const forget = () => { try { sessionStorage.removeItem(key()); } catch { /* nothing was kept */ } };
 const keep = (hash) => { try { sessionStorage.setItem(key(), hash); } catch { /* a browser that keeps nothing */ } };
 const say = (text, tint = "") => { told.textContent = text; told.className = tint; };
 const word = (number) => BigInt(number).toString(16).padStart(64, "0");
@@ -76,6 +77,8 @@ async function pay(provider) {
     show();
     say(words.sent, "ok");
     const answer = await handIn(hash);
+    // The network says that it pays nothing: another one may.
+    if (answer === words.refused) forget();
     say(answer, answer === words.refused ? "bad" : "ok");
   } catch (error) {
     say(meaning(error), "bad");

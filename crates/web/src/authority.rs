@@ -383,10 +383,15 @@ pub(crate) async fn judge_for_gateway(parts: &Parts, web: &Web, demand: &Demand)
         (facts.path, facts.query) = (path, query);
     }
     let caller = web.app.access().authenticate(&facts, demand).await?;
+    note_caller(&caller);
+    Ok(caller)
+}
+
+/// Names the caller in the span of the request.
+fn note_caller(caller: &KeyCaller) {
     let span = tracing::Span::current();
     span.record("business.id", tracing::field::display(&caller.tenant.business));
     span.record("key.id", tracing::field::display(caller.key_id()));
-    Ok(caller)
 }
 
 impl<P: Permission> FromRequestParts<Web> for Granted<P> {
@@ -395,9 +400,7 @@ impl<P: Permission> FromRequestParts<Web> for Granted<P> {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         let sent = Sent::read(parts)?;
         let caller = web.app.access().authenticate(&sent.facts(P::FORMS), &P::demand()).await?;
-        let span = tracing::Span::current();
-        span.record("business.id", tracing::field::display(&caller.tenant.business));
-        span.record("key.id", tracing::field::display(caller.key_id()));
+        note_caller(&caller);
         P::check(&caller)?;
         if P::COUNTED {
             web.velocity.check_key(&caller, sent.caller.ip)?;

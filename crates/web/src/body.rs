@@ -103,6 +103,13 @@ impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrEmpty<T> {
 
 /// Exactly one `Content-Type`, `application/json` or `application/*+json`, with any parameters.
 fn has_json_type(headers: &HeaderMap) -> bool {
+    has_type(headers, |essence| {
+        essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    })
+}
+
+/// Exactly one `Content-Type`, of which this is true without its parameters and in small letters.
+pub(crate) fn has_type(headers: &HeaderMap, is: impl FnOnce(&str) -> bool) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
@@ -110,8 +117,7 @@ fn has_json_type(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else {
         return false;
     };
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    is(&text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 /// The whole body, if it is not longer than `most` and comes in time.

@@ -13,7 +13,7 @@ use crate::router::Web;
 const ROWS_PER_READ: u32 = 500;
 
 /// What stands above the columns. New ones go to the end, so that what reads the file by place goes on reading it.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "type",
     "direction",
     "date",
@@ -36,6 +36,7 @@ const COLUMNS: [&str; 22] = [
     "from_as_seen",
     "status",
     "id",
+    "to",
 ];
 
 fn row(movement: &Movement) -> [String; COLUMNS.len()] {
@@ -65,6 +66,7 @@ fn row(movement: &Movement) -> [String; COLUMNS.len()] {
         row.from.clone(),
         status.to_string(),
         row.id.clone(),
+        row.to.clone(),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! What the OpenAPI document says beside its routes.
 
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response};
 use utoipa::openapi::{ContentBuilder, ResponseBuilder};
@@ -84,6 +85,12 @@ const ERRORS: [(&str, &str); 9] = [
     ("503", "Overload, or a fact that cannot be proven right now; see Retry-After"),
 ];
 
+/// Whether there is a parameter of the query, which may make no sense as a body may.
+fn takes_query(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(known) if known.parameter_in == ParameterIn::Query))
+}
+
 /// Adds the error answers to every operation that asks for a credential, each in its own dialect.
 pub fn with_errors(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
@@ -91,7 +98,12 @@ pub fn with_errors(mut document: OpenApi) -> OpenApi {
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten().filter(|operation| operation.security.is_some()) {
             for (status, description) in ERRORS {
-                if !takes_body && matches!(status, "413" | "415" | "422") {
+                let applies = match status {
+                    "413" | "415" => takes_body,
+                    "422" => takes_body || takes_query(operation),
+                    _ => true,
+                };
+                if !applies {
                     continue;
                 }
                 let responses = &mut operation.responses.responses;

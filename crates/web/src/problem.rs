@@ -346,11 +346,6 @@ kinds! {
         en: "The refund is past this", "Read the refund to see where it stands.";
         fr: "Le remboursement n'en est plus là", "Lisez le remboursement pour connaître son état.";
     }
-    /// A network with play money takes the place of the ledger of TEST.
-    TestLedgerOff = CONFLICT "test_ledger_off" {
-        en: "TEST is bound to a network here", "Send what is to be sent on the network; nothing is played there.";
-        fr: "TEST est lié à un réseau ici", "Envoyez sur le réseau ce qui doit l'être ; rien n'y est simulé.";
-    }
     /// Wallets, payouts and cards: somebody else's money is not held here.
     NotOffered = BAD_REQUEST "not_offered" {
         en: "This is not offered by this installation", "It keeps no wallets, pays nothing out and takes no cards.";
@@ -686,7 +681,6 @@ impl From<ServiceError> for Failure {
                 Self::new(Kind::RefundTooLarge).with_detail(format!("{left} is left that can be given back."))
             }
             ServiceError::RefundClosed => Self::new(Kind::RefundClosed),
-            ServiceError::TestLedgerOff => Self::new(Kind::TestLedgerOff),
             ServiceError::TestOnly => Self::new(Kind::TestOnly),
             ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),

@@ -44,6 +44,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("keep.refusals", Kind::Integer),
     ("keep.usage", Kind::Integer),
     ("keep.deliveries", Kind::Integer),
+    ("doors.fresh_ms", Kind::Integer),
     ("webhooks.allow", Kind::Texts),
     ("webhooks.authorities", Kind::Text),
     ("networks", Kind::Toml),

@@ -66,6 +66,11 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    /// Whether a contract refused, as far as a code tells: 3 where it gave a reason, otherwise what nodes say instead.
+    pub(crate) const fn is_revert(&self) -> bool {
+        matches!(self, Self::Refused { code: 3 | -32_000 | -32_015, .. })
+    }
+
     /// Whether less may be answered where this was not.
     pub(crate) const fn may_be_too_much(&self) -> bool {
         match self {

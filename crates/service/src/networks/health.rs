@@ -165,21 +165,19 @@ fn condition(
     }
 }
 
-/// Whether payments on a network are seen late: its latest block is old, no endpoint answers, or nobody looks.
+/// Whether payments on a network are seen late: its latest block is old, no endpoint answers, or nobody looks. One that is
+/// not in the settings any more is looked at by nobody.
 pub(crate) async fn is_delayed(
     core: &Core,
     reader: &mut Reader<'_>,
     chain: &ChainId,
     cursor: Option<&CursorRow>,
 ) -> Result<bool, ServiceError> {
-    // Not in the settings any more: nobody looks.
     let Some(network) = core.networks.get(chain) else { return Ok(true) };
-    let Some(cursor) = cursor else { return Ok(false) };
-    let now = core.clock.now();
-    if now.since(cursor.ledger_time) > network.settings.stale_after {
-        return Ok(true);
-    }
     let report = reader.find_ledger_report(&LedgerId::Network(chain.clone())).await?;
-    let failing_since = report.and_then(|report| report.failing_since);
-    Ok(failing_since.is_some_and(|since| now.since(since) >= FAILING_FOR))
+    Ok(match condition(&network.settings, cursor, report.as_ref(), core.clock.now()) {
+        Condition::Stale | Condition::Failing | Condition::Unwatched => true,
+        // On one that was never seen no payment can be started.
+        Condition::Well | Condition::Unseen => false,
+    })
 }

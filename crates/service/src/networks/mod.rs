@@ -140,7 +140,7 @@ impl Way {
     }
 
     /// Notes what went wrong with it.
-    fn tell_wrong(&self, error: &dyn std::error::Error, now: Timestamp) {
+    pub(crate) fn tell_wrong(&self, error: &dyn std::error::Error, now: Timestamp) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.failures = told.failures.saturating_add(1);
         told.last_error = Some(error.to_string());
@@ -174,6 +174,8 @@ pub(crate) struct Network {
     ways: Vec<Way>,
     /// One look at a time; what is known of the addresses to look for.
     pub(crate) addresses: tokio::sync::Mutex<Addresses>,
+    /// One plan of payouts at a time.
+    pub(crate) planning: tokio::sync::Mutex<()>,
     /// Somebody knows of something to see.
     hint: Notify,
     /// Until when this node holds the watch, in microseconds.
@@ -207,6 +209,7 @@ impl Network {
             settings,
             ways,
             addresses: tokio::sync::Mutex::default(),
+            planning: tokio::sync::Mutex::default(),
             hint: Notify::new(),
             held_until: AtomicI64::new(i64::MIN),
             late_looked_at: AtomicI64::new(i64::MIN),

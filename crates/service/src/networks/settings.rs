@@ -42,6 +42,23 @@ pub struct NetworkSettings {
     pub late: Late,
 }
 
+impl NetworkSettings {
+    /// The contracts of all tokens whose transfers are looked at: first those that are accepted.
+    pub fn contracts(&self) -> impl Iterator<Item = EvmAddress> + '_ {
+        self.tokens.iter().map(|token| token.contract).chain(self.noticed.iter().copied())
+    }
+
+    /// What a contract's token is, where it is an accepted one.
+    pub fn asset_of(&self, contract: EvmAddress) -> Option<Asset> {
+        self.tokens.iter().find(|token| token.contract == contract).map(|token| token.asset)
+    }
+
+    /// The contract of an asset that is accepted.
+    pub fn token_of(&self, asset: Asset) -> Option<EvmAddress> {
+        self.tokens.iter().find(|token| token.asset == asset).map(|token| token.contract)
+    }
+}
+
 /// What people are told of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Told {

@@ -19,6 +19,7 @@ use crate::context::{Authority, Context};
 use crate::error::ServiceError;
 use crate::payments::engine::{self, Rescanned};
 use crate::payments::places::watched_network;
+use crate::payments::refunds;
 
 /// The shortest time for which a node holds the watch; longer for networks that are looked at seldom. For as long a
 /// network is not watched after its node died.
@@ -60,8 +61,7 @@ impl<'a> NetworkViews<'a> {
 
     /// The contract of an asset on a network that is watched.
     pub fn token(self, chain: &ChainId, asset: Asset) -> Option<EvmAddress> {
-        let tokens = &self.settings(chain)?.tokens;
-        tokens.iter().find(|token| token.asset == asset).map(|token| token.contract)
+        self.settings(chain)?.token_of(asset)
     }
 
     /// How every network is doing, whichever node watches it, in the order of the settings.
@@ -79,9 +79,6 @@ impl<'a> NetworkViews<'a> {
 
     /// Whether payments on a network are seen late at the moment.
     pub async fn is_delayed(self, chain: &ChainId) -> Result<bool, ServiceError> {
-        if self.core.networks.get(chain).is_none() {
-            return Ok(false);
-        }
         let mut reader = self.core.store.read();
         let cursor = reader.find_cursor(&LedgerId::Network(chain.clone())).await?;
         health::is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await
@@ -201,15 +198,20 @@ pub(crate) async fn step(core: &Core, network: &Network, in_a_hurry: bool) -> Re
 }
 
 async fn turn(core: &Core, network: &Network, ledger: &LedgerId) -> Result<bool, ServiceError> {
+    let mut moved = false;
     for _ in 0..LOOKS_PER_LEASE {
         let looked = engine::look(core, ledger).await?;
         note(core, network, looked);
+        moved |= looked.moved;
         if looked.took_back {
             // What came to addresses that are asked for seldom may have been taken back with it.
             network.late_looked_at.store(i64::MIN, Ordering::Relaxed);
         }
         if !looked.is_behind {
             look_late(core, network, ledger).await?;
+            if moved {
+                refunds::follow(core, ledger).await?;
+            }
             return Ok(false);
         }
     }
@@ -288,7 +290,7 @@ fn note(core: &Core, network: &Network, looked: engine::Looked) {
     let age = now.since(looked.ledger_time);
     let is_stale = age > network.settings.stale_after && !looked.is_behind;
     let mut was_stale = false;
-    let (mut height, mut reorganisations) = (0, 0);
+    let mut height = 0;
     network.note(|health| {
         was_stale = health.is_stale;
         health.seen = looked.height;
@@ -296,7 +298,7 @@ fn note(core: &Core, network: &Network, looked: engine::Looked) {
         health.looked_at = Some(now);
         health.reorganisations += u64::from(looked.took_back);
         health.is_stale = is_stale;
-        (height, reorganisations) = (health.height, health.reorganisations);
+        height = health.height;
     });
     let chain = network.settings.chain.to_string();
     if is_stale && !was_stale {
@@ -318,7 +320,7 @@ fn note(core: &Core, network: &Network, looked: engine::Looked) {
 }
 
 /// Numbers beyond 32 bits are none that a gauge has a use for.
-fn small(number: u64) -> f64 {
+pub(crate) fn small(number: u64) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 

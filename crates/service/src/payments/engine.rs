@@ -121,8 +121,8 @@ enum Cause<'a> {
     Look,
     /// For addresses that nothing is expected on, up to this height.
     Late(u64),
-    /// Somebody wants it read once more.
-    Rescan(&'a Context),
+    /// Somebody wants it read once more. Of these blocks, by their hashes, it is known that they are there.
+    Rescan(&'a Context, BTreeSet<String>),
 }
 
 /// What reading a network once more came to.
@@ -148,7 +148,8 @@ pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<Looked, Servi
     for _ in 0..TRIES {
         match look_once(core, ledger).await {
             Err(ServiceError::Conflict) => tokio::task::yield_now().await,
-            Ok(looked) if looked.moved => {
+            // Of a network its watcher asks, in a step of its own: nodes take their time, and deposits do not wait for it.
+            Ok(looked) if looked.moved && matches!(ledger, LedgerId::Test(_)) => {
                 refunds::follow(core, ledger).await?;
                 return Ok(looked);
             }
@@ -265,7 +266,12 @@ pub(crate) async fn rescan(
     let mut seen = rail.observe_from(from, None).await?;
     for _ in 0..TRIES {
         let cursor = cursor_of(core, &ledger).await?;
-        match apply(core, cursor, &seen, &times_of(&seen), Cause::Rescan(context)).await {
+        // What was given back is not read anew like deposits are: what is still there stays as it is.
+        let placed = core.store.read().list_placed_refunds(&ledger, from.saturating_sub(1)).await?;
+        let blocks: BTreeSet<_> =
+            placed.into_iter().filter_map(|refund| refund.place).map(|place| (place.block, place.block_hash)).collect();
+        let kept = rail.still_there(&blocks).await?;
+        match apply(core, cursor, &seen, &times_of(&seen), Cause::Rescan(context, kept)).await {
             // The ledger went on in the meantime: little is to be read of that.
             Err(ServiceError::Conflict) => seen = rail.observe_from(from, Some(&seen)).await?,
             Err(error) => return Err(error),
@@ -361,7 +367,11 @@ async fn apply(
         return Ok((looked, 0));
     }
     let system = Context::system();
-    let context = if let Cause::Rescan(context) = cause { context } else { &system };
+    let nothing_kept = BTreeSet::new();
+    let (context, kept) = match &cause {
+        Cause::Rescan(context, kept) => (*context, kept),
+        Cause::Look | Cause::Late(_) => (&system, &nothing_kept),
+    };
     let mut unit = Unit::begin(core, context).await?;
     // Blocks that were open at the last look may have become final by this one.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
@@ -383,7 +393,8 @@ async fn apply(
     let mut recounted: BTreeSet<PaymentId> = BTreeSet::new();
     if taken_back {
         touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to, unit.now).await?);
-        recounted = refunds::take_back(&mut unit, &ledger, seen.holds_to).await?;
+        recounted = refunds::take_back(&mut unit, &ledger, seen.holds_to, kept, seen.ledger_time).await?;
+        unit.tx.take_back_outgoing(&ledger, seen.holds_to).await?;
         touched.extend(&recounted);
     }
     for block in &seen.blocks {
@@ -412,7 +423,7 @@ async fn apply(
         };
         changed += usize::from(stands_otherwise);
     }
-    if let Cause::Rescan(_) = cause {
+    if let Cause::Rescan(..) = cause {
         let details = json!({
             "from_block": seen.holds_to + 1,
             "to_block": seen.head(),
@@ -435,7 +446,7 @@ fn late_height(cursor: &CursorRow, seen: &Observation, cause: &Cause<'_>) -> u64
     match cause {
         Cause::Late(to) => cursor.late_height.max((*to).min(cursor.height)),
         // Before the first look nothing can be ours.
-        Cause::Rescan(_) => seen.head(),
+        Cause::Rescan(..) => seen.head(),
         Cause::Look if cursor.height == 0 => seen.head(),
         Cause::Look if seen.saw_all && cursor.late_height >= seen.holds_to => seen.head(),
         Cause::Look => cursor.late_height.min(seen.holds_to),
@@ -529,7 +540,11 @@ async fn settle_as(
     let is_other = payment.state != next
         || (payment.seen, payment.settled, &payment.transaction_hash)
             != (changed.seen, changed.settled, &changed.transaction_hash);
-    change(unit, &payment, changed, next, None).await?;
+    let is_less = changed.settled.units() < payment.settled.units();
+    change(unit, &payment, changed.clone(), next, None).await?;
+    if is_less {
+        refunds::call_off_beyond(unit, &changed).await?;
+    }
     Ok(is_other)
 }
 

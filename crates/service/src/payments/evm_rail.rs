@@ -1,6 +1,6 @@
 //! The rail of EVM networks: reads blocks and transfers from nodes, and believes none of them more than it has to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -157,11 +157,9 @@ impl From<RpcError> for Fault {
     }
 }
 
-/// What a node says about a transaction that was handed in.
+/// What a node says about a transaction that was handed in, once it is in a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// No node has it in a block: it may come yet.
-    Unknown,
     /// It failed and moved nothing.
     Reverted,
     /// It moves no accepted token to the address.
@@ -170,15 +168,13 @@ pub(crate) enum Verdict {
     Pays(u64),
 }
 
-/// What a ledger holds of a transaction that is to carry a refund out.
+/// What a ledger holds of a transaction that is to carry a refund out, once it is in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Carried {
-    /// It is in no block.
-    Nothing,
-    /// It failed and moved nothing.
-    Reverted,
+    /// It failed and moved nothing, in a block of this height.
+    Reverted { block: u64 },
     /// It moves something else, for this reason.
-    Other(&'static str),
+    Other { block: u64, why: &'static str },
     /// It moves exactly this, in a block of this height and name, at each of these places.
     Exactly { block: u64, block_hash: String, logs: Vec<u32> },
 }
@@ -239,6 +235,28 @@ macro_rules! by_any {
                     failed = error.to_string();
                 }
             }
+        }
+        Err(RailError::NoEndpoint($rail.network.settings.chain.clone(), failed))
+    }};
+}
+
+/// The first answer of an endpoint that knows of something. None where those that answer do not: one that is behind does
+/// not have it yet.
+macro_rules! by_one_that_knows {
+    ($rail:expr, $way:ident => $asked:expr) => {{
+        let (mut failed, mut is_unknown) = ("there is none".to_owned(), false);
+        for $way in $rail.network.ways() {
+            match $asked.await {
+                Ok(Some(answer)) => return Ok(Some(answer)),
+                Ok(None) => is_unknown = true,
+                Err(error) => {
+                    $rail.went_wrong($way, &error);
+                    failed = error.to_string();
+                }
+            }
+        }
+        if is_unknown {
+            return Ok(None);
         }
         Err(RailError::NoEndpoint($rail.network.settings.chain.clone(), failed))
     }};
@@ -318,6 +336,31 @@ impl EvmRail<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Which of these blocks, by their hashes, the network has.
+    ///
+    /// # Errors
+    /// [`RailError`] where no endpoint answers, or all are behind.
+    pub(crate) async fn still_there(&self, blocks: &BTreeSet<(u64, String)>) -> Result<BTreeSet<String>, RailError> {
+        by_any!(self, way => self.still_there_by(way, blocks))
+    }
+
+    async fn still_there_by(&self, way: &Way, blocks: &BTreeSet<(u64, String)>) -> Result<BTreeSet<String>, Fault> {
+        let Some((highest, _)) = blocks.last() else { return Ok(BTreeSet::new()) };
+        self.network.check(way, self.clock.now()).await?;
+        if self.head_of(way).await?.0 < *highest {
+            return Err(Fault::Behind);
+        }
+        let calls: Vec<_> = blocks.iter().map(|(number, _)| rpc::header(At::Number(*number))).collect();
+        let mut there = BTreeSet::new();
+        for ((_, hash), answer) in blocks.iter().zip(way.ask_all(&calls).await?) {
+            let header: Option<Header> = rpc::read(answer?)?;
+            if header.is_some_and(|header| header.hash.to_string() == *hash) {
+                there.insert(hash.clone());
+            }
+        }
+        Ok(there)
     }
 
     /// Everything from a block on, whatever was seen of it, for all addresses. `after` is what was read of it before:
@@ -617,30 +660,12 @@ impl EvmRail<'_> {
         })
     }
 
-    /// What the network says about a transaction that is said to pay an address.
+    /// What the network says about a transaction that is said to pay an address; none while no node has it in a block.
     ///
     /// # Errors
     /// [`RailError`] where no endpoint answers.
-    pub(crate) async fn verify(&self, transaction: Hash32, to: EvmAddress) -> Result<Verdict, RailError> {
-        let mut failed = None;
-        let mut unknown = false;
-        for way in self.network.ways() {
-            match self.verify_by(way, transaction, to).await {
-                // One that is behind does not have it yet.
-                Ok(Verdict::Unknown) => unknown = true,
-                Ok(verdict) => return Ok(verdict),
-                Err(error) => {
-                    self.went_wrong(way, &error);
-                    failed = Some(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) if !unknown => {
-                Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string()))
-            }
-            _ => Ok(Verdict::Unknown),
-        }
+    pub(crate) async fn verify(&self, transaction: Hash32, to: EvmAddress) -> Result<Option<Verdict>, RailError> {
+        by_one_that_knows!(self, way => self.verify_by(way, transaction, to))
     }
 
     /// To whom a transaction moves accepted tokens; nobody where it failed, or is in no block (yet).
@@ -648,22 +673,11 @@ impl EvmRail<'_> {
     /// # Errors
     /// [`RailError`] where no endpoint answers.
     pub(crate) async fn recipients(&self, transaction: Hash32) -> Result<Vec<EvmAddress>, RailError> {
-        let mut failed = None;
-        for way in self.network.ways() {
-            match self.recipients_by(way, transaction).await {
-                // One that is behind does not have it yet.
-                Ok(None) => failed = None,
-                Ok(Some(recipients)) => return Ok(recipients),
-                Err(error) => {
-                    self.went_wrong(way, &error);
-                    failed = Some(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) => Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string())),
-            None => Ok(Vec::new()),
-        }
+        self.first_recipients(transaction).await.map(Option::unwrap_or_default)
+    }
+
+    async fn first_recipients(&self, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, RailError> {
+        by_one_that_knows!(self, way => self.recipients_by(way, transaction))
     }
 
     async fn recipients_by(&self, way: &Way, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, Fault> {
@@ -681,7 +695,7 @@ impl EvmRail<'_> {
         transfers.filter(|told| told.amount.units() != Some(0))
     }
 
-    /// Whether a transaction moves exactly so much of a token to an address.
+    /// Whether a transaction moves exactly so much of a token to an address; none while it is in no block.
     ///
     /// # Errors
     /// [`RailError`] where no endpoint answers.
@@ -691,26 +705,8 @@ impl EvmRail<'_> {
         token: EvmAddress,
         to: EvmAddress,
         units: i64,
-    ) -> Result<Carried, RailError> {
-        let mut failed = None;
-        let mut unknown = false;
-        for way in self.network.ways() {
-            match self.carried_by(way, transaction, token, to, units).await {
-                // One that is behind does not have it yet.
-                Ok(Carried::Nothing) => unknown = true,
-                Ok(carried) => return Ok(carried),
-                Err(error) => {
-                    self.went_wrong(way, &error);
-                    failed = Some(error);
-                }
-            }
-        }
-        match failed {
-            Some(error) if !unknown => {
-                Err(RailError::NoEndpoint(self.network.settings.chain.clone(), error.to_string()))
-            }
-            _ => Ok(Carried::Nothing),
-        }
+    ) -> Result<Option<Carried>, RailError> {
+        by_one_that_knows!(self, way => self.carried_by(way, transaction, token, to, units))
     }
 
     async fn carried_by(
@@ -720,18 +716,18 @@ impl EvmRail<'_> {
         token: EvmAddress,
         to: EvmAddress,
         units: i64,
-    ) -> Result<Carried, Fault> {
+    ) -> Result<Option<Carried>, Fault> {
         self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
-        let Some(receipt) = found else { return Ok(Carried::Nothing) };
+        let Some(receipt) = found else { return Ok(None) };
         // A receipt may be of a block that is on no chain any more.
         let block = receipt.block_number.0;
         let header: Option<Header> = rpc::read(way.ask(&rpc::header(At::Number(block))).await?)?;
         if header.is_none_or(|header| header.hash != receipt.block_hash) {
-            return Ok(Carried::Nothing);
+            return Ok(None);
         }
         if receipt.status.0 != 1 {
-            return Ok(Carried::Reverted);
+            return Ok(Some(Carried::Reverted { block }));
         }
         let ours = receipt.logs.iter().filter(|log| log.address == token && log.block_hash == receipt.block_hash);
         let told = ours.filter_map(|log| {
@@ -740,35 +736,35 @@ impl EvmRail<'_> {
         });
         let told: Vec<_> = told.collect();
         if told.is_empty() {
-            return Ok(Carried::Other("it moves none of the token"));
+            return Ok(Some(Carried::Other { block, why: "it moves none of the token" }));
         }
         let theirs: Vec<_> = told.into_iter().filter(|(told, _)| told.to == to).collect();
         if theirs.is_empty() {
-            return Ok(Carried::Other("it goes to another address"));
+            return Ok(Some(Carried::Other { block, why: "it goes to another address" }));
         }
         let exact = theirs.into_iter().filter(|(told, _)| told.amount.units() == Some(units));
         let logs: Vec<_> = exact.map(|(_, log)| log).collect();
         if logs.is_empty() {
-            return Ok(Carried::Other("it moves another amount"));
+            return Ok(Some(Carried::Other { block, why: "it moves another amount" }));
         }
-        Ok(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs })
+        Ok(Some(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs }))
     }
 
-    async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Verdict, Fault> {
+    async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Option<Verdict>, Fault> {
         self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
-        let Some(receipt) = found else { return Ok(Verdict::Unknown) };
+        let Some(receipt) = found else { return Ok(None) };
         if receipt.status.0 != 1 {
-            return Ok(Verdict::Reverted);
+            return Ok(Some(Verdict::Reverted));
         }
         if !self.accepted(&receipt).any(|told| told.to == to) {
-            return Ok(Verdict::NotHere);
+            return Ok(Some(Verdict::NotHere));
         }
         // A receipt may be of a block that is on no chain any more.
         let at = receipt.block_number.0;
         let header: Option<Header> = rpc::read(way.ask(&rpc::header(At::Number(at))).await?)?;
         let is_canonical = header.is_some_and(|header| header.hash == receipt.block_hash);
-        Ok(if is_canonical { Verdict::Pays(at) } else { Verdict::Unknown })
+        Ok(is_canonical.then_some(Verdict::Pays(at)))
     }
 }
 

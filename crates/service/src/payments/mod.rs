@@ -585,13 +585,13 @@ impl<'a> Payments<'a> {
         let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
         let rail = engine::evm_rail(self.core, chain)?;
         match rail.verify(hash, to).await? {
-            Said::Reverted => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
-            Said::NotHere => {
+            Some(Said::Reverted) => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
+            Some(Said::NotHere) => {
                 return Err(ServiceError::TransactionRefused("it moves no accepted token to the payment's address"));
             }
             // It may be in a block soon. Nobody owns a hash that pays nothing yet.
-            Said::Unknown => rail.network.wake(),
-            Said::Pays(block) => {
+            None => rail.network.wake(),
+            Some(Said::Pays(block)) => {
                 let mut tx = self.core.store.begin().await?;
                 let holder = tx.claim_transaction(place, &name, payment.id, self.core.clock.now()).await?;
                 // One transaction may pay several payments; it was handed in for one of them.

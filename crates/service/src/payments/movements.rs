@@ -84,7 +84,7 @@ impl<'a> Movements<'a> {
             _ => 0,
         };
         let status = match row.kind {
-            MovementKind::Reversal => MovementStatus::Final,
+            MovementKind::Refund | MovementKind::Reversal => MovementStatus::Final,
             MovementKind::Deposit if !row.canonical => MovementStatus::TakenBack,
             MovementKind::Deposit if row.payment.is_some() && counts => {
                 if row.block < first_open {

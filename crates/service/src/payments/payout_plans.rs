@@ -13,7 +13,6 @@ use trousseau_store::{CollectFilter, StoreError};
 
 use super::places::watched_network;
 use crate::app::Core;
-use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::networks::endpoint::RpcError;
 use crate::networks::rpc::{self, At, Header};
@@ -209,6 +208,8 @@ impl<'a> PayoutPlans<'a> {
     /// endpoint answers.
     pub async fn plan(self, network: &ChainId, filter: &CollectFilter) -> Result<PayoutPlan, ServiceError> {
         let network = self.core.networks.get(network).ok_or(ServiceError::NotFound)?;
+        // One at a time: a plan asks for a balance of every address that ever received something.
+        let _turn = network.planning.lock().await;
         for way in network.ways() {
             match self.plan_by(network, way, filter).await {
                 Ok(plan) => {
@@ -217,8 +218,9 @@ impl<'a> PayoutPlans<'a> {
                 }
                 Err(Fault::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    let [chance] = self.core.entropy.bytes::<1>();
-                    network.went_wrong(way, &error, chance, self.core.clock.now());
+                    // It goes on watching: whoever asks for plans must not be able to make it rest.
+                    way.tell_wrong(&error, self.core.clock.now());
+                    tracing::warn!(network = %network.settings.chain, endpoint = way.index, %error, "no plan was made");
                 }
             }
         }
@@ -270,11 +272,8 @@ impl<'a> PayoutPlans<'a> {
         filter: &CollectFilter,
     ) -> Result<Vec<(Group, Vec<Held>)>, Fault> {
         let settings = &network.settings;
-        let accepted = settings.tokens.iter().map(|token| (token.contract, Some(token.asset)));
-        let tokens: Vec<_> = accepted
-            .chain(settings.noticed.iter().map(|contract| (*contract, None)))
-            .map(|(contract, asset)| PlannedToken { contract, asset })
-            .collect();
+        let planned = |contract| PlannedToken { contract, asset: settings.asset_of(contract) };
+        let tokens: Vec<_> = settings.contracts().map(planned).collect();
         let ledger = LedgerId::Network(settings.chain.clone());
         let mut groups: BTreeMap<_, (Group, Vec<Held>)> = BTreeMap::new();
         let mut after: Option<String> = None;
@@ -292,7 +291,11 @@ impl<'a> PayoutPlans<'a> {
             let balances = way.ask_all(&calls).await?;
             let mut full = Vec::new();
             for ((found, token), balance) in asked.into_iter().zip(balances) {
-                let units = rpc::read_amount(balance?)?;
+                let units = match balance.and_then(rpc::read_amount) {
+                    // Nobody has checked a contract that is only noticed: it may tell no balances.
+                    Err(RpcError::Refused { .. } | RpcError::Malformed(_)) if token.asset.is_none() => 0,
+                    units => units?,
+                };
                 if units > 0 {
                     full.push((found, token, units));
                 }
@@ -342,12 +345,12 @@ async fn try_out(way: &Way, at: At, group: &Group, whole: Collection, plan: &mut
     while let Some(mut part) = parts.pop() {
         match way.ask(&rpc::call(*FACTORY, &part.data(), at)).await {
             Ok(_) => plan.transactions.push(PlannedTransaction::of(part)),
-            Err(RpcError::Refused { .. }) if part.forwarders.len() > 1 => {
+            Err(error) if error.is_revert() && part.forwarders.len() > 1 => {
                 let second = part.forwarders.split_off(part.forwarders.len() / 2);
                 parts.push(Collection::of(group, second));
                 parts.push(Collection::of(group, part.forwarders));
             }
-            Err(RpcError::Refused { .. }) => plan.stuck.push(Stuck { collection: part, why: WhyStuck::Refused }),
+            Err(error) if error.is_revert() => plan.stuck.push(Stuck { collection: part, why: WhyStuck::Refused }),
             Err(error) => return Err(error),
         }
     }

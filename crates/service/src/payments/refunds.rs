@@ -18,8 +18,9 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::{AssetId, ChainId};
 use trousseau_domain::payables::Reason;
 use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
+use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    ChangeKind, Destination, GivenBack, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
+    ChangeKind, Destination, GivenBack, PaymentRow, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
 };
 
 use super::engine::{self, Certainty};
@@ -40,6 +41,10 @@ const WAITED_FOR: Duration = Duration::from_hours(24);
 const FOLLOWED: u32 = 100;
 /// The most characters of an address or a transaction hash on the ledger of TEST.
 const MAX_NAME: usize = 128;
+/// How a deposit is said to be dealt with that was given back.
+const REFUNDED: &str = "refunded";
+/// The most refunds of one payment that are called off at once.
+const MOST_PENDING: u32 = 1_000;
 /// From where the refunds of the ledger of TEST come.
 const MERCHANT: &str = "test_merchant";
 
@@ -143,11 +148,12 @@ impl<'a> Refunds<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        self.enter(&mut unit, tenant).await?;
+        enter(&mut unit, tenant).await?;
         let received = self.received(&mut unit, tenant, draft.of).await?;
         let held = unit.tx.read().sum_refunds(draft.of).await?.held;
         let asset = received.amount.asset();
-        let held = Money::from_units(held, asset).unwrap_or(Money::zero(asset));
+        // A sum that is no amount would be a broken row: nothing more is promised on top of it.
+        let held = Money::from_units(held, asset).unwrap_or(received.amount);
         let amount = match amount_of(received.amount, held, draft.amount.as_deref()) {
             Ok(amount) => amount,
             Err(TooMuch::NothingLeft) => return Err(ServiceError::RefundTooLarge(Money::zero(asset))),
@@ -181,17 +187,6 @@ impl<'a> Refunds<'a> {
         idempotency::keep(&mut unit.tx, idempotent, &refund, unit.now).await?;
         unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&refund.id.to_string())).await?;
         Ok(Answered::Done(refund))
-    }
-
-    /// Whoever gives back holds the business, still may, and in LIVE has just proven who they are.
-    async fn enter(self, unit: &mut Unit<'_>, tenant: &Tenant) -> Result<(), ServiceError> {
-        let business = unit.lock_business(&tenant.business).await?;
-        unit.check_caller().await?;
-        unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
-        if business.suspended_at.is_some() {
-            return Err(ServiceError::BusinessSuspended);
-        }
-        Ok(())
     }
 
     /// What came in for certain.
@@ -233,23 +228,12 @@ impl<'a> Refunds<'a> {
     ) -> Result<(Destination, Option<EvmAddress>), ServiceError> {
         let Destination { ledger, network, .. } = &received.destination;
         let (address, token) = match ledger {
-            LedgerId::Test(_) => {
-                let text = text.trim();
-                let good = (1..=MAX_NAME).contains(&text.len())
-                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                if !good {
-                    let message = "must be 1 to 128 ASCII letters, digits and underscores";
-                    return Err(ServiceError::invalid("destination", message));
-                }
-                (text.to_owned(), None)
-            }
+            LedgerId::Test(_) => (test_name("destination", text.trim())?, None),
             LedgerId::Network(chain) => {
                 let address = places::wallet_of(self.core, chain, "destination", text)?;
                 let settings = self.core.networks.get(chain).map(|network| &network.settings);
-                let tokens = settings.map(|settings| settings.tokens.as_slice()).unwrap_or_default();
-                let token = tokens.iter().find(|token| token.asset == asset);
-                let token = token.ok_or_else(|| ServiceError::NetworkUnavailable(chain.clone()))?;
-                (address.to_string(), Some(token.contract))
+                let token = settings.and_then(|settings| settings.token_of(asset));
+                (address.to_string(), Some(token.ok_or_else(|| ServiceError::NetworkUnavailable(chain.clone()))?))
             }
         };
         let destination = Destination { ledger: ledger.clone(), network: network.clone(), address };
@@ -286,25 +270,6 @@ impl<'a> Refunds<'a> {
         Ok(Page::of(data, limit))
     }
 
-    /// What was given back of something a payer was shown, for their receipt, the newest first.
-    pub async fn shown(self, tenant: &Tenant, payment: PaymentId) -> Result<Vec<RefundRow>, ServiceError> {
-        let filter =
-            RefundFilter { payment: Some(payment), status: Some(RefundStatus::Succeeded), ..RefundFilter::default() };
-        Ok(self.core.store.read().list_refunds(tenant, &filter, None, 100).await?)
-    }
-
-    /// How much of a payment can still be given back; none where nothing can.
-    pub async fn left(self, tenant: &Tenant, id: PaymentId) -> Result<Option<Money>, ServiceError> {
-        let mut reader = self.core.store.read();
-        let payment = reader.find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
-        if payment.state.check_refundable().is_err() {
-            return Ok(None);
-        }
-        let held = reader.sum_refunds(GivenBack::Payment(id)).await?.held;
-        let held = Money::from_units(held, payment.settled.asset()).unwrap_or(payment.settled);
-        Ok(amount_of(payment.settled, held, None).ok())
-    }
-
     /// Calls a refund off for which no transaction was handed in.
     ///
     /// # Errors
@@ -321,7 +286,7 @@ impl<'a> Refunds<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        self.enter(&mut unit, tenant).await?;
+        enter(&mut unit, tenant).await?;
         let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if refund.status != RefundStatus::Pending {
             return Err(ServiceError::RefundClosed);
@@ -352,21 +317,28 @@ impl<'a> Refunds<'a> {
     ) -> Result<Answered<RefundRow>, ServiceError> {
         let refund = self.get(tenant, id).await?;
         let hash = name_of(&refund, hash)?;
+        let _claim = self.core.in_flight.claim(idempotent)?;
+        if idempotent.is_some() {
+            // What was answered before is answered again, whether or not a node answers now.
+            let mut unit = Unit::begin(self.core, context).await?;
+            if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+                return Ok(Answered::Replayed(answer));
+            }
+        }
         // The ledger is asked before anything is held, and its answer looked at once more afterwards.
         let carried = carried(self.core, &refund, &hash).await?;
-        let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
-        self.enter(&mut unit, tenant).await?;
+        enter(&mut unit, tenant).await?;
         let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         let is_same = refund.transaction_hash.as_deref() == Some(hash.as_str());
         let changed = match refund.status {
             RefundStatus::Succeeded if is_same => refund,
-            RefundStatus::Pending => self.take(&mut unit, &refund, &hash, &carried).await?,
+            RefundStatus::Pending => self.take(&mut unit, &refund, &hash, carried.as_ref()).await?,
             RefundStatus::Processing if is_same || refund.place.is_none() => {
-                self.take(&mut unit, &refund, &hash, &carried).await?
+                self.take(&mut unit, &refund, &hash, carried.as_ref()).await?
             }
             RefundStatus::Processing | RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::Cancelled => {
                 return Err(ServiceError::RefundClosed);
@@ -387,34 +359,34 @@ impl<'a> Refunds<'a> {
         unit: &mut Unit<'_>,
         refund: &RefundRow,
         hash: &str,
-        carried: &Carried,
+        carried: Option<&Carried>,
     ) -> Result<RefundRow, ServiceError> {
         match carried {
-            Carried::Reverted => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
-            Carried::Other(why) => return Err(ServiceError::TransactionRefused(why)),
-            Carried::Exactly { block, .. } if *block < first_block(unit, refund.of).await? => {
+            Some(Carried::Reverted { .. }) => {
+                return Err(ServiceError::TransactionRefused("it failed, and moved nothing"));
+            }
+            Some(Carried::Other { why, .. }) => return Err(ServiceError::TransactionRefused(why)),
+            Some(Carried::Exactly { block, .. }) if *block < first_block(unit, refund).await? => {
                 return Err(ServiceError::TransactionRefused("it is older than what is given back"));
             }
-            Carried::Exactly { .. } | Carried::Nothing => {}
+            Some(Carried::Exactly { .. }) | None => {}
         }
         let mut with_hash = refund.clone();
         if refund.transaction_hash.as_deref() != Some(hash) {
             with_hash.transaction_hash = Some(hash.to_owned());
             with_hash.waiting_since = None;
         }
-        let changed = carry(self.core, unit, refund, with_hash, carried).await?;
-        if changed.status == RefundStatus::Failed {
-            // Nothing else is left that it could have been refused for here.
+        let judged = judge(self.core, unit, refund, hash, carried).await?;
+        if judged.said == Said::Taken {
             return Err(ServiceError::TransactionTaken);
         }
-        Ok(changed)
+        carry(unit, refund, with_hash, judged).await
     }
 
     /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in.
     ///
     /// # Errors
-    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is on a network,
-    /// [`ServiceError::RefundClosed`] where the refund does not wait to be sent.
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::RefundClosed`] where the refund does not wait to be sent.
     pub async fn send_in_test(
         self,
         context: &Context,
@@ -425,9 +397,6 @@ impl<'a> Refunds<'a> {
         let refund = self.get(tenant, id).await?;
         if tenant.environment != Environment::Test {
             return Err(ServiceError::TestOnly);
-        }
-        if !matches!(refund.destination.ledger, LedgerId::Test(_)) {
-            return Err(ServiceError::TestLedgerOff);
         }
         match refund.status {
             RefundStatus::Pending => {}
@@ -452,15 +421,24 @@ impl<'a> Refunds<'a> {
     }
 }
 
+/// Whoever gives back may change payments, and in LIVE has just proven who they are.
+async fn enter(unit: &mut Unit<'_>, tenant: &Tenant) -> Result<(), ServiceError> {
+    unit.enter(tenant, Operation::PaymentsWrite).await?;
+    unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await
+}
+
+/// A name on the ledger of TEST: of an address, or of a transaction.
+fn test_name(member: &'static str, text: &str) -> Result<String, ServiceError> {
+    let good =
+        (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let message = "must be 1 to 128 ASCII letters, digits and underscores";
+    if good { Ok(text.to_owned()) } else { Err(ServiceError::invalid(member, message)) }
+}
+
 /// A transaction hash in its one spelling.
 fn name_of(refund: &RefundRow, hash: &str) -> Result<String, ServiceError> {
     match &refund.destination.ledger {
-        LedgerId::Test(_) => {
-            let good = (1..=MAX_NAME).contains(&hash.len())
-                && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            let message = "must be 1 to 128 ASCII letters, digits and underscores";
-            if good { Ok(hash.to_owned()) } else { Err(ServiceError::invalid("transaction_hash", message)) }
-        }
+        LedgerId::Test(_) => test_name("transaction_hash", hash),
         LedgerId::Network(_) => {
             let hash = hash.trim().parse::<Hash32>();
             let bad = |_| ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
@@ -469,8 +447,8 @@ fn name_of(refund: &RefundRow, hash: &str) -> Result<String, ServiceError> {
     }
 }
 
-/// What the ledger holds of the transaction that is to carry a refund out.
-async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Carried, ServiceError> {
+/// What the ledger holds of the transaction that is to carry a refund out; none while it is in no block.
+async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Option<Carried>, ServiceError> {
     match &refund.destination.ledger {
         LedgerId::Network(chain) => {
             let (Ok(hash), Ok(to), Some(token)) = (hash.parse(), refund.destination.address.parse(), refund.token)
@@ -483,87 +461,117 @@ async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Carried,
             let mut reader = core.store.read();
             let found = reader.find_test_transfer(business, &refund.destination.network, hash).await?;
             let Some((transfer, block)) = found.and_then(|found| found.block.map(|block| (found, block))) else {
-                return Ok(Carried::Nothing);
+                return Ok(None);
             };
-            if let Some(other) = differs(refund, &transfer) {
-                return Ok(other);
+            if let Some(other) = differs(refund, &transfer, block) {
+                return Ok(Some(other));
             }
             let blocks = reader.list_test_blocks(business, block).await?;
             let transfers = reader.list_test_transfers(business, block).await?;
             // A fork may have begun in between.
-            let Some(head) = blocks.into_iter().find(|head| head.number == block) else { return Ok(Carried::Nothing) };
+            let Some(head) = blocks.into_iter().find(|head| head.number == block) else { return Ok(None) };
             let mut beside = transfers.iter().filter(|other| other.block == Some(block));
             let index = beside.position(|other| other.number == transfer.number);
-            let Some(index) = index.and_then(|index| u32::try_from(index).ok()) else { return Ok(Carried::Nothing) };
-            Ok(Carried::Exactly { block, block_hash: head.hash, logs: vec![index] })
+            let Some(index) = index.and_then(|index| u32::try_from(index).ok()) else { return Ok(None) };
+            Ok(Some(Carried::Exactly { block, block_hash: head.hash, logs: vec![index] }))
         }
     }
 }
 
-fn differs(refund: &RefundRow, transfer: &TestTransferRow) -> Option<Carried> {
+fn differs(refund: &RefundRow, transfer: &TestTransferRow, block: u64) -> Option<Carried> {
+    let other = |why| Some(Carried::Other { block, why });
     if transfer.reverted {
-        Some(Carried::Reverted)
+        Some(Carried::Reverted { block })
     } else if transfer.asset != Moved::Accepted {
-        Some(Carried::Other("it moves none of the token"))
+        other("it moves none of the token")
     } else if transfer.to != refund.destination.address {
-        Some(Carried::Other("it goes to another address"))
+        other("it goes to another address")
     } else if transfer.amount.units() != Some(refund.amount.units()) {
-        Some(Carried::Other("it moves another amount"))
+        other("it moves another amount")
     } else {
         None
     }
 }
 
 /// The height at which the first part of what is given back came in: before it nothing was given back.
-async fn first_block(unit: &mut Unit<'_>, of: GivenBack) -> Result<u64, ServiceError> {
-    Ok(match of {
+async fn first_block(unit: &mut Unit<'_>, refund: &RefundRow) -> Result<u64, ServiceError> {
+    let first = match refund.of {
         GivenBack::Payment(id) => {
             let deposits = unit.tx.read().list_deposits_of(id).await?;
             deposits.iter().filter(|deposit| deposit.counts()).map(|deposit| deposit.transfer.block).min()
         }
-        // Dismissing and giving back at once: whoever came second finds it dealt with, and that is no matter here.
-        GivenBack::Deposit(id) => unit.tx.read().find_block_of_deposit(id).await?,
-    }
-    .unwrap_or(0))
+        GivenBack::Deposit(id) => {
+            unit.tx.read().find_deposit(&refund.tenant, id).await?.map(|deposit| deposit.transfer.block)
+        }
+    };
+    Ok(first.unwrap_or(0))
 }
 
-/// Has where a refund stands follow from what the ledger holds of its transaction, and tells of it.
-async fn carry(
+/// What the transaction of a refund is found to do.
+struct Judged {
+    said: Said,
+    /// Whether the block it is in is there for good.
+    is_final: bool,
+    /// The transfer that carries the refund out.
+    place: Option<RefundPlace>,
+    certainty: Certainty,
+}
+
+/// Looks at what the ledger holds with what is known of it. Whoever commits after this does so only if nobody saw the
+/// ledger go on in between, for that may have taken back the very block.
+async fn judge(
     core: &Core,
     unit: &mut Unit<'_>,
-    was: &RefundRow,
-    with_hash: RefundRow,
-    carried: &Carried,
-) -> Result<RefundRow, ServiceError> {
-    let Some(hash) = with_hash.transaction_hash.clone() else { return Ok(with_hash) };
-    let ledger = was.destination.ledger.clone();
-    let cursor = unit.tx.read().find_cursor(&ledger).await?;
-    let certainty = Certainty::of(core, &ledger, cursor.as_ref(), unit.now);
-    let (said, place) = match carried {
-        Carried::Nothing => (Said::Nothing, None),
-        Carried::Reverted => (Said::Reverted, None),
-        Carried::Other(_) => (Said::Mismatch, None),
-        Carried::Exactly { block, block_hash, logs } => {
+    refund: &RefundRow,
+    hash: &str,
+    carried: Option<&Carried>,
+) -> Result<Judged, ServiceError> {
+    let ledger = &refund.destination.ledger;
+    let cursor = unit.tx.read().find_cursor(ledger).await?;
+    if let Some(cursor) = &cursor
+        && !unit.tx.hold_cursor(cursor).await?
+    {
+        return Err(ServiceError::Conflict);
+    }
+    let certainty = Certainty::of(core, ledger, cursor.as_ref(), unit.now);
+    let first_open = certainty.first_open(refund.amount);
+    let (said, block, place) = match carried {
+        None => (Said::Nothing, None, None),
+        Some(Carried::Reverted { block }) => (Said::Reverted, Some(*block), None),
+        Some(Carried::Other { block, .. }) => (Said::Mismatch, Some(*block), None),
+        Some(Carried::Exactly { block, block_hash, logs }) => {
             let mut reader = unit.tx.read();
-            let mut taken = reader.list_claimed_logs(&was.destination, &hash, was.id).await?;
-            let deposits = reader.list_deposits_in(&was.destination, &hash).await?;
+            let mut taken = reader.list_claimed_logs(&refund.destination, hash, refund.id).await?;
+            let deposits = reader.list_deposits_in(&refund.destination, hash).await?;
             taken.extend(deposits.iter().map(|deposit| deposit.transfer.log_index));
-            let seen_as = reader.find_block(&ledger, *block).await?;
+            let seen_as = reader.find_block(ledger, *block).await?;
             match logs.iter().find(|log| !taken.contains(log)) {
-                None => (Said::Taken, None),
+                None => (Said::Taken, Some(*block), None),
                 // The node that answered is on another fork than what was seen.
-                Some(_) if seen_as.is_some_and(|seen| seen.hash != *block_hash) => (Said::Nothing, None),
+                Some(_) if seen_as.is_some_and(|seen| seen.hash != *block_hash) => (Said::Nothing, None, None),
                 Some(log) => {
-                    let is_final = *block < certainty.first_open(was.amount);
                     let place = RefundPlace { block: *block, block_hash: block_hash.clone(), log_index: *log };
-                    (Said::Carries { is_final }, Some(place))
+                    (Said::Carries, Some(*block), Some(place))
                 }
             }
         }
     };
-    let waited_long = with_hash.waiting_since.is_some_and(|since| unit.now > since.saturating_add(WAITED_FOR));
-    let (status, failure) = after(said, waited_long);
-    let waiting_since = if place.is_some() { None } else { with_hash.waiting_since.or(Some(unit.now)) };
+    Ok(Judged { said, is_final: block.is_some_and(|block| block < first_open), place, certainty })
+}
+
+/// Has where a refund stands follow from what its transaction does, and tells of it. How long it is waited for goes by the
+/// ledger's own time: while a network stands still nothing is given up.
+async fn carry(
+    unit: &mut Unit<'_>,
+    was: &RefundRow,
+    with_hash: RefundRow,
+    judged: Judged,
+) -> Result<RefundRow, ServiceError> {
+    let Judged { said, is_final, place, certainty } = judged;
+    let now = certainty.ledger_time;
+    let waited_long = with_hash.waiting_since.is_some_and(|since| now > since.saturating_add(WAITED_FOR));
+    let (status, failure) = after(said, is_final, waited_long);
+    let waiting_since = if said == Said::Nothing { with_hash.waiting_since.or(Some(now)) } else { None };
     let succeeded_at = (status == RefundStatus::Succeeded).then(|| with_hash.succeeded_at.unwrap_or(unit.now));
     let next = RefundRow { status, failure, place, waiting_since, succeeded_at, ..with_hash };
     if next == *was {
@@ -602,7 +610,7 @@ async fn close_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) -
     if deposit.units.is_none_or(|units| sums.succeeded < units) {
         return Ok(());
     }
-    let resolution = json!({ "kind": "refunded", "refund_id": refund.id, "by": refund.created_by });
+    let resolution = json!({ "kind": REFUNDED, "refund_id": refund.id, "by": refund.created_by });
     if unit.tx.resolve_deposit(id, None, &resolution, unit.now).await? {
         let happened = Happened {
             event: EventType::DepositResolved,
@@ -616,15 +624,29 @@ async fn close_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) -
     Ok(())
 }
 
-/// Holds the refunds above a height to be on their way again, and tells of those that were certain. Returns the
-/// payments of which less is given back now.
+/// Holds the refunds above a height to be on their way again, but for those whose block is known to be there still
+/// (`kept`), and tells of those that were certain. Returns the payments of which less is given back now.
 pub(super) async fn take_back(
     unit: &mut Unit<'_>,
     ledger: &LedgerId,
     above: u64,
+    kept: &BTreeSet<String>,
+    ledger_time: Timestamp,
 ) -> Result<BTreeSet<PaymentId>, ServiceError> {
     let mut payments = BTreeSet::new();
-    for was in unit.tx.take_back_refunds(ledger, above, unit.now).await? {
+    for was in unit.tx.read().list_placed_refunds(ledger, above).await? {
+        if was.place.as_ref().is_some_and(|place| kept.contains(&place.block_hash)) {
+            continue;
+        }
+        let now = RefundRow {
+            status: RefundStatus::Processing,
+            place: None,
+            succeeded_at: None,
+            waiting_since: Some(ledger_time),
+            updated_at: unit.now,
+            ..was.clone()
+        };
+        let now = save(unit, now).await?;
         if was.status != RefundStatus::Succeeded {
             continue;
         }
@@ -632,26 +654,64 @@ pub(super) async fn take_back(
             GivenBack::Payment(id) => {
                 payments.insert(id);
             }
-            GivenBack::Deposit(id) => {
-                unit.tx.reopen_deposit(id).await?;
-            }
+            GivenBack::Deposit(id) => reopen_deposit(unit, &was, id).await?,
         }
         tracing::warn!(refund.id = %was.id, business.id = %was.tenant.business, "the ledger took back a refund");
-        let now = RefundRow { status: RefundStatus::Processing, succeeded_at: None, ..was };
         tell(unit, EventType::RefundUpdated, &now).await?;
     }
     Ok(payments)
+}
+
+/// What was dealt with by being given back is there again. What a person decided stays decided.
+async fn reopen_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) -> Result<(), ServiceError> {
+    let Some(deposit) = unit.tx.read().find_deposit(&refund.tenant, id).await? else { return Ok(()) };
+    let is_by_refund = deposit.resolution.as_ref().is_some_and(|resolution| resolution["kind"] == REFUNDED);
+    if is_by_refund && unit.tx.reopen_deposit(id).await? {
+        let happened = Happened {
+            event: EventType::DepositUnmatched,
+            business: &refund.tenant.business,
+            environment: Some(refund.tenant.environment),
+            key: None,
+            data: json!({ "deposit": view::deposit(&deposit) }),
+        };
+        unit.record_about(happened, Some(id.to_string())).await?;
+    }
+    Ok(())
+}
+
+/// Calls off what waits to be given back of a payment beyond what is left of it: nobody's wallet is told to send money
+/// that a ledger took back. The newest are called off first.
+pub(super) async fn call_off_beyond(unit: &mut Unit<'_>, payment: &PaymentRow) -> Result<(), ServiceError> {
+    let of = GivenBack::Payment(payment.id);
+    let mut held = unit.tx.read().sum_refunds(of).await?.held;
+    if held <= payment.settled.units() {
+        return Ok(());
+    }
+    let filter =
+        RefundFilter { payment: Some(payment.id), status: Some(RefundStatus::Pending), ..RefundFilter::default() };
+    for refund in unit.tx.read().list_refunds(&payment.tenant, &filter, None, MOST_PENDING).await? {
+        if held <= payment.settled.units() {
+            break;
+        }
+        held -= refund.amount.units();
+        let changed = RefundRow { status: RefundStatus::Cancelled, updated_at: unit.now, ..refund };
+        let changed = save(unit, changed).await?;
+        tell(unit, EventType::RefundUpdated, &changed).await?;
+    }
+    Ok(())
 }
 
 /// Asks a ledger that went on about the refunds that wait for it. What is wrong with one holds up no other.
 ///
 /// # Errors
 /// [`ServiceError::Store`] only.
-pub(super) async fn follow(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
+pub(crate) async fn follow(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
     for refund in core.store.read().list_refunds_to_follow(ledger, FOLLOWED).await? {
         match follow_one(core, &refund).await {
             Ok(()) | Err(ServiceError::Conflict) => {}
             Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+            // Nobody answers: the others would only wait for the same.
+            Err(ServiceError::NetworkUnavailable(_)) => return Ok(()),
             Err(error) => tracing::warn!(refund.id = %refund.id, %error, "a refund could not be looked at"),
         }
     }
@@ -665,7 +725,8 @@ async fn follow_one(core: &Core, refund: &RefundRow) -> Result<(), ServiceError>
     let mut unit = Unit::begin(core, &context).await?;
     let current = unit.tx.read().find_refund(&refund.tenant, refund.id).await?;
     let Some(current) = current.filter(|current| current.revision == refund.revision) else { return Ok(()) };
-    let changed = carry(core, &mut unit, &current, current.clone(), &carried).await?;
+    let judged = judge(core, &mut unit, &current, hash, carried.as_ref()).await?;
+    let changed = carry(&mut unit, &current, current.clone(), judged).await?;
     if changed == current {
         unit.tx.commit().await?;
     } else {

@@ -6,9 +6,10 @@ use serde_json::json;
 use trousseau_domain::ledger::Moved;
 use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
+use trousseau_domain::refunds::RefundStatus;
 use trousseau_service::networks::{Condition, Late, WatchedAddresses};
 use trousseau_service::payments::test_ledger::TestCommand;
-use trousseau_service::{Context, PaymentRow, ServiceError};
+use trousseau_service::{Context, GivenBack, PaymentRow, ServiceError};
 
 use crate::faults::behind_proxies;
 use crate::ledgers::{Evm, Sent, World, settings};
@@ -71,11 +72,18 @@ async fn a_reorganisation_beyond_all_that_is_kept_is_followed_by_reading_once_mo
     world.send(&next, ALL, Sent::Right).await;
     world.mine(3).await;
     assert_eq!(world.shop.standing(next.id).await, settled);
+    // What was given back stays given back, and nobody is told once more.
+    let refund = world.refund(GivenBack::Payment(next.id), None).await.expect("asked for");
+    let hash = world.send_to(&refund.destination, ALL, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.hand_in(&refund, &hash).await.expect("carried out").status, RefundStatus::Succeeded);
+    let given_back = (world.refunded(&refund).await, world.shop.told(next.id).await);
     let once_more = rescan(Some(1)).await.expect("read");
+    assert_eq!((world.refunded(&refund).await, world.shop.told(next.id).await), given_back);
     assert_eq!((once_more.from_block, once_more.transfers, once_more.changed), (1, 3, 0), "{once_more:?}");
     let deposits = world.shop.app.payments().deposits(world.tenant(), again.id).await.expect("listed");
     assert_eq!(deposits.iter().filter(|deposit| deposit.canonical).count(), 1);
-    assert_eq!(world.shop.standing(next.id).await, settled);
+    assert_eq!(world.shop.standing(next.id).await.0, St::Refunded);
 }
 
 #[tokio::test]

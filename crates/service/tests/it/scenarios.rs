@@ -64,6 +64,8 @@ on_every_ledger!(
     given_back_twice_by_one_transaction,
     a_refund_that_is_taken_back,
     a_refund_that_never_comes,
+    a_deposit_that_is_given_back,
+    a_refund_whose_payment_is_taken_back,
     late_money_is_given_back,
 );
 
@@ -386,14 +388,56 @@ async fn a_refund_that_never_comes(world: &mut World) {
     let refund = world.refund(GivenBack::Payment(payment.id), None).await.expect("asked for");
     let hash = format!("0x{}", "ab".repeat(32));
     world.hand_in(&refund, &hash).await.expect("waited for");
-    world.shop.advance(Duration::from_hours(23));
-    world.mine(1).await;
+    world.pass(Duration::from_hours(23)).await;
     assert_eq!(world.refunded(&refund).await.status, RefundStatus::Processing);
-    world.shop.advance(Duration::from_hours(2));
-    world.mine(1).await;
+    // While the ledger stands still nothing is given up, however long that is.
+    world.stand_still(Duration::from_hours(48)).await;
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Processing);
+    world.move_again().await;
+    world.pass(Duration::from_hours(25)).await;
     let failed = world.refunded(&refund).await;
     assert_eq!((failed.status, failed.failure), (RefundStatus::Failed, Some(RefundFailure::NotFound)));
     assert_eq!(world.refund(GivenBack::Payment(payment.id), None).await.expect("again").amount.units(), PRICE);
+}
+
+async fn a_deposit_that_is_given_back(world: &mut World) {
+    let (context, tenant) = (Context::system(), world.tenant().clone());
+    let network = world.shop.start().await.destination.network;
+    let payments = world.shop.app.payments();
+    let place = payments.spare_address(&context, &tenant, network.as_str()).await.expect("given out");
+    world.look().await;
+    world.send_to(&place, ALL, Sent::Right).await;
+    world.mine(3).await;
+    let unmatched = world.shop.app.payments().unmatched(&tenant, None, 10).await.expect("listed").data;
+    let [deposit] = &unmatched[..] else { panic!("{unmatched:?}") };
+    let of = GivenBack::Deposit(deposit.id);
+    let part = world.refund(of, Some("2.50")).await.expect("asked for");
+    assert!(matches!(world.refund(of, Some("10.000001")).await, Err(ServiceError::RefundTooLarge(_))));
+    // What is promised to somebody pays nothing else.
+    let shown = world.shop.shown(PRICE).await.expect("made");
+    let bound = world.shop.app.payments().payment_at(&context, &shown, network.as_str(), &place.address).await;
+    let bound = bound.expect("bound");
+    assert_eq!(world.shop.standing(bound.id).await, (St::Open, Ex::None, 0, 0));
+    let hash = world.send_to(&part.destination, 2_500_000, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.hand_in(&part, &hash).await.expect("carried out").status, RefundStatus::Succeeded);
+    assert_eq!(world.shop.unmatched().await, 1, "the rest is still there");
+    let rest = world.refund(of, None).await.expect("the rest");
+    let hash = world.send_to(&rest.destination, 10_000_000, Sent::Right).await;
+    world.mine(3).await;
+    assert_eq!(world.hand_in(&rest, &hash).await.expect("carried out").status, RefundStatus::Succeeded);
+    assert_eq!(world.shop.unmatched().await, 0);
+    assert!(matches!(world.refund(of, None).await, Err(ServiceError::RefundTooLarge(_) | ServiceError::NotRefundable)));
+}
+
+async fn a_refund_whose_payment_is_taken_back(world: &mut World) {
+    world.mine(3).await;
+    let payment = settled(world).await;
+    let refund = world.refund(GivenBack::Payment(payment.id), Some("2.50")).await.expect("asked for");
+    world.reorganise(4, false).await;
+    assert_eq!(world.shop.standing(payment.id).await, (St::Reversed, Ex::None, 0, 0));
+    // Nobody's wallet is told to send what is not there.
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Cancelled);
 }
 
 async fn late_money_is_given_back(world: &mut World) {

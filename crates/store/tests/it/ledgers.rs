@@ -327,15 +327,16 @@ both_engines! {
         assert!(commit!(store, |tx| tx.release_reconciliation(&ledger(), "b").await.expect("releases")));
         assert!(hold("a", 13, 20).await);
         commit!(store, |tx| {
-            for _ in 0..2 {
-                tx.keep_outgoing(&ledger(), 6, std::slice::from_ref(&outgoing)).await.expect("keeps");
+            let some = std::slice::from_ref(&outgoing);
+            for above in [3, 6] {
+                assert!(tx.keep_outgoing(&ledger(), (above, 6), some).await.expect("keeps"));
             }
-            tx.keep_outgoing(&ledger(), 5, &[]).await.expect("keeps");
+            assert!(!tx.keep_outgoing(&ledger(), (3, 5), &[]).await.expect("asks"), "it was read further meanwhile");
             tx.insert_reconciliation(&run(1, Outcome::Differs), std::slice::from_ref(&differs)).await.expect("inserts");
             tx.insert_reconciliation(&run(2, Outcome::Incomplete), &[]).await.expect("inserts");
         });
         let mut reader = store.read();
-        assert_eq!(reader.find_scanned_to(&ledger()).await.expect("reads"), Some(6), "never back");
+        assert_eq!(reader.find_scanned_to(&ledger()).await.expect("reads"), Some(6));
         let between = ("test_0", "test_2");
         assert_eq!(reader.list_outgoing(&ledger(), 5, between).await.expect("lists"), [outgoing]);
         assert_eq!(reader.list_outgoing(&ledger(), 4, between).await.expect("lists"), []);
@@ -351,6 +352,11 @@ both_engines! {
             assert_eq!(found.len(), expected, "{whose:?}");
         }
         assert_eq!(reader.list_differences(id, None, 5).await.expect("lists"), [differs]);
+        // What a reorganisation takes back is read once more.
+        commit!(store, |tx| tx.take_back_outgoing(&ledger(), 4).await.expect("forgets"));
+        let mut reader = store.read();
+        assert_eq!(reader.find_scanned_to(&ledger()).await.expect("reads"), Some(4));
+        assert_eq!(reader.list_outgoing(&ledger(), 9, between).await.expect("lists"), []);
     }
 
     async fn what_no_payment_takes_waits_for_somebody(database) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::future::{Ready, ready};
 
-use axum::extract::{FromRequestParts as _, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use http::header::CACHE_CONTROL;
@@ -93,11 +93,11 @@ pub(crate) struct AuthorizeParameters {
     ))),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-pub(crate) async fn authorize(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
-    let (mut parts, _) = request.into_parts();
-    let Extension(request_id) = Extension::<RequestId>::from_request_parts(&mut parts, &web)
-        .await
-        .map_err(|_| Failure::new(crate::problem::Kind::Internal))?;
+pub(crate) async fn authorize(
+    State(web): State<Web>,
+    Extension(request_id): Extension<RequestId>,
+    parts: Parts,
+) -> Result<Response, Failure> {
     let (demand, audience) = demanded(&parts)?;
     let caller = judge_for_gateway(&parts, &web, &demand).await?;
     let mut headers = identity(&caller);
@@ -172,8 +172,7 @@ fn identity(caller: &KeyCaller) -> HeaderMap {
     headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
     headers.insert(KIND, HeaderValue::from_static(caller.kind().as_str()));
     headers.insert(KEY, text(&caller.key_id().to_string()));
-    let scopes: Vec<&str> = caller.scopes().iter().map(trousseau_domain::scope::Scope::as_str).collect();
-    headers.insert(SCOPES, text(&scopes.join(" ")));
+    headers.insert(SCOPES, text(&caller.scope_words()));
     for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, &caller.business.metadata)] {
         headers.insert(name, text(&ascii_json(metadata)));
     }

@@ -7,7 +7,6 @@ use axum::Extension;
 use axum::Json as Answer;
 use axum::extract::{FromRequest, Request, State};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::decision::Demand;
 use trousseau_domain::environment::Environment;
@@ -23,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::answer::stored;
 use crate::authority::{PlatformGranted, Verify};
-use crate::body::{BodyRejection, MAX_BODY_BYTES, read};
+use crate::body::{BodyRejection, MAX_BODY_BYTES, has_type, read};
 use crate::idempotency::Repeatable;
 use crate::problem::{Failure, Faults, Kind};
 use crate::router::Web;
@@ -71,11 +70,7 @@ impl<S: Sync> FromRequest<S> for Form {
     type Rejection = BodyRejection;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
-        let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_form = media_type.is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
+        let is_form = has_type(request.headers(), |essence| essence == "application/x-www-form-urlencoded");
         let bytes = read(request, MAX_BODY_BYTES).await?;
         if !is_form {
             return Err(Failure::new(Kind::UnsupportedMediaType)
@@ -139,10 +134,9 @@ pub(crate) struct ActiveKey {
 
 impl ActiveKey {
     fn new(caller: &KeyCaller, issuer: &str) -> Self {
-        let scopes: Vec<&str> = caller.scopes().iter().map(Scope::as_str).collect();
         let (business, key) = (caller.tenant.business.to_string(), caller.key_id().to_string());
         Self {
-            scope: scopes.join(" "),
+            scope: caller.scope_words(),
             client_id: business.clone(),
             token_type: "Bearer",
             exp: caller.ends_at().map(trousseau_domain::time::Timestamp::as_seconds),

@@ -34,7 +34,7 @@ pub(crate) struct MovementParameters {
 /// Export movements
 ///
 /// One line for each movement of money, the oldest first, as comma-separated values (RFC 4180) with a head: what came
-/// in, and what the network took back. Amounts have no sign, `direction` says which way they went. Times are in UTC.
+/// in, what was given back, and what the network took back. Amounts have no sign, `direction` says which way they went. Times are in UTC.
 /// The file may be of any length and is written while it is read.
 #[utoipa::path(
     get,

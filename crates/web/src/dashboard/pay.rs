@@ -395,7 +395,8 @@ async fn drawn(
             id: network.to_string(),
             name: called(web, &network),
             chosen: false,
-            delayed: web.app.networks().is_delayed(&network).await?,
+            // Of a payment that was started its own standing tells.
+            delayed: watched.is_none() && web.app.networks().is_delayed(&network).await?,
         });
     }
     // Base is where TEST begins; in LIVE it is what the operator names first.

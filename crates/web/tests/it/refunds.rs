@@ -66,14 +66,23 @@ async fn a_payment_is_given_back_in_two_parts() {
         // The rest, in one call, a moment later.
         app.advance(Duration::from_secs(1));
         let draft = json!({"payment": paid["id"], "destination": "test_customer"});
-        let rest = shop.post("/v1/refunds", &draft).await.expect(201);
+        let once = shop.clone().with("idempotency-key", "the rest");
+        let rest = once.post("/v1/refunds", &draft).await.expect(201);
         assert_eq!(text(&rest, "amount"), "10.00");
+        assert_eq!(once.post("/v1/refunds", &draft).await.expect(201), rest, "asked for once");
         let path = format!("/v1/test/refunds/{}/send", text(&rest, "id"));
         assert_eq!(text(&shop.post_empty(&path).await.expect(200), "status"), "succeeded");
         let all = read(&shop, &paid).await;
         assert_eq!((text(&all, "status"), text(&all, "amount_refunded")), ("refunded", "12.50"));
         let refused = shop.post("/v1/refunds", &draft).await.expect(409);
         assert_eq!(text(&refused, "code"), "refund_too_large");
+        // Whoever keeps the books has a line for each, away from the business.
+        let file = shop.get("/v1/movements").await;
+        let lines = file.text();
+        let lines: Vec<_> = lines.lines().filter(|line| line.starts_with("refund,out,")).collect();
+        assert_eq!(lines.len(), 2, "{}", file.text());
+        assert!(lines[0].contains(",2.50,2500000,") && lines[1].contains(",10.00,10000000,"), "{lines:?}");
+        assert!(lines.iter().all(|line| line.ends_with(",test_customer") && line.contains(text(&paid, "id"))));
         // Listed, newest first, and by what they are of.
         let list = shop.get(&format!("/v1/refunds?payment={}&limit=1", text(&paid, "id"))).await.expect(200);
         assert_eq!((list["data"][0]["id"].as_str(), list["has_more"].as_bool()), (rest["id"].as_str(), Some(true)));

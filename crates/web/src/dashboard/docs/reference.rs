@@ -352,8 +352,9 @@ impl Operation {
                     && self.method != "GET"
                     && !does(&["verify", "cancel_payment", "resolve"])
             }
-            Kind::NotPayable | Kind::NetworkNotConfigured | Kind::NetworkUnavailable | Kind::PayoutAddressMissing => {
-                does(&["start_payment"])
+            Kind::NotPayable | Kind::NetworkNotConfigured | Kind::PayoutAddressMissing => does(&["start_payment"]),
+            Kind::NetworkUnavailable => {
+                does(&["start_payment", "hand_in_transaction", "list_payout_plans", "create_refund", "hand_in_refund"])
             }
             Kind::PaymentClosed => does(&["cancel_payment", "resolve_payment", "dismiss_deposit", "play_scenario"]),
             Kind::InvoiceClosed => does(&["update_invoice", "void_invoice", "send_invoice"]),
@@ -364,7 +365,7 @@ impl Operation {
             Kind::TransactionTaken | Kind::TransactionRefused => does(&["hand_in_transaction", "hand_in_refund"]),
             Kind::NotRefundable | Kind::RefundTooLarge => does(&["create_refund"]),
             Kind::RefundClosed => does(&["cancel_refund", "hand_in_refund", "send_test_refund"]),
-            Kind::TestLedgerOff | Kind::TestOnly => self.path.starts_with("/v1/test/"),
+            Kind::TestOnly => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.

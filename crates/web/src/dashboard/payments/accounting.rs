@@ -89,6 +89,10 @@ fn line(web: &Web, network: &ChainId, row: &DifferenceRow, payments: &str, frame
 
 /// Whether what lies at the addresses of the business is not what was counted, as the latest comparisons found.
 pub(super) async fn sums_differ(web: &Web, entered: &Entered<ReadPayments>) -> Result<bool, ServiceError> {
+    if !super::is_live(entered) {
+        // The ledger of TEST is never compared.
+        return Ok(false);
+    }
     let latest = web.app.reconciliations().latest(Some(&entered.tenant), 1).await?;
     Ok(latest.iter().any(|compared| !compared.differences.is_empty()))
 }

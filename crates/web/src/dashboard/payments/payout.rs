@@ -320,7 +320,8 @@ pub(super) async fn confirm(
         Err(ServiceError::Invalid(_)) => {
             let mut errors = FormErrors::new();
             errors.add("found", entered.frame.t.get("wrong-payout-confirmation"));
-            draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Fields::default(), errors).await
+            let fields = Fields { network: found.network, ..Fields::default() };
+            draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors).await
         }
         Err(error) => Err(entered.refused(error, &here)),
     }
