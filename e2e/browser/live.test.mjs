@@ -1,12 +1,11 @@
 // The page on LIVE: each command as it is printed there, against a real EVM node on this machine.
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { start } from "./server.mjs";
-import { blocks, listening, root, terminal } from "./terminal.mjs";
+import { blocks, freePort, listening, root, terminal } from "./terminal.mjs";
 
 const folder = await mkdtemp(join(tmpdir(), "trousseau-live-"));
 const ends = [];
@@ -14,14 +13,6 @@ after(async () => {
   for (const end of ends.reverse()) await end();
   await rm(folder, { recursive: true, force: true });
 });
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return String(port);
-}
 
 /** Asks until the answer is the one that the page promises. */
 async function until(wanted, ask) {

@@ -51,8 +51,8 @@ export function signedIn(site) {
     ["", "keys"], ["?state=revoked", "keys-nothing-found"], ["/create", "keys-create"], ["/1", "key"], ["/2", "key-checkout"],
     ["/1/edit", "key-edit"], ["/1/rotate", "key-rotate"], ["/1/switch", "key-switch"], ["/1/revoke", "key-revoke"],
   ].map(([below, name]) => ({ name, path: keys(below), environments: ENVIRONMENTS }));
-  const settings = ["", "/checkout", "/checkout/payout", "/members", "/notices"].map((below) => ({
-    name: `settings${below.replace("/", "-")}`,
+  const settings = ["", "/checkout", "/checkout/payout", "/checkout/payout/plan", "/members", "/notices"].map((below) => ({
+    name: `settings${below.replaceAll("/", "-")}`,
     path: (environment) => `/b/${businessOf(site)}/${environment}/settings${below}`,
     environments: ENVIRONMENTS,
   }));
@@ -61,7 +61,7 @@ export function signedIn(site) {
     ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
     ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
-    ["/payments", "payments"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched"], ["/developers/webhooks", "webhooks-empty"],
+    ["/payments", "payments"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched"], ["/payments/accounting", "accounting"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
     ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
     ["/recurring-payments", "recurring"], ["/recurring-payments?q=nothing+like+this", "recurring-nothing-found"], ["/recurring-payments/create", "recurring-create"],

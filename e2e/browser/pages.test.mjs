@@ -16,7 +16,8 @@ const screenshots = new URL("./screenshots/", import.meta.url).pathname;
 let site, browser;
 before(async () => {
   await mkdir(screenshots, { recursive: true });
-  site = await start();
+  // A network whose node does not answer: what pages say of networks is there, and nothing is asked outside.
+  site = await start([], { TROUSSEAU_NETWORKS__BASE__ENDPOINTS: "http://127.0.0.1:9" });
   browser = await launch();
 });
 after(async () => {

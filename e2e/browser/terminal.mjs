@@ -1,5 +1,6 @@
 // What somebody does who follows a page of the documentation: terminals, with commands as they are printed there.
 import { spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { program } from "./server.mjs";
 
@@ -23,6 +24,7 @@ export async function listening(command, variables = {}) {
     for (let waited = 0; waited < 60_000; waited += 100) {
       const found = pattern.exec(heard);
       if (found) return found;
+      if (child.exitCode !== null) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`${pattern} is not in:\n${heard}`);
@@ -53,4 +55,13 @@ export function terminal(site, variables = {}) {
     },
     end: () => child.kill(),
   };
+}
+
+/** A port that nobody listens at. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
 }

@@ -4,9 +4,8 @@ import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { launch, open } from "./browser.mjs";
 import { start } from "./server.mjs";
-import { blocks, listening, terminal } from "./terminal.mjs";
+import { blocks, listening, root, terminal } from "./terminal.mjs";
 
-const root = new URL("../..", import.meta.url).pathname;
 let site, browser, receiver;
 before(async () => {
   // As script/server starts it; the program is the one that was built.

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { launch, open } from "./browser.mjs";
 import { faults } from "./checks.mjs";
 import { tabTo } from "./people.mjs";
 import { program, start } from "./server.mjs";
+import { freePort } from "./terminal.mjs";
 
 const CHAIN = 31_337, ALL = 12_500_000n;
 let site, browser, node, rpc, token, business, variables;
@@ -20,13 +20,6 @@ async function anvil() {
   const packages = await readdir(folder).catch(() => []);
   return packages.map((name) => `${folder}${name}/bin/anvil`).find(existsSync);
 }
-
-const freePort = () => new Promise((resolve) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
-});
 
 const word = (value) => BigInt(value).toString(16).padStart(64, "0");
 const text = (value) => word(value.length) + Buffer.from(value).toString("hex").padEnd(64, "0");
