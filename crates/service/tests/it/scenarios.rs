@@ -333,10 +333,12 @@ async fn given_back_by_something_else(world: &mut World) {
         assert!(matches!(world.hand_in(&refund, &hash).await, Err(ServiceError::TransactionRefused(_))), "{hash}");
     }
     assert_eq!(world.refunded(&refund).await.status, RefundStatus::Pending);
-    // Handed in before it was in a block, it fails once it is.
+    // Handed in before it was in a block, it fails once that block is there for good.
     let hash = world.send_to(&refund.destination, 1_000_000, Sent::Right).await;
     world.hand_in(&refund, &hash).await.expect("waited for");
     world.mine(1).await;
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Processing);
+    world.mine(2).await;
     let failed = world.refunded(&refund).await;
     assert_eq!((failed.status, failed.failure), (RefundStatus::Failed, Some(RefundFailure::Mismatch)));
     assert_eq!(world.refund(of, None).await.expect("all of it").amount.units(), PRICE);
