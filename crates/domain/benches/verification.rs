@@ -37,8 +37,10 @@ fn verification(criterion: &mut Criterion) {
     });
 
     let now = Timestamp::from_micros(1_800_000_000_000_000).expect("in range");
+    let scopes = ScopeCatalogue::default().default_for(KeyKind::Secret);
+    let ranges = ["203.0.113.0/24".parse().expect("a range")];
     let snapshot = KeySnapshot {
-        business: business.clone(),
+        business: &business,
         suspended: false,
         business_id_required: true,
         environment: Environment::Test,
@@ -46,12 +48,12 @@ fn verification(criterion: &mut Criterion) {
         life: Life {
             state: KeyState::Active,
             validity: Validity::new(now, None).expect("without an end"),
-            revoked_at: None,
+            revoked: false,
         },
         version: VersionLife { starts_at: now, ends_at: None },
-        scopes: ScopeCatalogue::default().default_for(KeyKind::Secret),
-        allowed_origins: vec![],
-        allowed_ips: vec!["203.0.113.0/24".parse().expect("a range")],
+        scopes: &scopes,
+        allowed_origins: &[],
+        allowed_ips: &ranges,
     };
     let demand = Demand { scopes: vec![Scope::built_in(BuiltIn::InvoicesRead)], ..Demand::default() };
     let ids = [business.as_str().to_owned()];

@@ -115,10 +115,10 @@ impl Reason {
 }
 
 /// What is known of the key that a text belongs to, at the moment of the request.
-#[derive(Debug, Clone)]
-pub struct KeySnapshot {
+#[derive(Debug, Clone, Copy)]
+pub struct KeySnapshot<'a> {
     /// Whose key it is.
-    pub business: BusinessId,
+    pub business: &'a BusinessId,
     /// Whether the business is suspended.
     pub suspended: bool,
     /// Whether the business id must be presented beside the key.
@@ -132,11 +132,11 @@ pub struct KeySnapshot {
     /// The secret version whose text was presented.
     pub version: VersionLife,
     /// What it may do.
-    pub scopes: ScopeSet,
+    pub scopes: &'a ScopeSet,
     /// Where its calls may come from, if a browser says so; empty allows all.
-    pub allowed_origins: Vec<Origin>,
+    pub allowed_origins: &'a [Origin],
     /// From which addresses it may be used; empty allows all.
-    pub allowed_ips: Vec<IpRange>,
+    pub allowed_ips: &'a [IpRange],
 }
 
 /// What a demand says of one property of a key.
@@ -262,14 +262,14 @@ impl Decision {
 /// Decides whether the key behind `snapshot` is good for a request; no snapshot means that the key is unknown.
 ///
 /// All reasons are looked at, whichever holds first, so that the time says nothing about which it was.
-pub fn decide(snapshot: Option<&KeySnapshot>, demand: &Demand, at: &Circumstances<'_>) -> Decision {
+pub fn decide(snapshot: Option<&KeySnapshot<'_>>, demand: &Demand, at: &Circumstances<'_>) -> Decision {
     let Some(key) = snapshot else {
         return Decision::Deny { reason: Reason::KeyUnknown, missing_scope: None };
     };
     let business_id_missing = key.business_id_required && at.business_ids.is_empty();
     // Folded without a short cut.
     let business_mismatch = at.business_ids.iter().fold(false, |wrong, id| wrong | (id != key.business.as_str()))
-        | demand.business.refuses(&key.business);
+        | demand.business.refuses(key.business);
     let environment_mismatch = demand.environment.refuses(&key.environment);
     let status = key.life.status_at(at.now);
     let rotated = !key.version.accepts(at.now);

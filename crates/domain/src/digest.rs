@@ -1,6 +1,6 @@
 //! The digest by which a key is found.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -54,6 +54,29 @@ impl KeyDigest {
         &self.0
     }
 
+    /// A digest from its 64 hexadecimal digits, in lower case; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let pairs: &[u8; 64] = text.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(pairs.as_chunks::<2>().0) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Its 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
     /// Whether both are the same, in a time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -77,6 +100,16 @@ mod tests {
         assert!(digest("one", 1).matches(&digest("one", 1)));
         assert!(!digest("one", 1).matches(&digest("two", 1)));
         assert!(!digest("one", 1).matches(&digest("one", 2)));
+    }
+
+    #[test]
+    fn a_digest_has_one_form_in_digits() {
+        let digest = KeyDigest([0x0f; 32]);
+        assert_eq!(digest.to_hex(), "0f".repeat(32));
+        assert!(KeyDigest::from_hex(&digest.to_hex()).expect("read back").matches(&digest));
+        for bad in ["", "0f", &"0F".repeat(32), &"zz".repeat(32), &"0f".repeat(33)] {
+            assert!(KeyDigest::from_hex(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

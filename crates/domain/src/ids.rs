@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -281,9 +282,9 @@ impl Serialize for RequestId {
 /// The tenant's only id: a UUID, digits, or what the operator brought from elsewhere.
 ///
 /// 1 to 64 letters, digits and dashes, never a colon, so that it fits a Basic user name (RFC 7617 section 2).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct BusinessId(String);
+/// A clone shares the text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BusinessId(Arc<str>);
 
 /// A text that is no business id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -298,7 +299,7 @@ impl BusinessId {
 
     /// A random UUID (version 4, RFC 9562 section 5.4) in lower case.
     pub fn random_uuid(random: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().to_string())
+        Self(uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().to_string().into())
     }
 }
 
@@ -308,7 +309,7 @@ impl FromStr for BusinessId {
     fn from_str(text: &str) -> Result<Self, InvalidBusinessId> {
         let good =
             (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if good { Ok(Self(text.to_owned())) } else { Err(InvalidBusinessId) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidBusinessId) }
     }
 }
 
@@ -321,6 +322,12 @@ impl fmt::Display for BusinessId {
 impl fmt::Debug for BusinessId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for BusinessId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

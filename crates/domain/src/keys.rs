@@ -91,14 +91,14 @@ pub struct Life {
     pub state: KeyState,
     /// The window.
     pub validity: Validity,
-    /// When it was revoked, if it was.
-    pub revoked_at: Option<Timestamp>,
+    /// Whether it was revoked.
+    pub revoked: bool,
 }
 
 impl Life {
     /// The derived status at `now`.
     pub fn status_at(&self, now: Timestamp) -> KeyStatus {
-        if self.revoked_at.is_some() {
+        if self.revoked {
             KeyStatus::Revoked
         } else if self.state == KeyState::Inactive {
             KeyStatus::Inactive
@@ -227,14 +227,14 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000).expect("in range")
     }
 
-    fn life(state: KeyState, from: i64, until: Option<i64>, revoked: Option<i64>) -> Life {
+    fn life(state: KeyState, from: i64, until: Option<i64>, revoked: bool) -> Life {
         let validity = Validity::new(at(from), until.map(at)).expect("in order");
-        Life { state, validity, revoked_at: revoked.map(at) }
+        Life { state, validity, revoked }
     }
 
     #[test]
     fn the_window_is_half_open() {
-        let key = life(KeyState::Active, 10, Some(20), None);
+        let key = life(KeyState::Active, 10, Some(20), false);
         let status: Vec<_> = [9, 10, 19, 20].into_iter().map(|second| key.status_at(at(second))).collect();
         assert_eq!(status, [KeyStatus::Scheduled, KeyStatus::Active, KeyStatus::Active, KeyStatus::Expired]);
         assert!(Validity::new(at(10), Some(at(10))).is_err());
@@ -242,8 +242,8 @@ mod tests {
 
     #[test]
     fn revocation_and_the_switch_come_before_the_dates() {
-        assert_eq!(life(KeyState::Inactive, 0, Some(1), Some(1)).status_at(at(5)), KeyStatus::Revoked);
-        assert_eq!(life(KeyState::Inactive, 0, Some(1), None).status_at(at(5)), KeyStatus::Inactive);
+        assert_eq!(life(KeyState::Inactive, 0, Some(1), true).status_at(at(5)), KeyStatus::Revoked);
+        assert_eq!(life(KeyState::Inactive, 0, Some(1), false).status_at(at(5)), KeyStatus::Inactive);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -23,6 +25,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt as _;
 use trousseau_web::connection::{CloseWithoutAnswer, Peer};
+use trousseau_web::fast::Application;
 
 use crate::settings::TlsFiles;
 
@@ -37,11 +40,38 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 const READ_BUFFER_BYTES: usize = 160 * 1024;
 const MOST_HEADERS: usize = 256;
 
+/// What a listener serves.
+#[derive(Debug, Clone)]
+pub(crate) enum Served {
+    /// Everything.
+    Application(Application),
+    /// The metrics alone.
+    Metrics(Router),
+}
+
+impl From<Application> for Served {
+    fn from(application: Application) -> Self {
+        Self::Application(application)
+    }
+}
+
+impl Served {
+    async fn answer(&self, request: http::Request<Incoming>, peer: Peer) -> Response {
+        match self {
+            Self::Application(application) => application.call(request, Some(peer)).await,
+            Self::Metrics(router) => {
+                let Ok(response) = router.clone().oneshot(request).await;
+                response
+            }
+        }
+    }
+}
+
 /// One listener and what it serves.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: TcpListener,
-    pub(crate) router: Router,
+    pub(crate) application: Served,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// The most connections served at a time; more wait to be accepted.
     pub(crate) connections: usize,
@@ -68,7 +98,8 @@ impl Listening {
                     continue;
                 }
             };
-            let connection = Connection { router: self.router.clone(), acceptor: acceptor.clone(), address, permit };
+            let connection =
+                Connection { served: self.application.clone(), acceptor: acceptor.clone(), address, permit };
             tokio::spawn(connection.run(stream, graceful.watcher()));
         }
         drop(self.listener);
@@ -88,7 +119,7 @@ async fn accept(
 }
 
 struct Connection {
-    router: Router,
+    served: Served,
     acceptor: Option<TlsAcceptor>,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
@@ -100,9 +131,9 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let address = SocketAddr::new(self.address.ip().to_canonical(), self.address.port());
         let ended = match self.acceptor {
-            None => exchange(stream, self.router, Peer { address, tls: false }, watcher).await,
+            None => exchange(stream, self.served, Peer { address, tls: false }, watcher).await,
             Some(acceptor) => match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => exchange(stream, self.router, Peer { address, tls: true }, watcher).await,
+                Ok(Ok(stream)) => exchange(stream, self.served, Peer { address, tls: true }, watcher).await,
                 Ok(Err(error)) => {
                     tracing::debug!(error = %error, "a TLS handshake failed");
                     Ok(())
@@ -122,15 +153,14 @@ impl Connection {
 #[error("closed without an answer")]
 struct Closed;
 
-async fn exchange<S>(stream: S, router: Router, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
+async fn exchange<S>(stream: S, served: Served, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
-        let router = router.clone();
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let served = served.clone();
         async move {
-            let Ok(response) = router.oneshot(request).await;
+            let response = served.answer(request, peer).await;
             if response.extensions().get::<CloseWithoutAnswer>().is_some() { Err(Closed) } else { Ok(response) }
         }
     });

@@ -48,7 +48,9 @@ impl From<anyhow::Error> for Failure {
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match &error {
-            ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => Self::Failed(error.into()),
+            ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) | ServiceError::ClockUnsure => {
+                Self::Failed(error.into())
+            }
             ServiceError::Invalid(_) => Self::Usage(error.into()),
             ServiceError::NotFound
             | ServiceError::BeyondOwnRights(_)

@@ -16,7 +16,7 @@ use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
 
 use crate::app::Opened;
-use crate::connections::{self, Listening};
+use crate::connections::{self, Listening, Served};
 use crate::exit::Failure;
 use crate::settings::{Explained, Layers, Settings, Source, local_url};
 
@@ -39,6 +39,10 @@ pub(crate) async fn serve(
         tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
     }
     trousseau_web::telemetry::recorder();
+    // Before anything is answered: what is not complete must not tell that a key is unknown.
+    if let Err(error) = opened.app.fill_index().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the keys could not be read: each is asked for");
+    }
     let ids = opened.app.clone();
     let (listener, address) = bind(settings.listen).await?;
     if settings.public_url.is_none()
@@ -53,6 +57,7 @@ pub(crate) async fn serve(
     let jobs = opened.app.jobs().clone();
     let mailer = opened.app.mailer().clone();
     let jobs = tokio::spawn(async move { tokio::join!(jobs.run(jobs_stopped.clone()), mailer.run(jobs_stopped)) });
+    let upkeep = tokio::spawn(trousseau_web::telemetry::upkeep());
     let mut servers = JoinSet::new();
     let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
     let edge = Edge::new(
@@ -64,7 +69,7 @@ pub(crate) async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let main = Listening {
         listener,
-        router: trousseau_web::router::router(edge, opened.app.clone(), shown(settings, layers)),
+        application: trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers)).into(),
         tls,
         connections: settings.connections,
     };
@@ -72,8 +77,8 @@ pub(crate) async fn serve(
     if let Some(wanted) = settings.metrics_listen {
         let (listener, address) = bind(wanted).await?;
         tracing::info!(server.address = %address, "serving metrics");
-        let router = trousseau_web::system::metrics_router();
-        servers.spawn(Listening { listener, router, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped));
+        let application = Served::Metrics(trousseau_web::system::metrics_router());
+        servers.spawn(Listening { listener, application, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped));
     }
     tracing::info!(server.address = %address, server.scheme = scheme, "listening");
     if let Some(folder) = opened.app.mailer().folder() {
@@ -97,6 +102,7 @@ pub(crate) async fn serve(
     if timeout(JOBS_WITHIN, jobs).await.is_err() {
         tracing::warn!("the jobs did not end in time");
     }
+    upkeep.abort();
     opened.close().await;
     tracing::info!("stopped");
     Ok(())

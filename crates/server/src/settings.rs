@@ -20,7 +20,7 @@ use trousseau_domain::profile::{Profile, ProfileName};
 use trousseau_domain::scope::{OperatorScope, ScopeCatalogue};
 use trousseau_domain::time::TimeZone;
 use trousseau_service::mail::{InvalidMailSettings, MailTransport};
-use trousseau_service::settings::{InvalidSettings, Keep};
+use trousseau_service::settings::{InvalidSettings, KEYS_IN_MEMORY, Keep};
 use trousseau_service::webhooks::authorities::Authorities;
 
 use self::networks::WrittenNetwork;
@@ -149,6 +149,7 @@ struct WrittenWebhooks {
 #[serde(deny_unknown_fields, default)]
 struct WrittenDoors {
     fresh_ms: Option<u32>,
+    keys_in_memory: Option<u32>,
 }
 
 /// The configuration in force, in types that cannot hold nonsense.
@@ -303,6 +304,7 @@ impl Settings {
         let networks = networks::networks(layers, written.networks)?;
         let (webhook_networks, webhook_authorities) = webhooks(layers, &written.webhooks)?;
         let answers_kept = answers_kept(layers, &written.doors)?;
+        let keys_in_memory = keys_in_memory(layers, &written.doors)?;
         let rules = trousseau_service::Settings::new(
             brand.unwrap_or_default(),
             written.profiles,
@@ -317,6 +319,7 @@ impl Settings {
                 .with_webhook_authorities(webhook_authorities)
                 .with_networks(networks)
                 .with_answers_kept(answers_kept)
+                .with_keys_in_memory(keys_in_memory)
         })
         .map_err(|error| {
             let name = match &error {
@@ -412,6 +415,7 @@ impl Settings {
             ("keep.usage", in_days(self.rules.keep().usage)),
             ("keep.deliveries", in_days(self.rules.keep().deliveries)),
             ("doors.fresh_ms", self.rules.answers_kept().map_or(0, |kept| kept.as_millis()).to_string()),
+            ("doors.keys_in_memory", self.rules.keys_in_memory().to_string()),
             ("webhooks.allow", list(self.rules.webhook_networks().iter().map(ToString::to_string).collect())),
             (
                 "webhooks.authorities",
@@ -518,6 +522,14 @@ fn answers_kept(layers: &Layers, written: &WrittenDoors) -> Result<Option<Durati
     let fresh_ms = written.fresh_ms.unwrap_or(0);
     check(layers, "doors.fresh_ms", (0..=1_000).contains(&fresh_ms).then_some(()).ok_or("0 to 1000"))?;
     Ok((fresh_ms > 0).then(|| Duration::from_millis(u64::from(fresh_ms))))
+}
+
+/// How many values of keys are answered from memory.
+fn keys_in_memory(layers: &Layers, written: &WrittenDoors) -> Result<usize, SettingsError> {
+    let Some(wanted) = written.keys_in_memory else { return Ok(KEYS_IN_MEMORY) };
+    let most = 200_000_000;
+    check(layers, "doors.keys_in_memory", (wanted <= most).then_some(()).ok_or("0 to 200000000"))?;
+    usize::try_from(wanted).map_err(|_| layers.invalid("doors.keys_in_memory", "is beyond this machine"))
 }
 
 /// Where webhooks may be sent beside the public internet, and by whom receivers are trusted.

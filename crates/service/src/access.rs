@@ -6,26 +6,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
-use trousseau_domain::decision::{
-    Circumstances, Decision, Demand, Disclosure, KeySnapshot, Meter, Reason, Transport, decide,
-};
+use trousseau_domain::decision::{Circumstances, Decision, Demand, Disclosure, Meter, Reason, Transport, decide};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::{BusinessId, RequestId};
+use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
-use trousseau_domain::keys::VersionLife;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::requests::{ClientName, Door};
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{FoundVersion, PlatformKeyRow, StoreError};
+use trousseau_store::{ChangeKind, FoundVersion, PlatformKeyRow, StoreError};
 
 use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
-use crate::keys::{life_of, profile_of};
+use crate::index::{KnownKey, Lease, Remembered};
 use crate::platform_keys::scopes_of;
 use crate::requests::{CallAnswer, CallTrace, Subject, SubjectKey};
 
@@ -137,8 +134,30 @@ pub struct Access<'a> {
 
 /// What a text was found to be.
 enum Identified {
-    Key(Option<Box<FoundVersion>>),
+    Key(Option<Box<KnownKey>>),
     Platform(Option<Box<PlatformKeyRow>>),
+}
+
+/// What a text was found to be, and for how long that may be said.
+struct Judged {
+    identified: Identified,
+    /// Where it comes from memory.
+    lease: Option<Lease>,
+}
+
+impl Judged {
+    const fn certain(identified: Identified) -> Self {
+        Self { identified, lease: None }
+    }
+
+    const fn remembered(identified: Identified, lease: Lease) -> Self {
+        Self { identified, lease: Some(lease) }
+    }
+
+    /// Whether it may still be said: not where the process slept between the look-up and the answer.
+    fn holds(&self) -> bool {
+        self.lease.is_none_or(Lease::holds)
+    }
 }
 
 impl<'a> Access<'a> {
@@ -149,8 +168,9 @@ impl<'a> Access<'a> {
     /// The key of a business behind a request, good for `demand`.
     pub async fn authenticate(self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
         let presented = self.read(facts)?;
-        match self.identify(&presented.secret, presented.claim).await? {
-            Identified::Key(found) => self.judge(facts, demand, &presented, found).await,
+        let (identified, decision, now) = self.identify_for(facts, demand, &presented).await?;
+        match identified {
+            Identified::Key(found) => self.conclude(facts, &presented, found, decision, now).await,
             Identified::Platform(found) => {
                 // Proven or not, this is no route for it; only a proven caller learns that.
                 let _ = Self::judge_platform(facts, found.as_deref())?;
@@ -166,7 +186,8 @@ impl<'a> Access<'a> {
         scope: Option<PlatformScope>,
     ) -> Result<PlatformCaller, AccessError> {
         let presented = self.read(facts)?;
-        match self.identify(&presented.secret, presented.claim).await? {
+        let (identified, decision, now) = self.identify_for(facts, &Demand::default(), &presented).await?;
+        match identified {
             Identified::Platform(found) => {
                 let caller = Self::judge_platform(facts, found.as_deref())?;
                 match scope {
@@ -175,7 +196,7 @@ impl<'a> Access<'a> {
                         missing_scope: format!("platform:{wanted}").parse().ok(),
                     })),
                     _ => {
-                        self.core.recorder.record_platform_use(caller.id, self.core.clock.now());
+                        self.core.recorder.record_platform_use(caller.id, now);
                         if let Some(row) = &found {
                             self.renew_platform_digest(&presented.secret, row).await;
                         }
@@ -184,7 +205,7 @@ impl<'a> Access<'a> {
                 }
             }
             Identified::Key(found) => {
-                self.judge(facts, &Demand::default(), &presented, found).await?;
+                self.conclude(facts, &presented, found, decision, now).await?;
                 facts.trace.refuse(Reason::KindNotAllowed);
                 Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
             }
@@ -215,29 +236,32 @@ impl<'a> Access<'a> {
         if business_ids.is_empty() && self.core.settings.text_needs_business_id(claim, secret.expose().len()) {
             return Ok(deny(Reason::BusinessIdMissing));
         }
-        let Identified::Key(found) = self.identify(&secret, claim).await? else {
+        let (identified, decision, now) = self
+            .identify(&secret, claim, |found, now| {
+                let snapshot = found.map(KnownKey::snapshot).transpose()?;
+                let circumstances = Circumstances {
+                    business_ids: &business_ids,
+                    origin: request.origin.as_deref(),
+                    from_browser: request.origin.is_some(),
+                    address: request.address,
+                    transport: Transport::Elsewhere,
+                    meter: Meter::Within,
+                    now,
+                };
+                Ok(decide(snapshot.as_ref(), &request.demand, &circumstances))
+            })
+            .await?;
+        let Identified::Key(found) = identified else {
             return Ok(deny(Reason::KeyUnknown));
         };
-        let now = self.core.clock.now();
-        let snapshot = found.as_deref().map(|found| self.snapshot(found)).transpose()?;
-        let decision = decide(
-            snapshot.as_ref(),
-            &request.demand,
-            &Circumstances {
-                business_ids: &business_ids,
-                origin: request.origin.as_deref(),
-                from_browser: request.origin.is_some(),
-                address: request.address,
-                transport: Transport::Elsewhere,
-                meter: Meter::Within,
-                now,
-            },
-        );
         if let Some(reference) = request.reference {
             self.keep_verdict(request, reference, &secret, claim, found.as_deref(), &decision, now, started.elapsed());
         }
         let key = match (&decision, found) {
-            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now).await?)),
+            (Decision::Allow, Some(found)) => {
+                self.core.recorder.record_use(found.id, now);
+                Some(Box::new(self.accept(&secret, *found, now).await?))
+            }
             _ => None,
         };
         Ok(Verdict { decision, key })
@@ -248,10 +272,11 @@ impl<'a> Access<'a> {
         let Ok((secret, claim)) = key_text::parse(text, self.core.settings.brand()) else {
             return Ok(None);
         };
-        match self.identify(&secret, claim).await? {
-            Identified::Key(found) => Ok(found.map(|found| FoundKey { found: *found })),
-            Identified::Platform(_) => Ok(None),
+        if claim == TextClaim::Platform {
+            return Ok(None);
         }
+        let digests = self.core.secrets.ring().get().digests(&KeyFingerprint::of(&secret));
+        Ok(self.row_of(&digests).await?.map(|found| FoundKey { found }))
     }
 
     /// Reads the credential and refuses what follows from the request alone.
@@ -281,51 +306,72 @@ impl<'a> Access<'a> {
         Ok(presented)
     }
 
-    /// Digest and look-up: the same steps for every well-formed text.
-    async fn identify(self, secret: &ApiKeySecret, claim: TextClaim) -> Result<Identified, ServiceError> {
-        let fingerprint = KeyFingerprint::of(secret);
-        let digests: Vec<KeyDigest> =
-            self.core.secrets.ring().get().digests(&fingerprint).into_iter().map(|(_, digest)| digest).collect();
-        let mut reader = self.core.store.read();
-        if claim == TextClaim::Platform {
-            let rows = reader.find_platform_keys_by_digests(&digests).await?;
-            let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest)));
-            return Ok(Identified::Platform(found.map(Box::new)));
+    /// What is known of the text and what `judge` makes of it at that instant: the same steps for every well-formed
+    /// text. Memory is asked first, and what it said counts only if it still may be said after the judgement.
+    async fn identify(
+        self,
+        secret: &ApiKeySecret,
+        claim: TextClaim,
+        judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
+    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
+        let core = self.core;
+        if !core.index.clock_is_sure() {
+            return Err(ServiceError::ClockUnsure);
         }
-        let rows = reader.find_by_digests(&digests).await?;
-        let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.version.digest.matches(digest)));
-        Ok(Identified::Key(found.map(Box::new)))
+        let digests = core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
+        let mut judged = match claim {
+            TextClaim::Platform => match core.index.find_platform(&digests).await {
+                Remembered::Is(row, lease) => Judged::remembered(Identified::Platform(Some(Box::new(row))), lease),
+                Remembered::Unknown => Judged::certain(Identified::Platform(None)),
+                Remembered::Ask => self.ask(claim, &digests).await?,
+            },
+            _ => match core.index.find(&digests).await {
+                Remembered::Is(known, lease) => Judged::remembered(Identified::Key(Some(Box::new(known))), lease),
+                Remembered::Unknown => Judged::certain(Identified::Key(None)),
+                Remembered::Ask => self.ask(claim, &digests).await?,
+            },
+        };
+        loop {
+            let now = core.clock.now();
+            let decision = match &judged.identified {
+                Identified::Key(found) => judge(found.as_deref(), now)?,
+                Identified::Platform(_) => Decision::Allow,
+            };
+            if judged.holds() {
+                return Ok((judged.identified, decision, now));
+            }
+            judged = self.ask(claim, &digests).await?;
+        }
     }
 
-    fn snapshot(self, found: &FoundVersion) -> Result<KeySnapshot, ServiceError> {
-        let profile = profile_of(self.core, &found.business)?;
-        Ok(KeySnapshot {
-            business: found.business.id.clone(),
-            suspended: found.business.suspended_at.is_some(),
-            business_id_required: profile.business_id_required,
-            environment: found.key.tenant.environment,
-            kind: found.key.kind,
-            life: life_of(&found.key),
-            version: VersionLife { starts_at: found.version.starts_at, ends_at: found.version.ends_at },
-            scopes: found.key.scopes.clone(),
-            allowed_origins: found.key.allowed_origins.clone(),
-            allowed_ips: found.key.allowed_ips.clone(),
-        })
+    /// Asks the database.
+    async fn ask(self, claim: TextClaim, digests: &[(u32, KeyDigest)]) -> Result<Judged, ServiceError> {
+        if claim == TextClaim::Platform {
+            let wanted: Vec<KeyDigest> = digests.iter().map(|(_, digest)| *digest).collect();
+            let rows = self.core.store.read().find_platform_keys_by_digests(&wanted).await?;
+            let found = rows.into_iter().find(|row| wanted.iter().any(|digest| row.digest.matches(digest)));
+            return Ok(Judged::certain(Identified::Platform(found.map(Box::new))));
+        }
+        let found = self.row_of(digests).await?;
+        let known = found.map(|found| Box::new(KnownKey::found(&self.core.settings, &found)));
+        Ok(Judged::certain(Identified::Key(known)))
     }
 
-    async fn judge(
+    async fn row_of(self, digests: &[(u32, KeyDigest)]) -> Result<Option<FoundVersion>, ServiceError> {
+        let wanted: Vec<KeyDigest> = digests.iter().map(|(_, digest)| *digest).collect();
+        let rows = self.core.store.read().find_by_digests(&wanted).await?;
+        Ok(rows.into_iter().find(|row| wanted.iter().any(|digest| row.version.digest.matches(digest))))
+    }
+
+    async fn identify_for(
         self,
         facts: &RequestFacts<'_>,
         demand: &Demand,
         presented: &Presented,
-        found: Option<Box<FoundVersion>>,
-    ) -> Result<KeyCaller, AccessError> {
-        let now = self.core.clock.now();
-        let snapshot = found.as_deref().map(|found| self.snapshot(found)).transpose()?;
-        let decision = decide(
-            snapshot.as_ref(),
-            demand,
-            &Circumstances {
+    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
+        let judge = |found: Option<&KnownKey>, now| {
+            let snapshot = found.map(KnownKey::snapshot).transpose()?;
+            let circumstances = Circumstances {
                 business_ids: &presented.business_ids,
                 origin: facts.origin,
                 from_browser: facts.from_browser,
@@ -333,8 +379,21 @@ impl<'a> Access<'a> {
                 transport: facts.transport,
                 meter: Meter::Within,
                 now,
-            },
-        );
+            };
+            Ok(decide(snapshot.as_ref(), demand, &circumstances))
+        };
+        self.identify(&presented.secret, presented.claim, judge).await
+    }
+
+    /// Notes what was decided, and gives the caller if that was a yes.
+    async fn conclude(
+        self,
+        facts: &RequestFacts<'_>,
+        presented: &Presented,
+        found: Option<Box<KnownKey>>,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<KeyCaller, AccessError> {
         if let Some(subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
             self.core.recorder.record_refusal_of(&subject);
             facts.trace.set(subject);
@@ -360,38 +419,29 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// An accepted key: its use is noted, and its digest brought under the current pepper.
-    async fn accept(
-        self,
-        secret: &ApiKeySecret,
-        found: FoundVersion,
-        now: Timestamp,
-    ) -> Result<KeyCaller, ServiceError> {
-        self.core.recorder.record_use(found.key.id, now);
-        let profile = Arc::clone(profile_of(self.core, &found.business)?);
-        self.renew_digest(secret, &found).await;
-        Ok(KeyCaller {
-            tenant: found.key.tenant.clone(),
-            version: found.version.version,
-            life: VersionLife { starts_at: found.version.starts_at, ends_at: found.version.ends_at },
-            key: found.key,
-            business: found.business,
-            profile,
-        })
+    /// An accepted key: its digest is brought under the current pepper.
+    async fn accept(self, secret: &ApiKeySecret, found: KnownKey, now: Timestamp) -> Result<KeyCaller, ServiceError> {
+        self.renew_digest(secret, &found, now).await;
+        let profile = Arc::clone(found.business.profile()?);
+        Ok(KeyCaller::new(found, profile))
     }
 
     /// After a rotation of the pepper, a key's row moves to the new one when the key is next used.
-    async fn renew_digest(self, secret: &ApiKeySecret, found: &FoundVersion) {
-        let version = &found.version;
-        let Some((digest, pepper)) = self.renewed(secret, version.pepper_version) else { return };
+    async fn renew_digest(self, secret: &ApiKeySecret, found: &KnownKey, now: Timestamp) {
+        let Some((digest, pepper)) = self.renewed(secret, found.pepper_version) else { return };
         let renewed = async {
             let mut tx = self.core.store.begin().await?;
-            tx.redigest_version(&version.tenant, version.key_id, version.version, &version.digest, &digest, pepper)
-                .await?;
-            tx.commit().await
+            let tenant = found.tenant();
+            if tx.redigest_version(&tenant, found.id, found.version, &found.digest, &digest, pepper).await? {
+                let target = renamed(found.id, &found.digest);
+                let seq = tx.append_change(ChangeKind::Key, Some(&tenant.business), Some(&target), now).await?;
+                tx.commit().await?;
+                self.core.index.made_new(seq);
+            }
+            Ok(())
         };
         if let Err(error) = renewed.await {
-            not_renewed(&version.key_id, &error);
+            not_renewed(&found.id, &error);
         }
     }
 
@@ -401,7 +451,11 @@ impl<'a> Access<'a> {
         let renewed = async {
             let mut tx = self.core.store.begin().await?;
             tx.redigest_platform_key(row.id, &row.digest, &digest, pepper).await?;
-            tx.commit().await
+            let (target, now) = (row.id.to_string(), self.core.clock.now());
+            let seq = tx.append_change(ChangeKind::PlatformKey, None, Some(&target), now).await?;
+            tx.commit().await?;
+            self.core.index.made_new(seq);
+            Ok(())
         };
         if let Err(error) = renewed.await {
             not_renewed(&row.id, &error);
@@ -447,7 +501,7 @@ impl<'a> Access<'a> {
         reference: RequestId,
         secret: &ApiKeySecret,
         claim: TextClaim,
-        found: Option<&FoundVersion>,
+        found: Option<&KnownKey>,
         decision: &Decision,
         now: Timestamp,
         took: Duration,
@@ -486,7 +540,7 @@ impl<'a> Access<'a> {
 fn subject_of(
     facts: &RequestFacts<'_>,
     presented: &Presented,
-    found: Option<&FoundVersion>,
+    found: Option<&KnownKey>,
     decision: &Decision,
     now: Timestamp,
 ) -> Option<Subject> {
@@ -512,9 +566,9 @@ fn subject_of(
 }
 
 /// The environment of a key; of an unknown one, what its text says.
-fn environment_of(found: Option<&FoundVersion>, claim: TextClaim) -> Option<Environment> {
+fn environment_of(found: Option<&KnownKey>, claim: TextClaim) -> Option<Environment> {
     match (found, claim) {
-        (Some(found), _) => Some(found.key.tenant.environment),
+        (Some(found), _) => Some(found.environment),
         (None, TextClaim::Branded { environment, .. }) => Some(environment),
         (None, TextClaim::Plain | TextClaim::Platform) => None,
     }
@@ -530,6 +584,11 @@ fn missing_scope_of(decision: &Decision) -> Option<String> {
 /// Whether an `Origin` is one, and holds no key that strayed into it.
 fn worth_keeping(origin: &str, presented: &ApiKeySecret) -> bool {
     (origin == "null" || origin.parse::<Origin>().is_ok()) && !origin.contains(presented.expose())
+}
+
+/// How the change is told by which a value gets another digest.
+pub(crate) fn renamed(key: KeyId, old: &KeyDigest) -> String {
+    format!("{key} {}", old.to_hex())
 }
 
 /// The key works under the old pepper all the same; the next use tries again.

@@ -9,7 +9,7 @@ use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
 use trousseau_domain::keys::{KeyStatus, VersionLife};
 use trousseau_domain::members::Operation;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, Store, StoreError, Tx};
+use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, KeyRow, Store, StoreError, Tx};
 
 use crate::access::Access;
 use crate::address::PublicAddress;
@@ -22,6 +22,7 @@ use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::idempotency::InFlight;
+use crate::index::{Index, IndexState};
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
 use crate::logos::Logos;
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) started_at: Timestamp,
     pub(crate) outgoing: Outgoing,
     pub(crate) networks: Networks,
+    pub(crate) index: Arc<Index>,
 }
 
 impl App {
@@ -77,7 +79,8 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock), settings.keep());
+        let index = Arc::new(Index::new(settings.clone()));
+        let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock), settings.keep(), Arc::clone(&index));
         let recorder = jobs.recorder();
         let people = PeopleState::new(&settings);
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
@@ -99,6 +102,7 @@ impl App {
             started_at,
             outgoing,
             networks,
+            index,
         };
         let core = Arc::new(core);
         core.jobs.serve(&core);
@@ -249,6 +253,19 @@ impl App {
     /// The background jobs.
     pub fn jobs(&self) -> &Jobs {
         &self.core.jobs
+    }
+
+    /// Reads all keys into the memory of this node. Without it, the follower does so when it begins.
+    ///
+    /// # Errors
+    /// When the database fails; every key is then asked for there.
+    pub async fn fill_index(&self) -> Result<(), StoreError> {
+        self.core.index.prove(&self.core.store).await.map(drop)
+    }
+
+    /// How the memory of this node is doing.
+    pub fn index_state(&self) -> IndexState {
+        self.core.index.state()
     }
 
     /// The rules of the installation.
@@ -498,8 +515,23 @@ impl<'a> Unit<'a> {
         business: Option<&BusinessId>,
         target: Option<&str>,
     ) -> Result<(), ServiceError> {
-        self.tx.append_change(kind, business, target, self.now).await?;
+        let seq = self.tx.append_change(kind, business, target, self.now).await?;
         self.tx.commit().await?;
+        match kind {
+            ChangeKind::Key | ChangeKind::Business | ChangeKind::PlatformKey | ChangeKind::Secrets => {
+                self.core.index.taken_away(seq).await;
+            }
+            ChangeKind::Payment | ChangeKind::Payable => self.core.index.heard(),
+        }
+        Ok(())
+    }
+
+    /// The same of a key that did not exist before: nothing that is remembered is wrong for it.
+    pub(crate) async fn commit_new_key(mut self, key: &KeyRow) -> Result<(), ServiceError> {
+        let (business, target) = (&key.tenant.business, key.id.to_string());
+        let seq = self.tx.append_change(ChangeKind::Key, Some(business), Some(&target), self.now).await?;
+        self.tx.commit().await?;
+        self.core.index.made_new(seq);
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ impl<'a> Assertions<'a> {
             kind: caller.kind(),
             scope: caller.scope_words(),
             metadata: caller.metadata().entries(),
-            business_metadata: caller.business.metadata.entries(),
+            business_metadata: caller.business_metadata().entries(),
         };
         self.core.secrets.ring().get().assertion_key(now).sign(&claims)
     }

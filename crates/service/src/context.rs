@@ -2,67 +2,78 @@
 
 use std::sync::Arc;
 
+use crate::index::KnownKey;
+use crate::people::SignedIn;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
-use trousseau_domain::keys::{KeyKind, VersionLife};
+use trousseau_domain::keys::KeyKind;
 use trousseau_domain::members::Role;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::platform_keys::PlatformScopes;
 use trousseau_domain::profile::Profile;
 use trousseau_domain::scope::{Scope, ScopeSet};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{BusinessRow, KeyRow};
-
-use crate::people::SignedIn;
 
 /// A key that was accepted, and all that a request may want to know of it.
 #[derive(Debug, Clone)]
 pub struct KeyCaller {
     /// Whose rows it may see.
     pub tenant: Tenant,
-    /// The key's row.
-    pub key: KeyRow,
-    /// Which secret version was presented.
-    pub version: u32,
-    /// From when until when that version is accepted.
-    pub life: VersionLife,
-    /// The business's row.
-    pub business: BusinessRow,
     /// The rules of the business.
     pub profile: Arc<Profile>,
+    known: KnownKey,
 }
 
 impl KeyCaller {
+    pub(crate) fn new(known: KnownKey, profile: Arc<Profile>) -> Self {
+        Self { tenant: known.tenant(), profile, known }
+    }
+
     /// The key's id.
     pub const fn key_id(&self) -> KeyId {
-        self.key.id
+        self.known.id
     }
 
     /// The key's kind.
     pub const fn kind(&self) -> KeyKind {
-        self.key.kind
+        self.known.kind
     }
 
     /// What it may do.
-    pub const fn scopes(&self) -> &ScopeSet {
-        &self.key.scopes
+    pub fn scopes(&self) -> &ScopeSet {
+        &self.known.access.scopes
     }
 
     /// The same as one text, with spaces between (RFC 6749 section 3.3).
     pub fn scope_words(&self) -> String {
-        let words: Vec<&str> = self.key.scopes.iter().map(Scope::as_str).collect();
+        let words: Vec<&str> = self.scopes().iter().map(Scope::as_str).collect();
         words.join(" ")
     }
 
     /// When its value stops being accepted, by its own end or by a rotation, if that is known.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        [self.key.valid_until, self.life.ends_at].into_iter().flatten().min()
+        [self.known.life.validity.until(), self.known.version_life.ends_at].into_iter().flatten().min()
     }
 
     /// What the operator keeps beside it.
-    pub const fn metadata(&self) -> &Metadata {
-        &self.key.metadata
+    pub fn metadata(&self) -> &Metadata {
+        &self.known.access.metadata
+    }
+
+    /// What the operator keeps beside the business.
+    pub fn business_metadata(&self) -> &Metadata {
+        &self.known.business.metadata
+    }
+
+    /// When the value was made that was presented.
+    pub const fn value_made_at(&self) -> Timestamp {
+        self.known.version_life.starts_at
+    }
+
+    /// From when the key is good.
+    pub const fn valid_from(&self) -> Timestamp {
+        self.known.life.validity.from()
     }
 }
 
@@ -112,12 +123,12 @@ impl Context {
     /// A request of a business's key.
     pub fn key(caller: &KeyCaller, request_id: RequestId) -> Self {
         Self {
-            actor: Actor::Key { id: caller.key.id, version: caller.version },
+            actor: Actor::Key { id: caller.key_id(), version: caller.known.version },
             request_id: Some(request_id),
             authority: Authority::Key {
                 tenant: caller.tenant.clone(),
-                scopes: caller.key.scopes.clone(),
-                valid_until: caller.key.valid_until,
+                scopes: caller.scopes().clone(),
+                valid_until: caller.known.life.validity.until(),
             },
         }
     }

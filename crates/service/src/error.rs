@@ -47,6 +47,9 @@ pub enum ServiceError {
     /// As many keys as there may be.
     #[error("there are {0} keys already, as many as the profile allows")]
     KeyLimitReached(u32),
+    /// This node's clock and the database's are too far apart for dates to be judged.
+    #[error("the clocks of this node and of the database are more than a second apart")]
+    ClockUnsure,
     /// The last key in force of its kind and environment.
     #[error("this is the last key in force: make another one first")]
     LastKey,

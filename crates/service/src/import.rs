@@ -9,7 +9,7 @@ use trousseau_domain::key_text::{ApiKeySecret, SHOWN_LEN, TextClaim, branded_pre
 use trousseau_domain::keys::ExternalReference;
 use trousseau_domain::members::Operation;
 use trousseau_domain::profile::{Profile, Reading};
-use trousseau_store::{ChangeKind, KeyRow, StoreError, UniqueRule, VersionOrigin};
+use trousseau_store::{KeyRow, StoreError, UniqueRule, VersionOrigin};
 
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -120,7 +120,7 @@ impl Keys<'_> {
         })
         .await?;
         let view = KeyView::new(key, unit.now);
-        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&view.key.id.to_string())).await?;
+        unit.commit_new_key(&view.key).await?;
         Ok(Imported::New(view))
     }
 }

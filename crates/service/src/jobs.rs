@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{KeyId, PlatformKeyId};
 use trousseau_domain::requests::{Network, Outcome, UtcDay};
@@ -18,14 +19,16 @@ use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow,
 use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
+use crate::index::Index;
 use crate::networks;
 use crate::notices;
 use crate::payments;
 use crate::payments::invoices::MAILS_COUNT_FOR;
 use crate::reconciliations::Reconciliations;
-use crate::requests::{Call, Dropped, Subject};
+use crate::requests::{Call, CallAnswer, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
+use crate::tally::Tally;
 use crate::webhooks;
 
 /// Notes that may wait to be written; more are dropped and counted.
@@ -40,8 +43,6 @@ const EVENTS_PER_CLAIM: u32 = 100;
 const LEASE: Duration = Duration::from_secs(30);
 /// How often the outbox is looked at when nothing wakes the dispatcher.
 const DISPATCH_EVERY: Duration = Duration::from_secs(5);
-/// Changes read at once.
-const CHANGES_PER_READ: u32 = 500;
 /// How often old rows are pruned.
 const PRUNE_EVERY: Duration = Duration::from_mins(10);
 /// Rows pruned in one transaction.
@@ -64,8 +65,13 @@ const WATCH_EVERY: Duration = Duration::from_secs(5);
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 /// How often networks are looked for whose sums are to be compared: once a night each, if all goes well.
 const RECONCILE_EVERY: Duration = Duration::from_mins(10);
+/// How often the metrics are told of the memory of keys.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Keys whose counts are written in one transaction, and in one turn.
+const TALLIED_PER_WRITE: usize = 1000;
 
 enum Note {
     Use(KeyId, Timestamp),
@@ -122,6 +128,7 @@ pub struct Recorder {
     sender: mpsc::Sender<Note>,
     full: Arc<Notify>,
     dropped: Arc<DropCounter>,
+    tally: Arc<Tally>,
     clock: Arc<dyn Clock>,
 }
 
@@ -166,6 +173,28 @@ impl Recorder {
     /// A call of a business was answered.
     pub(crate) fn record_call(&self, call: Call) {
         self.note(Note::Call(Box::new(call)));
+    }
+
+    /// A call was answered. Where its key was accepted it is counted, and has a row as long as the second has room for
+    /// one.
+    pub(crate) fn record_answer(&self, subject: Subject, answer: CallAnswer) {
+        if subject.reason.is_none()
+            && let (Some(key), Some(environment)) = (&subject.key, subject.environment)
+        {
+            if answer.status >= 400 {
+                self.record_use(key.id, subject.at);
+            } else {
+                let tenant = Tenant::new(subject.business.clone(), environment);
+                if !self.tally.count(&tenant, key.id, subject.at) {
+                    self.dropped.count(1, self.clock.now());
+                }
+                if self.tally.has_row(subject.at) {
+                    self.record_call(Call { counted: true, ..subject.answered(answer) });
+                }
+                return;
+            }
+        }
+        self.record_call(subject.answered(answer));
     }
 
     /// The refusal in a call, if it is one.
@@ -231,8 +260,8 @@ impl Queue {
     }
 
     fn take_call(&mut self, call: Call) {
-        let Call { row, seen, network } = call;
-        if let Some(environment) = row.environment {
+        let Call { row, seen, network, counted } = call;
+        if let Some(environment) = row.environment.filter(|_| !counted) {
             let tenant = Tenant::new(row.business.clone(), environment);
             let counter = (tenant, UtcDay::of(row.at), row.key_id, row.outcome);
             *self.usage.entry(counter).or_default() += 1;
@@ -266,6 +295,14 @@ impl Queue {
                 Ok(Note::Call(call)) => self.take_call(*call),
                 Err(_) => return,
             }
+        }
+    }
+
+    /// Takes over what was counted of at most `most` keys.
+    fn take_tally(&mut self, tally: &Tally, most: usize) {
+        for ((key, day), counted) in tally.take(most) {
+            *self.usage.entry((counted.tenant, day, Some(key), Outcome::Succeeded)).or_default() += counted.requests;
+            keep_latest(&mut self.uses, key, counted.last_at);
         }
     }
 
@@ -347,6 +384,7 @@ struct Inner {
     recorder: Recorder,
     board: Board,
     queue: Mutex<Queue>,
+    index: Arc<Index>,
     events: Notify,
     deliveries: Notify,
     /// The place in the sequence of changes of the last one that was a payment's.
@@ -363,12 +401,13 @@ impl fmt::Debug for Jobs {
 
 impl Jobs {
     /// The jobs of one application. Nothing happens until they are run.
-    pub fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>, keep: Keep) -> Self {
+    pub(crate) fn new(store: Store, secrets: Secrets, clock: Arc<dyn Clock>, keep: Keep, index: Arc<Index>) -> Self {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let recorder = Recorder {
             sender,
             full: Arc::new(Notify::new()),
             dropped: Arc::new(DropCounter::default()),
+            tally: Arc::default(),
             clock: Arc::clone(&clock),
         };
         let queue = Mutex::new(Queue::new(receiver));
@@ -382,6 +421,7 @@ impl Jobs {
                 recorder,
                 board,
                 queue,
+                index,
                 events: Notify::new(),
                 deliveries: Notify::new(),
                 payments: watch::Sender::new(0),
@@ -464,8 +504,17 @@ impl Jobs {
     /// # Errors
     /// When the database fails; the notes are kept for the next time if that was an outage.
     pub async fn flush_now(&self) -> Result<(), StoreError> {
+        self.flush(usize::MAX).await
+    }
+
+    /// The same, but for what is counted of keys beyond so many: that waits for the next turn.
+    async fn flush(&self, tallied: usize) -> Result<(), StoreError> {
         let mut queue = self.inner.queue.lock().await;
+        let mut left = tallied;
         loop {
+            let step = left.min(TALLIED_PER_WRITE);
+            queue.take_tally(&self.inner.recorder.tally, step);
+            left -= step;
             queue.drain();
             if queue.waiting() == 0 {
                 return Ok(());
@@ -625,7 +674,7 @@ impl Jobs {
         loop {
             // A timeout is the usual case: the turn has come.
             let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
-            health.note(self.flush_now().await).await;
+            health.note(self.flush(TALLIED_PER_WRITE).await).await;
         }
     }
 
@@ -669,50 +718,58 @@ impl Jobs {
         }
     }
 
-    async fn follow_changes(&self) {
-        let mut health = Health::new("change watcher").on(&self.inner.board);
-        let mut watcher = self.inner.store.watch();
-        let mut seen = None;
-        // A change between the opening of the key file and now is in no feed that we read.
-        let mut reload_due = true;
+    /// Keeps the memory of this node true, and tells of changes, until nobody waits for it any more.
+    pub async fn follow_changes(&self) {
+        tokio::join!(self.listen(), self.apply_changes(), self.tell_memory());
+    }
+
+    /// Tells how the memory is doing, whatever keeps the follower.
+    async fn tell_memory(&self) {
         loop {
-            let heard = if reload_due && seen.is_some() {
-                tokio::time::timeout(BACK_OFF, watcher.changed()).await.unwrap_or(Ok(()))
-            } else {
-                watcher.changed().await
-            };
-            let read = match heard {
-                Ok(()) => self.read_changes(&mut seen, &mut reload_due).await,
-                Err(error) => Err(error),
-            };
-            health.note(read).await;
-            if reload_due {
-                match self.inner.secrets.reload().await {
-                    Ok(()) => reload_due = false,
-                    Err(error) => report("key ring", &error),
-                }
-            }
+            self.inner.index.tell();
+            tokio::time::sleep(TELL_EVERY).await;
         }
     }
 
-    async fn read_changes(&self, seen: &mut Option<i64>, reload_due: &mut bool) -> Result<(), StoreError> {
-        let mut last = match *seen {
-            Some(last) => last,
-            None => self.inner.store.read().current_seq().await?,
-        };
-        *seen = Some(last);
+    /// Hears that something may have changed. A message that is lost is made up for by asking every now and then.
+    async fn listen(&self) {
+        let mut health = Health::new("change watcher").on(&self.inner.board);
+        let mut watcher = self.inner.store.watch();
         loop {
-            let changes = self.inner.store.read().list_changes(last, CHANGES_PER_READ).await?;
-            let Some(newest) = changes.last() else { break };
-            last = newest.seq;
-            if let Some(change) = changes.iter().rfind(|change| change.kind == ChangeKind::Payment) {
-                self.inner.payments.send_replace(change.seq);
-            }
-            *reload_due |= changes.iter().any(|change| change.kind == ChangeKind::Secrets);
-            *seen = Some(last);
+            let heard = watcher.changed().await;
+            self.inner.index.heard();
+            health.note(heard).await;
         }
-        self.inner.events.notify_one();
-        Ok(())
+    }
+
+    async fn apply_changes(&self) {
+        let mut health = Health::new("memory of keys").on(&self.inner.board);
+        // A change between the opening of the key file and now is in no feed that we read.
+        let mut reload_due = true;
+        let mut tried = None;
+        loop {
+            match self.inner.index.prove(&self.inner.store).await {
+                Ok(changes) => {
+                    if let Some(change) = changes.iter().rfind(|change| change.kind == ChangeKind::Payment) {
+                        self.inner.payments.send_replace(change.seq);
+                    }
+                    reload_due |= changes.iter().any(|change| change.kind == ChangeKind::Secrets);
+                    if !changes.is_empty() {
+                        self.inner.events.notify_one();
+                    }
+                    health.note(Ok(())).await;
+                }
+                Err(error) => health.note(Err(error)).await,
+            }
+            if reload_due && tried.is_none_or(|tried: Instant| tried.elapsed() >= BACK_OFF) {
+                tried = Some(Instant::now());
+                match self.inner.secrets.reload().await {
+                    Ok(()) => (reload_due, tried) = (false, None),
+                    Err(error) => report("key ring", &error),
+                }
+            }
+            self.inner.index.wait().await;
+        }
     }
 
     /// Ends a rotation of secrets that was broken off.
@@ -833,6 +890,7 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::entropy::SeededEntropy;
+    use crate::settings::Settings;
 
     fn now() -> Timestamp {
         "2026-01-31T09:30:00Z".parse().expect("good")
@@ -847,7 +905,8 @@ mod tests {
 
     async fn jobs(database: &TestDatabase) -> Jobs {
         let clock = Arc::new(ManualClock::new(now()));
-        Jobs::new(database.store().clone(), secrets(database, 1).await, clock, Keep::default())
+        let index = Arc::new(Index::new(Settings::default()));
+        Jobs::new(database.store().clone(), secrets(database, 1).await, clock, Keep::default(), index)
     }
 
     async fn add_business(database: &TestDatabase) {

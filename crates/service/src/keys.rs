@@ -278,7 +278,7 @@ pub enum KeyHandle {
 pub(crate) fn life_of(key: &KeyRow) -> Life {
     let validity = Validity::new(key.valid_from, key.valid_until)
         .expect("the store refuses a row without this order, and new values are checked before they are judged");
-    Life { state: key.state, validity, revoked_at: key.revoked_at }
+    Life { state: key.state, validity, revoked: key.revoked_at.is_some() }
 }
 
 /// The rules of a business.
@@ -456,8 +456,7 @@ impl<'a> Keys<'a> {
         let made = Notice::LiveKeyCreated;
         notices::of_live_key(self.core, &mut unit, &business, made, &issued.view.key).await?;
         idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
-        let target = issued.view.key.id.to_string();
-        unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&target)).await?;
+        unit.commit_new_key(&issued.view.key).await?;
         Ok(Answered::Done(issued))
     }
 

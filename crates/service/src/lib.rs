@@ -18,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod import;
+pub mod index;
 pub mod jobs;
 pub mod key_ring;
 pub mod keys;
@@ -34,6 +35,7 @@ pub mod reconciliations;
 pub mod requests;
 pub mod secrets;
 pub mod settings;
+mod tally;
 pub mod webhooks;
 
 pub use address::PublicAddress;

@@ -10,10 +10,11 @@ use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::requests::{ClientName, Door, Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{FoundVersion, RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow};
+use trousseau_store::{RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow};
 
 use crate::app::Core;
 use crate::error::ServiceError;
+use crate::index::KnownKey;
 use crate::keys::{KeyView, Page};
 
 /// Days in the numbers that pages call *7 days*: today and the six before it.
@@ -70,8 +71,8 @@ pub(crate) struct SubjectKey {
 }
 
 impl SubjectKey {
-    pub(crate) const fn of(found: &FoundVersion) -> Self {
-        Self { id: found.key.id, version: found.version.version, kind: found.key.kind }
+    pub(crate) const fn of(found: &KnownKey) -> Self {
+        Self { id: found.id, version: found.version, kind: found.kind }
     }
 }
 
@@ -92,6 +93,8 @@ pub(crate) struct Call {
     pub(crate) row: RequestRow,
     pub(crate) seen: Option<SightingRow>,
     pub(crate) network: Option<Network>,
+    /// Whether the call is counted already.
+    pub(crate) counted: bool,
 }
 
 impl Subject {
@@ -149,6 +152,7 @@ impl Subject {
             && self.key.as_ref().is_some_and(|key| key.kind == KeyKind::Secret);
         let code = self.reason.map(Reason::as_str).or(answer.code).map(ToOwned::to_owned);
         Call {
+            counted: false,
             seen,
             network: self.address.filter(|_| watched).map(Network::of),
             row: RequestRow {
@@ -263,7 +267,7 @@ impl<'a> Requests<'a> {
     /// Notes an answered call. Nothing waits for it.
     pub fn record(self, trace: &CallTrace, answer: CallAnswer) {
         if let Some(subject) = trace.take() {
-            self.core.recorder.record_call(subject.answered(answer));
+            self.core.recorder.record_answer(subject, answer);
         }
     }
 

@@ -17,6 +17,7 @@ use trousseau_store::{
     Tx, VersionCount,
 };
 
+use crate::access::renamed;
 use crate::clock::Clock;
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::key_ring::{Binding, Cell, KeyFile, KeyFileError, KeyRing, KeyRingHandle, RingError};
@@ -310,9 +311,9 @@ impl Secrets {
         while let Some(last) = rows.last() {
             // What does not open stays behind; the next page begins after it.
             let after = Some((last.key_id, last.version));
-            let mut tx = self.inner.store.begin().await?;
+            let (mut tx, now) = (self.inner.store.begin().await?, self.inner.clock.now());
             for row in &rows {
-                moved.redigested += u64::from(redigest(&mut tx, ring, row).await?);
+                moved.redigested += u64::from(redigest(&mut tx, ring, row, now).await?);
             }
             tx.commit().await?;
             rows = self.inner.store.read().list_sealed_on_older_pepper(current, after, BATCH).await?;
@@ -457,7 +458,7 @@ fn binding(row: &SealedRow) -> Binding<'_> {
 }
 
 /// Moves one digest to the current pepper; `false` where there is nothing to move or the value does not open.
-async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow) -> Result<bool, StoreError> {
+async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow, now: Timestamp) -> Result<bool, StoreError> {
     let Some(version) = tx.read().find_version(&row.tenant, row.key_id, row.version).await? else {
         return Ok(false);
     };
@@ -476,7 +477,12 @@ async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow) -> Result<bool, 
         return Ok(false);
     }
     let (fresh, pepper) = ring.digest(&fingerprint);
-    tx.redigest_version(&row.tenant, row.key_id, row.version, &version.digest, &fresh, pepper).await
+    let moved = tx.redigest_version(&row.tenant, row.key_id, row.version, &version.digest, &fresh, pepper).await?;
+    if moved {
+        let target = renamed(row.key_id, &version.digest);
+        tx.append_change(ChangeKind::Key, Some(&row.tenant.business), Some(&target), now).await?;
+    }
+    Ok(moved)
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::networks::NetworkSettings;
 use crate::people::passwords::HashCost;
 use crate::webhooks::authorities::Authorities;
 
+/// Values of keys that are remembered unless the operator says otherwise: about 1.5 GB.
+pub const KEYS_IN_MEMORY: usize = 20_000_000;
+
 /// The rules of one installation, checked as a whole.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,6 +34,7 @@ pub struct Settings {
     webhook_authorities: Authorities,
     networks: Vec<NetworkSettings>,
     answers_kept: Option<Duration>,
+    keys_in_memory: usize,
 }
 
 /// How long what was recorded is kept.
@@ -112,6 +116,7 @@ impl Settings {
             webhook_authorities: Authorities::default(),
             networks: Vec::new(),
             answers_kept: None,
+            keys_in_memory: KEYS_IN_MEMORY,
         })
     }
 
@@ -146,6 +151,17 @@ impl Settings {
     /// How long what was recorded is kept.
     pub const fn keep(&self) -> Keep {
         self.keep
+    }
+
+    /// The same settings where so many values of keys are answered from memory; 0 for none.
+    #[must_use]
+    pub fn with_keys_in_memory(self, keys_in_memory: usize) -> Self {
+        Self { keys_in_memory, ..self }
+    }
+
+    /// How many values of keys are answered from memory; the database is asked for those beyond.
+    pub const fn keys_in_memory(&self) -> usize {
+        self.keys_in_memory
     }
 
     /// The same settings where those who ask about keys may keep a good answer that long.

@@ -11,7 +11,8 @@ use crate::stmt::Stmt;
 /// What changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// A key or one of its versions; the target is its id.
+    /// A key or one of its versions; the target is its id. Where a value got another digest, a space and the
+    /// earlier digest in hexadecimal follow, so that nobody remembers the value by it.
     Key,
     /// A business.
     Business,

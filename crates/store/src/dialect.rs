@@ -1,11 +1,30 @@
 //! What the two engines do differently. Each entry says why it cannot be one text.
 
+use trousseau_domain::time::Timestamp;
+
 use crate::error::StoreError;
-use crate::exec::Tx;
+use crate::exec::{Pools, Store, Tx};
 use crate::stmt::Stmt;
 
 /// The channel on which PostgreSQL's nodes hear of changes.
 pub(crate) const CHANNEL: &str = "trousseau_changes";
+
+impl Store {
+    /// The number of the latest change, and what time it is for the database.
+    ///
+    /// Only PostgreSQL has a clock of its own, maybe on another machine; SQLite runs in this process.
+    pub async fn current_seq_and_time(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
+        const SQL: &str = "SELECT seq, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now \
+                           FROM change_counter WHERE id = 1";
+        match self.pools {
+            Pools::Sqlite { .. } => Ok((self.read().current_seq().await?, None)),
+            Pools::Postgres(_) => {
+                let row = self.read().fetch_one(Stmt::new(SQL)).await?;
+                row.read("change_counter", "seq", |row| Ok((row.int("seq")?, Some(row.time("now")?))))
+            }
+        }
+    }
+}
 
 impl Tx {
     /// Wakes the watchers of other nodes at commit.

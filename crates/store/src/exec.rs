@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -81,6 +82,29 @@ impl Reader<'_> {
             Source::Store(Store { pools: Pools::Postgres(pool) }) => {
                 in_time(stmt.bind::<Postgres>().fetch_all(pool)).await.map(Row::postgres)
             }
+        }
+    }
+
+    /// Hands rows on as they come, so that no number of them fills the memory. Each may take as long as a statement.
+    pub(crate) async fn fetch_each(
+        &mut self,
+        stmt: Stmt,
+        mut take: impl FnMut(&Row) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        macro_rules! each {
+            ($engine:ident, $row:expr, $executor:expr) => {{
+                let mut rows = stmt.bind::<$engine>().fetch($executor);
+                while let Some(row) = in_time(rows.try_next()).await? {
+                    take(&$row(row))?;
+                }
+                Ok(())
+            }};
+        }
+        match &mut self.0 {
+            Source::Tx(Tx::Sqlite(tx)) => each!(Sqlite, Row::Sqlite, &mut **tx),
+            Source::Tx(Tx::Postgres(tx)) => each!(Postgres, Row::Postgres, &mut **tx),
+            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => each!(Sqlite, Row::Sqlite, readers),
+            Source::Store(Store { pools: Pools::Postgres(pool) }) => each!(Postgres, Row::Postgres, pool),
         }
     }
 

@@ -84,6 +84,10 @@ impl TestApp {
             .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")])
             .with_networks(networks);
         let app = App::new(store, secrets, settings, clock.clone(), entropy.clone());
+        // As in a server: keys are answered from memory. It ends with the test.
+        app.fill_index().await.expect("the keys can be read");
+        let jobs = app.jobs().clone();
+        tokio::spawn(async move { jobs.follow_changes().await });
         let mails = folder.path().join("mails");
         app.set_mail_transport(MailTransport::folder(mails, "keys@example.com").expect("a sender"));
         let edge =
@@ -97,7 +101,7 @@ impl TestApp {
             setting("listen", Some("127.0.0.1:8080"), Origin::Default),
             setting("smtp.url", None, Origin::Variable("TROUSSEAU_SMTP__URL".to_owned())),
         ]);
-        let router = trousseau_web::router::router(edge, app.clone(), configuration);
+        let router = trousseau_web::router::application(edge, app.clone(), configuration).into();
         let issued = app
             .platform_keys()
             .create(&Context::system(), "tests".parse().expect("a name"), &PlatformScopes::default(), None)

@@ -288,9 +288,21 @@ impl<P> PlatformGranted<P> {
     }
 }
 
+/// How a request came in, beside what it says.
+pub(crate) struct Arrived<'a> {
+    /// The route that its path belongs to.
+    pub(crate) route: &'a str,
+    pub(crate) caller: CallerAddress,
+    pub(crate) request_id: RequestId,
+    pub(crate) trace: CallTrace,
+}
+
 /// The parts of a request that the authenticator looks at, as they were sent.
-struct Sent<'a> {
-    parts: &'a Parts,
+pub(crate) struct Sent<'a> {
+    method: &'a http::Method,
+    uri: &'a http::Uri,
+    headers: &'a HeaderMap,
+    route: &'a str,
     authorization: Vec<&'a [u8]>,
     apikey: Vec<&'a [u8]>,
     x_api_key: Vec<&'a [u8]>,
@@ -308,22 +320,43 @@ fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
 }
 
 impl<'a> Sent<'a> {
-    fn read(parts: &'a Parts) -> Result<Self, Failure> {
-        let headers = &parts.headers;
-        let request_id = *parts.extensions.get::<RequestId>().ok_or(Kind::Internal)?;
-        Ok(Self {
+    pub(crate) fn read(parts: &'a Parts) -> Result<Self, Failure> {
+        let arrived = Arrived {
+            route: parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
+            caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
+            request_id: *parts.extensions.get::<RequestId>().ok_or(Kind::Internal)?,
+            trace: parts.extensions.get().cloned().unwrap_or_default(),
+        };
+        Ok(Self::new(&parts.method, &parts.uri, &parts.headers, arrived))
+    }
+
+    pub(crate) fn new(
+        method: &'a http::Method,
+        uri: &'a http::Uri,
+        headers: &'a HeaderMap,
+        arrived: Arrived<'a>,
+    ) -> Self {
+        Self {
+            method,
+            uri,
+            headers,
+            route: arrived.route,
             authorization: all(headers, AUTHORIZATION.as_str()),
             apikey: all(headers, "apikey"),
             x_api_key: all(headers, "x-api-key"),
             business_id: all(headers, "businessid"),
             origin: headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
             from_browser: headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site"),
-            caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
+            caller: arrived.caller,
             user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
-            request_id,
-            trace: parts.extensions.get().cloned().unwrap_or_default(),
-            parts,
-        })
+            request_id: arrived.request_id,
+            trace: arrived.trace,
+        }
+    }
+
+    /// The caller, if its key is good for `demand`.
+    pub(crate) async fn authenticate(&self, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
+        Ok(web.app.access().authenticate(&self.facts(AcceptedForms::All), demand).await?)
     }
 
     fn facts(&self, accepted: AcceptedForms) -> RequestFacts<'_> {
@@ -335,10 +368,10 @@ impl<'a> Sent<'a> {
                 business_id: &self.business_id,
             },
             accepted,
-            method: method_label(&self.parts.method),
-            path: self.parts.uri.path(),
-            route: self.parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
-            query: self.parts.uri.query(),
+            method: method_label(self.method),
+            path: self.uri.path(),
+            route: self.route,
+            query: self.uri.query(),
             origin: self.origin.as_deref(),
             from_browser: self.from_browser,
             user_agent: self.user_agent,
@@ -369,11 +402,10 @@ impl From<AccessError> for Failure {
 const ORIGINAL_URIS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
 
 /// Judges the key in a request that a gateway asks about, with what the gateway demands of it.
-pub(crate) async fn judge_for_gateway(parts: &Parts, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
-    let sent = Sent::read(parts)?;
+pub(crate) async fn judge_for_gateway(sent: &Sent<'_>, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
     let originals: Vec<_> = ORIGINAL_URIS
         .iter()
-        .flat_map(|name| parts.headers.get_all(*name))
+        .flat_map(|name| sent.headers.get_all(*name))
         .map(|uri| String::from_utf8_lossy(uri.as_bytes()))
         .collect();
     let mut facts = sent.facts(AcceptedForms::All);

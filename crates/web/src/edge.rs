@@ -67,6 +67,16 @@ impl Edge {
         Self { proxies: Arc::new(proxies), brand, https, request_ids: Arc::new(request_ids) }
     }
 
+    /// A fresh id for a request.
+    pub(crate) fn request_id(&self) -> RequestId {
+        (self.request_ids)()
+    }
+
+    /// Who calls, as far as that can be believed.
+    pub(crate) fn caller(&self, peer: Peer, headers: &HeaderMap) -> CallerAddress {
+        self.proxies.caller(peer, headers)
+    }
+
     /// Whether the public URL is HTTPS.
     pub(crate) const fn https(&self) -> bool {
         self.https
@@ -121,10 +131,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
             Err(failure) => failure.into_response(),
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-            if failure.kind().status().is_server_error() {
-                let cause = failure.cause_chain().unwrap_or_default();
-                tracing::error!(code = failure.kind().code(), cause, "request failed");
-            }
+            report(&failure);
             response = rendered(&failure, &response, &reader, id);
             if failure.kind() == Kind::AmbiguousLength {
                 // What follows on this connection may be the rest of that body.
@@ -148,8 +155,16 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     response
 }
 
+/// Tells the operator of a failure that is ours.
+pub(crate) fn report(failure: &Failure) {
+    if failure.kind().status().is_server_error() {
+        let cause = failure.cause_chain().unwrap_or_default();
+        tracing::error!(code = failure.kind().code(), cause, "request failed");
+    }
+}
+
 /// Whom a failure is told, should there be one.
-enum Reader {
+pub(crate) enum Reader {
     /// A program, in the dialect of its request.
     Program { dialect: Dialect, path: String, language: Language },
     /// A person, by a page.
@@ -170,7 +185,7 @@ impl Reader {
 }
 
 /// The failure in the dialect of its reader, with what the router knew of the answer.
-fn rendered(failure: &Failure, bare: &Response, reader: &Reader, id: RequestId) -> Response {
+pub(crate) fn rendered(failure: &Failure, bare: &Response, reader: &Reader, id: RequestId) -> Response {
     let mut response = match reader {
         Reader::Program { dialect, path, language } => dialect.render(failure, path, *language, id),
         Reader::Person { headers, here, secure } => {
@@ -199,7 +214,7 @@ pub(crate) fn method_label(method: &http::Method) -> &'static str {
 }
 
 /// What is refused whatever the route.
-fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
+pub(crate) fn check(edge: &Edge, headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
     let mut total = 0;
     for (name, value) in headers {
         let size = name.as_str().len() + value.len();
@@ -241,7 +256,7 @@ fn length_is_plain(headers: &HeaderMap) -> bool {
 }
 
 /// The headers of every answer. A route that chose its own keeps it.
-fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
+pub(crate) fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
     let id = HeaderValue::from_str(&id.to_string()).expect("hexadecimal digits");
     headers.insert(X_REQUEST_ID, id);
     for (name, value) in [

@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod dialect;
 pub mod edge;
 mod explain;
+pub mod fast;
 pub mod idempotency;
 pub mod language;
 mod movements;

@@ -693,6 +693,7 @@ impl From<ServiceError> for Failure {
             ServiceError::People(error) => Self::from(error),
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
+            ServiceError::ClockUnsure => Self::new(Kind::Unavailable).with_cause(error),
             ServiceError::Store(ref cause) if cause.is_unavailable() => Self::new(Kind::Unavailable).with_cause(error),
             // A statement that the database refuses is a fault of ours: trying again would not help.
             ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => {

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::dashboard::platform::Configuration;
 use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
+use crate::fast::Application;
 use crate::velocity::Velocity;
 use crate::{api, cors, dashboard, openapi, pages, shop_script, system};
 
@@ -84,9 +85,8 @@ pub fn openapi() -> OpenApi {
     openapi::with_errors(routes().into_openapi())
 }
 
-/// The whole application behind its outermost layer. `configuration` is what the platform's administrators are shown
-/// of it.
-pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
+/// The whole application. `configuration` is what the platform's administrators are shown of it.
+pub fn application(edge: Edge, app: App, configuration: Configuration) -> Application {
     let document = Arc::from(document_text(&openapi()));
     let (router, _) = routes().split_for_parts();
     let router = router.merge(api::mileston::routes()).merge(shop_script::routes());
@@ -103,7 +103,8 @@ pub fn router(edge: Edge, app: App, configuration: Configuration) -> Router {
     let record = from_fn_with_state(app, recorded);
     let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });
-    enclose(router.with_state(web).merge(pages), edge).layer(record).layer(from_fn(cors::around))
+    let around = enclose(router.with_state(web.clone()).merge(pages), edge.clone());
+    Application::new(edge, web, around.layer(record).layer(from_fn(cors::around)))
 }
 
 /// Puts what stands around all routes around these.

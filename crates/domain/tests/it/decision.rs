@@ -128,8 +128,17 @@ fn ours(case: &Case) -> Decision {
         Window::Inside => (NOW, Some(NOW + 1)),
         Window::After => (NOW - 1, Some(NOW)),
     };
+    let business = right.parse().expect("digits");
+    let origins = match case.origin {
+        List::Empty => vec![],
+        _ => vec!["https://shop.example".parse().expect("an origin")],
+    };
+    let ranges = match case.ip {
+        List::Empty => vec![],
+        _ => vec!["203.0.113.0/24".parse().expect("a range")],
+    };
     let snapshot = KeySnapshot {
-        business: right.parse().expect("digits"),
+        business: &business,
         suspended: case.suspended,
         business_id_required: case.id_required,
         environment: if case.key_live { Environment::Live } else { Environment::Test },
@@ -137,18 +146,12 @@ fn ours(case: &Case) -> Decision {
         life: Life {
             state: if case.off { KeyState::Inactive } else { KeyState::Active },
             validity: Validity::new(at(from), until.map(at)).expect("in order"),
-            revoked_at: case.revoked.then(|| at(NOW - 5)),
+            revoked: case.revoked,
         },
         version: VersionLife { starts_at: at(0), ends_at: case.rotated.then(|| at(NOW)) },
-        scopes: held,
-        allowed_origins: match case.origin {
-            List::Empty => vec![],
-            _ => vec!["https://shop.example".parse().expect("an origin")],
-        },
-        allowed_ips: match case.ip {
-            List::Empty => vec![],
-            _ => vec!["203.0.113.0/24".parse().expect("a range")],
-        },
+        scopes: &held,
+        allowed_origins: &origins,
+        allowed_ips: &ranges,
     };
     let ids: Vec<String> = match case.id_sent {
         Sent::Nothing => vec![],

@@ -251,19 +251,20 @@ async fn verify(opened: &Opened, request: &VerifyRequest, json: bool) -> Result<
             "valid": code.is_none(),
             "code": code,
             "missing_scope": missing,
-            "key_id": verdict.key.as_ref().map(|caller| caller.key.id),
+            "key_id": verdict.key.as_ref().map(|caller| caller.key_id()),
             "business_id": verdict.key.as_ref().map(|caller| caller.tenant.business.clone()),
             "environment": verdict.key.as_ref().map(|caller| caller.tenant.environment),
-            "kind": verdict.key.as_ref().map(|caller| caller.key.kind),
-            "scopes": verdict.key.as_ref().map(|caller| caller.key.scopes.clone()),
+            "kind": verdict.key.as_ref().map(|caller| caller.kind()),
+            "scopes": verdict.key.as_ref().map(|caller| caller.scopes().clone()),
         }))?;
     } else if let Some(caller) = &verdict.key {
+        let business = opened.app.businesses().get(&caller.tenant.business).await?;
         print_pairs(&[
             ("Decision", "valid".to_owned()),
-            ("Key", caller.key.id.to_string()),
-            ("Business", format!("{} ({})", caller.business.name, caller.tenant.business)),
+            ("Key", caller.key_id().to_string()),
+            ("Business", format!("{} ({})", business.name, business.id)),
             ("Environment", caller.tenant.environment.to_string()),
-            ("Kind", caller.key.kind.to_string()),
+            ("Kind", caller.kind().to_string()),
         ]);
     }
     match code {

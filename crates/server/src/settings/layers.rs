@@ -45,6 +45,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("keep.usage", Kind::Integer),
     ("keep.deliveries", Kind::Integer),
     ("doors.fresh_ms", Kind::Integer),
+    ("doors.keys_in_memory", Kind::Integer),
     ("webhooks.allow", Kind::Texts),
     ("webhooks.authorities", Kind::Text),
     ("networks", Kind::Toml),

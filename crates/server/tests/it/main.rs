@@ -11,6 +11,7 @@ mod kill_live;
 mod kill_payments;
 mod members;
 mod networks;
+mod nodes;
 mod private_keys;
 mod process;
 mod secrets;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Answer};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde::Serialize;
 use trousseau_domain::assertion::Audience;
 use trousseau_domain::decision::Demand;
@@ -19,13 +19,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::authority::judge_for_gateway;
+use crate::authority::{Sent, judge_for_gateway};
 use crate::problem::Failure;
 use crate::query::{parameter, refused};
 use crate::router::Web;
 
-/// What every header begins with that only we may set; gateways strip such headers of their callers.
-pub(crate) const PREFIX: &str = "x-trousseau-";
 const BUSINESS: HeaderName = HeaderName::from_static("x-trousseau-business");
 const ENVIRONMENT: HeaderName = HeaderName::from_static("x-trousseau-environment");
 const KIND: HeaderName = HeaderName::from_static("x-trousseau-kind");
@@ -35,6 +33,14 @@ const METADATA: HeaderName = HeaderName::from_static("x-trousseau-metadata");
 const BUSINESS_METADATA: HeaderName = HeaderName::from_static("x-trousseau-business-metadata");
 const ASSERTION: HeaderName = HeaderName::from_static("x-trousseau-assertion");
 const FRESH_MS: HeaderName = HeaderName::from_static("x-trousseau-fresh-ms");
+
+/// The headers in which a gateway demands something, by what they demand.
+const REQUIRED: [(&str, &str); 4] = [
+    ("scope", "x-trousseau-require-scope"),
+    ("environment", "x-trousseau-require-environment"),
+    ("business", "x-trousseau-require-business"),
+    ("kind", "x-trousseau-require-kind"),
+];
 
 /// How long a set of public keys may be kept; a key is published far longer before it signs.
 const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -98,8 +104,20 @@ pub(crate) async fn authorize(
     Extension(request_id): Extension<RequestId>,
     parts: Parts,
 ) -> Result<Response, Failure> {
-    let (demand, audience) = demanded(&parts)?;
-    let caller = judge_for_gateway(&parts, &web, &demand).await?;
+    let headers = answer(&Sent::read(&parts)?, &web, &parts.uri, &parts.headers, request_id).await?;
+    Ok(headers.into_response())
+}
+
+/// The headers that say who calls, if the key is good for what is demanded.
+pub(crate) async fn answer(
+    sent: &Sent<'_>,
+    web: &Web,
+    uri: &Uri,
+    asked: &HeaderMap,
+    request_id: RequestId,
+) -> Result<HeaderMap, Failure> {
+    let (demand, audience) = demanded(uri, asked)?;
+    let caller = judge_for_gateway(sent, web, &demand).await?;
     let mut headers = identity(&caller);
     if let Some(audience) = audience {
         let assertion = web.app.assertions().sign(&caller, &audience, request_id);
@@ -108,12 +126,12 @@ pub(crate) async fn authorize(
     if let Some(fresh) = web.app.settings().answers_kept() {
         headers.insert(FRESH_MS, HeaderValue::from(u64::try_from(fresh.as_millis()).unwrap_or(0)));
     }
-    Ok(headers.into_response())
+    Ok(headers)
 }
 
 /// What the query and the headers demand together. A caller's own header can only add to it.
-fn demanded(parts: &Parts) -> Result<(Demand, Option<Audience>), Failure> {
-    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+fn demanded(uri: &Uri, headers: &HeaderMap) -> Result<(Demand, Option<Audience>), Failure> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
     let axum::extract::Query(pairs) = pairs.map_err(|_| Failure::new(crate::problem::Kind::InvalidQuery))?;
     let mut demand = Demand::default();
     let mut audience = None;
@@ -131,11 +149,10 @@ fn demanded(parts: &Parts) -> Result<(Demand, Option<Audience>), Failure> {
             }
         }
     }
-    for what in ["scope", "environment", "business", "kind"] {
-        let header = format!("{PREFIX}require-{what}");
-        for value in parts.headers.get_all(&header) {
-            let value = value.to_str().map_err(|_| refused(&header, "is not ASCII"))?;
-            demand = narrowed(demand, what, &header, value)?;
+    for (what, header) in REQUIRED {
+        for value in headers.get_all(header) {
+            let value = value.to_str().map_err(|_| refused(header, "is not ASCII"))?;
+            demand = narrowed(demand, what, header, value)?;
         }
     }
     Ok((demand, audience))
@@ -173,7 +190,7 @@ fn identity(caller: &KeyCaller) -> HeaderMap {
     headers.insert(KIND, HeaderValue::from_static(caller.kind().as_str()));
     headers.insert(KEY, text(&caller.key_id().to_string()));
     headers.insert(SCOPES, text(&caller.scope_words()));
-    for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, &caller.business.metadata)] {
+    for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, caller.business_metadata())] {
         headers.insert(name, text(&ascii_json(metadata)));
     }
     headers

@@ -140,8 +140,8 @@ impl ActiveKey {
             client_id: business.clone(),
             token_type: "Bearer",
             exp: caller.ends_at().map(trousseau_domain::time::Timestamp::as_seconds),
-            iat: caller.life.starts_at.as_seconds(),
-            nbf: caller.key.valid_from.as_seconds(),
+            iat: caller.value_made_at().as_seconds(),
+            nbf: caller.valid_from().as_seconds(),
             sub: key.clone(),
             iss: issuer.to_owned(),
             business_id: business,
@@ -149,7 +149,7 @@ impl ActiveKey {
             kind: caller.kind().as_str(),
             key_id: key,
             metadata: caller.metadata().entries().clone(),
-            business_metadata: caller.business.metadata.entries().clone(),
+            business_metadata: caller.business_metadata().entries().clone(),
         }
     }
 }

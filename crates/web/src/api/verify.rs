@@ -131,7 +131,7 @@ impl VerdictBody {
             key_id: caller.key_id().to_string(),
             scopes: caller.scopes().iter().map(ToString::to_string).collect(),
             metadata: caller.metadata().entries().clone(),
-            business_metadata: caller.business.metadata.entries().clone(),
+            business_metadata: caller.business_metadata().entries().clone(),
         });
         let reference = reference.filter(|_| key.is_none()).map(|reference| reference.to_string());
         let fresh_ms = kept.filter(|_| key.is_some()).and_then(|kept| u64::try_from(kept.as_millis()).ok());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use serde::Serialize;
+use trousseau_service::KeyCaller;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -51,14 +52,18 @@ pub(crate) struct WhoamiBody {
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
 pub(crate) async fn whoami(may: Granted<AnyKey>) -> Answer<WhoamiBody> {
-    let caller = may.caller();
-    Answer(WhoamiBody {
+    Answer(answer(may.caller()))
+}
+
+/// What there is to say of a caller.
+pub(crate) fn answer(caller: &KeyCaller) -> WhoamiBody {
+    WhoamiBody {
         business_id: caller.tenant.business.to_string(),
         environment: caller.tenant.environment.as_str(),
         kind: caller.kind().as_str(),
         key_id: caller.key_id().to_string(),
         scopes: caller.scopes().iter().map(ToString::to_string).collect(),
         metadata: caller.metadata().entries().clone(),
-        business_metadata: caller.business.metadata.entries().clone(),
-    })
+        business_metadata: caller.business_metadata().entries().clone(),
+    }
 }

@@ -5,6 +5,7 @@ mod businesses;
 mod doors;
 mod edge;
 mod events;
+mod fast;
 mod idempotency;
 mod invoice_mails;
 mod keys;

@@ -1,0 +1,167 @@
+//! Several servers on one database: what changes about a key holds on all of them, in time and under faults.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use trousseau_store::testing::TestDatabase;
+
+use crate::kill::post;
+use crate::process::{Place, Server, exchange};
+
+/// How long after a change was acknowledged no node may act on what was before.
+const BOUND: Duration = Duration::from_millis(1_000);
+/// Rounds unless `TROUSSEAU_TEST_ROUNDS` says how many.
+const ROUNDS: u32 = 20;
+
+fn rounds() -> u32 {
+    std::env::var("TROUSSEAU_TEST_ROUNDS").ok().map_or(ROUNDS, |text| text.parse().expect("a number"))
+}
+
+/// A business on a fresh installation.
+struct Tenant {
+    place: Place,
+    operator: String,
+    business: String,
+}
+
+/// A key that was made.
+struct Made {
+    id: String,
+    headers: String,
+}
+
+impl Tenant {
+    fn on(place: Place) -> Self {
+        let key: Value =
+            serde_json::from_str(&place.run(&["platform-key", "create", "nodes", "--json"]).out).expect("JSON");
+        let made = place.run(&["business", "create", "Nodes", "--json"]);
+        let made: Value = serde_json::from_str(&made.out).expect(&made.err);
+        let business = made.pointer("/business/id").or_else(|| made.pointer("/id")).and_then(Value::as_str);
+        Self {
+            operator: format!("authorization: Bearer {}\r\n", key["value"].as_str().expect("a value")),
+            business: business.expect("an id").to_owned(),
+            place,
+        }
+    }
+
+    fn make(&self, node: SocketAddr) -> Made {
+        let path = format!("/v1/businesses/{}/keys", self.business);
+        let (status, body) =
+            post(node, &path, &self.operator, r#"{"kind":"secret","environment":"test"}"#).expect("an answer");
+        assert_eq!(status, 201, "{body}");
+        let value = body["value"].as_str().expect("a value");
+        Made {
+            id: body
+                .pointer("/key/id")
+                .or_else(|| body.pointer("/id"))
+                .and_then(Value::as_str)
+                .expect("an id")
+                .to_owned(),
+            headers: format!("apikey: {value}\r\nbusinessid: {}\r\n", self.business),
+        }
+    }
+
+    fn revoke(&self, node: SocketAddr, key: &Made) {
+        let path = format!("/v1/businesses/{}/keys/{}/revoke", self.business, key.id);
+        let (status, body) = post(node, &path, &self.operator, "{}").expect("an answer");
+        assert_eq!(status, 200, "{body}");
+    }
+}
+
+/// The status of a call with this key.
+fn status(node: SocketAddr, key: &Made) -> u16 {
+    let request = format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}\r\n", key.headers);
+    let answer = exchange(node, request.as_bytes());
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no status: {answer}"))
+}
+
+/// How long after `since` the node refuses, within the bound and a little for the asking.
+fn refused_within(node: SocketAddr, key: &Made, since: Instant) -> Duration {
+    loop {
+        let asked = Instant::now();
+        match status(node, key) {
+            401 => return since.elapsed(),
+            200 => assert!(asked - since < BOUND, "accepted {:?} after it was revoked", asked - since),
+            status => panic!("status {status}"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn same_everywhere(tenant: &Tenant, nodes: &[Server]) {
+    let address = |at: usize| nodes[at % nodes.len()].address;
+    for round in 0..rounds() as usize {
+        let key = tenant.make(address(round));
+        // Good at once, wherever it is used first.
+        for node in nodes {
+            assert_eq!(status(node.address, &key), 200, "round {round}");
+        }
+        tenant.revoke(address(round + 1), &key);
+        let since = Instant::now();
+        assert_eq!(status(address(round + 1), &key), 401, "the node that revoked it refuses at once");
+        for node in nodes {
+            refused_within(node.address, &key, since);
+        }
+    }
+}
+
+#[test]
+fn one_node_and_the_command_line_agree() {
+    let tenant = Tenant::on(Place::new());
+    let nodes = [Server::start(&tenant.place, &[])];
+    same_everywhere(&tenant, &nodes);
+    // Another process tells nobody but the database.
+    let key = tenant.make(nodes[0].address);
+    assert_eq!(status(nodes[0].address, &key), 200);
+    let revoked = tenant.place.run(&["key", "revoke", &key.id, "--yes"]);
+    assert_eq!(revoked.code, Some(0), "{}", revoked.err);
+    refused_within(nodes[0].address, &key, Instant::now());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_agree() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    let tenant = Tenant::on(Place::with_database(database.url()));
+    let nodes: Vec<_> = (0..3).map(|_| Server::start(&tenant.place, &[])).collect();
+    same_everywhere(&tenant, &nodes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_slept_through_a_revocation_refuses_when_it_wakes() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    let tenant = Tenant::on(Place::with_database(database.url()));
+    let nodes: Vec<_> = (0..2).map(|_| Server::start(&tenant.place, &[])).collect();
+    for _ in 0..3 {
+        let key = tenant.make(nodes[0].address);
+        assert_eq!(status(nodes[1].address, &key), 200);
+        nodes[1].signal(Signal::STOP);
+        tenant.revoke(nodes[0].address, &key);
+        thread::sleep(BOUND);
+        // The request waits for it: it is judged in the first moment after waking.
+        let (node, asked) = (nodes[1].address, key);
+        let asking = thread::spawn(move || status(node, &asked));
+        thread::sleep(Duration::from_millis(50));
+        nodes[1].signal(Signal::CONT);
+        assert_eq!(asking.join().expect("an answer"), 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_dies_leaves_nothing_that_the_others_wait_for() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    let tenant = Tenant::on(Place::with_database(database.url()));
+    let mut nodes: Vec<_> = (0..3).map(|_| Server::start(&tenant.place, &[])).collect();
+    for _ in 0..3 {
+        nodes[2].signal(Signal::KILL);
+        nodes[2].wait();
+        same_everywhere(&tenant, &nodes[..2]);
+        nodes[2] = Server::start(&tenant.place, &[]);
+    }
+    same_everywhere(&tenant, &nodes);
+}

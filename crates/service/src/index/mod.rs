@@ -1,0 +1,674 @@
+//! What this node remembers of every key, and how it knows that it may.
+//!
+//! A door is answered from memory only under a lease: what is remembered was seen to be all that the database had, less
+//! than [`LEASE`] ago. The follower renews it by asking for the number of the latest change and applying those that it
+//! has not seen. A lease that has run out, for whatever reason, means that the database is asked.
+
+mod table;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::{Notify, watch};
+use trousseau_domain::decision::KeySnapshot;
+use trousseau_domain::digest::KeyDigest;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::ids::{BusinessId, KeyId};
+use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::profile::Profile;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{
+    BusinessRow, ChangeKind, ChangeRow, FoundVersion, KeyAccess, KnownShared, KnownVersion, PlatformKeyRow, Store,
+    StoreError,
+};
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::error::ServiceError;
+use crate::networks::watch::small;
+use crate::settings::Settings;
+
+use self::table::{Full, Record, Table};
+
+/// How long after it was seen to be complete what is remembered may be answered with.
+pub const LEASE: Duration = Duration::from_millis(900);
+/// How often it is proven when nothing asks for it: several attempts fit into one lease.
+const PROVE_EVERY: Duration = Duration::from_millis(200);
+/// How long the follower waits for more changes after the first, so that many are read at once.
+const GATHER: Duration = Duration::from_millis(1);
+/// How old a proof may be by which a value is told to be unknown: it may have been made a moment ago on another node.
+const UNKNOWN_WITHIN: Duration = Duration::from_millis(50);
+/// How long a request waits for the follower before the database is asked.
+const WAIT: Duration = Duration::from_millis(500);
+/// How far this node's clock may be from the database's before keys are not judged by it any more.
+pub const MOST_OFFSET: Duration = Duration::from_secs(1);
+/// Changes read at once.
+const CHANGES_PER_READ: u32 = 500;
+
+/// Nanoseconds since the machine was started, suspensions included: what a lease is measured by.
+fn since_boot() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A business, as a door has to know it.
+#[derive(Debug)]
+pub struct KnownBusiness {
+    /// Its id.
+    pub id: BusinessId,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// The operator's own data.
+    pub metadata: Metadata,
+    /// Its rules; the name alone where no profile has it any more.
+    profile: Result<Arc<Profile>, Box<str>>,
+}
+
+impl KnownBusiness {
+    pub(crate) fn new(settings: &Settings, row: &BusinessRow) -> Self {
+        Self {
+            id: row.id.clone(),
+            suspended: row.suspended_at.is_some(),
+            metadata: row.metadata.clone(),
+            profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
+        }
+    }
+
+    /// Its rules.
+    pub(crate) fn profile(&self) -> Result<&Arc<Profile>, ServiceError> {
+        let gone = |name| ServiceError::NotAllowedByProfile(format!("{name} (not configured any more)"));
+        self.profile.as_ref().map_err(gone)
+    }
+}
+
+/// A business whose content changes under those that know it.
+#[derive(Debug)]
+struct BusinessCell {
+    now: RwLock<Arc<KnownBusiness>>,
+    groups: Mutex<Vec<Weak<Group>>>,
+}
+
+impl BusinessCell {
+    fn new(business: KnownBusiness) -> Self {
+        Self { now: RwLock::new(Arc::new(business)), groups: Mutex::new(Vec::new()) }
+    }
+
+    fn get(&self) -> Arc<KnownBusiness> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, business: KnownBusiness) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(business);
+    }
+}
+
+/// What many values of one business have in common.
+#[derive(Debug)]
+struct Group {
+    business: Arc<BusinessCell>,
+    traits: Traits,
+}
+
+/// The content of a group beside its business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Traits {
+    environment: Environment,
+    kind: KeyKind,
+    state: KeyState,
+    revoked: bool,
+    /// Where it is too far from the key's id to stand in the record.
+    valid_from: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
+    ends_at: Option<Timestamp>,
+    access: Arc<KeyAccess>,
+}
+
+/// A value that was found, and all that a door wants to know of it.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownKey {
+    pub(crate) id: KeyId,
+    pub(crate) version: u32,
+    pub(crate) pepper_version: u32,
+    pub(crate) digest: KeyDigest,
+    pub(crate) environment: Environment,
+    pub(crate) kind: KeyKind,
+    pub(crate) life: Life,
+    pub(crate) version_life: VersionLife,
+    pub(crate) access: Arc<KeyAccess>,
+    pub(crate) business: Arc<KnownBusiness>,
+}
+
+impl KnownKey {
+    fn from_parts(known: KnownVersion, business: Arc<KnownBusiness>) -> Self {
+        Self {
+            id: known.key_id,
+            version: known.version,
+            pepper_version: known.pepper_version,
+            digest: known.digest,
+            environment: known.environment,
+            kind: known.kind,
+            life: life(known.state, known.revoked, known.valid_from, known.valid_until),
+            version_life: known.life,
+            access: known.access,
+            business,
+        }
+    }
+
+    /// The same of what the database said.
+    pub(crate) fn found(settings: &Settings, found: &FoundVersion) -> Self {
+        Self::from_parts(KnownVersion::from(found), Arc::new(KnownBusiness::new(settings, &found.business)))
+    }
+
+    pub(crate) fn tenant(&self) -> Tenant {
+        Tenant::new(self.business.id.clone(), self.environment)
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<KeySnapshot<'_>, ServiceError> {
+        Ok(KeySnapshot {
+            business: &self.business.id,
+            suspended: self.business.suspended,
+            business_id_required: self.business.profile()?.business_id_required,
+            environment: self.environment,
+            kind: self.kind,
+            life: self.life,
+            version: self.version_life,
+            scopes: &self.access.scopes,
+            allowed_origins: &self.access.allowed_origins,
+            allowed_ips: &self.access.allowed_ips,
+        })
+    }
+}
+
+fn life(state: KeyState, revoked: bool, valid_from: Timestamp, valid_until: Option<Timestamp>) -> Life {
+    let validity = Validity::new(valid_from, valid_until).expect("the store refuses a row without this order");
+    Life { state, validity, revoked }
+}
+
+/// The instant in a key's id.
+fn made_at(key: KeyId) -> i64 {
+    i64::try_from(key.bits() >> 80).expect("48 bits") * 1_000
+}
+
+fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).expect("made of an instant")
+}
+
+/// What was found in memory.
+#[derive(Debug)]
+pub(crate) enum Remembered<T> {
+    /// It is so. Good until the lease ends: see [`Lease::holds`].
+    Is(T, Lease),
+    /// There is none.
+    Unknown,
+    /// Memory does not say: the database has to be asked.
+    Ask,
+}
+
+/// Until when an answer from memory may be given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease(u64);
+
+impl Lease {
+    /// Whether it has not run out, this process having slept or not.
+    pub(crate) fn holds(self) -> bool {
+        since_boot() < self.0
+    }
+}
+
+/// How a node's memory is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexState {
+    /// Values that are remembered.
+    pub values: usize,
+    /// Whether those are all.
+    pub complete: bool,
+    /// The number of the latest change that is in it.
+    pub applied: i64,
+    /// How long ago it was last seen to be up to date; none before the first time.
+    pub proven: Option<Duration>,
+    /// How far this node's clock is ahead of the database's, in microseconds.
+    pub offset_micros: i64,
+}
+
+/// The memory of a node.
+pub(crate) struct Index {
+    settings: Settings,
+    table: RwLock<Arc<Table>>,
+    businesses: RwLock<HashMap<BusinessId, Arc<BusinessCell>>>,
+    platform: RwLock<Arc<Vec<PlatformKeyRow>>>,
+    shared: tokio::sync::Mutex<KnownShared>,
+    /// Whether every value has found room.
+    complete: AtomicBool,
+    filled: AtomicBool,
+    /// The latest change that is in it.
+    applied: AtomicI64,
+    /// The latest change of this node after which nothing older may be answered.
+    required: AtomicI64,
+    /// The latest change of this node that made something new.
+    made: AtomicI64,
+    lease_until: AtomicU64,
+    /// When the last proof began, by [`since_boot`].
+    proven: watch::Sender<u64>,
+    offset_micros: AtomicI64,
+    kick: Notify,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Index").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl Index {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            table: RwLock::new(Arc::new(Table::new(settings.keys_in_memory()))),
+            settings,
+            businesses: RwLock::default(),
+            platform: RwLock::default(),
+            shared: tokio::sync::Mutex::default(),
+            complete: AtomicBool::new(false),
+            filled: AtomicBool::new(false),
+            applied: AtomicI64::new(0),
+            required: AtomicI64::new(0),
+            made: AtomicI64::new(0),
+            lease_until: AtomicU64::new(0),
+            proven: watch::Sender::new(0),
+            offset_micros: AtomicI64::new(0),
+            kick: Notify::new(),
+        }
+    }
+
+    /// How it is doing.
+    pub(crate) fn state(&self) -> IndexState {
+        let proven = *self.proven.borrow();
+        IndexState {
+            values: self.table().len(),
+            complete: self.complete.load(Ordering::Relaxed),
+            applied: self.applied.load(Ordering::Relaxed),
+            proven: (proven > 0).then(|| Duration::from_nanos(since_boot().saturating_sub(proven))),
+            offset_micros: self.offset_micros.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells the metrics how it is doing.
+    pub(crate) fn tell(&self) {
+        let state = self.state();
+        metrics::gauge!("trousseau_keys_in_memory").set(small(state.values as u64));
+        metrics::gauge!("trousseau_keys_in_memory_complete").set(if state.complete { 1.0 } else { 0.0 });
+        metrics::gauge!("trousseau_changes_applied").set(small(state.applied.unsigned_abs()));
+        if let Some(proven) = state.proven {
+            metrics::gauge!("trousseau_keys_proven_age_seconds").set(proven.as_secs_f64());
+        }
+        let offset = Duration::from_micros(state.offset_micros.unsigned_abs()).as_secs_f64();
+        metrics::gauge!("trousseau_clock_offset_seconds").set(offset.copysign(if state.offset_micros < 0 {
+            -1.0
+        } else {
+            1.0
+        }));
+    }
+
+    /// Whether this node's clock is near enough to the database's for dates to be judged by it.
+    pub(crate) fn clock_is_sure(&self) -> bool {
+        self.offset_micros.load(Ordering::Relaxed).unsigned_abs() <= u64::try_from(MOST_OFFSET.as_micros()).unwrap_or(0)
+    }
+
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The lease, if what is remembered may be answered with now.
+    fn lease(&self) -> Option<Lease> {
+        let lease = Lease(self.lease_until.load(Ordering::Acquire));
+        let current = self.applied.load(Ordering::Acquire) >= self.required.load(Ordering::Acquire);
+        (current && lease.holds()).then_some(lease)
+    }
+
+    /// The value that has one of these digests.
+    pub(crate) async fn find(&self, digests: &[(u32, KeyDigest)]) -> Remembered<KnownKey> {
+        self.remembered(|| digests.iter().find_map(|(_, digest)| self.known(digest)), true).await
+    }
+
+    /// The operator's key that has one of these digests.
+    pub(crate) async fn find_platform(&self, digests: &[(u32, KeyDigest)]) -> Remembered<PlatformKeyRow> {
+        let look = || {
+            let keys = Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner));
+            keys.iter().find(|row| digests.iter().any(|(_, digest)| row.digest.matches(digest))).cloned()
+        };
+        self.remembered(look, false).await
+    }
+
+    async fn remembered<T>(&self, look: impl Fn() -> Option<T>, bounded: bool) -> Remembered<T> {
+        let Some(lease) = self.lease() else { return Remembered::Ask };
+        if let Some(known) = look() {
+            return Remembered::Is(known, lease);
+        }
+        if bounded && !self.complete.load(Ordering::Acquire) {
+            return Remembered::Ask;
+        }
+        let now = since_boot();
+        let proven = *self.proven.borrow();
+        let recent = now.saturating_sub(proven) < nanos(UNKNOWN_WITHIN);
+        if recent && self.applied.load(Ordering::Acquire) >= self.made.load(Ordering::Acquire) {
+            return Remembered::Unknown;
+        }
+        // One question of the follower's serves all that wait here.
+        if !self.proven_after(now).await {
+            return Remembered::Ask;
+        }
+        match (look(), self.lease()) {
+            (Some(known), Some(lease)) => Remembered::Is(known, lease),
+            (None, Some(_)) => Remembered::Unknown,
+            (_, None) => Remembered::Ask,
+        }
+    }
+
+    /// Waits for a proof that began after `instant`; `false` if none came in time.
+    async fn proven_after(&self, instant: u64) -> bool {
+        let mut proven = self.proven.subscribe();
+        self.kick.notify_one();
+        tokio::time::timeout(WAIT, proven.wait_for(|began| *began >= instant)).await.is_ok_and(|seen| seen.is_ok())
+    }
+
+    fn known(&self, digest: &KeyDigest) -> Option<KnownKey> {
+        let record = self.table().find(digest)?;
+        let group = record.group?;
+        let id = KeyId::from_bits(u128::from_be_bytes(record.key));
+        let traits = &group.traits;
+        let valid_from = traits.valid_from.unwrap_or_else(|| instant(made_at(id) + i64::from(record.valid_from)));
+        Some(KnownKey {
+            id,
+            version: u32::from(record.version),
+            pepper_version: u32::from(record.pepper),
+            digest: *digest,
+            environment: traits.environment,
+            kind: traits.kind,
+            life: life(traits.state, traits.revoked, valid_from, traits.valid_until),
+            version_life: VersionLife { starts_at: instant(record.starts_at), ends_at: traits.ends_at },
+            access: Arc::clone(&traits.access),
+            business: group.business.get(),
+        })
+    }
+
+    /// A change of this node is committed that takes something away: from here on nothing older is answered. Waits a
+    /// little until memory has it, so that the next request need not ask the database.
+    pub(crate) async fn taken_away(&self, seq: i64) {
+        self.required.fetch_max(seq, Ordering::AcqRel);
+        if self.lease_until.load(Ordering::Relaxed) > 0 {
+            let mut proven = self.proven.subscribe();
+            self.kick.notify_one();
+            let applied = proven.wait_for(|_| self.applied.load(Ordering::Acquire) >= seq);
+            // Should it not come, the database is asked until it does.
+            let _ = tokio::time::timeout(WAIT, applied).await;
+        }
+    }
+
+    /// A change of this node is committed that made something new.
+    pub(crate) fn made_new(&self, seq: i64) {
+        self.made.fetch_max(seq, Ordering::AcqRel);
+        self.kick.notify_one();
+    }
+
+    /// Something may have changed.
+    pub(crate) fn heard(&self) {
+        self.kick.notify_one();
+    }
+
+    /// Waits until it is time to look at the changes.
+    pub(crate) async fn wait(&self) {
+        if tokio::time::timeout(PROVE_EVERY, self.kick.notified()).await.is_ok() {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    /// Reads everything, and answers nothing until that is done. What changes meanwhile is applied afterwards.
+    pub(crate) async fn fill(&self, store: &Store) -> Result<(), StoreError> {
+        self.lease_until.store(0, Ordering::Release);
+        self.filled.store(false, Ordering::Release);
+        let seq = store.read().current_seq().await?;
+        let table = Table::new(self.settings.keys_in_memory());
+        let total = store.read().count_versions().await?;
+        table.reserve(usize::try_from(total).unwrap_or(usize::MAX));
+        let mut businesses = HashMap::new();
+        store
+            .read()
+            .each_business(|row| {
+                let business = KnownBusiness::new(&self.settings, &row);
+                businesses.insert(row.id, Arc::new(BusinessCell::new(business)));
+            })
+            .await?;
+        *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
+        let mut complete = true;
+        // A business that came meanwhile is met with the change that tells of it.
+        let met = |known: &KnownVersion| self.cell(&known.business).is_some();
+        store.read().each_known_version(|known| complete &= !met(&known) || self.put(&table, known)).await?;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        self.complete.store(complete, Ordering::Release);
+        self.read_platform_keys(store).await?;
+        self.applied.store(seq, Ordering::Release);
+        self.filled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn read_platform_keys(&self, store: &Store) -> Result<(), StoreError> {
+        let keys = store.read().list_platform_keys().await?;
+        *self.platform.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    /// Asks the database for the number of the latest change, applies what is missing, and renews the lease. Gives the
+    /// changes that were applied.
+    pub(crate) async fn prove(&self, store: &Store) -> Result<Vec<ChangeRow>, StoreError> {
+        if !self.filled.load(Ordering::Acquire) {
+            self.fill(store).await?;
+        }
+        // Before the question: whatever is committed by then is in the answer.
+        let began = since_boot();
+        let before = SystemClock.now();
+        let (latest, theirs) = store.current_seq_and_time().await?;
+        if let Some(theirs) = theirs {
+            self.note_offset(before, theirs, SystemClock.now());
+        }
+        let mut applied = self.applied.load(Ordering::Acquire);
+        let mut all = Vec::new();
+        // A restored database may have a lower number: nothing that is remembered is of it.
+        let mut torn = latest < applied;
+        while applied < latest && !torn {
+            let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
+            torn = changes.first().is_none_or(|first| first.seq != applied + 1);
+            if let (false, Some(last)) = (torn, changes.last()) {
+                self.apply(store, &changes).await?;
+                applied = last.seq;
+                self.applied.store(applied, Ordering::Release);
+                all.extend(changes);
+            }
+        }
+        if torn {
+            self.required.store(0, Ordering::Release);
+            self.made.store(0, Ordering::Release);
+            self.fill(store).await?;
+            return Ok(all);
+        }
+        self.lease_until.store(began + nanos(LEASE), Ordering::Release);
+        self.proven.send_replace(began);
+        Ok(all)
+    }
+
+    /// The difference of the two clocks, as far as the time of the question leaves no doubt.
+    fn note_offset(&self, before: Timestamp, theirs: Timestamp, after: Timestamp) {
+        let (before, theirs, after) = (before.as_micros(), theirs.as_micros(), after.as_micros());
+        let offset = match theirs {
+            theirs if theirs < before => before - theirs,
+            theirs if theirs > after => after - theirs,
+            _ => 0,
+        };
+        self.offset_micros.store(offset, Ordering::Relaxed);
+    }
+
+    async fn apply(&self, store: &Store, changes: &[ChangeRow]) -> Result<(), StoreError> {
+        let mut keys = BTreeSet::new();
+        let mut all_of = BTreeSet::new();
+        let mut businesses = BTreeSet::new();
+        let mut platform = false;
+        let mut forgotten = Vec::new();
+        for change in changes {
+            match change.kind {
+                ChangeKind::Key => {
+                    let target = change.target.as_deref().unwrap_or_default();
+                    let (key, digest) = target.split_once(' ').unwrap_or((target, ""));
+                    match (key.parse::<KeyId>(), &change.business) {
+                        (Ok(key), _) => drop(keys.insert(key)),
+                        (Err(_), Some(business)) => drop(all_of.insert(business.clone())),
+                        (Err(_), None) => {}
+                    }
+                    forgotten.extend(KeyDigest::from_hex(digest));
+                }
+                ChangeKind::Business => businesses.extend(change.business.clone()),
+                ChangeKind::PlatformKey | ChangeKind::Secrets => platform = true,
+                ChangeKind::Payment | ChangeKind::Payable => {}
+            }
+        }
+        for id in businesses {
+            if let Some(row) = store.read().find_business(&id).await? {
+                self.keep_business(&row);
+            }
+        }
+        let mut shared = self.shared.lock().await;
+        let keys: Vec<KeyId> = keys.into_iter().collect();
+        let mut known = store.read().list_known_versions(&keys, &mut shared).await?;
+        for business in all_of {
+            store.read().each_known_version_of(&business, &mut shared, |version| known.push(version)).await?;
+        }
+        let table = self.table();
+        // What is new comes in before what is old goes, so that a value that got another digest is never unknown.
+        forgotten.retain(|digest: &KeyDigest| !known.iter().any(|version| version.digest.matches(digest)));
+        for version in known {
+            self.meet(store, &version.business).await?;
+            if !self.put(&table, version) {
+                self.complete.store(false, Ordering::Release);
+            }
+        }
+        for digest in forgotten {
+            table.remove(&digest);
+        }
+        if platform {
+            self.read_platform_keys(store).await?;
+        }
+        Ok(())
+    }
+
+    fn cell(&self, id: &BusinessId) -> Option<Arc<BusinessCell>> {
+        self.businesses.read().unwrap_or_else(PoisonError::into_inner).get(id).map(Arc::clone)
+    }
+
+    fn keep_business(&self, row: &BusinessRow) {
+        let business = KnownBusiness::new(&self.settings, row);
+        match self.cell(&row.id) {
+            Some(cell) => cell.set(business),
+            None => {
+                let mut businesses = self.businesses.write().unwrap_or_else(PoisonError::into_inner);
+                businesses.insert(row.id.clone(), Arc::new(BusinessCell::new(business)));
+            }
+        }
+    }
+
+    /// Makes sure that a business is known.
+    async fn meet(&self, store: &Store, id: &BusinessId) -> Result<(), StoreError> {
+        if self.cell(id).is_none()
+            && let Some(row) = store.read().find_business(id).await?
+        {
+            self.keep_business(&row);
+        }
+        Ok(())
+    }
+
+    /// Remembers a value; `false` if there is no room, or if it is none that fits. What is not remembered must not be
+    /// told to be as it was before.
+    fn put(&self, table: &Table, known: KnownVersion) -> bool {
+        let digest = known.digest;
+        let kept = self.record(known).is_some_and(|record| table.put(record) != Err(Full));
+        if !kept {
+            table.remove(&digest);
+        }
+        kept
+    }
+
+    fn record(&self, known: KnownVersion) -> Option<Record> {
+        let cell = self.cell(&known.business)?;
+        let near = i32::try_from(known.valid_from.as_micros() - made_at(known.key_id)).ok();
+        let traits = Traits {
+            environment: known.environment,
+            kind: known.kind,
+            state: known.state,
+            revoked: known.revoked,
+            valid_from: if near.is_some() { None } else { Some(known.valid_from) },
+            valid_until: known.valid_until,
+            ends_at: known.life.ends_at,
+            access: known.access,
+        };
+        Some(Record {
+            starts_at: known.life.starts_at.as_micros(),
+            valid_from: near.unwrap_or(0),
+            version: u16::try_from(known.version).ok()?,
+            pepper: u8::try_from(known.pepper_version).ok()?,
+            ..Record::new(&known.digest, known.key_id, group_of(&cell, traits))
+        })
+    }
+}
+
+/// Groups of a business that are looked through for a fitting one; beyond them values share nothing.
+const MOST_GROUPS: usize = 16;
+
+/// The group of these traits, an existing one if there is one.
+fn group_of(cell: &Arc<BusinessCell>, traits: Traits) -> Arc<Group> {
+    let mut groups = cell.groups.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(group) = groups.iter().filter_map(Weak::upgrade).find(|group| group.traits == traits) {
+        return group;
+    }
+    let group = Arc::new(Group { business: Arc::clone(cell), traits });
+    groups.retain(|group| group.strong_count() > 0);
+    if groups.len() < MOST_GROUPS {
+        groups.push(Arc::downgrade(&group));
+    }
+    group
+}
+
+#[cfg(test)]
+impl Group {
+    fn for_tests() -> Self {
+        let business = KnownBusiness {
+            id: "1".parse().expect("an id"),
+            suspended: false,
+            metadata: Metadata::default(),
+            profile: Err("none".into()),
+        };
+        let access = KeyAccess {
+            scopes: trousseau_domain::scope::ScopeSet::default(),
+            allowed_origins: Vec::new(),
+            allowed_ips: Vec::new(),
+            metadata: Metadata::default(),
+        };
+        Self {
+            business: Arc::new(BusinessCell::new(business)),
+            traits: Traits {
+                environment: Environment::Test,
+                kind: KeyKind::Secret,
+                state: KeyState::Active,
+                revoked: false,
+                valid_from: None,
+                valid_until: None,
+                ends_at: None,
+                access: Arc::new(access),
+            },
+        }
+    }
+}
