@@ -20,7 +20,8 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    ChangeKind, Destination, GivenBack, PaymentRow, Reader, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
+    ChangeKind, Destination, GivenBack, PaymentRow, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
+    TestTransferRow,
 };
 
 use super::engine::{self, Certainty};

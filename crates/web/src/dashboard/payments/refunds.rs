@@ -494,6 +494,8 @@ impl Keepable for HandIn {}
 struct ToSend {
     /// The amount with a point, to be copied.
     plain: String,
+    /// The same in the smallest units of the token.
+    units: String,
     qr: Option<Qr>,
     evm: Option<EvmToSend>,
 }
@@ -502,6 +504,8 @@ struct ToSend {
 #[derive(Debug)]
 struct EvmToSend {
     chain_id: u64,
+    /// The same as wallets in the browser are told it.
+    chain: String,
     token: String,
     data: String,
     uri: String,
@@ -540,6 +544,8 @@ struct ShowPage<'a> {
     may_cancel: bool,
     /// Whether the ledger of TEST can do what the wallet would.
     may_simulate: bool,
+    /// Whether the network has said of what was sent that it is not the refund.
+    send_again: bool,
     live: bool,
     created: Shown,
     maker: Maker,
@@ -565,14 +571,31 @@ fn about(refund: &RefundRow, t: Texts) -> (String, &'static str) {
     }
 }
 
+/// What the form of the transaction shows.
+#[derive(Debug, Default)]
+struct HandedIn {
+    typed: String,
+    errors: FormErrors,
+    send_again: bool,
+}
+
+impl HandedIn {
+    /// What was typed is not taken.
+    fn wrong(typed: String, message: String) -> Self {
+        let mut errors = FormErrors::new();
+        errors.add("transaction_hash", message);
+        Self { typed, errors, send_again: false }
+    }
+}
+
 async fn draw_refund<P>(
     web: &Web,
     entered: &Entered<P>,
     status: StatusCode,
     refund: &RefundRow,
-    typed: String,
-    errors: FormErrors,
+    handed_in: HandedIn,
 ) -> Result<Response, Stop> {
+    let HandedIn { typed, errors, send_again } = handed_in;
     let base = base(entered);
     let refused = |error| entered.refused(error, &base);
     let names = Names::of(web, entered).await.map_err(refused)?;
@@ -589,10 +612,12 @@ async fn draw_refund<P>(
     let pending = refund.status == RefundStatus::Pending;
     let send = to_send(refund).map(|send| ToSend {
         plain: send.amount.to_string(),
+        units: send.amount.units().to_string(),
         // The bare address: of a link with an amount, some wallets read its first address only, which is the contract.
         qr: send.evm.as_ref().and_then(|_| Qr::of(&send.destination)),
         evm: send.evm.map(|evm| EvmToSend {
             chain_id: evm.chain_id,
+            chain: format!("{:#x}", evm.chain_id),
             token: evm.token.to_string(),
             data: evm.data,
             uri: evm.uri,
@@ -622,6 +647,7 @@ async fn draw_refund<P>(
         may_write,
         may_cancel: may_write && pending,
         may_simulate: may_write && pending && !is_live(entered),
+        send_again,
         live: is_live(entered),
         created: f.moment(refund.created_at),
         maker: names.maker(&refund.created_by),
@@ -651,8 +677,8 @@ pub(super) async fn show(
     path: Id,
 ) -> Result<Response, Stop> {
     let refund = found(&web, &entered, &path).await?;
-    let typed = kept.unwrap_or_default().transaction_hash;
-    draw_refund(&web, &entered, StatusCode::OK, &refund, typed, FormErrors::new()).await
+    let handed_in = HandedIn { typed: kept.unwrap_or_default().transaction_hash, ..HandedIn::default() };
+    draw_refund(&web, &entered, StatusCode::OK, &refund, handed_in).await
 }
 
 /// What is wrong with a transaction.
@@ -678,14 +704,14 @@ pub(super) async fn hand_in(
     let refund = found(&web, &entered, &path).await?;
     let page = format!("{}/{}", base(&entered), refund.id);
     let t = entered.frame.t;
-    let mut errors = FormErrors::new();
     // A key of one address looks like a hash; what else can spend is not shown again.
     if matches!(SecretForm::of(&typed.transaction_hash), Some(SecretForm::Phrase | SecretForm::ExtendedPrivateKey)) {
         zeroize::Zeroize::zeroize(&mut typed.transaction_hash);
-        errors.add("transaction_hash", t.get("wrong-refund-secret"));
-        return draw_refund(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &refund, String::new(), errors).await;
+        let handed_in = HandedIn::wrong(String::new(), t.get("wrong-refund-secret"));
+        return draw_refund(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &refund, handed_in).await;
     }
     let hash = typed.transaction_hash.trim();
+    let mut send_again = false;
     let wrong = match web.app.refunds().hand_in(&entered.context, &entered.tenant, refund.id, hash, None).await {
         Ok(_) => return Ok(entered.frame.done(&page, message!("flash-refund-handed-in"), "")),
         // It went on in the meantime: the page shows where it stands.
@@ -694,14 +720,17 @@ pub(super) async fn hand_in(
         }
         Err(ServiceError::Invalid(_)) if is_live(&entered) => t.get("wrong-hash"),
         Err(ServiceError::Invalid(_)) => t.get("wrong-hash-test"),
-        Err(ServiceError::TransactionRefused(why)) => wrong_transaction(why, t),
+        Err(ServiceError::TransactionRefused(why)) => {
+            send_again = true;
+            wrong_transaction(why, t)
+        }
         Err(ServiceError::TransactionTaken) => t.get("wrong-hash-taken"),
         Err(ServiceError::NetworkUnavailable(_)) => t.get("wrong-hash-unreachable"),
         Err(ServiceError::Conflict) => t.get("wrong-hash-again"),
         Err(error) => return Err(entered.refused_form(&web, error, &page, &typed).await),
     };
-    errors.add("transaction_hash", wrong);
-    draw_refund(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &refund, typed.transaction_hash, errors).await
+    let handed_in = HandedIn { send_again, ..HandedIn::wrong(typed.transaction_hash, wrong) };
+    draw_refund(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &refund, handed_in).await
 }
 
 /// Does on the ledger of TEST what the merchant's wallet would.
