@@ -215,6 +215,7 @@ impl Arrival {
 
 #[derive(Debug, Template)]
 #[template(path = "dashboard/payments/payment.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of the page")]
 struct ShowPage<'a> {
     frame: &'a Frame,
     base: String,
