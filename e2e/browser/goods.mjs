@@ -14,6 +14,15 @@ export async function call(site, path, body) {
   return answer.json();
 }
 
+/** Asks on its page for a refund of a payment, as somebody who is signed in; leaves the tab on the page of the refund. */
+export async function giveBack(tab, site, payment, amount, reason = "") {
+  await tab.goto(`/b/${businessOf(site)}/test/payments/${payment.id}/refund`);
+  await tab.fill("#amount", amount);
+  await tab.fill("#destination", "test_customer");
+  await tab.fill("#reason", reason);
+  await Promise.all([tab.waitForNavigation(), tab.click("main form button[type=submit]")]);
+}
+
 /** One of each, and payments that went well and less well. */
 export async function sell(site) {
   const link = await call(site, "/v1/payment_links", {

@@ -39,9 +39,9 @@ export async function open(site) {
   return pages;
 }
 
-/** From a list to the page of its first entry. */
-async function openFirst(tab) {
-  await tab.goto(await tab.locator("td.name a").first().getAttribute("href"));
+/** From a list to the page of its first entry, or to one below it. */
+async function openFirst(tab, below = "") {
+  await tab.goto((await tab.locator("td.name a").first().getAttribute("href")) + below);
 }
 
 /** Pages that look otherwise, or are only there, for whoever is signed in. */
@@ -61,7 +61,8 @@ export function signedIn(site) {
     ["", "home"], ["/developers/requests", "requests"], ["/developers/requests?status=299", "requests-nothing-found"],
     ["/developers/events", "events"], ["/developers/events?number=999", "events-nothing-found"],
     ["/developers/usage", "usage"], ["/developers/usage?days=7", "usage-week"],
-    ["/payments", "payments"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched"], ["/payments/accounting", "accounting"], ["/developers/webhooks", "webhooks-empty"],
+    ["/payments", "payments"], ["/payments?status=settled", "payments-nothing-found"], ["/payments/unmatched", "unmatched"], ["/payments/accounting", "accounting"],
+    ["/payments/refunds", "refunds"], ["/payments/refunds?q=nothing+like+this", "refunds-nothing-found"], ["/developers/webhooks", "webhooks-empty"],
     ["/developers/webhooks/create", "webhooks-create"],
     ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
     ["/recurring-payments", "recurring"], ["/recurring-payments?q=nothing+like+this", "recurring-nothing-found"], ["/recurring-payments/create", "recurring-create"],
@@ -74,6 +75,11 @@ export function signedIn(site) {
     ...["payments", "payment-links", "invoices", "recurring-payments"].map((list) => ({
       name: list.slice(0, -1), path: at(`/${list}`), environments: ["test"], prepare: openFirst,
     })),
+    { name: "refund-form", path: at("/payments?status=settled"), environments: ["test"], prepare: (tab) => openFirst(tab, "/refund") },
+    { name: "refund-sent", path: at("/payments/refunds?status=succeeded"), environments: ["test"], prepare: openFirst },
+    { name: "refund-pending", path: at("/payments/refunds?status=pending"), environments: ["test"], prepare: openFirst },
+    { name: "refund-cancel", path: at("/payments/refunds?status=pending"), environments: ["test"], prepare: (tab) => openFirst(tab, "/cancel") },
+    { name: "payment-refunded", path: at("/payments?status=partially_refunded"), environments: ["test"], prepare: openFirst },
     ...settings,
     { name: "platform", path: "/platform" },
     { name: "platform-nothing-found", path: "/platform?q=nobody" },

@@ -1,4 +1,5 @@
-// LIVE on a chain of its own: paid by a wallet in the browser, end to end, and every way in which a wallet says no.
+// LIVE on a chain of its own: paid and given back by a wallet in the browser, end to end, and every way in which a wallet
+// says no.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -7,7 +8,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { launch, open } from "./browser.mjs";
 import { faults } from "./checks.mjs";
-import { tabTo } from "./people.mjs";
+import { invited, tabTo } from "./people.mjs";
 import { program, start } from "./server.mjs";
 import { freePort } from "./terminal.mjs";
 
@@ -81,20 +82,19 @@ async function until(holds) {
   assert.fail("it did not come to hold in time");
 }
 
-const link = async (amount) => {
+const call = async (path, body) => {
   const { value } = business.keys.find((key) => key.environment === "live" && key.kind === "secret");
-  const answer = await fetch(`${site.url}/v1/payment_links`, {
+  const answer = await fetch(site.url + path, {
     method: "POST", headers: { apikey: value, businessid: business.business.id, "content-type": "application/json" },
-    body: JSON.stringify({ amount, title: "Brass lamp" }),
+    body: JSON.stringify(body),
   });
   assert.ok(answer.ok, await answer.clone().text());
   return answer.json();
 };
+const link = (amount) => call("/v1/payment_links", { amount, title: "Brass lamp" });
 
-/** A page whose wallet hands everything on to the node, or says what `refusal` tells for a method. */
-const visit = async (url, { announced = true, options = {}, refusal = {}, chain = CHAIN } = {}) => {
-  const context = await browser.newContext({ baseURL: site.url, locale: "en-GB", viewport: { width: 390, height: 844 }, ...options });
-  const page = await open(context);
+/** Gives a page a wallet that hands everything on to the node, or says what `refusal` tells for a method. */
+const equip = async (page, { announced = true, refusal = {}, chain = CHAIN } = {}) => {
   const calls = [];
   await page.exposeFunction("askNode", async (method, params) => {
     calls.push([method, params]);
@@ -122,6 +122,14 @@ const visit = async (url, { announced = true, options = {}, refusal = {}, chain 
     addEventListener("eip6963:requestProvider", announce);
     announce();
   }, announced);
+  return calls;
+};
+
+/** A payer's page with such a wallet. */
+const visit = async (url, { options = {}, ...wallet } = {}) => {
+  const context = await browser.newContext({ baseURL: site.url, locale: "en-GB", viewport: { width: 390, height: 844 }, ...options });
+  const page = await open(context);
+  const calls = await equip(page, wallet);
   await page.goto(new URL(url).pathname);
   await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: /^(Pay|Payer) \d/ }).click()]);
   return { page, calls };
@@ -199,6 +207,91 @@ test("large sums wait for the network's own word, in French and dark", { skip: !
   await rpc("anvil_mine", ["0x3"]);
   await page.getByText("Payé").first().waitFor();
   await page.context().close();
+});
+
+test("from a payment to a refund on the pages, sent by the merchant's wallet and believed once the chain holds it", { skip: !installed }, async () => {
+  const [, payer, customer] = await rpc("eth_accounts");
+  const transfer = (to, units) => ({ from: payer, to: token, data: `0xa9059cbb${word(to)}${word(units)}` });
+  const has = async (who) => BigInt(await rpc("eth_call", [{ to: token, data: `0x70a08231${word(who)}` }, "latest"]));
+  const { id, address } = await call("/v1/checkout/payments", { payable: (await link("12.50")).id });
+  await rpc("eth_sendTransaction", [transfer(address, ALL)]);
+  await rpc("anvil_mine", ["0x3"]);
+
+  const context = await invited(browser, site, "administrator", "desk@example.com", business.business.id);
+  const page = await open(context);
+  const calls = await equip(page);
+  const payment = `/b/${business.business.id}/live/payments/${id}`;
+  const says = (text) => until(async () => { await page.goto(page.url()); return (await page.textContent("main")).includes(text); });
+  await page.goto(payment);
+  await says("Settled for good12.50");
+  const press = async (locator) => {
+    await tabTo(page, locator, 100);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  };
+  const ask = async (amount) => {
+    await page.goto(payment);
+    await press(page.getByRole("link", { name: "Refund", exact: true }));
+    // Who sent the money is not proposed.
+    assert.equal(await page.inputValue("#destination"), "");
+    assert.ok(!(await page.content()).toLowerCase().includes(payer.toLowerCase()));
+    assert.deepEqual(await faults(page), []);
+    await page.fill("#amount", amount);
+    await page.fill("#destination", customer);
+    await press(page.getByRole("button", { name: "Ask for the refund" }));
+  };
+
+  await ask("5");
+  const send = page.getByRole("button", { name: "Send with browser wallet: Test wallet" });
+  await send.waitFor();
+  assert.deepEqual(await faults(page), []);
+  await page.screenshot({ path: "screenshots/refund-wallet.png", fullPage: true });
+  const before = await has(customer);
+  // One that moves something else is not taken, and it can be sent once more.
+  const wrong = await rpc("eth_sendTransaction", [transfer(customer, 1_000_000)]);
+  await rpc("anvil_mine", ["0x1"]);
+  page.expects = page.url();
+  await page.fill("#transaction_hash", wrong);
+  await press(page.getByRole("button", { name: "Hand in the transaction" }));
+  await page.getByText("moves another amount").first().waitFor();
+  assert.equal(await page.inputValue("#transaction_hash"), wrong);
+  assert.deepEqual(await faults(page), []);
+
+  await tabTo(page, send, 100);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  await page.getByText("Transaction handed in").waitFor();
+  const asked = calls.filter(([method]) => method === "eth_sendTransaction");
+  assert.deepEqual(asked.map(([, [sent]]) => [sent.to.toLowerCase(), sent.data]), [[token.toLowerCase(), transfer(customer, 5_000_000).data]]);
+  await page.getByText("is in no block yet").waitFor();
+  assert.equal(await page.locator("#wallet").count(), 0, "nobody sends it twice");
+  await rpc("anvil_mine", ["0x1"]);
+  await says("is in a block and does what it should");
+  await rpc("anvil_mine", ["0x3"]);
+  await says("Sent for certain");
+  assert.equal(await has(customer) - before, 6_000_000n);
+  assert.match(await page.locator("a.out").nth(1).getAttribute("href"), /^https:\/\/scan\.example\/tx\/0x[0-9a-f]{64}$/);
+  assert.deepEqual(await faults(page), []);
+  await page.goto(payment);
+  assert.match(await page.textContent("main"), /Partly refunded/);
+
+  // Sent, and the page was closed before its hash was handed in: the browser remembers, and asks for nothing twice.
+  await ask("7.50");
+  await send.waitFor();
+  await page.evaluate(() => { HTMLFormElement.prototype.requestSubmit = () => {}; });
+  await tabTo(page, send, 100);
+  await page.keyboard.press("Enter");
+  await page.getByText("Sent. Hand in its transaction below").waitFor();
+  const hash = await page.inputValue("#transaction_hash");
+  await page.reload();
+  await page.getByText("Sent. Hand in its transaction below").waitFor();
+  assert.equal(await page.inputValue("#transaction_hash"), hash);
+  assert.equal(await send.count(), 0);
+  await press(page.getByRole("button", { name: "Hand in the transaction" }));
+  await rpc("anvil_mine", ["0x4"]);
+  await says("Sent for certain");
+  await page.goto(payment);
+  assert.equal((await page.locator(".page-head .badge").first().textContent()).trim(), "Refunded");
+  assert.equal(await page.getByRole("link", { name: "Refund", exact: true }).count(), 0, "nothing is left");
+  await context.close();
 });
 
 test("without a wallet there is no button; without an answering node payers are told, live", { skip: !installed }, async () => {

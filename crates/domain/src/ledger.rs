@@ -94,6 +94,32 @@ text_enum! {
     }
 }
 
+/// Why a transaction that was handed in is not the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongTransaction {
+    /// It failed.
+    #[error("it failed, and moved nothing")]
+    Failed,
+    /// It was there before what it is to give back.
+    #[error("it is older than what is given back")]
+    TooOld,
+    /// It moves something else, or nothing.
+    #[error("it moves none of the token")]
+    OtherToken,
+    /// It goes to somebody else.
+    #[error("it goes to another address")]
+    OtherAddress,
+    /// It moves more or less.
+    #[error("it moves another amount")]
+    OtherAmount,
+    /// It pays another payment, or none.
+    #[error("it moves no accepted token to the payment's address")]
+    NotThisPayment,
+    /// It pays for something else, or for nothing.
+    #[error("it moves no accepted token to an address that was given out for this")]
+    NotThisPayable,
+}
+
 /// Base units as a ledger counts them, which may be more than we do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,5 +1,6 @@
 //! What a use case can answer instead of doing it.
 
+use trousseau_domain::ledger::WrongTransaction;
 use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::scope::Scope;
@@ -118,7 +119,7 @@ pub enum ServiceError {
     PayoutAddressMissing(ChainId),
     /// A transaction that was handed in does not pay the payment, or does not carry the refund out.
     #[error("the transaction is not the right one: {0}")]
-    TransactionRefused(&'static str),
+    TransactionRefused(WrongTransaction),
     /// It is not certain yet what came in for the payment, or nothing did.
     #[error("nothing of the payment can be given back")]
     NotRefundable,

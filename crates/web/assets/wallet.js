@@ -1,8 +1,10 @@
-// Paying with a wallet in the browser: any that announces itself (EIP-6963), or the one at window.ethereum (EIP-1193).
-// Nothing is loaded from anywhere, and what is sent is on the page: the token, the address, the amount that is left.
+// Sending with a wallet in the browser: any that announces itself (EIP-6963), or the one at window.ethereum (EIP-1193).
+// A payer's payment, or a merchant's refund, whose page has a field for the hash. Nothing is loaded from anywhere, and
+// what is sent is on the page: the token, the address, the amount.
 const section = document.getElementById("wallet");
 const buttons = document.getElementById("wallet-buttons"), told = document.getElementById("wallet-told");
 const words = section.dataset;
+const field = document.getElementById("transaction_hash");
 const asked = () => document.getElementById("wallet-asked")?.dataset;
 const key = () => `trousseau-sent ${words.payment} ${asked()?.units}`;
 const kept = () => { try { return sessionStorage.getItem(key()); } catch { return null; } };
@@ -36,8 +38,13 @@ async function enough(provider, from, { token, units }) {
   }
 }
 
-/** Hands in the hash as a hint. Nothing depends on it: the network is watched anyway. */
+/** Hands in the hash. Of a payment it is a hint, for the network is watched anyway; of a refund it is the page's form. */
 async function handIn(hash) {
+  if (field) {
+    field.value = hash;
+    field.form.requestSubmit();
+    return words.sent;
+  }
   const body = new URLSearchParams(new FormData(section.querySelector("form")));
   body.set("transaction_hash", hash);
   try {
@@ -116,5 +123,11 @@ dispatchEvent(new Event("eip6963:requestProvider"));
 const injected = () => { if (wallets.size === 0 && globalThis.ethereum) add("injected", "", globalThis.ethereum); };
 setTimeout(injected, 200);
 addEventListener("ethereum#initialized", injected, { once: true });
-// What is asked for changes as the payment goes on.
-new MutationObserver(show).observe(document.getElementById("how"), { childList: true });
+if (field) {
+  // The network has said that what was sent is not it; or it was sent, and is still to be handed in.
+  if ("again" in words) forget();
+  else if (!field.value) field.value = kept() ?? "";
+} else {
+  // What is asked for changes as the payment goes on.
+  new MutationObserver(show).observe(document.getElementById("how"), { childList: true });
+}

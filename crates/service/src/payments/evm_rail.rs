@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use trousseau_domain::evm::{EvmAddress, Hash32, TransferLog, decode_transfer};
-use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, Observation, Transfer};
+use trousseau_domain::ledger::{Block, LedgerId, Marks, Moved, Observation, Transfer, WrongTransaction};
 use trousseau_domain::money::Asset;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::Store;
@@ -174,7 +174,7 @@ pub(crate) enum Carried {
     /// It failed and moved nothing, in a block of this height.
     Reverted { block: u64 },
     /// It moves something else, for this reason.
-    Other { block: u64, why: &'static str },
+    Other { block: u64, why: WrongTransaction },
     /// It moves exactly this, in a block of this height and name, at each of these places.
     Exactly { block: u64, block_hash: String, logs: Vec<u32> },
 }
@@ -736,16 +736,16 @@ impl EvmRail<'_> {
         });
         let told: Vec<_> = told.collect();
         if told.is_empty() {
-            return Ok(Some(Carried::Other { block, why: "it moves none of the token" }));
+            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherToken }));
         }
         let theirs: Vec<_> = told.into_iter().filter(|(told, _)| told.to == to).collect();
         if theirs.is_empty() {
-            return Ok(Some(Carried::Other { block, why: "it goes to another address" }));
+            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherAddress }));
         }
         let exact = theirs.into_iter().filter(|(told, _)| told.amount.units() == Some(units));
         let logs: Vec<_> = exact.map(|(_, log)| log).collect();
         if logs.is_empty() {
-            return Ok(Some(Carried::Other { block, why: "it moves another amount" }));
+            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherAmount }));
         }
         Ok(Some(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs }))
     }

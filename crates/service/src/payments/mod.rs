@@ -27,7 +27,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::evm::Hash32;
 use trousseau_domain::ids::{DepositId, PaymentId};
-use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
+use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario, WrongTransaction};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
 use trousseau_domain::money::Money;
@@ -585,9 +585,9 @@ impl<'a> Payments<'a> {
         let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
         let rail = engine::evm_rail(self.core, chain)?;
         match rail.verify(hash, to).await? {
-            Some(Said::Reverted) => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
+            Some(Said::Reverted) => return Err(ServiceError::TransactionRefused(WrongTransaction::Failed)),
             Some(Said::NotHere) => {
-                return Err(ServiceError::TransactionRefused("it moves no accepted token to the payment's address"));
+                return Err(ServiceError::TransactionRefused(WrongTransaction::NotThisPayment));
             }
             // It may be in a block soon. Nobody owns a hash that pays nothing yet.
             None => rail.network.wake(),
@@ -661,7 +661,7 @@ impl<'a> Payments<'a> {
                 Err(error) => return Err(error),
             }
         }
-        Err(ServiceError::TransactionRefused("it moves no accepted token to an address that was given out for this"))
+        Err(ServiceError::TransactionRefused(WrongTransaction::NotThisPayable))
     }
 
     /// Gives out an address that names no payment yet, as Mileston's clients ask for one.

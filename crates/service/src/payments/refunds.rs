@@ -11,7 +11,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::evm::{EvmAddress, Hash32, print_bytes, transfer_call, transfer_uri};
 use trousseau_domain::ids::{DepositId, PaymentId, RefundId};
-use trousseau_domain::ledger::{LedgerId, Moved, RawAmount};
+use trousseau_domain::ledger::{LedgerId, Moved, RawAmount, WrongTransaction};
 use trousseau_domain::members::Operation;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
@@ -20,7 +20,8 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    ChangeKind, Destination, GivenBack, PaymentRow, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
+    ChangeKind, Destination, GivenBack, PaymentRow, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
+    TestTransferRow,
 };
 
 use super::engine::{self, Certainty};
@@ -117,6 +118,17 @@ pub struct Refunds<'a> {
     core: &'a Core,
 }
 
+/// How much of something can still be given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// On which network it came in, and goes back.
+    pub network: ChainId,
+    /// How much came in for certain.
+    pub received: Money,
+    /// What is left of it after the refunds that hold; never nothing.
+    pub amount: Money,
+}
+
 /// What came in and can be given back.
 struct Received {
     /// Where it came in.
@@ -149,11 +161,10 @@ impl<'a> Refunds<'a> {
             return Ok(Answered::Replayed(answer));
         }
         enter(&mut unit, tenant).await?;
-        let received = self.received(&mut unit, tenant, draft.of).await?;
-        let held = unit.tx.read().sum_refunds(draft.of).await?.held;
+        let now = unit.now;
+        let received = self.received(&mut unit.tx.read(), now, tenant, draft.of).await?;
         let asset = received.amount.asset();
-        // A sum that is no amount would be a broken row: nothing more is promised on top of it.
-        let held = Money::from_units(held, asset).unwrap_or(received.amount);
+        let held = held(&mut unit.tx.read(), draft.of, &received).await?;
         let amount = match amount_of(received.amount, held, draft.amount.as_deref()) {
             Ok(amount) => amount,
             Err(TooMuch::NothingLeft) => return Err(ServiceError::RefundTooLarge(Money::zero(asset))),
@@ -190,10 +201,16 @@ impl<'a> Refunds<'a> {
     }
 
     /// What came in for certain.
-    async fn received(self, unit: &mut Unit<'_>, tenant: &Tenant, of: GivenBack) -> Result<Received, ServiceError> {
+    async fn received(
+        self,
+        reader: &mut Reader<'_>,
+        now: Timestamp,
+        tenant: &Tenant,
+        of: GivenBack,
+    ) -> Result<Received, ServiceError> {
         match of {
             GivenBack::Payment(id) => {
-                let payment = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+                let payment = reader.find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
                 payment.state.check_refundable().map_err(|_| ServiceError::NotRefundable)?;
                 if payment.settled.is_zero() {
                     return Err(ServiceError::NotRefundable);
@@ -201,10 +218,10 @@ impl<'a> Refunds<'a> {
                 Ok(Received { destination: payment.destination, amount: payment.settled })
             }
             GivenBack::Deposit(id) => {
-                let deposit = unit.tx.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+                let deposit = reader.find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
                 let ours = deposit.counts() && deposit.payment.is_none();
-                let cursor = unit.tx.read().find_cursor(&deposit.ledger).await?;
-                let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), unit.now);
+                let cursor = reader.find_cursor(&deposit.ledger).await?;
+                let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), now);
                 // An address without a payment is one that pays in USDC.
                 let amount = deposit.units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
                 let amount = amount.filter(|amount| ours && deposit.transfer.block < certainty.first_open(*amount));
@@ -242,6 +259,23 @@ impl<'a> Refunds<'a> {
             return Err(ServiceError::invalid("destination", message));
         }
         Ok((destination, token))
+    }
+
+    /// What is left to give back of something; none where nothing is, or nothing of it is certain.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for what is not the tenant's.
+    pub async fn left(self, tenant: &Tenant, of: GivenBack) -> Result<Option<Left>, ServiceError> {
+        let mut reader = self.core.store.read();
+        let received = match self.received(&mut reader, self.core.clock.now(), tenant, of).await {
+            Ok(received) => received,
+            Err(ServiceError::NotRefundable) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let held = held(&mut reader, of, &received).await?;
+        let amount = amount_of(received.amount, held, None).ok();
+        let Received { destination, amount: received } = received;
+        Ok(amount.map(|amount| Left { network: destination.network, received, amount }))
     }
 
     /// One refund.
@@ -336,13 +370,9 @@ impl<'a> Refunds<'a> {
         let is_same = refund.transaction_hash.as_deref() == Some(hash.as_str());
         let changed = match refund.status {
             RefundStatus::Succeeded if is_same => refund,
-            RefundStatus::Pending => self.take(&mut unit, &refund, &hash, carried.as_ref()).await?,
-            RefundStatus::Processing if is_same || refund.place.is_none() => {
-                self.take(&mut unit, &refund, &hash, carried.as_ref()).await?
-            }
-            RefundStatus::Processing | RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::Cancelled => {
-                return Err(ServiceError::RefundClosed);
-            }
+            RefundStatus::Processing if is_same => self.take(&mut unit, &refund, &hash, carried.as_ref()).await?,
+            _ if takes_transaction(&refund) => self.take(&mut unit, &refund, &hash, carried.as_ref()).await?,
+            _ => return Err(ServiceError::RefundClosed),
         };
         idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
         unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
@@ -363,11 +393,11 @@ impl<'a> Refunds<'a> {
     ) -> Result<RefundRow, ServiceError> {
         match carried {
             Some(Carried::Reverted { .. }) => {
-                return Err(ServiceError::TransactionRefused("it failed, and moved nothing"));
+                return Err(ServiceError::TransactionRefused(WrongTransaction::Failed));
             }
-            Some(Carried::Other { why, .. }) => return Err(ServiceError::TransactionRefused(why)),
+            Some(Carried::Other { why, .. }) => return Err(ServiceError::TransactionRefused(*why)),
             Some(Carried::Exactly { block, .. }) if *block < first_block(unit, refund).await? => {
-                return Err(ServiceError::TransactionRefused("it is older than what is given back"));
+                return Err(ServiceError::TransactionRefused(WrongTransaction::TooOld));
             }
             Some(Carried::Exactly { .. }) | None => {}
         }
@@ -418,6 +448,27 @@ impl<'a> Refunds<'a> {
             Answered::Done(refund) => Ok(refund),
             Answered::Replayed(_) => self.get(tenant, id).await,
         }
+    }
+}
+
+/// How much of what came in other refunds hold. A sum that is no amount would be a broken row: nothing more is promised
+/// on top of it.
+async fn held(reader: &mut Reader<'_>, of: GivenBack, received: &Received) -> Result<Money, ServiceError> {
+    let held = reader.sum_refunds(of).await?.held;
+    Ok(Money::from_units(held, received.amount.asset()).unwrap_or(received.amount))
+}
+
+/// When a transaction that is in no block is given up, by the ledger's own time; none where nothing is waited for.
+pub fn given_up_at(refund: &RefundRow) -> Option<Timestamp> {
+    refund.waiting_since.map(|since| since.saturating_add(WAITED_FOR))
+}
+
+/// Whether a transaction can be handed in: none was, or the one that was is in no block.
+pub fn takes_transaction(refund: &RefundRow) -> bool {
+    match refund.status {
+        RefundStatus::Pending => true,
+        RefundStatus::Processing => refund.place.is_none(),
+        RefundStatus::Succeeded | RefundStatus::Failed | RefundStatus::Cancelled => false,
     }
 }
 
@@ -483,11 +534,11 @@ fn differs(refund: &RefundRow, transfer: &TestTransferRow, block: u64) -> Option
     if transfer.reverted {
         Some(Carried::Reverted { block })
     } else if transfer.asset != Moved::Accepted {
-        other("it moves none of the token")
+        other(WrongTransaction::OtherToken)
     } else if transfer.to != refund.destination.address {
-        other("it goes to another address")
+        other(WrongTransaction::OtherAddress)
     } else if transfer.amount.units() != Some(refund.amount.units()) {
-        other("it moves another amount")
+        other(WrongTransaction::OtherAmount)
     } else {
         None
     }
@@ -569,7 +620,7 @@ async fn carry(
 ) -> Result<RefundRow, ServiceError> {
     let Judged { said, is_final, place, certainty } = judged;
     let now = certainty.ledger_time;
-    let waited_long = with_hash.waiting_since.is_some_and(|since| now > since.saturating_add(WAITED_FOR));
+    let waited_long = given_up_at(&with_hash).is_some_and(|at| now > at);
     let (status, failure) = after(said, is_final, waited_long);
     let waiting_since = if said == Said::Nothing { with_hash.waiting_since.or(Some(now)) } else { None };
     let succeeded_at = (status == RefundStatus::Succeeded).then(|| with_hash.succeeded_at.unwrap_or(unit.now));

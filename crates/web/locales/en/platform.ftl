@@ -123,6 +123,7 @@ network-unwatched-next = No server has reported in the last minutes. Is one runn
 network-unseen-next = No payment can be started on it before it was seen once.
 network-chain = Chain
 network-tokens = Tokens
+network-not-yet = not yet
 network-head = Latest block
 network-behind = Blocks to catch up with: { $blocks }
 network-seen = Seen up to

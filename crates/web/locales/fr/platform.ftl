@@ -123,6 +123,7 @@ network-unwatched-next = Aucun serveur n'a donné de nouvelles ces dernières mi
 network-unseen-next = Aucun paiement ne peut y commencer avant qu'il ait été vu une fois.
 network-chain = Chaîne
 network-tokens = Jetons
+network-not-yet = pas encore
 network-head = Dernier bloc
 network-behind = Blocs à rattraper : { $blocks }
 network-seen = Vu jusqu'à

@@ -138,3 +138,79 @@ async fn what_cannot_be_given_back_is_refused_with_a_reason() {
         assert_eq!(code(&live.post_empty(&send).await.expect(404)), "not_found");
     }
 }
+
+#[tokio::test]
+async fn refunds_are_found_by_what_they_are_of_and_by_when_who_and_what_was_said() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let (shop, desk) = (backend(&app, &business, "test").await, backend(&app, &business, "test").await);
+        let (first, second) = (payment(&shop, "paid").await, payment(&shop, "paid").await);
+        let ask = async |key: &Client, of: &Value, amount: &str, to: &str, reason: &str| {
+            let draft = json!({"payment": of["id"], "amount": amount, "destination": to, "reason": reason});
+            app.advance(Duration::from_mins(1));
+            text(&key.post("/v1/refunds", &draft).await.expect(201), "id").to_owned()
+        };
+        let one = ask(&shop, &first, "1", "test_anna", "Broken cup").await;
+        let two = ask(&desk, &first, "2", "test_bert", "100% wool it was not").await;
+        let three = ask(&shop, &second, "3", "test_anna", "Came_late").await;
+        shop.post_empty(&format!("/v1/refunds/{one}/cancel")).await.expect(200);
+        shop.post_empty(&format!("/v1/test/refunds/{two}/send")).await.expect(200);
+        let hash = text(&shop.get(&format!("/v1/refunds/{two}")).await.expect(200), "transaction_hash").to_owned();
+        let found = async |query: &str| {
+            let list = shop.get(&format!("/v1/refunds?{query}")).await.expect(200);
+            let data = list["data"].as_array().expect("a list").iter();
+            data.map(|refund| text(refund, "id").to_owned()).collect::<Vec<_>>()
+        };
+        let who = desk.get("/v1/whoami").await.expect(200);
+        let key = text(&who, "key_id").to_owned();
+        let of = text(&first, "id").to_owned();
+        // The clock stood at noon when the first minute began.
+        for (query, wanted) in [
+            (String::new(), vec![&three, &two, &one]),
+            ("status=pending".to_owned(), vec![&three]),
+            ("status=cancelled".to_owned(), vec![&one]),
+            ("status=succeeded".to_owned(), vec![&two]),
+            ("status=failed".to_owned(), vec![]),
+            (format!("payment={of}"), vec![&two, &one]),
+            (format!("payment={of}&status=succeeded"), vec![&two]),
+            ("deposit=dep_00000000000000000000000000".to_owned(), vec![]),
+            (format!("key_id={key}"), vec![&two]),
+            ("created_from=2026-01-31T12:02:00Z".to_owned(), vec![&three, &two]),
+            ("created_before=2026-01-31T12:02:00Z".to_owned(), vec![&one]),
+            ("created_from=2026-01-31T12:02:00Z&created_before=2026-01-31T12:03:00Z".to_owned(), vec![&two]),
+            ("q=test_anna".to_owned(), vec![&three, &one]),
+            ("q=BROKEN".to_owned(), vec![&one]),
+            // What is a sign of the search itself is a letter here.
+            ("q=100%25".to_owned(), vec![&two]),
+            ("q=e_l".to_owned(), vec![&three]),
+            ("q=%25".to_owned(), vec![&two]),
+            (format!("q={two}"), vec![&two]),
+            (format!("q={hash}"), vec![&two]),
+            ("q=".to_owned(), vec![&three, &two, &one]),
+            ("limit=1".to_owned(), vec![&three]),
+            (format!("starting_after={two}"), vec![&one]),
+        ] {
+            assert_eq!(found(&query).await.iter().collect::<Vec<_>>(), wanted, "{query}");
+        }
+        for (bad, status) in [
+            ("status=gone", 400),
+            ("payment=plink_1", 400),
+            ("deposit=x", 400),
+            ("key_id=1", 400),
+            ("created_from=yesterday", 400),
+            ("limit=0", 400),
+            ("limit=101", 400),
+            ("order=asc", 400),
+            ("starting_after=rfd_1", 400),
+            ("starting_after=rfd_00000000000000000000000000", 422),
+        ] {
+            assert_eq!(shop.get(&format!("/v1/refunds?{bad}")).await.status.as_u16(), status, "{bad}");
+        }
+        // Another business finds nothing by the same, and begins after none of these.
+        let other = app.business("mileston").await;
+        let stranger = backend(&app, &other, "test").await;
+        let list = stranger.get(&format!("/v1/refunds?payment={of}")).await.expect(200);
+        assert_eq!(list["data"], json!([]));
+        stranger.get(&format!("/v1/refunds?starting_after={two}")).await.expect(422);
+    }
+}

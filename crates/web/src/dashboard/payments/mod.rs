@@ -6,6 +6,7 @@ mod links;
 mod paid;
 mod payout;
 mod recurring;
+mod refunds;
 mod settings;
 mod unmatched;
 
@@ -84,9 +85,15 @@ pub(crate) fn routes() -> Router<Web> {
         .route(&payment("/accounting/movements"), get(accounting::export))
         .route(&payment("/unmatched"), get(unmatched::list))
         .route(&payment("/unmatched/{id}/dismiss"), get(unmatched::dismiss_form).post(unmatched::dismiss))
+        .route(&payment("/unmatched/{id}/refund"), get(refunds::deposit_form).post(refunds::make_of_deposit))
+        .route(&payment("/refunds"), get(refunds::list))
+        .route(&payment("/refunds/{id}"), get(refunds::show).post(refunds::hand_in))
+        .route(&payment("/refunds/{id}/cancel"), get(refunds::cancel_form).post(refunds::cancel))
+        .route(&payment("/refunds/{id}/send"), post(refunds::send))
         .route(&payment("/{id}"), get(paid::show))
         .route(&payment("/{id}/cancel"), get(paid::cancel_form).post(paid::cancel))
         .route(&payment("/{id}/decide"), get(paid::decide_form).post(paid::decide))
+        .route(&payment("/{id}/refund"), get(refunds::payment_form).post(refunds::make_of_payment))
         .route(links, get(links::list))
         .route(&link("/create"), get(links::form).post(links::make))
         .route(&link("/{id}"), get(links::show))

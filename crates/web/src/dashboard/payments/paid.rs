@@ -12,9 +12,10 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::payments::{PaymentStatus, Verdict};
 use trousseau_service::keys::Page;
 use trousseau_service::payments::Watched;
-use trousseau_service::{DepositRow, PaidFor, PaymentFilter, PaymentRow, ServiceError};
+use trousseau_service::{DepositRow, GivenBack, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
 use super::accounting::sums_differ;
+use super::refunds::{RefundLine, refunds_of};
 use super::{
     Asked, Badge, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live, may_write,
     payment_badge, payment_status,
@@ -214,6 +215,7 @@ impl Arrival {
 
 #[derive(Debug, Template)]
 #[template(path = "dashboard/payments/payment.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a condition of the page")]
 struct ShowPage<'a> {
     frame: &'a Frame,
     base: String,
@@ -223,9 +225,12 @@ struct ShowPage<'a> {
     exception: Option<String>,
     may_cancel: bool,
     may_decide: bool,
+    may_refund: bool,
     due: String,
     seen: String,
     settled: String,
+    /// What was given back for certain, where anything was.
+    given_back: Option<String>,
     network: String,
     /// Whether the network is seen late at the moment, and something is waited for.
     delayed: bool,
@@ -249,6 +254,7 @@ struct ShowPage<'a> {
     settled_at: Option<Shown>,
     maker: Maker,
     arrivals: Vec<Arrival>,
+    refunds: Vec<RefundLine>,
     history: Vec<Entry>,
 }
 
@@ -278,6 +284,8 @@ pub(super) async fn show(
     let finality = finality(&web, &watched, entered.frame.t);
     let Watched { payment, confirmations, delayed, .. } = watched;
     let deposits = web.app.payments().deposits(&entered.tenant, id).await.map_err(refused)?;
+    let refunds = refunds_of(&web, &entered, id).await.map_err(refused)?;
+    let left = web.app.refunds().left(&entered.tenant, GivenBack::Payment(id)).await.map_err(refused)?;
     let wallet_path = web.app.payments().wallet_path(&payment).await.map_err(refused)?;
     let names = Names::of(&web, &entered).await.map_err(refused)?;
     let history = history(&web, &entered, &names, id.to_string()).await.map_err(refused)?;
@@ -293,9 +301,11 @@ pub(super) async fn show(
         exception: exception(payment.state.exception, t),
         may_cancel: may_write(&entered) && can_be_cancelled(&payment),
         may_decide: may_write(&entered) && can_be_decided(&payment),
+        may_refund: may_write(&entered) && left.is_some(),
         due: f.money(payment.terms.due),
         seen: f.money(payment.seen),
         settled: f.money(payment.settled),
+        given_back: Some(payment.refunded()).filter(|refunded| !refunded.is_zero()).map(|refunded| f.money(refunded)),
         network: called(&web, network),
         delayed: delayed && payment.state.is_awaiting(),
         address_page: address_page(&web, network, &payment.destination.address),
@@ -314,6 +324,7 @@ pub(super) async fn show(
         settled_at: payment.settled_at.map(|at| f.moment(at)),
         maker: names.maker(&payment.created_by),
         arrivals: deposits.iter().map(|deposit| Arrival::of(&web, deposit, &payment, &frame)).collect(),
+        refunds,
         history,
         frame: &frame,
         base,
@@ -395,33 +406,39 @@ struct DecidePage<'a> {
     settled: String,
     badge: Badge,
     exception: Option<String>,
+    /// Whether what came in can be given back by a refund.
+    may_refund: bool,
     decision: Decision,
     errors: FormErrors,
     live: bool,
 }
 
-fn draw(
+async fn draw(
+    web: &Web,
     entered: &Entered<WritePayments>,
     status: StatusCode,
     payment: &PaymentRow,
     page: String,
     decision: Decision,
     errors: FormErrors,
-) -> Response {
+) -> Result<Response, Stop> {
     let frame = entered.frame.clone().at(Tab::Payments, None);
+    let left = web.app.refunds().left(&entered.tenant, GivenBack::Payment(payment.id)).await;
+    let left = left.map_err(|error| entered.refused(error, &page))?;
     let template = DecidePage {
         id: payment.id.to_string(),
         due: frame.f.money(payment.terms.due),
         settled: frame.f.money(payment.settled),
         badge: payment_badge(payment.state.status, frame.t),
         exception: exception(payment.state.exception, frame.t),
+        may_refund: left.is_some(),
         live: is_live(entered),
         frame: &frame,
         page,
         decision,
         errors,
     };
-    frame.page_with(status, &template)
+    Ok(frame.page_with(status, &template))
 }
 
 /// Asks what is to become of the payment.
@@ -435,7 +452,7 @@ pub(super) async fn decide_form(
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&entered, StatusCode::OK, &payment, page, Decision::default(), FormErrors::new()))
+    draw(&web, &entered, StatusCode::OK, &payment, page, Decision::default(), FormErrors::new()).await
 }
 
 /// Decides on the payment.
@@ -458,7 +475,7 @@ pub(super) async fn decide(
     };
     let reason = read_reason(&decision.reason, t, &mut errors);
     let (Some(verdict), Some(reason)) = (verdict, reason) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, &payment, page, decision, errors));
+        return draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, &payment, page, decision, errors).await;
     };
     let payments = web.app.payments();
     match payments.resolve(&entered.context, &entered.tenant, payment.id, verdict, &reason, None).await {

@@ -136,6 +136,9 @@ pub(super) async fn show(
     draw(&web, &entered, StatusCode::OK, kept.unwrap_or_default(), FormErrors::new()).await
 }
 
+/// The most bytes of data that a page shows unasked.
+const FEW_LINES: usize = 512;
+
 /// A transaction that nobody has signed.
 #[derive(Debug)]
 struct Step {
@@ -143,6 +146,8 @@ struct Step {
     to: String,
     gas: String,
     data: String,
+    /// Whether its data is a few lines; what deploys a contract fills many screens of a phone.
+    short: bool,
     /// What its data is called on the page.
     id: String,
 }
@@ -191,6 +196,7 @@ impl Made {
             to: transaction.to.to_string(),
             gas: f.number(transaction.gas),
             data: print_bytes(&transaction.data),
+            short: transaction.data.len() <= FEW_LINES,
             id: format!("data-{}-{index}", plan.chain_id),
         };
         let stuck = |stuck: &Stuck| {

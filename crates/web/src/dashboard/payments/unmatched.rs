@@ -23,7 +23,10 @@ use crate::router::Web;
 /// Something that came in.
 #[derive(Debug)]
 struct Row {
+    /// Its page of being put aside.
     href: String,
+    /// The form that asks for its refund, where it is of the accepted asset.
+    refund: Option<String>,
     id: String,
     /// The amount, where it is the accepted asset and one that can be counted.
     amount: Option<String>,
@@ -43,6 +46,7 @@ impl Row {
         let money = units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
         Self {
             href: format!("{base}/{}/dismiss", deposit.id),
+            refund: money.map(|_| format!("{base}/{}/refund", deposit.id)),
             id: deposit.id.to_string(),
             amount: money.map(|money| frame.f.money(money)),
             network: called(web, network),

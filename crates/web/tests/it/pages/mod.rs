@@ -9,6 +9,7 @@ mod pay;
 mod payments;
 mod people;
 mod platform;
+mod refunds;
 mod webhooks;
 
 use trousseau_testkit::app::Business;
@@ -61,6 +62,9 @@ fn steady(page: &str, business: &Business) -> String {
             30 if word.starts_with("key_") => "key_ID",
             30 if word.starts_with("evt_") => "evt_ID",
             30 if word.starts_with("acc_") => "acc_ID",
+            30 if word.starts_with("pay_") => "pay_ID",
+            30 if word.starts_with("rfd_") => "rfd_ID",
+            30 if word.starts_with("req_") => "req_ID",
             29 if word.starts_with("pk_") => "pk_ID",
             20 if is_drawn(&word) => "REFERENCE",
             _ if word.len() > 38 => "VALUE",

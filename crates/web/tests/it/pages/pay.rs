@@ -196,3 +196,54 @@ async fn the_stream_tells_the_state_and_ends_with_it() {
     assert_eq!(again.status.as_u16(), 204);
     app.anonymous().get(&events.replace("token=pst_", "token=pst_x")).await.expect(404);
 }
+
+#[tokio::test]
+async fn a_transaction_is_handed_in_by_the_page_itself_and_by_no_other() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let client = backend(&app, &business, "test");
+        let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let base = path(&link);
+        let mut payer = app.browser();
+        let (first, second) = (payer.submit(&base, &base, &[]).await, payer.submit(&base, &base, &[]).await);
+        let (here, other) = (first.header("location").to_owned(), second.header("location").to_owned());
+        let hand_in = format!("{here}/transaction");
+        let hash = format!("0x{}", "5c".repeat(32));
+        let fields = [("transaction_hash", hash.as_str())];
+        let status = async |of: &str| {
+            let id = of.rsplit('/').next().expect("an id");
+            text(&client.get(&format!("/v1/payments/{id}")).await.expect(200), "status").to_owned()
+        };
+        // A page of another site, of another host of this site, and one that says nothing of itself.
+        assert_eq!(payer.post_from_elsewhere(&hand_in, &fields).await.status.as_u16(), 403);
+        for (name, value) in [("sec-fetch-site", "same-site"), ("origin", "null"), ("origin", "https://shop.example")] {
+            let request = Request::post(&hand_in)
+                .header(name, value)
+                .header("host", "localhost:8080")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(format!("transaction_hash={hash}").into())
+                .expect("a request");
+            assert_eq!(app.anonymous().call(request).await.status.as_u16(), 403, "{name}: {value}");
+        }
+        let silent = Request::post(&hand_in)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("transaction_hash={hash}").into())
+            .expect("a request");
+        assert_eq!(app.anonymous().call(silent).await.status.as_u16(), 403);
+        // Whoever is signed in besides sends the token of their session, as every form of theirs does.
+        let mut member = app.member(business.id(), "developer").await;
+        assert_eq!(member.post(&hand_in, &fields).await.status.as_u16(), 403);
+        assert_eq!(status(&here).await, "open", "nothing was handed in");
+        for (wrong, code) in [("", 422), ("a b", 422), (&"a".repeat(129), 422)] {
+            let refused = payer.post(&hand_in, &[("transaction_hash", wrong)]).await;
+            assert_eq!(refused.status.as_u16(), code, "{wrong}: {}", refused.text());
+        }
+        let elsewhere = hand_in.replace(&base, "/pay/payment-link/plink_00000000000000000000000000");
+        assert_eq!(payer.post(&elsewhere, &fields).await.status.as_u16(), 404);
+        let done = payer.post(&hand_in, &fields).await;
+        assert_eq!((done.status.as_u16(), done.header("location")), (303, here.as_str()), "{}", done.text());
+        assert_eq!((status(&here).await, status(&other).await), ("settled".to_owned(), "open".to_owned()));
+        assert_eq!(payer.post(&format!("{other}/transaction"), &fields).await.status.as_u16(), 409, "it is taken");
+        assert_eq!(status(&other).await, "open");
+    }
+}
