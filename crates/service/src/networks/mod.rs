@@ -1,4 +1,4 @@
-//! Networks that are watched for LIVE payments: how each is asked, and how it is doing.
+//! Networks that are watched for payments: how each is asked, and how it is doing.
 
 pub(crate) mod endpoint;
 pub(crate) mod health;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
@@ -351,7 +353,7 @@ impl Network {
 #[derive(Debug, Default)]
 pub(crate) struct Networks {
     by_chain: BTreeMap<ChainId, Arc<Network>>,
-    /// In the order of the settings: the first one is where payments are made unless chosen otherwise.
+    /// In the order of the settings: the first one of an environment is where payments are made unless chosen otherwise.
     order: Vec<ChainId>,
     /// What this node calls itself where only one may watch.
     holder: OnceLock<String>,
@@ -364,9 +366,30 @@ impl Networks {
         Self { by_chain: settings.iter().map(network).collect(), order, holder: OnceLock::new() }
     }
 
-    /// The network of this id.
+    /// The network of this id, whichever environment it is watched for: for whoever tells of it, or runs it.
     pub(crate) fn get(&self, chain: &ChainId) -> Option<&Arc<Network>> {
         self.by_chain.get(chain)
+    }
+
+    /// The network that a ledger is on, where it is watched for the environment of that ledger: the only way from a
+    /// payment to a node.
+    pub(crate) fn on(&self, ledger: &LedgerId) -> Option<&Arc<Network>> {
+        match ledger {
+            LedgerId::Test(_) => None,
+            LedgerId::Network(environment, chain) => {
+                self.get(chain).filter(|network| network.settings.environment == *environment)
+            }
+        }
+    }
+
+    /// Those that are watched for an environment, in the order of the settings.
+    pub(crate) fn of(&self, environment: Environment) -> impl Iterator<Item = &Arc<Network>> {
+        self.all().filter(move |network| network.settings.environment == environment)
+    }
+
+    /// Whether payments of TEST are made on the test ledgers: as long as no network is watched for them.
+    pub(crate) fn has_test_ledgers(&self) -> bool {
+        self.of(Environment::Test).next().is_none()
     }
 
     /// What this node calls itself: another name with every start.

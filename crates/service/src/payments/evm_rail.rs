@@ -264,7 +264,7 @@ macro_rules! by_one_that_knows {
 
 impl EvmRail<'_> {
     fn ledger(&self) -> LedgerId {
-        LedgerId::Network(self.network.settings.chain.clone())
+        self.network.settings.ledger()
     }
 
     fn went_wrong(&self, way: &Way, error: &Fault) {

@@ -329,7 +329,7 @@ impl<'a> Payments<'a> {
         let is_bound = address.is_some();
         let place = match address {
             Some(address) => {
-                let ledger = places::ledger_of(tenant, &network);
+                let ledger = places::ledger_of(self.core, tenant, &network);
                 places::Place::of(Destination { ledger, network, address })
             }
             None => places::new_place(self.core, unit, tenant, network, id).await?,
@@ -426,12 +426,7 @@ impl<'a> Payments<'a> {
         let waits_for = newest.filter(|block| certainty.is_open(payment.terms.due, *block));
         let waits_for = waits_for.map(|_| certainty.needed(payment.terms.due));
         let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
-        let delayed = match ledger {
-            LedgerId::Test(business) => {
-                reader.find_test_ledger(business).await?.is_some_and(|ledger| ledger.halted_at.is_some())
-            }
-            LedgerId::Network(chain) => is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await?,
-        };
+        let delayed = is_delayed(self.core, &mut reader, ledger, cursor.as_ref()).await?;
         let now = now_of(self.core, &payment.tenant).await?;
         Ok(Watched { payment, confirmations, waits_for, wrong_token, delayed, now })
     }
@@ -536,12 +531,13 @@ impl<'a> Payments<'a> {
         Ok(Answered::Done(changed))
     }
 
-    /// Takes a transaction hash as a hint to look sooner. In TEST one that the ledger does not know stands for a
-    /// transfer, of the exact amount or as its magic name says.
+    /// Takes a transaction hash as a hint to look sooner. One that a test ledger does not know stands for a transfer, of
+    /// the exact amount or as its magic name says.
     ///
     /// # Errors
-    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment; in LIVE also
-    /// [`ServiceError::TransactionRefused`] where the network says that it does not pay this one.
+    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment; on a network also
+    /// [`ServiceError::TransactionRefused`] where it says that it does not pay this one, and
+    /// [`ServiceError::TestLedgerOff`] for what would be a transfer on a test ledger where TEST is bound to networks.
     pub async fn hand_in(self, context: &Context, id: PaymentId, hash: &str) -> Result<Watched, ServiceError> {
         let good = (1..=MAX_HASH).contains(&hash.len())
             && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -552,9 +548,10 @@ impl<'a> Payments<'a> {
             ));
         }
         let payment = self.get_shown(id).await?.payment;
-        if let LedgerId::Network(chain) = &payment.destination.ledger {
-            return self.hand_in_live(&payment, chain, hash).await;
+        if matches!(payment.destination.ledger, LedgerId::Network(..)) {
+            return self.hand_in_on_network(&payment, hash).await;
         }
+        places::check_test_ledger(self.core, payment.tenant.environment)?;
         let place = &payment.destination;
         // A magic name stands for a new transaction each time.
         let scenario = Scenario::of_hash(hash);
@@ -576,14 +573,15 @@ impl<'a> Payments<'a> {
         self.get_shown(id).await
     }
 
-    /// The same in LIVE. Amount, address and network come from our record, and the credit comes from the ledger alone:
+    /// The same on a network. Amount, address and network come from our record, and the credit comes from the ledger alone:
     /// the hash makes us look now instead of soon.
-    async fn hand_in_live(self, payment: &PaymentRow, chain: &ChainId, hash: &str) -> Result<Watched, ServiceError> {
+    async fn hand_in_on_network(self, payment: &PaymentRow, hash: &str) -> Result<Watched, ServiceError> {
+        refuse_stand_in(&payment.tenant, hash)?;
         let bad = || ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
         let hash: Hash32 = hash.parse().map_err(|_| bad())?;
         let (place, name) = (&payment.destination, hash.to_string());
         let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
-        let rail = engine::evm_rail(self.core, chain)?;
+        let rail = engine::evm_rail(self.core, &place.ledger)?;
         match rail.verify(hash, to).await? {
             Some(Said::Reverted) => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
             Some(Said::NotHere) => {
@@ -621,14 +619,14 @@ impl<'a> Payments<'a> {
         hash: &str,
     ) -> Result<Option<PaymentRow>, ServiceError> {
         let network = places::network_of(self.core, tenant, Some(network)).await?;
-        let ledger = places::ledger_of(tenant, &network);
+        let ledger = places::ledger_of(self.core, tenant, &network);
         let mut reader = self.core.store.read();
         let Some(id) = reader.find_claim(&ledger, &network, hash).await? else { return Ok(None) };
         Ok(reader.find_payment(tenant, id).await?)
     }
 
-    /// The payment for which a transaction is to be handed in that was not before: in TEST a new one, in LIVE that of
-    /// the address which it pays; none where no node has it in a block.
+    /// The payment for which a transaction is to be handed in that was not before: on a test ledger a new one, on a
+    /// network that of the address which it pays; none where no node has it in a block.
     ///
     /// # Errors
     /// As [`Self::start`] and [`Self::payment_at`], and [`ServiceError::TransactionRefused`] where it pays no address
@@ -642,15 +640,17 @@ impl<'a> Payments<'a> {
     ) -> Result<Option<PaymentId>, ServiceError> {
         let tenant = shown.payable.tenant();
         let chain = places::network_of(self.core, tenant, Some(network)).await?;
-        let LedgerId::Network(_) = places::ledger_of(tenant, &chain) else {
+        let ledger = places::ledger_of(self.core, tenant, &chain);
+        let LedgerId::Network(..) = ledger else {
             let Answered::Done(started) = self.start(context, shown, Some(network), None).await? else {
                 return Ok(None);
             };
             return Ok(Some(started.payment.id));
         };
+        refuse_stand_in(tenant, hash)?;
         // What a wallet reports may be the name of something else.
         let Ok(hash) = hash.parse::<Hash32>() else { return Ok(None) };
-        let recipients = engine::evm_rail(self.core, &chain)?.recipients(hash).await?;
+        let recipients = engine::evm_rail(self.core, &ledger)?.recipients(hash).await?;
         if recipients.is_empty() {
             return Ok(None);
         }
@@ -696,7 +696,7 @@ impl<'a> Payments<'a> {
         let tenant = shown.payable.tenant();
         let network = places::network_of(self.core, tenant, Some(network)).await?;
         let destination = Destination {
-            ledger: places::ledger_of(tenant, &network),
+            ledger: places::ledger_of(self.core, tenant, &network),
             network: network.clone(),
             address: address.to_owned(),
         };
@@ -807,6 +807,14 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
         }
     }
     recurring_payments::make_due(core, None).await
+}
+
+/// Refuses the name of a scenario where a transaction is meant: whoever sends it believes that TEST is on a test ledger.
+fn refuse_stand_in(tenant: &Tenant, hash: &str) -> Result<(), ServiceError> {
+    match (tenant.environment, Scenario::of_hash(hash)) {
+        (Environment::Test, Some(_)) => Err(ServiceError::TestLedgerOff),
+        _ => Ok(()),
+    }
 }
 
 /// A token in the alphabet of URLs.

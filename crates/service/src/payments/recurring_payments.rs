@@ -379,7 +379,8 @@ async fn make_period(
 pub(crate) async fn make_due(core: &Core, only: Option<&Tenant>) -> Result<(), ServiceError> {
     loop {
         let now = core.clock.now();
-        let due = core.store.read().list_due_recurring_payments(now, PER_ROUND).await?;
+        let due =
+            core.store.read().list_due_recurring_payments(now, core.networks.has_test_ledgers(), PER_ROUND).await?;
         let full = due.len() == PER_ROUND as usize;
         let mut advanced = false;
         for row in due.iter().filter(|row| only.is_none_or(|tenant| row.tenant == *tenant)) {

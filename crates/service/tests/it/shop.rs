@@ -13,7 +13,7 @@ use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::time::Timestamp;
 use trousseau_service::businesses::BusinessDraft;
-use trousseau_service::clock::ManualClock;
+use trousseau_service::clock::{Clock as _, ManualClock};
 use trousseau_service::entropy::SystemEntropy;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::networks::NetworkSettings;
@@ -136,6 +136,10 @@ impl Shop {
     /// How many deposits wait for somebody.
     pub(crate) async fn unmatched(&self) -> usize {
         self.app.payments().unmatched(&self.tenant, None, 100).await.expect("listed").data.len()
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn advance(&self, by: Duration) {

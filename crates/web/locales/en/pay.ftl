@@ -3,6 +3,7 @@
 pay-title = Pay { $amount } USDC to { $seller }
 pay-skip = Skip to payment
 pay-band-test = TEST payment: no money moves.
+pay-band-test-network = TEST payment, on a test network: never send anything of worth.
 pay-link = Payment
 pay-invoice = Invoice { $number }
 pay-recurring = Recurring payment

@@ -279,13 +279,13 @@ payment-wallet-path = In your own wallet, at
 
 # Payout addresses
 payout-title = Payout addresses
-payout-intro = Where the LIVE money of each network goes: to one address of yours, by deposit addresses that can pay no other, or straight to a new address of your wallet for every payment.
+payout-intro = Where the money of each network goes: to one address of yours, by deposit addresses that can pay no other, or straight to a new address of your wallet for every payment.
 payout-elsewhere = Where the money goes is set apart:
 payout-test = Money of TEST is not real and goes nowhere. Switch to LIVE to set a payout address.
 payout-no-networks = This installation watches no network for LIVE payments yet. Its operator names one in the setting networks.
 payout-now = Now
 payout-since = since
-payout-none = No payout address: no LIVE payment can be started here
+payout-none = No payout address: no payment can be started here
 payout-by-key = A new address of your wallet for every payment, by the extended public key
 payout-proposed = Confirm the extended public key: { $network }
 payout-proposed-about = It has no effect yet. Open your wallet and compare its first three addresses with these, character by character and in this order (m/44'/60'/0'/0/0, 1 and 2). If one differs, the money would go elsewhere: do not confirm.

@@ -3,6 +3,7 @@
 pay-title = Payer { $amount } USDC à { $seller }
 pay-skip = Aller au paiement
 pay-band-test = Paiement TEST : aucun argent ne circule.
+pay-band-test-network = Paiement TEST, sur un réseau de test : n'envoyez jamais rien qui ait de la valeur.
 pay-link = Paiement
 pay-invoice = Facture { $number }
 pay-recurring = Paiement récurrent

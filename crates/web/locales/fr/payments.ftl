@@ -279,13 +279,13 @@ payment-wallet-path = Dans votre propre portefeuille, à
 
 # Payout addresses
 payout-title = Adresses de versement
-payout-intro = Où va l'argent LIVE de chaque réseau : vers une seule adresse à vous, par des adresses de dépôt qui ne peuvent verser à aucune autre, ou directement vers une nouvelle adresse de votre portefeuille pour chaque paiement.
+payout-intro = Où va l'argent de chaque réseau : vers une seule adresse à vous, par des adresses de dépôt qui ne peuvent verser à aucune autre, ou directement vers une nouvelle adresse de votre portefeuille pour chaque paiement.
 payout-elsewhere = L'endroit où va l'argent se règle à part :
 payout-test = L'argent de TEST n'est pas réel et ne va nulle part. Passez en LIVE pour définir une adresse de versement.
 payout-no-networks = Cette installation n'observe encore aucun réseau pour les paiements LIVE. Son exploitant en nomme un dans le paramètre networks.
 payout-now = En ce moment
 payout-since = depuis
-payout-none = Pas d'adresse de versement : aucun paiement LIVE ne peut être commencé ici
+payout-none = Pas d'adresse de versement : aucun paiement ne peut être commencé ici
 payout-by-key = Une nouvelle adresse de votre portefeuille pour chaque paiement, par la clé publique étendue
 payout-proposed = Confirmer la clé publique étendue : { $network }
 payout-proposed-about = Elle n'a encore aucun effet. Ouvrez votre portefeuille et comparez ses trois premières adresses à celles-ci, caractère par caractère et dans cet ordre (m/44'/60'/0'/0/0, 1 et 2). Si l'une diffère, l'argent irait ailleurs : ne confirmez pas.

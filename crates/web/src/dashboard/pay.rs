@@ -15,6 +15,7 @@ use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
+use trousseau_domain::networks::ShortName;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
@@ -146,6 +147,8 @@ struct Receipt {
 struct Page<'a> {
     frame: &'a Frame,
     test: bool,
+    /// Whether TEST is on test ledgers, and on no network.
+    test_ledger: bool,
     base: String,
     here: String,
     seller: String,
@@ -396,12 +399,12 @@ async fn drawn(
             name: called(web, &network),
             chosen: false,
             // Of a payment that was started its own standing tells.
-            delayed: watched.is_none() && web.app.networks().is_delayed(&network).await?,
+            delayed: watched.is_none() && web.app.networks().is_delayed(shown.payable.tenant(), &network).await?,
         });
     }
-    // Base is where TEST begins; in LIVE it is what the operator names first.
-    let first = if shown.payable.tenant().environment == Environment::Test { 3 } else { 0 };
-    if let Some(network) = networks.get_mut(first) {
+    // Base is where the test ledger begins; else it is what the operator names first.
+    let usual = networks.iter().position(|network| network.id == ShortName::Base.test_chain().as_str());
+    if let Some(network) = networks.get_mut(usual.unwrap_or(0)) {
         network.chosen = true;
     }
     frame.t = Texts::new(language_for(&frame, shown));
@@ -481,6 +484,7 @@ fn page<'a>(
     Page {
         frame,
         test,
+        test_ledger: web.app.test_ledgers().are_on(),
         base,
         here,
         seller: shown.business.name.to_string(),
@@ -504,7 +508,11 @@ fn page<'a>(
             Some((watched.now.to_string(), frame.f.moment(until)))
         }),
         receipt: watched.filter(|_| paid).map(|watched| receipt(web, frame, watched)),
-        scenarios: if test && watched.is_some() && !paid { scenarios(frame) } else { Vec::new() },
+        scenarios: if watched.is_some_and(|watched| can_be_played(web, watched)) && !paid {
+            scenarios(frame)
+        } else {
+            Vec::new()
+        },
         back: shown.redirect_url().map(|url| match watched.filter(|_| paid) {
             Some(watched) => with_payment(url.as_str(), watched.payment.id),
             None => url.to_string(),
@@ -518,6 +526,11 @@ fn page<'a>(
             .unwrap_or_default(),
         paid,
     }
+}
+
+/// Whether a payment goes as buttons say: on a test ledger, where there are any.
+fn can_be_played(web: &Web, watched: &Watched) -> bool {
+    matches!(watched.payment.destination.ledger, LedgerId::Test(_)) && web.app.test_ledgers().are_on()
 }
 
 /// What a shop calls the thing that was paid.
@@ -662,9 +675,9 @@ fn target(web: &Web, frame: &Frame, watched: &Watched) -> Target {
 /// What a wallet is asked to send; nothing on the ledger of TEST, which no wallet knows.
 fn wallet(web: &Web, watched: &Watched) -> Option<Wallet> {
     let payment = &watched.payment;
-    let LedgerId::Network(chain) = &payment.destination.ledger else { return None };
+    let LedgerId::Network(_, chain) = &payment.destination.ledger else { return None };
     let rest = remaining(payment);
-    let token = web.app.networks().token(chain, rest.asset())?;
+    let token = web.app.networks().token(&payment.destination.ledger, rest.asset())?;
     Some(Wallet {
         chain: format!("{:#x}", chain.eip155()?),
         token: token.to_string(),
