@@ -815,6 +815,15 @@ mod tests {
             (local(&format!("{good}, polls = 1")), "unknown field"),
             (local(&good.replace("decimals = 6", "decimals = 18")), "networks.local.tokens.USDC.decimals"),
             (local(&good.replace("0x5f", "0x5F")), "networks.local.tokens.USDC.contract"),
+            (local(&good.replace("USDC =", "EURC =").replace("decimals = 6", "decimals = 2")), "EURC has 6 decimals"),
+            (
+                local(&good.replace("USDC =", "GOLD =")).replace(
+                    "{ local",
+                    r#"{ a = { chain = "eip155:2", endpoints = "http://a",
+                         tokens = { GOLD = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 8 } } }, local"#,
+                ),
+                "networks.local.tokens.GOLD.decimals",
+            ),
             (local(&good).replace("eip155:31337", "solana:mainnet"), "networks.local.chain"),
             (local(&good).replace("local", "base"), "the name is that of eip155:8453"),
             (r#"{ local = { endpoints = ["http://localhost"] } }"#.to_owned(), "networks.local.chain"),

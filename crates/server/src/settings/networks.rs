@@ -162,6 +162,16 @@ pub(super) fn networks(
             let message = format!("is the same chain as networks.{}", other.name);
             return Err(layers.invalid(&format!("networks.{name}.chain"), message));
         }
+        let other = |token: &Token| {
+            let theirs = networks.iter().flat_map(|other| other.tokens.iter().map(move |theirs| (other, theirs)));
+            let same_code = theirs.filter(|(_, theirs)| theirs.asset.code() == token.asset.code());
+            same_code.into_iter().find(|(_, theirs)| theirs.asset != token.asset).map(|(other, _)| other.name.clone())
+        };
+        if let Some((token, other)) = network.tokens.iter().find_map(|token| Some((token, other(token)?))) {
+            // A price is so many base units, whichever network it is paid on.
+            let setting = format!("networks.{name}.tokens.{}.decimals", token.asset.code());
+            return Err(layers.invalid(&setting, format!("is not what networks.{other} says of it")));
+        }
         networks.push(network);
     }
     Ok(networks)
@@ -363,8 +373,8 @@ fn tokens(
     for (text, token) in &written {
         let code: AssetCode = parse(layers, &at(text, ""), text)?;
         let asset = Asset::new(code, token.decimals).map_err(|error| layers.invalid(&at(text, ".decimals"), error))?;
-        if code == Asset::USDC.code() && asset != Asset::USDC {
-            return Err(layers.invalid(&at(text, ".decimals"), "USDC has 6 decimals"));
+        if let Some(known) = Asset::known(code).filter(|known| *known != asset) {
+            return Err(layers.invalid(&at(text, ".decimals"), format!("{code} has {} decimals", known.decimals())));
         }
         let contract: EvmAddress = parse(layers, &at(text, ".contract"), &token.contract)?;
         if tokens.iter().any(|other| other.contract == contract) {

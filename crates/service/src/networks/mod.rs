@@ -15,12 +15,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::money::{Asset, AssetCode};
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
 use self::endpoint::{Call, Endpoint, public_tls};
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyExt as _};
+use crate::error::ServiceError;
 use crate::payments::evm_rail::Addresses;
 
 pub use endpoint::RpcError;
@@ -392,6 +394,37 @@ impl Networks {
         self.of(Environment::Test).next().is_none()
     }
 
+    /// What payments of an environment can be in: USDC first, then by code. The test ledgers hold what networks accept,
+    /// and what is well known; and where there is no network yet, prices may be made for when there is one.
+    pub(crate) fn assets(&self, environment: Environment) -> Vec<Asset> {
+        let is_on_test_ledger = environment == Environment::Test && self.has_test_ledgers();
+        let accepted = self.all().map(|network| &network.settings);
+        let accepted = accepted
+            .filter(|settings| is_on_test_ledger || settings.environment == environment)
+            .flat_map(|settings| settings.tokens.iter().map(|token| token.asset));
+        let mut assets: Vec<_> = accepted.collect();
+        if is_on_test_ledger {
+            assets.extend([Asset::USDC, Asset::EURC]);
+        }
+        if assets.is_empty() {
+            assets.push(Asset::USDC);
+        }
+        assets.sort_unstable_by_key(|asset| (*asset != Asset::USDC, asset.code()));
+        assets.dedup();
+        assets
+    }
+
+    /// Refuses a price that nothing in its environment could be paid with.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] about `currency`.
+    pub(crate) fn check_asset(&self, environment: Environment, asset: Asset) -> Result<(), ServiceError> {
+        if self.assets(environment).contains(&asset) {
+            return Ok(());
+        }
+        Err(ServiceError::invalid("currency", UnknownCurrency::of(self, environment).to_string()))
+    }
+
     /// What this node calls itself: another name with every start.
     pub(crate) fn holder(&self, entropy: &dyn Entropy) -> &str {
         self.holder.get_or_init(|| trousseau_domain::evm::print_bytes(&entropy.bytes::<16>()))
@@ -423,6 +456,25 @@ impl Networks {
             }
         }
         Ok(unanswered)
+    }
+}
+
+/// A currency that no network of an environment accepts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is accepted on no network of {}: must be {}", .environment.in_key_text(), list(.accepted))]
+pub struct UnknownCurrency {
+    environment: Environment,
+    accepted: Vec<AssetCode>,
+}
+
+fn list(codes: &[AssetCode]) -> String {
+    let codes: Vec<_> = codes.iter().map(AssetCode::as_str).collect();
+    codes.join(" or ")
+}
+
+impl UnknownCurrency {
+    pub(crate) fn of(networks: &Networks, environment: Environment) -> Self {
+        Self { environment, accepted: networks.assets(environment).into_iter().map(Asset::code).collect() }
     }
 }
 

@@ -11,10 +11,10 @@ use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::LedgerReportRow;
+use trousseau_store::{DepositRow, LedgerReportRow};
 
 use super::health::{self, NetworkState};
-use super::{Network, NetworkHealth, NetworkMismatch, NetworkSettings, Unanswered};
+use super::{Network, NetworkHealth, NetworkMismatch, NetworkSettings, Unanswered, UnknownCurrency};
 use crate::app::Core;
 use crate::context::{Authority, Context};
 use crate::error::ServiceError;
@@ -68,6 +68,25 @@ impl<'a> NetworkViews<'a> {
         let chain = watched_network(self.core, None, network)?;
         let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
         Ok(network.settings.environment)
+    }
+
+    /// What payments of an environment can be in: USDC first, where it is accepted.
+    pub fn assets(self, environment: Environment) -> Vec<Asset> {
+        self.core.networks.assets(environment)
+    }
+
+    /// The asset of this code, if payments of an environment can be in it.
+    ///
+    /// # Errors
+    /// [`UnknownCurrency`] that lists what there is.
+    pub fn asset(self, environment: Environment, code: &str) -> Result<Asset, UnknownCurrency> {
+        let found = self.assets(environment).into_iter().find(|asset| asset.code().as_str() == code);
+        found.ok_or_else(|| UnknownCurrency::of(&self.core.networks, environment))
+    }
+
+    /// What a deposit is of, where its contract is that of an accepted token.
+    pub fn asset_of(self, deposit: &DepositRow) -> Option<Asset> {
+        self.core.networks.on(&deposit.ledger)?.settings.asset_of(deposit.transfer.contract?)
     }
 
     /// The contract of an asset on a ledger that is on a network, where that is watched.

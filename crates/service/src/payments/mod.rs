@@ -30,7 +30,7 @@ use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
-use trousseau_domain::money::Money;
+use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
 use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
@@ -54,6 +54,8 @@ use crate::networks::health::is_delayed;
 
 /// How long a payment for a link waits.
 const CHECKOUT_LASTS: Duration = Duration::from_hours(1);
+/// What is received at an address that names no payment yet.
+pub(crate) const SPARE: Asset = Asset::USDC;
 /// How many characters a transaction hash has at most.
 const MAX_HASH: usize = 128;
 /// The most payments for one thing that may wait at the same time.
@@ -266,9 +268,9 @@ impl<'a> Payments<'a> {
         if shown.payable.tenant() == tenant { Ok(shown) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The networks on which the tenant can be paid.
-    pub async fn networks(self, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
-        places::networks_of(self.core, tenant).await
+    /// The networks on which the tenant can be paid in an asset.
+    pub async fn networks(self, tenant: &Tenant, asset: Asset) -> Result<Vec<ChainId>, ServiceError> {
+        places::networks_of(self.core, tenant, asset).await
     }
 
     /// Starts a payment. The amount is ours; an address is given out that never was before.
@@ -285,7 +287,7 @@ impl<'a> Payments<'a> {
         idempotent: Option<&Idempotent<'_, Started>>,
     ) -> Result<Answered<Started>, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = places::network_of(self.core, tenant, network).await?;
+        let network = places::network_of(self.core, tenant, network, shown.payable.amount().asset()).await?;
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
@@ -382,6 +384,18 @@ impl<'a> Payments<'a> {
         )
         .await?;
         Ok(Started { payment, token: StatusToken(token) })
+    }
+
+    /// What a payment at an address of the test ledger is in; USDC where there is none.
+    pub async fn asset_at(self, tenant: &Tenant, network: &ChainId, address: &str) -> Result<Asset, ServiceError> {
+        let ledger = places::ledger_of(self.core, tenant, network);
+        let destination = Destination { ledger, network: network.clone(), address: address.to_owned() };
+        let mut reader = self.core.store.read();
+        let place = reader.find_destination(&destination).await?;
+        let Some(id) = place.filter(|place| place.tenant == *tenant).and_then(|place| place.payment) else {
+            return Ok(SPARE);
+        };
+        Ok(reader.find_payment(tenant, id).await?.map_or(SPARE, |payment| payment.terms.due.asset()))
     }
 
     /// One payment.
@@ -582,10 +596,10 @@ impl<'a> Payments<'a> {
         let (place, name) = (&payment.destination, hash.to_string());
         let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
         let rail = engine::evm_rail(self.core, &place.ledger)?;
-        match rail.verify(hash, to).await? {
+        match rail.verify(hash, to, payment.terms.due.asset()).await? {
             Some(Said::Reverted) => return Err(ServiceError::TransactionRefused("it failed, and moved nothing")),
             Some(Said::NotHere) => {
-                return Err(ServiceError::TransactionRefused("it moves no accepted token to the payment's address"));
+                return Err(ServiceError::TransactionRefused("it moves none of the payment's currency to its address"));
             }
             // It may be in a block soon. Nobody owns a hash that pays nothing yet.
             None => rail.network.wake(),
@@ -611,14 +625,15 @@ impl<'a> Payments<'a> {
         self.get_shown(payment.id).await
     }
 
-    /// The payment for which a transaction was handed in.
+    /// The payment for which a transaction was handed in, where it is about something in this asset.
     pub async fn handed_in(
         self,
         tenant: &Tenant,
         network: &str,
+        asset: Asset,
         hash: &str,
     ) -> Result<Option<PaymentRow>, ServiceError> {
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let network = places::network_of(self.core, tenant, Some(network), asset).await?;
         let ledger = places::ledger_of(self.core, tenant, &network);
         let mut reader = self.core.store.read();
         let Some(id) = reader.find_claim(&ledger, &network, hash).await? else { return Ok(None) };
@@ -639,7 +654,8 @@ impl<'a> Payments<'a> {
         hash: &str,
     ) -> Result<Option<PaymentId>, ServiceError> {
         let tenant = shown.payable.tenant();
-        let chain = places::network_of(self.core, tenant, Some(network)).await?;
+        let asset = shown.payable.amount().asset();
+        let chain = places::network_of(self.core, tenant, Some(network), asset).await?;
         let ledger = places::ledger_of(self.core, tenant, &chain);
         let LedgerId::Network(..) = ledger else {
             let Answered::Done(started) = self.start(context, shown, Some(network), None).await? else {
@@ -650,7 +666,7 @@ impl<'a> Payments<'a> {
         refuse_stand_in(tenant, hash)?;
         // What a wallet reports may be the name of something else.
         let Ok(hash) = hash.parse::<Hash32>() else { return Ok(None) };
-        let recipients = engine::evm_rail(self.core, &ledger)?.recipients(hash).await?;
+        let recipients = engine::evm_rail(self.core, &ledger)?.recipients(hash, asset).await?;
         if recipients.is_empty() {
             return Ok(None);
         }
@@ -671,7 +687,7 @@ impl<'a> Payments<'a> {
         tenant: &Tenant,
         network: &str,
     ) -> Result<Destination, ServiceError> {
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let network = places::network_of(self.core, tenant, Some(network), SPARE).await?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
         let payment = PaymentId::random(self.core.entropy.bytes());
@@ -694,7 +710,8 @@ impl<'a> Payments<'a> {
         address: &str,
     ) -> Result<PaymentRow, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let asset = shown.payable.amount().asset();
+        let network = places::network_of(self.core, tenant, Some(network), asset).await?;
         let destination = Destination {
             ledger: places::ledger_of(self.core, tenant, &network),
             network: network.clone(),
@@ -704,6 +721,9 @@ impl<'a> Payments<'a> {
         let place = place.filter(|place| place.tenant == *tenant).ok_or(ServiceError::NotFound)?;
         let id = if let Some(id) = place.payment {
             id
+        } else if asset != SPARE {
+            // What came there meanwhile was taken for USDC.
+            return Err(ServiceError::NotFound);
         } else {
             let mut unit = Unit::begin(self.core, context).await?;
             let started = self.start_in(&mut unit, shown, network, Some(address.to_owned())).await?;
@@ -807,6 +827,16 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
         }
     }
     recurring_payments::make_due(core, None).await
+}
+
+/// The price from now on. It stays in its currency: what was paid so far would not add up otherwise.
+fn repriced(before: Money, now: Option<Money>) -> Result<Money, ServiceError> {
+    let now = now.unwrap_or(before);
+    if now.asset() == before.asset() {
+        Ok(now)
+    } else {
+        Err(ServiceError::invalid("amount", format!("must be in {}, as before", before.asset().code())))
+    }
 }
 
 /// Refuses the name of a scenario where a transaction is meant: whoever sends it believes that TEST is on a test ledger.

@@ -10,6 +10,7 @@ use trousseau_domain::networks::AssetId;
 use trousseau_domain::time::Day;
 use trousseau_store::{MovementPlace, MovementRow, Span};
 
+use super::SPARE;
 use super::engine::Certainty;
 use crate::app::Core;
 use crate::error::ServiceError;
@@ -103,7 +104,7 @@ impl<'a> Movements<'a> {
 
     /// What moved: on a network the token whose contract told of it, on the test ledger the asset by its code.
     fn moved(self, row: &MovementRow) -> (Option<AssetId>, Option<Asset>) {
-        let expected = row.payment.map_or(Asset::USDC, |(_, due)| due.asset());
+        let expected = row.payment.map_or(SPARE, |(_, due)| due.asset());
         let expected = (row.asset == Moved::Accepted).then_some(expected);
         let LedgerId::Network(..) = &row.ledger else {
             // A name of the test ledger in the form of CAIP-19: there is no contract to name.

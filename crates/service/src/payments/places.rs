@@ -4,6 +4,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::{EvmAddress, FACTORY, PayoutKeyState, Salt, SecretForm, forwarder_address};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::money::Asset;
 use trousseau_domain::networks::{ChainId, ShortName};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChildRow, Destination, DestinationRow, ForwarderRow, PayoutKeyRow};
@@ -39,9 +40,9 @@ pub(crate) fn ledger_of(core: &Core, tenant: &Tenant, network: &ChainId) -> Ledg
     }
 }
 
-/// The networks on which the tenant can be paid: those that are watched for its environment and where its money has a
-/// place to go, or all that the test ledger stands for.
-pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
+/// The networks on which the tenant can be paid in an asset: those that are watched for its environment, accept it, and
+/// where the tenant's money has a place to go, or all that the test ledger stands for.
+pub(super) async fn networks_of(core: &Core, tenant: &Tenant, asset: Asset) -> Result<Vec<ChainId>, ServiceError> {
     if is_on_test_ledger(core, tenant.environment) {
         return Ok(ShortName::ALL.into_iter().map(ShortName::test_chain).collect());
     }
@@ -51,16 +52,27 @@ pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<Chai
         addresses.iter().any(|place| place.network == *chain)
             || keys.iter().any(|row| row.network == *chain && row.state == PayoutKeyState::InForce)
     };
-    let watched = core.networks.of(tenant.environment).map(|network| network.settings.chain.clone());
-    Ok(watched.filter(has_place).collect())
+    Ok(accepting(core, tenant, asset).filter(has_place).collect())
 }
 
-/// The network that is meant, if the tenant can be paid there.
+/// The networks that are watched for the tenant's environment and accept an asset.
+fn accepting(core: &Core, tenant: &Tenant, asset: Asset) -> impl Iterator<Item = ChainId> {
+    let all = core.networks.of(tenant.environment).map(|network| &network.settings);
+    all.filter(move |settings| settings.token_of(asset).is_some()).map(|settings| settings.chain.clone())
+}
+
+/// The network that is meant, if the tenant can be paid there in an asset.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for a name of no network, [`ServiceError::NetworkNotConfigured`] where none is watched,
-/// [`ServiceError::PayoutAddressMissing`] where the money would have no place to go.
-pub(super) async fn network_of(core: &Core, tenant: &Tenant, wanted: Option<&str>) -> Result<ChainId, ServiceError> {
+/// [`ServiceError::Invalid`] for a name of no network, or of one that does not accept the asset;
+/// [`ServiceError::NetworkNotConfigured`] where none that does is watched, [`ServiceError::PayoutAddressMissing`] where
+/// the money would have no place to go.
+pub(super) async fn network_of(
+    core: &Core,
+    tenant: &Tenant,
+    wanted: Option<&str>,
+    asset: Asset,
+) -> Result<ChainId, ServiceError> {
     if is_on_test_ledger(core, tenant.environment) {
         return match wanted {
             None => Ok(ShortName::Base.test_chain()),
@@ -69,13 +81,17 @@ pub(super) async fn network_of(core: &Core, tenant: &Tenant, wanted: Option<&str
             }),
         };
     }
-    let first = core.networks.of(tenant.environment).next().ok_or(ServiceError::NetworkNotConfigured)?;
-    let usable = networks_of(core, tenant).await?;
+    let first = accepting(core, tenant, asset).next().ok_or(ServiceError::NetworkNotConfigured)?;
+    let usable = networks_of(core, tenant, asset).await?;
     let Some(name) = wanted else {
-        let missing = || ServiceError::PayoutAddressMissing(first.settings.chain.clone());
-        return usable.into_iter().next().ok_or_else(missing);
+        return usable.into_iter().next().ok_or(ServiceError::PayoutAddressMissing(first));
     };
     let chain = watched_network(core, Some(tenant.environment), name)?;
+    if accepting(core, tenant, asset).all(|accepting| accepting != chain) {
+        let others: Vec<_> = accepting(core, tenant, asset).map(|chain| chain.to_string()).collect();
+        let message = format!("accepts no {}: that is accepted on {}", asset.code(), others.join(", "));
+        return Err(ServiceError::invalid("network", message));
+    }
     if usable.contains(&chain) { Ok(chain) } else { Err(ServiceError::PayoutAddressMissing(chain)) }
 }
 

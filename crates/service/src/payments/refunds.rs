@@ -23,6 +23,7 @@ use trousseau_store::{
     ChangeKind, Destination, GivenBack, PaymentRow, RefundFilter, RefundPlace, RefundRow, StoreError, TestTransferRow,
 };
 
+use super::SPARE;
 use super::engine::{self, Certainty};
 use super::evm_rail::Carried;
 use super::places;
@@ -205,8 +206,7 @@ impl<'a> Refunds<'a> {
                 let ours = deposit.counts() && deposit.payment.is_none();
                 let cursor = unit.tx.read().find_cursor(&deposit.ledger).await?;
                 let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), unit.now);
-                // An address without a payment is one that pays in USDC.
-                let amount = deposit.units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
+                let amount = deposit.units.and_then(|units| Money::from_units(units, SPARE).ok());
                 let amount = amount.filter(|amount| ours && deposit.transfer.block < certainty.first_open(*amount));
                 let destination = Destination {
                     ledger: deposit.ledger,

@@ -2,6 +2,7 @@
 
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ledger::{LedgerId, Scenario};
+use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payments::{PaymentException as Ex, PaymentStatus as St};
 use trousseau_service::networks::NetworkSettings;
@@ -96,7 +97,8 @@ async fn each_environment_is_paid_on_its_own_network_and_on_no_other() {
             assert!(matches!(refused, Err(ServiceError::Invalid(_))), "{name}: {refused:?}");
         }
     }
-    let networks = async |tenant: &Tenant| both.shop.app.payments().networks(tenant).await.expect("listed");
+    let networks =
+        async |tenant: &Tenant| both.shop.app.payments().networks(tenant, Asset::USDC).await.expect("listed");
     assert_eq!(networks(&test_tenant).await, [chain()]);
     assert_eq!(networks(&live_tenant).await, [live_chain()]);
     // Play money at the address of the LIVE payment, and real money at that of TEST: on the wrong network both.

@@ -100,8 +100,13 @@ impl Shop {
 
     /// Something new to be paid to a business of the installation.
     pub(crate) async fn shown_by(&self, tenant: &Tenant, units: i64) -> Result<Shown, ServiceError> {
+        self.shown_in(tenant, Money::from_units(units, Asset::USDC).expect("a price")).await
+    }
+
+    /// The same at a price in any currency.
+    pub(crate) async fn shown_in(&self, tenant: &Tenant, amount: Money) -> Result<Shown, ServiceError> {
         let draft = PaymentLinkDraft {
-            amount: Money::from_units(units, Asset::USDC).expect("a price"),
+            amount,
             title: None,
             description: None,
             redirect_url: None,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Moved, RawAmount, Scenario};
-use trousseau_domain::money::{Asset, Money};
+use trousseau_domain::money::{Asset, AssetCode, Money};
 use trousseau_domain::time::Timestamp;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::test_ledger::{TestCommand, TestLedgerState, TestTransfer, test_network};
@@ -54,6 +54,16 @@ async fn run(
     match web.app.test_ledgers().run(may.context(), may.tenant(), &command, repeated.as_ref()).await? {
         Answered::Done(state) => Ok(respond(200, &json(&TestLedgerBody::from(&state)))),
         Answered::Replayed(earlier) => replay(web, may.context(), earlier).await,
+    }
+}
+
+/// What moves: the accepted token or another one, by that word or by the code of a currency.
+fn moved(given: Option<&str>, expected: Asset, faults: &mut Faults) -> Option<Moved> {
+    let Some(text) = given else { return Some(Moved::Accepted) };
+    match text.parse::<AssetCode>() {
+        Ok(code) if code == expected.code() => Some(Moved::Accepted),
+        Ok(_) => Some(Moved::Other),
+        Err(_) => faults.accept("/asset", text.parse::<Moved>()),
     }
 }
 
@@ -108,13 +118,18 @@ pub(crate) async fn transfer(
     let given = body.value;
     let name = given.network.as_deref().unwrap_or(USUAL_NETWORK);
     let network = faults.accept("/network", test_network(name).ok_or("is no network of TEST"));
-    let amount = match Money::parse(&given.amount, Asset::USDC) {
+    // What the payment at the address is in; a code that is not its own is another token.
+    let expected = match &network {
+        Some(network) => web.app.payments().asset_at(may.tenant(), network, &given.address).await?,
+        None => Asset::USDC,
+    };
+    let amount = match Money::parse(&given.amount, expected) {
         Ok(money) => Some(RawAmount::from_units(money.units())),
         // A ledger may hold more than we count.
         Err(trousseau_domain::money::InvalidAmount::TooLarge) => {
             let digits = given.amount.replace('.', "");
             let fraction = given.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-            let padding = "0".repeat(usize::from(Asset::USDC.decimals()) - fraction);
+            let padding = "0".repeat(usize::from(expected.decimals()) - fraction);
             faults.accept("/amount", format!("{digits}{padding}").parse())
         }
         Err(error) => {
@@ -122,7 +137,7 @@ pub(crate) async fn transfer(
             None
         }
     };
-    let asset = faults.accept("/asset", given.asset.as_deref().unwrap_or(Moved::Accepted.as_str()).parse::<Moved>());
+    let asset = moved(given.asset.as_deref(), expected, &mut faults);
     for (pointer, text) in [("/address", Some(&given.address)), ("/sender", given.sender.as_ref())] {
         let plain = |text: &String| {
             (1..=MAX_ADDRESS).contains(&text.len())

@@ -22,7 +22,7 @@ use super::{
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::names::KeyNames;
 use crate::dashboard::networks::{address_page, block_page, called, transaction_page};
@@ -174,7 +174,7 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
 #[derive(Debug)]
 struct Arrival {
     /// The amount, where it is one of ours.
-    amount: Option<String>,
+    amount: Option<Sum>,
     hash: String,
     /// The explorer's pages about the transaction and its block.
     hash_page: Option<String>,
@@ -189,12 +189,12 @@ impl Arrival {
     fn of(web: &Web, deposit: &DepositRow, payment: &PaymentRow, frame: &Frame) -> Self {
         let t = frame.t;
         let accepted = deposit.transfer.asset == Moved::Accepted;
-        let money = deposit
-            .units
-            .filter(|_| accepted)
-            .and_then(|units| trousseau_domain::money::Money::from_units(units, payment.terms.due.asset()).ok());
+        let known = || web.app.networks().asset_of(deposit);
+        let asset = if accepted { Some(payment.terms.due.asset()) } else { known() };
+        let money = asset.zip(deposit.units);
+        let money = money.and_then(|(asset, units)| trousseau_domain::money::Money::from_units(units, asset).ok());
         Self {
-            amount: money.map(|money| frame.f.money(money)),
+            amount: money.map(|money| frame.f.sum(money)),
             hash: deposit.transfer.transaction_hash.clone(),
             hash_page: transaction_page(web, &deposit.transfer.network, &deposit.transfer.transaction_hash),
             block: deposit.transfer.block,
@@ -223,9 +223,9 @@ struct ShowPage<'a> {
     exception: Option<String>,
     may_cancel: bool,
     may_decide: bool,
-    due: String,
-    seen: String,
-    settled: String,
+    due: Sum,
+    seen: Sum,
+    settled: Sum,
     network: String,
     /// Whether the network is seen late at the moment, and something is waited for.
     delayed: bool,
@@ -293,9 +293,9 @@ pub(super) async fn show(
         exception: exception(payment.state.exception, t),
         may_cancel: may_write(&entered) && can_be_cancelled(&payment),
         may_decide: may_write(&entered) && can_be_decided(&payment),
-        due: f.money(payment.terms.due),
-        seen: f.money(payment.seen),
-        settled: f.money(payment.settled),
+        due: f.sum(payment.terms.due),
+        seen: f.sum(payment.seen),
+        settled: f.sum(payment.settled),
         network: called(&web, network),
         delayed: delayed && payment.state.is_awaiting(),
         address_page: address_page(&web, network, &payment.destination.address),
@@ -391,8 +391,8 @@ struct DecidePage<'a> {
     frame: &'a Frame,
     page: String,
     id: String,
-    due: String,
-    settled: String,
+    due: Sum,
+    settled: Sum,
     badge: Badge,
     exception: Option<String>,
     decision: Decision,
@@ -411,8 +411,8 @@ fn draw(
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let template = DecidePage {
         id: payment.id.to_string(),
-        due: frame.f.money(payment.terms.due),
-        settled: frame.f.money(payment.settled),
+        due: frame.f.sum(payment.terms.due),
+        settled: frame.f.sum(payment.settled),
         badge: payment_badge(payment.state.status, frame.t),
         exception: exception(payment.state.exception, frame.t),
         live: is_live(entered),
