@@ -138,6 +138,7 @@ async fn application(folder: &std::path::Path, node: &Node, token: EvmAddress) -
     let network = NetworkSettings {
         name: "local".to_owned(),
         chain: ChainId::of_eip155(CHAIN).context("a chain")?,
+        environment: Environment::Live,
         endpoints: vec![node.url().parse()?],
         tokens: vec![Token { asset: Asset::USDC, contract: token }],
         noticed: Vec::new(),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::evm::EvmAddress;
 use crate::ids::BusinessId;
 use crate::money::Money;
@@ -15,25 +16,33 @@ use crate::time::Timestamp;
 /// One ledger that is watched: a network, or the test ledger of a business.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LedgerId {
-    /// The test ledger of a business. All networks of TEST are on it.
+    /// The test ledger of a business. All networks of TEST are on it, unless TEST is bound to networks.
     Test(BusinessId),
-    /// A network with real assets.
-    Network(ChainId),
+    /// A network, with the environment whose payments are made on it. Whoever has the ledger of one environment has no
+    /// way to what is the other one's, even where both were on the same network at different times.
+    Network(Environment, ChainId),
 }
+
+/// What the ledgers of networks begin with that payments of TEST are made on.
+const TEST_NETWORK: &str = "testnet/";
 
 /// A text that names no ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a ledger is test/ and a business id, or a network (CAIP-2)")]
+#[error("a ledger is test/ and a business id, a network (CAIP-2), or testnet/ and a network")]
 pub struct InvalidLedgerId;
 
 impl FromStr for LedgerId {
     type Err = InvalidLedgerId;
 
     fn from_str(text: &str) -> Result<Self, InvalidLedgerId> {
-        match text.strip_prefix("test/") {
-            Some(business) => business.parse().map(Self::Test).map_err(|_| InvalidLedgerId),
-            None => text.parse().map(Self::Network).map_err(|_| InvalidLedgerId),
+        if let Some(business) = text.strip_prefix("test/") {
+            return business.parse().map(Self::Test).map_err(|_| InvalidLedgerId);
         }
+        let (environment, chain) = match text.strip_prefix(TEST_NETWORK) {
+            Some(chain) => (Environment::Test, chain),
+            None => (Environment::Live, text),
+        };
+        chain.parse().map(|chain| Self::Network(environment, chain)).map_err(|_| InvalidLedgerId)
     }
 }
 
@@ -41,7 +50,8 @@ impl fmt::Display for LedgerId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Test(business) => write!(formatter, "test/{business}"),
-            Self::Network(chain) => chain.fmt(formatter),
+            Self::Network(Environment::Test, chain) => write!(formatter, "{TEST_NETWORK}{chain}"),
+            Self::Network(Environment::Live, chain) => chain.fmt(formatter),
         }
     }
 }
@@ -486,12 +496,24 @@ mod tests {
 
     #[test]
     fn ledgers_have_one_spelling() {
-        for text in ["eip155:8453", "test/2f6e1a54-0c1e-4f5e-9d0a-1d7f4a1f8c11", "test/12345678901234"] {
+        for text in
+            ["eip155:8453", "testnet/eip155:84532", "test/2f6e1a54-0c1e-4f5e-9d0a-1d7f4a1f8c11", "test/12345678901234"]
+        {
             assert_eq!(text.parse::<LedgerId>().expect(text).to_string(), text);
         }
-        for bad in ["", "test/", "test", "eip155"] {
+        for bad in ["", "test/", "test", "eip155", "testnet/", "testnet/test/12345678901234", "live/eip155:1"] {
             assert_eq!(bad.parse::<LedgerId>(), Err(InvalidLedgerId), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_network_is_two_ledgers_of_two_environments() {
+        let chain: ChainId = "eip155:31337".parse().expect("a network");
+        let of = |environment| LedgerId::Network(environment, chain.clone()).to_string();
+        assert_eq!(
+            (of(Environment::Test), of(Environment::Live)),
+            ("testnet/eip155:31337".into(), "eip155:31337".into())
+        );
     }
 
     #[test]

@@ -87,6 +87,14 @@ impl Asset {
     /// USD Coin: one unit is charged per dollar, and has 6 decimals on every EVM network.
     pub const USDC: Self = Self { code: AssetCode(*b"USDC\0\0\0\0"), decimals: 6 };
 
+    /// Euro Coin: one unit is charged per euro, and has 6 decimals on every EVM network.
+    pub const EURC: Self = Self { code: AssetCode(*b"EURC\0\0\0\0"), decimals: 6 };
+
+    /// What everybody means by a code, where it is well known.
+    pub fn known(code: AssetCode) -> Option<Self> {
+        [Self::USDC, Self::EURC].into_iter().find(|asset| asset.code == code)
+    }
+
     /// An asset with 0 to 18 decimals.
     ///
     /// # Errors
@@ -377,6 +385,10 @@ mod tests {
         }
         assert_eq!(Asset::new("ABC".parse().expect("a code"), 19), Err(InvalidDecimals));
         assert_eq!("USDC:6".parse(), Ok(Asset::USDC));
+        for known in [Asset::USDC, Asset::EURC] {
+            assert_eq!((known.to_string().parse(), Asset::known(known.code())), (Ok(known), Some(known)));
+        }
+        assert_eq!(Asset::known("ABC".parse().expect("a code")), None);
         for bad in ["USDC", "USDC:", "USDC:06", "USDC:+6", "USDC:19", "usdc:6"] {
             assert_eq!(bad.parse::<Asset>(), Err(InvalidAsset), "{bad}");
         }

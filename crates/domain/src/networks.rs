@@ -33,6 +33,29 @@ pub enum InvalidChainId {
     Asset,
 }
 
+/// What money on a network is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worth {
+    /// It is money.
+    Real,
+    /// Nothing: everybody gets it for nothing.
+    None,
+    /// Nobody here knows: a network of one's own, or one that is not well known.
+    Unknown,
+}
+
+/// Networks with real money, as <https://chainlist.org> numbers them: those that USDC or much else of worth is on.
+const REAL: [u64; 40] = [
+    1, 10, 14, 25, 30, 50, 56, 100, 130, 137, 143, 146, 169, 204, 232, 250, 252, 288, 324, 480, 999, 1088, 1101, 1284,
+    1329, 1868, 2741, 4326, 5000, 8453, 34443, 42161, 42170, 42220, 43114, 57073, 59144, 80094, 81457, 534_352,
+];
+
+/// Public test networks, as <https://chainlist.org> numbers them, those that are shut down by now included.
+const PUBLIC_TESTS: [u64; 31] = [
+    3, 4, 5, 51, 97, 300, 338, 919, 1301, 1328, 4801, 5003, 5611, 10143, 10200, 14601, 17000, 43113, 44787, 59141,
+    80001, 80002, 84531, 84532, 421_613, 421_614, 534_351, 560_048, 763_373, 11_155_111, 11_155_420,
+];
+
 fn is_namespace(text: &str) -> bool {
     (3..=8).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
@@ -63,8 +86,17 @@ impl ChainId {
         &self.text
     }
 
+    /// What money on the network is worth, as far as that is known by its number.
+    pub fn worth(&self) -> Worth {
+        match self.eip155() {
+            Some(chain) if REAL.contains(&chain) => Worth::Real,
+            Some(chain) if PUBLIC_TESTS.contains(&chain) => Worth::None,
+            _ => Worth::Unknown,
+        }
+    }
+
     /// The contract of USDC where its issuer has made one on the network (not that of a bridge), as
-    /// <https://developers.circle.com/stablecoins/usdc-contract-addresses> lists them.
+    /// <https://developers.circle.com/stablecoins/usdc-contract-addresses> lists them, public test networks included.
     pub fn usdc(&self) -> Option<EvmAddress> {
         let contract = match self.eip155()? {
             1 => "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
@@ -72,6 +104,11 @@ impl ChainId {
             8453 => "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
             42161 => "0xaf88d065e77c8cC2239327C5EDb3A432268e5831",
             43114 => "0xB97EF9Ef8734C71904D8002F8b6Bc66Dd9c48a6E",
+            43113 => "0x5425890298aed601595a70AB815c96711a31Bc65",
+            80002 => "0x41E94Eb019C0762f9Bfcf9Fb1E58725BfB0e7582",
+            84532 => "0x036CbD53842c5426634e7929541eC2318f3dCF7e",
+            421_614 => "0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d",
+            11_155_111 => "0x1c7D4B196Cb0C7B01d743Fbc6116a902379C7238",
             _ => return None,
         };
         Some(contract.parse().expect("a test reads every one of them"))
@@ -181,6 +218,36 @@ impl ShortName {
         format!("test:{self}").parse().expect("one of ours")
     }
 
+    /// The public test network that stands for the network, where there is one whose money is USDC as well.
+    pub fn public_test_chain(self) -> Option<ChainId> {
+        let chain = match self {
+            Self::Eth => 11_155_111,
+            Self::Avax => 43113,
+            Self::Pol => 80002,
+            Self::Base => 84532,
+            Self::Arb => 421_614,
+            Self::Sui | Self::Solana => return None,
+        };
+        ChainId::of_eip155(chain)
+    }
+
+    /// What the public test network is called in settings.
+    pub const fn public_test_name(self) -> Option<&'static str> {
+        match self {
+            Self::Eth => Some("sepolia"),
+            Self::Avax => Some("fuji"),
+            Self::Pol => Some("amoy"),
+            Self::Base => Some("base_sepolia"),
+            Self::Arb => Some("arb_sepolia"),
+            Self::Sui | Self::Solana => None,
+        }
+    }
+
+    /// The short name of the network that a public test network stands for.
+    pub fn of_public_test(chain: &ChainId) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.public_test_chain().as_ref() == Some(chain))
+    }
+
     const fn live_text(self) -> &'static str {
         match self {
             Self::Eth => "eip155:1",
@@ -249,6 +316,26 @@ mod tests {
         }
         assert_eq!(ChainId::of_eip155(31337).and_then(|chain| chain.usdc()), None);
         assert_eq!(ChainId::of_eip155(0), None);
+    }
+
+    #[test]
+    fn no_network_is_real_and_worthless() {
+        assert!(REAL.iter().all(|chain| !PUBLIC_TESTS.contains(chain)));
+        assert!(REAL.is_sorted() && PUBLIC_TESTS.is_sorted());
+        for name in ShortName::ALL {
+            let live = name.live_chain();
+            assert_eq!(live.worth() == Worth::Real, live.eip155().is_some(), "{live}");
+            let Some(test) = name.public_test_chain() else { continue };
+            assert_eq!(test.worth(), Worth::None, "{test}");
+            assert!(test.usdc().is_some_and(|contract| Some(contract) != live.usdc()), "{test}");
+            assert_eq!((ShortName::of_public_test(&test), ShortName::of(&test)), (Some(name), None));
+            assert_eq!(ShortName::of_public_test(&live), None);
+            assert!(name.public_test_name().is_some());
+        }
+        // What local nodes call themselves.
+        for local in [1337, 31337] {
+            assert_eq!(ChainId::of_eip155(local).map(|chain| chain.worth()), Some(Worth::Unknown));
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  trousseau payout list --business ID"
     )]
     Payout(Payout),
-    /// The networks that are watched for LIVE payments
+    /// The networks that are watched for payments
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau network list")]
     Network(Network),
     /// The configuration
@@ -502,7 +502,7 @@ pub(crate) enum SecretKind {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Payout {
-    /// Say where the LIVE money of a network goes from now on
+    /// Say where the money of a network goes from now on: of LIVE, or of TEST where it is watched for TEST
     #[command(
         after_help = "Deposit addresses that were given out before go on paying the address that they were made for.\n\n\
                       With the extended public key of an account, every payment gets an address of that wallet. The key \
@@ -526,7 +526,7 @@ pub(crate) enum Payout {
         #[command(flatten)]
         sure: Sure,
     },
-    /// Tell where the LIVE money of a business goes
+    /// Tell where the money of a business goes
     #[command(after_help = "Example:\n  trousseau payout list --business ID")]
     List {
         /// The business

@@ -81,6 +81,7 @@ impl From<ServiceError> for Failure {
             | ServiceError::RefundTooLarge(_)
             | ServiceError::RefundClosed
             | ServiceError::TestOnly
+            | ServiceError::TestLedgerOff
             | ServiceError::IdempotencyInProgress
             | ServiceError::IdempotencyKeyReused
             | ServiceError::CallerRefused

@@ -595,6 +595,8 @@ fn check<E: fmt::Display>(layers: &Layers, name: &str, result: Result<(), E>) ->
 mod tests {
     use std::ffi::OsString;
 
+    use trousseau_domain::environment::Environment;
+
     use super::*;
 
     fn load(flags: &Flags, env: &[(&str, &str)]) -> Result<Settings, String> {
@@ -754,6 +756,54 @@ mod tests {
     }
 
     #[test]
+    fn test_money_stays_in_test_and_real_money_out_of_it() {
+        let networks = |value: &str| env(&[("TROUSSEAU_NETWORKS", value)]);
+        let settings = networks(
+            r#"{ base_sepolia = { environment = "test", endpoints = "http://a" }, eth = { endpoints = "http://b" } }"#,
+        )
+        .expect("good");
+        let [test, live] = settings.rules.networks() else { panic!("two networks") };
+        assert_eq!((test.environment, test.chain.as_str()), (Environment::Test, "eip155:84532"));
+        assert_eq!(test.tokens[0].contract.to_string(), "0x036CbD53842c5426634e7929541eC2318f3dCF7e");
+        assert_eq!((live.environment, live.chain.as_str()), (Environment::Live, "eip155:1"));
+        // A chain of one's own is good for either.
+        let local = r#"{ local = { chain = "eip155:31337", endpoints = "http://a", ENV,
+            tokens = { USDC = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 6 } } } }"#;
+        for (written, environment) in [
+            (r#"environment = "test""#, Environment::Test),
+            (r#"environment = "live""#, Environment::Live),
+            ("poll = 1", Environment::Live),
+        ] {
+            let settings = networks(&local.replace("ENV", written)).expect("good");
+            assert_eq!(settings.rules.networks()[0].environment, environment, "{written}");
+        }
+        // By a variable, too, and by somebody who knows what they do.
+        let tried = env(&[
+            ("TROUSSEAU_NETWORKS__SEPOLIA__ENDPOINTS", "http://a"),
+            ("TROUSSEAU_NETWORKS__SEPOLIA__ALLOW_TEST_NETWORK", "true"),
+        ]);
+        assert_eq!(tried.expect("good").rules.networks()[0].environment, Environment::Live);
+        for (value, told) in [
+            (r#"{ base = { environment = "test", endpoints = "http://a" } }"#, "such as networks.base_sepolia"),
+            (
+                r#"{ mine = { chain = "eip155:10", environment = "test", endpoints = "http://a" } }"#,
+                "eip155:10 holds real money",
+            ),
+            (r#"{ sepolia = { endpoints = "http://a" } }"#, "networks.sepolia.environment = \"test\""),
+            (r#"{ x = { chain = "eip155:84532", endpoints = "http://a" } }"#, "worth nothing"),
+            (
+                r#"{ fuji = { environment = "test", allow_test_network = true, endpoints = "http://a" } }"#,
+                "networks.fuji.allow_test_network",
+            ),
+            (r#"{ base = { environment = "prod", endpoints = "http://a" } }"#, "networks.base.environment"),
+            (r#"{ amoy = { chain = "eip155:137", endpoints = "http://a" } }"#, "the name is that of eip155:80002"),
+        ] {
+            let message = networks(value).expect_err(value);
+            assert!(message.contains(told), "{value}: {message}");
+        }
+    }
+
+    #[test]
     fn a_network_that_makes_no_sense_is_named_without_its_secrets() {
         let local = |rest: &str| format!(r#"{{ local = {{ chain = "eip155:31337", {rest} }} }}"#);
         let usdc = r#"tokens = { USDC = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 6 } }"#;
@@ -777,6 +827,15 @@ mod tests {
             (local(&format!("{good}, polls = 1")), "unknown field"),
             (local(&good.replace("decimals = 6", "decimals = 18")), "networks.local.tokens.USDC.decimals"),
             (local(&good.replace("0x5f", "0x5F")), "networks.local.tokens.USDC.contract"),
+            (local(&good.replace("USDC =", "EURC =").replace("decimals = 6", "decimals = 2")), "EURC has 6 decimals"),
+            (
+                local(&good.replace("USDC =", "GOLD =")).replace(
+                    "{ local",
+                    r#"{ a = { chain = "eip155:2", endpoints = "http://a",
+                         tokens = { GOLD = { contract = "0x5fbdb2315678afecb367f032d93f642f64180aa3", decimals = 8 } } }, local"#,
+                ),
+                "networks.local.tokens.GOLD.decimals",
+            ),
             (local(&good).replace("eip155:31337", "solana:mainnet"), "networks.local.chain"),
             (local(&good).replace("local", "base"), "the name is that of eip155:8453"),
             (r#"{ local = { endpoints = ["http://localhost"] } }"#.to_owned(), "networks.local.chain"),

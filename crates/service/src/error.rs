@@ -132,6 +132,9 @@ pub enum ServiceError {
     /// This is for TEST only.
     #[error("this is for TEST only")]
     TestOnly,
+    /// Payments of TEST are made on networks: there is no test ledger to move.
+    #[error("the test ledger is off: TEST is bound to networks")]
+    TestLedgerOff,
     /// The caller's own key was ended while the request was under way.
     #[error("the caller's key is not accepted any more")]
     CallerRefused,

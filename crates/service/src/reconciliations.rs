@@ -93,18 +93,20 @@ impl<'a> Reconciliations<'a> {
     /// [`ServiceError::Invalid`] for a network that is not watched, [`ServiceError::Conflict`] while somebody else
     /// compares it. A node that does not answer is no error: the comparison is kept as incomplete.
     pub async fn run(self, network: &str) -> Result<Compared, ServiceError> {
-        let chain = watched_network(self.core, network)?;
+        let chain = watched_network(self.core, None, network)?;
         let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
         compare(self.core, network).await
     }
 
-    /// The latest comparison of each network that is watched, with what of it concerns the tenant, or everybody; at
-    /// most `limit` differences of each.
+    /// The latest comparison of each network that is watched for the tenant's environment, with what of it concerns the
+    /// tenant, or of all of them with what concerns anybody; at most `limit` differences of each.
     pub async fn latest(self, tenant: Option<&Tenant>, limit: u32) -> Result<Vec<Compared>, ServiceError> {
         let mut latest = Vec::new();
-        for network in self.core.networks.all() {
-            let chain = network.settings.chain.clone();
-            let ledger = LedgerId::Network(chain.clone());
+        let is_asked = |network: &&std::sync::Arc<Network>| {
+            tenant.is_none_or(|tenant| network.settings.environment == tenant.environment)
+        };
+        for network in self.core.networks.all().filter(is_asked) {
+            let (chain, ledger) = (network.settings.chain.clone(), network.settings.ledger());
             let mut reader = self.core.store.read();
             let Some(newest) = reader.list_reconciliations(&ledger, false, 1).await?.pop() else { continue };
             // One that could not be ended says nothing; the one before it does.
@@ -130,7 +132,7 @@ impl<'a> Reconciliations<'a> {
     /// When the database fails.
     pub async fn run_due(self) -> Result<(), ServiceError> {
         for network in self.core.networks.all() {
-            let ledger = LedgerId::Network(network.settings.chain.clone());
+            let ledger = network.settings.ledger();
             let now = self.core.clock.now();
             let mut reader = self.core.store.read();
             let last = reader.list_reconciliations(&ledger, false, 1).await?;
@@ -152,8 +154,7 @@ impl<'a> Reconciliations<'a> {
 
 /// Compares a network, keeps what comes of it, and tells.
 async fn compare(core: &Core, network: &Network) -> Result<Compared, ServiceError> {
-    let chain = network.settings.chain.clone();
-    let ledger = LedgerId::Network(chain.clone());
+    let (chain, ledger) = (network.settings.chain.clone(), network.settings.ledger());
     if !hold(core, &ledger).await? {
         return Err(ServiceError::Conflict);
     }

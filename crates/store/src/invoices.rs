@@ -359,6 +359,7 @@ impl Reader<'_> {
     pub async fn list_to_remind(
         &mut self,
         now: Timestamp,
+        by_test_clocks: bool,
         only: Option<&Tenant>,
         limit: u32,
     ) -> Result<Vec<InvoiceRow>, StoreError> {
@@ -369,7 +370,7 @@ impl Reader<'_> {
              LEFT JOIN recurring_payments r ON r.id = i.recurring_id \
              LEFT JOIN test_ledgers t ON t.business_id = i.business_id AND i.environment = 'test' \
              WHERE i.remind_at IS NOT NULL AND i.paid_at IS NULL AND i.voided_at IS NULL AND i.deleted_at IS NULL \
-             AND i.remind_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) \
+             AND i.remind_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) * CAST($5 AS BIGINT) \
              AND i.customer_email IS NOT NULL AND b.suspended_at IS NULL \
              AND (r.id IS NULL OR (r.state <> 'paused' AND r.deleted_at IS NULL)) \
              AND (CAST($2 AS TEXT) IS NULL OR i.business_id = $2) \
@@ -380,7 +381,8 @@ impl Reader<'_> {
             .time(now)
             .opt_text(only.map(|tenant| &tenant.business))
             .opt_text(only.map(|tenant| tenant.environment))
-            .int(i64::from(limit));
+            .int(i64::from(limit))
+            .int(i64::from(by_test_clocks));
         self.fetch_all(stmt).await?.iter().map(InvoiceRow::from_row).collect()
     }
 

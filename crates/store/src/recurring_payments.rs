@@ -187,10 +187,11 @@ impl Reader<'_> {
 
     /// Recurring payments of businesses that are open, of which a period is due; at most `limit`.
     ///
-    /// TEST has a clock per business, so `now` is tried with how far each was set forward.
+    /// TEST has a clock per business, so `now` is tried with how far each was set forward, if `by_test_clocks`.
     pub async fn list_due_recurring_payments(
         &mut self,
         now: Timestamp,
+        by_test_clocks: bool,
         limit: u32,
     ) -> Result<Vec<RecurringPaymentRow>, StoreError> {
         const SQL: &str = concat!(
@@ -199,10 +200,10 @@ impl Reader<'_> {
             " FROM recurring_payments r JOIN businesses b ON b.id = r.business_id \
              LEFT JOIN test_ledgers t ON t.business_id = r.business_id AND r.environment = 'test' \
              WHERE r.state = 'active' AND r.held_at IS NULL AND r.deleted_at IS NULL AND b.suspended_at IS NULL \
-             AND r.next_due_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) \
-             ORDER BY r.next_due_at, r.id LIMIT $2"
+             AND r.next_due_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) * CAST($2 AS BIGINT) \
+             ORDER BY r.next_due_at, r.id LIMIT $3"
         );
-        let stmt = Stmt::new(SQL).time(now).int(i64::from(limit));
+        let stmt = Stmt::new(SQL).time(now).int(i64::from(by_test_clocks)).int(i64::from(limit));
         self.fetch_all(stmt).await?.iter().map(RecurringPaymentRow::from_row).collect()
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::business::Language;
+use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
 use trousseau_domain::money::Asset;
@@ -66,7 +67,7 @@ impl TestApp {
         Self::watching(database, Vec::new()).await
     }
 
-    /// The same where these networks are watched for LIVE payments.
+    /// The same where these networks are watched.
     ///
     /// # Panics
     /// When it cannot be put together: the test cannot go on.
@@ -209,6 +210,7 @@ pub fn base_out_of_reach() -> NetworkSettings {
     let chain: ChainId = "eip155:8453".parse().expect("a network");
     NetworkSettings {
         name: "base".to_owned(),
+        environment: Environment::Live,
         endpoints: vec!["http://127.0.0.1:9/s3cr3t-path".parse().expect("a URL")],
         tokens: vec![Token { asset: Asset::USDC, contract: chain.usdc().expect("known") }],
         noticed: Vec::new(),

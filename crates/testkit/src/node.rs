@@ -44,6 +44,11 @@ fn program() -> Option<PathBuf> {
 impl Node {
     /// A fresh node; none where the program is absent, which is said where no test harness hides it.
     pub async fn start() -> Option<Self> {
+        Self::start_as(CHAIN).await
+    }
+
+    /// The same with a chain id of one's own.
+    pub async fn start_as(chain: u64) -> Option<Self> {
         static TOLD: LazyLock<()> = LazyLock::new(|| {
             let text = format!(
                 "\nSKIPPED: there is no EVM node, so nothing was tried on one. Run `npm ci` in e2e/evm, or name a program \
@@ -58,7 +63,7 @@ impl Node {
         for _ in 0..5 {
             let port = free_port();
             let process = Command::new(&program)
-                .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--chain-id", &CHAIN.to_string()])
+                .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--chain-id", &chain.to_string()])
                 .args(["--timestamp", &GENESIS.to_string(), "--no-mining", "--silent", "--slots-in-an-epoch", "1"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())

@@ -356,6 +356,11 @@ kinds! {
         en: "This is for TEST only", "Use a key of the TEST environment.";
         fr: "Ceci est réservé à TEST", "Utilisez une clé de l'environnement TEST.";
     }
+    /// The operator has bound TEST to networks: nobody but their nodes makes blocks there.
+    TestLedgerOff = CONFLICT "test_ledger_off" {
+        en: "The test ledger is off", "This installation makes TEST payments on networks: send the transfer there, by a wallet.";
+        fr: "Le registre de test est désactivé", "Cette installation fait les paiements TEST sur des réseaux : envoyez-y le transfert, par un portefeuille.";
+    }
     /// The id that was asked for is taken.
     BusinessExists = CONFLICT "business_exists" {
         en: "There is a business with this id already", "Choose another id, or leave it out.";
@@ -682,6 +687,7 @@ impl From<ServiceError> for Failure {
             }
             ServiceError::RefundClosed => Self::new(Kind::RefundClosed),
             ServiceError::TestOnly => Self::new(Kind::TestOnly),
+            ServiceError::TestLedgerOff => Self::new(Kind::TestLedgerOff),
             ServiceError::BusinessExists => Self::new(Kind::BusinessExists),
             ServiceError::ProfileFixed => Self::new(Kind::ProfileFixed),
             ServiceError::IdempotencyInProgress => Self::new(Kind::IdempotencyInProgress),

@@ -161,7 +161,8 @@ impl<'a> Announcement<'a> {
 
 /// The short name of a network, or its own where Mileston has none.
 fn chain_name(network: &str) -> String {
-    let short = network.parse::<ChainId>().ok().and_then(|chain| ShortName::of(&chain));
+    let chain = network.parse::<ChainId>().ok();
+    let short = chain.and_then(|chain| ShortName::of(&chain).or_else(|| ShortName::of_public_test(&chain)));
     short.map_or_else(|| network.to_owned(), |name| name.as_str().to_owned())
 }
 

@@ -17,7 +17,7 @@ pub(crate) async fn run(opened: &Opened, command: &Network, json: bool) -> Resul
                 return print_json(&json!({ "data": states.iter().map(state_json).collect::<Vec<_>>() }));
             }
             let rows: Vec<_> = states.iter().map(state_cells).collect();
-            let head = ["NETWORK", "CHAIN", "CONDITION", "SEEN TO", "BLOCK AGE", "REORGS", "DEEPEST"];
+            let head = ["NETWORK", "CHAIN", "FOR", "CONDITION", "SEEN TO", "BLOCK AGE", "REORGS", "DEEPEST"];
             print_table(&head, &rows, "No network is watched.");
             Ok(())
         }
@@ -69,6 +69,7 @@ fn state_json(state: &NetworkState) -> Value {
     json!({
         "name": state.settings.name,
         "network": state.settings.chain,
+        "environment": state.settings.environment,
         "condition": state.condition.as_str(),
         "seen_to": cursor.map(|cursor| cursor.height),
         "all_addresses_seen_to": cursor.map(|cursor| cursor.late_height),
@@ -89,6 +90,7 @@ fn state_cells(state: &NetworkState) -> Vec<String> {
     vec![
         state.settings.name.clone(),
         state.settings.chain.to_string(),
+        state.settings.environment.in_key_text().to_owned(),
         state.condition.as_str().to_owned(),
         of_cursor(cursor.map(|cursor| cursor.height)),
         age.map_or_else(|| "-".to_owned(), |age| format!("{age} s")),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::{ExtendedPublicKey, InvalidPayoutTarget, PayoutKeyState, PayoutTarget, print_bytes};
+use trousseau_domain::ids::BusinessId;
 use trousseau_service::payments::payout_plans::{PayoutPlan, WhyStuck};
 use trousseau_service::{CollectFilter, PayoutAddressRow, PayoutKeyRow, ServiceError};
 use trousseau_web::wire::payout_plans::{PayoutPlanBody, sum, summary};
@@ -15,49 +16,57 @@ use crate::output::{confirm, print, print_json, print_pairs, print_table};
 
 pub(crate) async fn run(opened: &Opened, command: &Payout, json: bool) -> Result<(), Failure> {
     let places = opened.app.payout_addresses();
-    let tenant = |business: &str| Ok::<_, Failure>(Tenant::new(read("the business", business)?, Environment::Live));
     match command {
         Payout::Set { network, target, business, confirm: addresses, sure } => {
-            let tenant = tenant(business)?;
             // Read before anything is said of it: a text that can spend is not repeated.
-            match target.trim().parse().map_err(not_a_target)? {
+            let target = target.trim().parse().map_err(not_a_target)?;
+            let tenant = Tenant::new(read("the business", business)?, opened.app.networks().environment_of(network)?);
+            match target {
                 PayoutTarget::Address(_) if !addresses.is_empty() => {
                     Err(Failure::usage("--confirm is for an extended public key"))
                 }
                 PayoutTarget::Address(address) => {
-                    let question = format!("From now on LIVE money on {network} goes to {address}. Go on?");
+                    let kind = tenant.environment.in_key_text();
+                    let question = format!("From now on {kind} money on {network} goes to {address}. Go on?");
                     confirm(&question, sure.yes)?;
                     let row = places.set(&opened.context, &tenant, network, &address.to_string()).await?;
                     if json {
                         return print_json(&row_json(&row));
                     }
-                    print(&format!("LIVE money on {} goes to {}", row.network, row.address));
+                    print(&format!("{kind} money on {} goes to {}", row.network, row.address));
                     Ok(())
                 }
                 PayoutTarget::ExtendedKey(key) => set_key(opened, &tenant, network, &key, addresses, json).await,
             }
         }
         Payout::List { business } => {
-            let tenant = tenant(business)?;
-            let (addresses, keys) = (places.list(&tenant).await?, places.keys(&tenant).await?);
+            let business: BusinessId = read("the business", business)?;
+            let (mut addresses, mut keys) = (Vec::new(), Vec::new());
+            for environment in [Environment::Live, Environment::Test] {
+                let tenant = Tenant::new(business.clone(), environment);
+                addresses.extend(places.list(&tenant).await?);
+                keys.extend(places.keys(&tenant).await?);
+            }
             if json {
                 let rows: Vec<_> = addresses.iter().map(row_json).chain(keys.iter().map(key_json)).collect();
                 return print_json(&json!({ "data": rows }));
             }
-            let line = |network: String, to: String, state: &str, at: String| vec![network, to, state.to_owned(), at];
+            let line = |tenant: &Tenant, network: String, to: String, state: &str, at: String| {
+                vec![network, tenant.environment.in_key_text().to_owned(), to, state.to_owned(), at]
+            };
             let mut rows: Vec<_> = addresses
                 .iter()
                 .map(|row| {
                     let at = row.set_at.truncated_to_second().to_string();
-                    line(row.network.to_string(), row.address.to_string(), "in_force", at)
+                    line(&row.tenant, row.network.to_string(), row.address.to_string(), "in_force", at)
                 })
                 .collect();
             rows.extend(keys.iter().map(|row| {
                 let at = row.set_at.truncated_to_second().to_string();
-                line(row.network.to_string(), row.key.masked(), row.state.as_str(), at)
+                line(&row.tenant, row.network.to_string(), row.key.masked(), row.state.as_str(), at)
             }));
             rows.sort();
-            print_table(&["NETWORK", "GOES TO", "STATE", "SET"], &rows, "No payout address is set.");
+            print_table(&["NETWORK", "FOR", "GOES TO", "STATE", "SET"], &rows, "No payout address is set.");
             Ok(())
         }
         Payout::Plan { business, environment, network } => {
@@ -75,8 +84,8 @@ pub(crate) async fn run(opened: &Opened, command: &Payout, json: bool) -> Result
 
 async fn plan(opened: &Opened, filter: &CollectFilter, network: Option<&str>, json: bool) -> Result<(), Failure> {
     let plans = opened.app.payout_plans();
-    let networks = plans.networks(network)?;
-    if networks.is_empty() {
+    let networks = plans.networks(filter.environment, network)?;
+    if networks.is_empty() && plans.networks(None, None)?.is_empty() {
         return Err(ServiceError::NetworkNotConfigured.into());
     }
     let mut made = Vec::new();
@@ -143,7 +152,8 @@ async fn set_key(
         return print_json(&key_json(&row));
     }
     if row.state == PayoutKeyState::InForce {
-        print(&format!("LIVE money on {} goes to new addresses of {}", row.network, row.key.masked()));
+        let kind = row.tenant.environment.in_key_text();
+        print(&format!("{kind} money on {} goes to new addresses of {}", row.network, row.key.masked()));
         return Ok(());
     }
     let first: Vec<_> = row.key.first_addresses().iter().map(ToString::to_string).collect();
@@ -168,6 +178,7 @@ fn not_a_target(error: InvalidPayoutTarget) -> Failure {
 
 fn row_json(row: &PayoutAddressRow) -> Value {
     json!({
+        "environment": row.tenant.environment,
         "network": row.network,
         "address": row.address,
         "state": PayoutKeyState::InForce,
@@ -178,6 +189,7 @@ fn row_json(row: &PayoutAddressRow) -> Value {
 
 fn key_json(row: &PayoutKeyRow) -> Value {
     json!({
+        "environment": row.tenant.environment,
         "network": row.network,
         "extended_key": row.key.as_str(),
         "first_addresses": row.key.first_addresses(),

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::output::{print, print_json, print_table};
 
 pub(crate) async fn run(opened: &Opened, network: Option<&str>, json: bool) -> Result<(), Failure> {
-    let chains = opened.app.payout_plans().networks(network)?;
+    let chains = opened.app.payout_plans().networks(None, network)?;
     if chains.is_empty() {
         return Err(ServiceError::NetworkNotConfigured.into());
     }

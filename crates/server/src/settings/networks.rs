@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use trousseau_domain::environment::Environment;
 use trousseau_domain::evm::EvmAddress;
 use trousseau_domain::ledger::{ConfirmationPolicy, Confirmations};
 use trousseau_domain::money::{Asset, AssetCode};
-use trousseau_domain::networks::{ChainId, ShortName};
+use trousseau_domain::networks::{ChainId, ShortName, Worth};
 use trousseau_service::networks::{EndpointUrl, Explorer, Late, NetworkSettings, Template, Token, Told};
 
 use super::{Layers, SettingsError, check, parse, read_secret};
@@ -21,6 +22,8 @@ const MOST_NETWORKS: usize = 32;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct WrittenNetwork {
     chain: Option<String>,
+    environment: Option<String>,
+    allow_test_network: bool,
     endpoints: OneOrMany,
     endpoints_file: Option<PathBuf>,
     tokens: Option<BTreeMap<String, WrittenToken>>,
@@ -117,7 +120,9 @@ impl Usual {
     fn of(chain: &ChainId) -> Self {
         let every = |needs| ConfirmationPolicy::every(needs);
         let bands = |bands| ConfirmationPolicy::new(bands).expect("in rising order from zero");
-        let (confirmations, poll, stale_after) = match ShortName::of(chain) {
+        // A public test network is one of the same kind.
+        let short = ShortName::of(chain).or_else(|| ShortName::of_public_test(chain));
+        let (confirmations, poll, stale_after) = match short {
             // Blocks come every 12 seconds; the large amounts of few wait for a quarter of an hour.
             Some(ShortName::Eth) => {
                 (bands(vec![(0, Confirmations::Blocks(12)), (10_000, Confirmations::Finalized)]), 6, 300)
@@ -132,7 +137,7 @@ impl Usual {
             Some(ShortName::Avax) => (every(Confirmations::Blocks(2)), 2, 120),
             Some(ShortName::Sui | ShortName::Solana) | None => (every(Confirmations::Blocks(12)), 5, 600),
         };
-        let (safe, finalized) = match ShortName::of(chain) {
+        let (safe, finalized) = match short {
             // Two epochs and a half of 32 blocks of 12 seconds; what is safe is justified.
             Some(ShortName::Eth) => (Some(480), Some(900)),
             // Posted to Ethereum, and final there.
@@ -143,7 +148,8 @@ impl Usual {
     }
 }
 
-/// The networks in types. The one whose name comes first in the alphabet is where payments are made unless chosen.
+/// The networks in types. The one of an environment whose name comes first in the alphabet is where its payments are made
+/// unless chosen.
 pub(super) fn networks(
     layers: &Layers,
     written: BTreeMap<String, WrittenNetwork>,
@@ -155,6 +161,16 @@ pub(super) fn networks(
         if let Some(other) = networks.iter().find(|other| other.chain == network.chain) {
             let message = format!("is the same chain as networks.{}", other.name);
             return Err(layers.invalid(&format!("networks.{name}.chain"), message));
+        }
+        let other = |token: &Token| {
+            let theirs = networks.iter().flat_map(|other| other.tokens.iter().map(move |theirs| (other, theirs)));
+            let same_code = theirs.filter(|(_, theirs)| theirs.asset.code() == token.asset.code());
+            same_code.into_iter().find(|(_, theirs)| theirs.asset != token.asset).map(|(other, _)| other.name.clone())
+        };
+        if let Some((token, other)) = network.tokens.iter().find_map(|token| Some((token, other(token)?))) {
+            // A price is so many base units, whichever network it is paid on.
+            let setting = format!("networks.{name}.tokens.{}.decimals", token.asset.code());
+            return Err(layers.invalid(&setting, format!("is not what networks.{other} says of it")));
         }
         networks.push(network);
     }
@@ -171,7 +187,7 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         good.then_some(())
             .ok_or_else(|| format!("the name {name} is not 1 to 32 small letters, digits and underscores")),
     )?;
-    let known = name.parse::<ShortName>().ok().map(ShortName::live_chain);
+    let known = known_by_name(name);
     let chain = match (&written.chain, known) {
         (Some(text), known) => {
             let chain = parse::<ChainId>(layers, &at("chain"), text)?;
@@ -183,8 +199,8 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         }
         (None, Some(chain)) => chain,
         (None, None) => {
-            let message =
-                "is needed: eip155: and the number of the chain (eth, base, pol, arb and avax are known by name)";
+            let message = "is needed: eip155: and the number of the chain (known by name are eth, base, pol, arb, avax, and the \
+                 test networks sepolia, base_sepolia, amoy, arb_sepolia and fuji)";
             return Err(layers.invalid(&at("chain"), message));
         }
     };
@@ -194,6 +210,11 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         &at("chain"),
         is_evm.then_some(()).ok_or("is no EVM network (eip155:...): no other kind is watched"),
     )?;
+    let environment = match written.environment.as_deref() {
+        Some(text) => parse::<Environment>(layers, &at("environment"), text)?,
+        None => Environment::Live,
+    };
+    check_worth(layers, name, &chain, environment, written.allow_test_network)?;
     let usual = Usual::of(&chain);
     let whole = |member: &str, value: Option<u32>, usual: u32, most: u32| {
         let value = value.unwrap_or(usual);
@@ -224,6 +245,7 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         told,
         late,
         name: name.to_owned(),
+        environment,
         endpoints: endpoints(layers, &at("endpoints"), written.endpoints, written.endpoints_file.as_deref())?,
         tokens: tokens(layers, name, &chain, written.tokens)?,
         noticed: written
@@ -241,6 +263,50 @@ fn network(layers: &Layers, name: &str, written: WrittenNetwork) -> Result<Netwo
         stale_after: seconds(whole("stale_after", written.stale_after, usual.stale_after, 86_400)?),
         chain,
     })
+}
+
+/// The network that everybody means by a name.
+fn known_by_name(name: &str) -> Option<ChainId> {
+    let live = name.parse::<ShortName>().ok().map(ShortName::live_chain);
+    live.or_else(|| {
+        let test = ShortName::ALL.into_iter().find(|short| short.public_test_name() == Some(name));
+        test.and_then(ShortName::public_test_chain)
+    })
+}
+
+/// Keeps real money from being taken for none, and play money from being taken for real.
+fn check_worth(
+    layers: &Layers,
+    name: &str,
+    chain: &ChainId,
+    environment: Environment,
+    allow_test_network: bool,
+) -> Result<(), SettingsError> {
+    let at = |member: &str| format!("networks.{name}.{member}");
+    match (environment, chain.worth()) {
+        (Environment::Test, Worth::Real) => {
+            let instead = ShortName::of(chain).and_then(ShortName::public_test_name).unwrap_or("base_sepolia");
+            let message = format!(
+                "{chain} holds real money, and TEST never takes any: use a test network, such as networks.{instead}, or \
+                 leave this setting out for LIVE"
+            );
+            Err(layers.invalid(&at("environment"), message))
+        }
+        (Environment::Live, Worth::None) if !allow_test_network => {
+            let message = format!(
+                "{chain} is a public test network: LIVE would take its money, which is worth nothing, for real. Set \
+                 {} = \"test\", or {} = true if this installation only tries LIVE out",
+                at("environment"),
+                at("allow_test_network")
+            );
+            Err(layers.invalid(&at("chain"), message))
+        }
+        (Environment::Test, _) if allow_test_network => {
+            let message = "is for LIVE only: in TEST every network but those with real money may be used";
+            Err(layers.invalid(&at("allow_test_network"), message))
+        }
+        (Environment::Test, Worth::None | Worth::Unknown) | (Environment::Live, _) => Ok(()),
+    }
 }
 
 /// What a network is called on pages.
@@ -298,7 +364,7 @@ fn tokens(
     let at = |code: &str, member: &str| format!("networks.{network}.tokens.{code}{member}");
     let Some(written) = written else {
         let contract = chain.usdc().ok_or_else(|| {
-            let message = "is needed: the contracts of tokens are known on eth, base, pol, arb and avax only";
+            let message = "is needed: the contracts of tokens are known on the well-known networks only";
             layers.invalid(&format!("networks.{network}.tokens"), message)
         })?;
         return Ok(vec![Token { asset: Asset::USDC, contract }]);
@@ -307,8 +373,8 @@ fn tokens(
     for (text, token) in &written {
         let code: AssetCode = parse(layers, &at(text, ""), text)?;
         let asset = Asset::new(code, token.decimals).map_err(|error| layers.invalid(&at(text, ".decimals"), error))?;
-        if code == Asset::USDC.code() && asset != Asset::USDC {
-            return Err(layers.invalid(&at(text, ".decimals"), "USDC has 6 decimals"));
+        if let Some(known) = Asset::known(code).filter(|known| *known != asset) {
+            return Err(layers.invalid(&at(text, ".decimals"), format!("{code} has {} decimals", known.decimals())));
         }
         let contract: EvmAddress = parse(layers, &at(text, ".contract"), &token.contract)?;
         if tokens.iter().any(|other| other.contract == contract) {
@@ -362,6 +428,7 @@ pub(super) fn explain(network: &NetworkSettings) -> Vec<(String, String)> {
     };
     vec![
         (at("chain"), network.chain.to_string()),
+        (at("environment"), network.environment.to_string()),
         (at("endpoints"), format!("{}, not shown", network.endpoints.len())),
         (at("tokens"), tokens.join(", ")),
         (at("notice"), if noticed.is_empty() { "-".to_owned() } else { noticed.join(", ") }),

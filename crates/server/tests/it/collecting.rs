@@ -155,7 +155,7 @@ async fn what_arrived_is_collected_by_sending_what_the_plan_prints() {
     let served = live.get_json("/v1/payout_plans?network=local");
     assert_eq!(served["data"][0]["transactions"], first["transactions"]);
     let test = run_json(&live.place, &["payout", "plan", "--environment", "test", "--json"]);
-    assert_eq!(test["data"][0]["transactions"], json!([]));
+    assert_eq!(test["data"], json!([]), "no network is watched for TEST");
     live.carry_out(&first).await;
     assert_eq!(live.paid_out().await, 37_500_000);
     assert_eq!(live.plan()["transactions"], json!([]));

@@ -1,5 +1,6 @@
 //! The real executable, from outside.
 
+mod bound;
 mod canary;
 mod collecting;
 mod commands;

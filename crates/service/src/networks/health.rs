@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use trousseau_domain::ledger::LedgerId;
-use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{CursorRow, LedgerReportRow, Reader};
 
@@ -135,7 +134,7 @@ pub struct NetworkState {
 
 /// The state of a network.
 pub(super) async fn state_of(core: &Core, network: &Network) -> Result<NetworkState, ServiceError> {
-    let ledger = LedgerId::Network(network.settings.chain.clone());
+    let ledger = network.settings.ledger();
     let mut reader = core.store.read();
     let cursor = reader.find_cursor(&ledger).await?;
     let report = reader.find_ledger_report(&ledger).await?;
@@ -165,16 +164,20 @@ fn condition(
     }
 }
 
-/// Whether payments on a network are seen late: its latest block is old, no endpoint answers, or nobody looks. One that is
-/// not in the settings any more is looked at by nobody.
+/// Whether payments on a ledger are seen late: its latest block is old, no endpoint answers, or nobody looks. A network that
+/// is not in the settings any more is looked at by nobody; a test ledger may be halted.
 pub(crate) async fn is_delayed(
     core: &Core,
     reader: &mut Reader<'_>,
-    chain: &ChainId,
+    ledger: &LedgerId,
     cursor: Option<&CursorRow>,
 ) -> Result<bool, ServiceError> {
-    let Some(network) = core.networks.get(chain) else { return Ok(true) };
-    let report = reader.find_ledger_report(&LedgerId::Network(chain.clone())).await?;
+    if let LedgerId::Test(business) = ledger {
+        let ledger = reader.find_test_ledger(business).await?;
+        return Ok(ledger.is_some_and(|ledger| ledger.halted_at.is_some()));
+    }
+    let Some(network) = core.networks.on(ledger) else { return Ok(true) };
+    let report = reader.find_ledger_report(ledger).await?;
     Ok(match condition(&network.settings, cursor, report.as_ref(), core.clock.now()) {
         Condition::Stale | Condition::Failing | Condition::Unwatched => true,
         // On one that was never seen no payment can be started.

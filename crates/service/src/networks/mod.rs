@@ -1,4 +1,4 @@
-//! Networks that are watched for LIVE payments: how each is asked, and how it is doing.
+//! Networks that are watched for payments: how each is asked, and how it is doing.
 
 pub(crate) mod endpoint;
 pub(crate) mod health;
@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use trousseau_domain::environment::Environment;
+use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::money::{Asset, AssetCode};
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
 use self::endpoint::{Call, Endpoint, public_tls};
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyExt as _};
+use crate::error::ServiceError;
 use crate::payments::evm_rail::Addresses;
 
 pub use endpoint::RpcError;
@@ -351,7 +355,7 @@ impl Network {
 #[derive(Debug, Default)]
 pub(crate) struct Networks {
     by_chain: BTreeMap<ChainId, Arc<Network>>,
-    /// In the order of the settings: the first one is where payments are made unless chosen otherwise.
+    /// In the order of the settings: the first one of an environment is where payments are made unless chosen otherwise.
     order: Vec<ChainId>,
     /// What this node calls itself where only one may watch.
     holder: OnceLock<String>,
@@ -364,9 +368,61 @@ impl Networks {
         Self { by_chain: settings.iter().map(network).collect(), order, holder: OnceLock::new() }
     }
 
-    /// The network of this id.
+    /// The network of this id, whichever environment it is watched for: for whoever tells of it, or runs it.
     pub(crate) fn get(&self, chain: &ChainId) -> Option<&Arc<Network>> {
         self.by_chain.get(chain)
+    }
+
+    /// The network that a ledger is on, where it is watched for the environment of that ledger: the only way from a
+    /// payment to a node.
+    pub(crate) fn on(&self, ledger: &LedgerId) -> Option<&Arc<Network>> {
+        match ledger {
+            LedgerId::Test(_) => None,
+            LedgerId::Network(environment, chain) => {
+                self.get(chain).filter(|network| network.settings.environment == *environment)
+            }
+        }
+    }
+
+    /// Those that are watched for an environment, in the order of the settings.
+    pub(crate) fn of(&self, environment: Environment) -> impl Iterator<Item = &Arc<Network>> {
+        self.all().filter(move |network| network.settings.environment == environment)
+    }
+
+    /// Whether payments of TEST are made on the test ledgers: as long as no network is watched for them.
+    pub(crate) fn has_test_ledgers(&self) -> bool {
+        self.of(Environment::Test).next().is_none()
+    }
+
+    /// What payments of an environment can be in: USDC first, then by code. The test ledgers hold what networks accept,
+    /// and what is well known; and where there is no network yet, prices may be made for when there is one.
+    pub(crate) fn assets(&self, environment: Environment) -> Vec<Asset> {
+        let is_on_test_ledger = environment == Environment::Test && self.has_test_ledgers();
+        let accepted = self.all().map(|network| &network.settings);
+        let accepted = accepted
+            .filter(|settings| is_on_test_ledger || settings.environment == environment)
+            .flat_map(|settings| settings.tokens.iter().map(|token| token.asset));
+        let mut assets: Vec<_> = accepted.collect();
+        if is_on_test_ledger {
+            assets.extend([Asset::USDC, Asset::EURC]);
+        }
+        if assets.is_empty() {
+            assets.push(Asset::USDC);
+        }
+        assets.sort_unstable_by_key(|asset| (*asset != Asset::USDC, asset.code()));
+        assets.dedup();
+        assets
+    }
+
+    /// Refuses a price that nothing in its environment could be paid with.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] about `currency`.
+    pub(crate) fn check_asset(&self, environment: Environment, asset: Asset) -> Result<(), ServiceError> {
+        if self.assets(environment).contains(&asset) {
+            return Ok(());
+        }
+        Err(ServiceError::invalid("currency", UnknownCurrency::of(self, environment).to_string()))
     }
 
     /// What this node calls itself: another name with every start.
@@ -400,6 +456,25 @@ impl Networks {
             }
         }
         Ok(unanswered)
+    }
+}
+
+/// A currency that no network of an environment accepts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is accepted on no network of {}: must be {}", .environment.in_key_text(), list(.accepted))]
+pub struct UnknownCurrency {
+    environment: Environment,
+    accepted: Vec<AssetCode>,
+}
+
+fn list(codes: &[AssetCode]) -> String {
+    let codes: Vec<_> = codes.iter().map(AssetCode::as_str).collect();
+    codes.join(" or ")
+}
+
+impl UnknownCurrency {
+    pub(crate) fn of(networks: &Networks, environment: Environment) -> Self {
+        Self { environment, accepted: networks.assets(environment).into_iter().map(Asset::code).collect() }
     }
 }
 

@@ -7,19 +7,22 @@ use std::time::Duration;
 use base64::Engine as _;
 use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
+use trousseau_domain::environment::Environment;
 use trousseau_domain::evm::EvmAddress;
-use trousseau_domain::ledger::ConfirmationPolicy;
+use trousseau_domain::ledger::{ConfirmationPolicy, LedgerId};
 use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use url::Url;
 
-/// A network that is watched for LIVE payments.
+/// A network that is watched for payments of one environment.
 #[derive(Debug, Clone)]
 pub struct NetworkSettings {
     /// What the settings call it: `base` of `networks.base`.
     pub name: String,
     /// Which network it is.
     pub chain: ChainId,
+    /// Whose payments are made on it. Those of the other environment never are.
+    pub environment: Environment,
     /// Where it is asked, the preferred endpoint first; at least one.
     pub endpoints: Vec<EndpointUrl>,
     /// The tokens that payments are made in.
@@ -43,6 +46,11 @@ pub struct NetworkSettings {
 }
 
 impl NetworkSettings {
+    /// The ledger that payments on it are on.
+    pub fn ledger(&self) -> LedgerId {
+        LedgerId::Network(self.environment, self.chain.clone())
+    }
+
     /// The contracts of all tokens whose transfers are looked at: first those that are accepted.
     pub fn contracts(&self) -> impl Iterator<Item = EvmAddress> + '_ {
         self.tokens.iter().map(|token| token.contract).chain(self.noticed.iter().copied())

@@ -5,20 +5,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::EvmAddress;
 use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::money::Asset;
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::LedgerReportRow;
+use trousseau_store::{DepositRow, LedgerReportRow};
 
 use super::health::{self, NetworkState};
-use super::{Network, NetworkHealth, NetworkMismatch, NetworkSettings, Unanswered};
+use super::{Network, NetworkHealth, NetworkMismatch, NetworkSettings, Unanswered, UnknownCurrency};
 use crate::app::Core;
 use crate::context::{Authority, Context};
 use crate::error::ServiceError;
 use crate::payments::engine::{self, Rescanned};
-use crate::payments::places::watched_network;
+use crate::payments::places::{ledger_of, watched_network};
 use crate::payments::refunds;
 
 /// The shortest time for which a node holds the watch; longer for networks that are looked at seldom. For as long a
@@ -59,9 +60,38 @@ impl<'a> NetworkViews<'a> {
         self.core.networks.get(chain).map(|network| &network.settings)
     }
 
-    /// The contract of an asset on a network that is watched.
-    pub fn token(self, chain: &ChainId, asset: Asset) -> Option<EvmAddress> {
-        self.settings(chain)?.token_of(asset)
+    /// For which environment a network is watched, by its id, its short name or its name in the settings.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a network that is not watched.
+    pub fn environment_of(self, network: &str) -> Result<Environment, ServiceError> {
+        let chain = watched_network(self.core, None, network)?;
+        let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
+        Ok(network.settings.environment)
+    }
+
+    /// What payments of an environment can be in: USDC first, where it is accepted.
+    pub fn assets(self, environment: Environment) -> Vec<Asset> {
+        self.core.networks.assets(environment)
+    }
+
+    /// The asset of this code, if payments of an environment can be in it.
+    ///
+    /// # Errors
+    /// [`UnknownCurrency`] that lists what there is.
+    pub fn asset(self, environment: Environment, code: &str) -> Result<Asset, UnknownCurrency> {
+        let found = self.assets(environment).into_iter().find(|asset| asset.code().as_str() == code);
+        found.ok_or_else(|| UnknownCurrency::of(&self.core.networks, environment))
+    }
+
+    /// What a deposit is of, where its contract is that of an accepted token.
+    pub fn asset_of(self, deposit: &DepositRow) -> Option<Asset> {
+        self.core.networks.on(&deposit.ledger)?.settings.asset_of(deposit.transfer.contract?)
+    }
+
+    /// The contract of an asset on a ledger that is on a network, where that is watched.
+    pub fn token(self, ledger: &LedgerId, asset: Asset) -> Option<EvmAddress> {
+        self.core.networks.on(ledger)?.settings.token_of(asset)
     }
 
     /// How every network is doing, whichever node watches it, in the order of the settings.
@@ -77,11 +107,18 @@ impl<'a> NetworkViews<'a> {
         Ok(states)
     }
 
-    /// Whether payments on a network are seen late at the moment.
-    pub async fn is_delayed(self, chain: &ChainId) -> Result<bool, ServiceError> {
+    /// Whether the payments of a tenant on a network are seen late at the moment.
+    pub async fn is_delayed(self, tenant: &Tenant, chain: &ChainId) -> Result<bool, ServiceError> {
+        let ledger = ledger_of(self.core, tenant, chain);
         let mut reader = self.core.store.read();
-        let cursor = reader.find_cursor(&LedgerId::Network(chain.clone())).await?;
-        health::is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await
+        let cursor = reader.find_cursor(&ledger).await?;
+        health::is_delayed(self.core, &mut reader, &ledger, cursor.as_ref()).await
+    }
+
+    /// The networks that are watched for an environment, in the order of the settings; none for TEST while it has its
+    /// test ledgers.
+    pub fn of(self, environment: Environment) -> Vec<ChainId> {
+        self.core.networks.of(environment).map(|network| network.settings.chain.clone()).collect()
     }
 
     /// Asks every endpoint of a network for its height, now. Gives the network and how it is doing for this process.
@@ -89,7 +126,7 @@ impl<'a> NetworkViews<'a> {
     /// # Errors
     /// [`ServiceError::Invalid`] for a network that is not watched.
     pub async fn probe(self, network: &str) -> Result<(ChainId, NetworkHealth), ServiceError> {
-        let chain = watched_network(self.core, network)?;
+        let chain = watched_network(self.core, None, network)?;
         let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
         network.probe(self.core.clock.as_ref(), true).await;
         Ok((chain, network.health()))
@@ -112,8 +149,9 @@ impl<'a> NetworkViews<'a> {
             return Err(ServiceError::Forbidden);
         }
         crate::platform::Platform::new(self.core).admit(context).await?;
-        let chain = watched_network(self.core, network)?;
-        engine::rescan(self.core, context, &chain, from_block).await
+        let chain = watched_network(self.core, None, network)?;
+        let network = self.core.networks.get(&chain).ok_or(ServiceError::NotFound)?;
+        engine::rescan(self.core, context, &network.settings.ledger(), from_block).await
     }
 
     /// How each network is doing on this node, in the order of the settings.
@@ -128,7 +166,8 @@ impl<'a> NetworkViews<'a> {
     /// [`ServiceError::NetworkUnavailable`] where no endpoint answers, [`ServiceError::NotFound`] for a network that is
     /// not watched.
     pub async fn look_again(self, chain: &ChainId, blocks: u64) -> Result<(), ServiceError> {
-        engine::look_again(self.core, &LedgerId::Network(chain.clone()), blocks).await
+        let network = self.core.networks.get(chain).ok_or(ServiceError::NotFound)?;
+        engine::look_again(self.core, &network.settings.ledger(), blocks).await
     }
 }
 
@@ -175,7 +214,7 @@ async fn probe_on(core: &Core, network: &Network) {
 /// One turn: nothing while another node holds the watch, otherwise looks until everything was seen. Tells whether
 /// there was more than one turn takes. Whoever is in a hurry looks all the same: two that look do no harm.
 pub(crate) async fn step(core: &Core, network: &Network, in_a_hurry: bool) -> Result<bool, ServiceError> {
-    let ledger = LedgerId::Network(network.settings.chain.clone());
+    let ledger = network.settings.ledger();
     if !hold(core, network, &ledger).await? {
         if in_a_hurry {
             engine::look(core, &ledger).await?;
@@ -275,7 +314,7 @@ async fn hold(core: &Core, network: &Network, ledger: &LedgerId) -> Result<bool,
 /// Gives the watch over all networks to whoever wants it.
 pub(crate) async fn release(core: &Core) -> Result<(), ServiceError> {
     for network in core.networks.all() {
-        let ledger = LedgerId::Network(network.settings.chain.clone());
+        let ledger = network.settings.ledger();
         network.held_until.store(i64::MIN, Ordering::Relaxed);
         let mut tx = core.store.begin().await?;
         tx.release_ledger(&ledger, core.networks.holder(core.entropy.as_ref())).await?;

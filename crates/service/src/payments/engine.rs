@@ -84,15 +84,11 @@ impl Certainty {
 
 /// When a transfer on a ledger is final.
 fn policy_of(core: &Core, ledger: &LedgerId) -> ConfirmationPolicy {
-    let network = match ledger {
-        LedgerId::Test(_) => None,
-        LedgerId::Network(chain) => core.networks.get(chain),
-    };
-    match (network, ledger) {
+    match (core.networks.on(ledger), ledger) {
         (Some(network), _) => network.settings.confirmations.clone(),
         (None, LedgerId::Test(_)) => ConfirmationPolicy::every(Confirmations::Blocks(TEST_CONFIRMATIONS)),
         // A network that is not watched any more makes nothing final.
-        (None, LedgerId::Network(_)) => ConfirmationPolicy::every(Confirmations::Finalized),
+        (None, LedgerId::Network(..)) => ConfirmationPolicy::every(Confirmations::Finalized),
     }
 }
 
@@ -177,13 +173,13 @@ async fn observe(core: &Core, ledger: &LedgerId, known: &[Block]) -> Result<Obse
             let rail = TestRail { store: &core.store, clock: core.clock.as_ref(), business: business.clone() };
             rail.observe(known).await
         }
-        LedgerId::Network(chain) => evm_rail(core, chain)?.observe(known).await,
+        LedgerId::Network(..) => evm_rail(core, ledger)?.observe(known).await,
     }
 }
 
-/// The rail of a network that is watched.
-pub(crate) fn evm_rail<'a>(core: &'a Core, chain: &ChainId) -> Result<EvmRail<'a>, RailError> {
-    let network = core.networks.get(chain).ok_or_else(|| RailError::Unknown(LedgerId::Network(chain.clone())))?;
+/// The rail of a ledger that is on a network, where that is watched for the ledger's environment.
+pub(crate) fn evm_rail<'a>(core: &'a Core, ledger: &LedgerId) -> Result<EvmRail<'a>, RailError> {
+    let network = core.networks.on(ledger).ok_or_else(|| RailError::Unknown(ledger.clone()))?;
     Ok(EvmRail { store: &core.store, clock: core.clock.as_ref(), entropy: core.entropy.as_ref(), network })
 }
 
@@ -207,8 +203,10 @@ pub(crate) async fn look_again(core: &Core, ledger: &LedgerId, blocks: u64) -> R
 /// # Errors
 /// As [`look`].
 pub(crate) async fn look_late(core: &Core, ledger: &LedgerId) -> Result<(), ServiceError> {
-    let LedgerId::Network(chain) = ledger else { return Ok(()) };
-    let rail = evm_rail(core, chain)?;
+    if matches!(ledger, LedgerId::Test(_)) {
+        return Ok(());
+    }
+    let rail = evm_rail(core, ledger)?;
     let mut tries = 0;
     loop {
         let cursor = cursor_of(core, ledger).await?;
@@ -244,12 +242,11 @@ pub(crate) async fn look_late(core: &Core, ledger: &LedgerId) -> Result<(), Serv
 pub(crate) async fn rescan(
     core: &Core,
     context: &Context,
-    chain: &ChainId,
+    ledger: &LedgerId,
     from_block: Option<u64>,
 ) -> Result<Rescanned, ServiceError> {
-    let ledger = LedgerId::Network(chain.clone());
-    let rail = evm_rail(core, chain)?;
-    let parted = first_gone(core, &rail, &ledger).await?;
+    let rail = evm_rail(core, ledger)?;
+    let parted = first_gone(core, &rail, ledger).await?;
     let from = match (from_block, parted) {
         (Some(from), Some(parted)) if from > parted => {
             let message = format!("is too high: what was seen is not there any more from block {parted} on");
@@ -265,9 +262,9 @@ pub(crate) async fn rescan(
     let from = from.max(1);
     let mut seen = rail.observe_from(from, None).await?;
     for _ in 0..TRIES {
-        let cursor = cursor_of(core, &ledger).await?;
+        let cursor = cursor_of(core, ledger).await?;
         // What was given back is not read anew like deposits are: what is still there stays as it is.
-        let placed = core.store.read().list_placed_refunds(&ledger, from.saturating_sub(1)).await?;
+        let placed = core.store.read().list_placed_refunds(ledger, from.saturating_sub(1)).await?;
         let blocks: BTreeSet<_> =
             placed.into_iter().filter_map(|refund| refund.place).map(|place| (place.block, place.block_hash)).collect();
         let kept = rail.still_there(&blocks).await?;
@@ -276,9 +273,9 @@ pub(crate) async fn rescan(
             Err(ServiceError::Conflict) => seen = rail.observe_from(from, Some(&seen)).await?,
             Err(error) => return Err(error),
             Ok((_, changed)) => {
-                refunds::follow(core, &ledger).await?;
+                refunds::follow(core, ledger).await?;
                 return Ok(Rescanned {
-                    network: chain.clone(),
+                    network: rail.network.settings.chain.clone(),
                     from_block: from,
                     to_block: seen.head(),
                     transfers: seen.transfers.len(),
@@ -346,7 +343,7 @@ async fn apply(
     let policy = policy_of(core, &ledger);
     let was = if taken_back { cursor.marks.at_most(seen.holds_to) } else { cursor.marks };
     let marks = was.max(seen.marks);
-    let is_network = matches!(ledger, LedgerId::Network(_));
+    let is_network = matches!(ledger, LedgerId::Network(..));
     let late_height = late_height(&cursor, seen, &cause);
     let depth = if is_reorganised { cursor.height - seen.holds_to } else { 0 };
     let looked = Looked {
@@ -435,8 +432,8 @@ async fn apply(
     match &ledger {
         LedgerId::Test(business) => unit.commit(ChangeKind::Payment, Some(business), None).await?,
         // A block without anything for anybody is nobody's news.
-        LedgerId::Network(_) if is_quiet => unit.tx.commit().await?,
-        LedgerId::Network(_) => unit.commit(ChangeKind::Payment, None, None).await?,
+        LedgerId::Network(..) if is_quiet => unit.tx.commit().await?,
+        LedgerId::Network(..) => unit.commit(ChangeKind::Payment, None, None).await?,
     }
     Ok((looked, changed))
 }

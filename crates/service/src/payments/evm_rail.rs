@@ -10,6 +10,7 @@ use trousseau_domain::money::Asset;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::Store;
 
+use super::SPARE;
 use super::rail::{Rail, RailError};
 use crate::clock::Clock;
 use crate::entropy::{Entropy, EntropyExt as _};
@@ -83,7 +84,7 @@ impl Addresses {
             for row in &rows {
                 let Ok(address) = row.address.parse() else { continue };
                 let is_late = row.over_since.is_some_and(|over| over.saturating_add(late.after) <= now);
-                let known = Known { asset: row.asset.unwrap_or(Asset::USDC), is_late };
+                let known = Known { asset: row.asset.unwrap_or(SPARE), is_late };
                 let before = self.known.insert(address, known);
                 self.close -= usize::from(before.is_some_and(|before| !before.is_late));
                 self.close += usize::from(!is_late);
@@ -162,9 +163,9 @@ impl From<RpcError> for Fault {
 pub(crate) enum Verdict {
     /// It failed and moved nothing.
     Reverted,
-    /// It moves no accepted token to the address.
+    /// It moves none of the asset to the address.
     NotHere,
-    /// It moves an accepted token to the address, in a block of this height.
+    /// It moves some of the asset to the address, in a block of this height.
     Pays(u64),
 }
 
@@ -264,7 +265,7 @@ macro_rules! by_one_that_knows {
 
 impl EvmRail<'_> {
     fn ledger(&self) -> LedgerId {
-        LedgerId::Network(self.network.settings.chain.clone())
+        self.network.settings.ledger()
     }
 
     fn went_wrong(&self, way: &Way, error: &Fault) {
@@ -664,32 +665,43 @@ impl EvmRail<'_> {
     ///
     /// # Errors
     /// [`RailError`] where no endpoint answers.
-    pub(crate) async fn verify(&self, transaction: Hash32, to: EvmAddress) -> Result<Option<Verdict>, RailError> {
-        by_one_that_knows!(self, way => self.verify_by(way, transaction, to))
+    pub(crate) async fn verify(
+        &self,
+        transaction: Hash32,
+        to: EvmAddress,
+        asset: Asset,
+    ) -> Result<Option<Verdict>, RailError> {
+        by_one_that_knows!(self, way => self.verify_by(way, transaction, to, asset))
     }
 
-    /// To whom a transaction moves accepted tokens; nobody where it failed, or is in no block (yet).
+    /// To whom a transaction moves an accepted token; nobody where it failed, or is in no block (yet).
     ///
     /// # Errors
     /// [`RailError`] where no endpoint answers.
-    pub(crate) async fn recipients(&self, transaction: Hash32) -> Result<Vec<EvmAddress>, RailError> {
-        self.first_recipients(transaction).await.map(Option::unwrap_or_default)
+    pub(crate) async fn recipients(&self, transaction: Hash32, asset: Asset) -> Result<Vec<EvmAddress>, RailError> {
+        self.first_recipients(transaction, asset).await.map(Option::unwrap_or_default)
     }
 
-    async fn first_recipients(&self, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, RailError> {
-        by_one_that_knows!(self, way => self.recipients_by(way, transaction))
+    async fn first_recipients(&self, hash: Hash32, asset: Asset) -> Result<Option<Vec<EvmAddress>>, RailError> {
+        by_one_that_knows!(self, way => self.recipients_by(way, hash, asset))
     }
 
-    async fn recipients_by(&self, way: &Way, transaction: Hash32) -> Result<Option<Vec<EvmAddress>>, Fault> {
+    async fn recipients_by(
+        &self,
+        way: &Way,
+        transaction: Hash32,
+        asset: Asset,
+    ) -> Result<Option<Vec<EvmAddress>>, Fault> {
         self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
         let Some(receipt) = found.filter(|receipt| receipt.status.0 == 1) else { return Ok(None) };
-        Ok(Some(self.accepted(&receipt).map(|told| told.to).collect()))
+        Ok(Some(self.accepted(&receipt, asset).map(|told| told.to).collect()))
     }
 
-    /// The accepted transfers in a receipt.
-    fn accepted<'r>(&'r self, receipt: &'r Receipt) -> impl Iterator<Item = TransferLog> + 'r {
-        let accepted = |log: &&Log| self.network.settings.tokens.iter().any(|token| token.contract == log.address);
+    /// The transfers of an asset in a receipt.
+    fn accepted(&self, receipt: &Receipt, asset: Asset) -> impl Iterator<Item = TransferLog> {
+        let contract = self.network.settings.token_of(asset);
+        let accepted = move |log: &&Log| Some(log.address) == contract;
         let transfers = receipt.logs.iter().filter(accepted);
         let transfers = transfers.filter_map(|log| decode_transfer(&log.topics, &log.data()?).ok());
         transfers.filter(|told| told.amount.units() != Some(0))
@@ -750,14 +762,20 @@ impl EvmRail<'_> {
         Ok(Some(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs }))
     }
 
-    async fn verify_by(&self, way: &Way, transaction: Hash32, to: EvmAddress) -> Result<Option<Verdict>, Fault> {
+    async fn verify_by(
+        &self,
+        way: &Way,
+        transaction: Hash32,
+        to: EvmAddress,
+        asset: Asset,
+    ) -> Result<Option<Verdict>, Fault> {
         self.network.check(way, self.clock.now()).await?;
         let found: Option<Receipt> = rpc::read(way.ask(&rpc::receipt(transaction)).await?)?;
         let Some(receipt) = found else { return Ok(None) };
         if receipt.status.0 != 1 {
             return Ok(Some(Verdict::Reverted));
         }
-        if !self.accepted(&receipt).any(|told| told.to == to) {
+        if !self.accepted(&receipt, asset).any(|told| told.to == to) {
             return Ok(Some(Verdict::NotHere));
         }
         // A receipt may be of a block that is on no chain any more.

@@ -83,7 +83,9 @@ struct Words {
     to_pay: &'static str,
     nothing: &'static str,
     pay: &'static str,
-    par: &'static str,
+    /// What a unit of a well known currency stands for.
+    par: fn(&str) -> Option<&'static str>,
+    paying: &'static str,
     page: &'static str,
     of: &'static str,
 }
@@ -107,7 +109,12 @@ const ENGLISH: Words = Words {
     to_pay: "To be paid",
     nothing: "Nothing is to be paid any more",
     pay: "Pay online",
-    par: "One USDC stands for one US dollar. The page shows the address, the networks and, once it is paid, the receipt.",
+    par: |code| match code {
+        "USDC" => Some("One USDC stands for one US dollar."),
+        "EURC" => Some("One EURC stands for one euro."),
+        _ => None,
+    },
+    paying: "The page shows the address, the networks and, once it is paid, the receipt.",
     page: "Page",
     of: "of",
 };
@@ -131,7 +138,12 @@ const FRENCH: Words = Words {
     to_pay: "À payer",
     nothing: "Il n’y a plus rien à payer",
     pay: "Payer en ligne",
-    par: "Un USDC vaut un dollar américain. La page indique l’adresse, les réseaux et, une fois le paiement effectué, le reçu.",
+    par: |code| match code {
+        "USDC" => Some("Un USDC vaut un dollar américain."),
+        "EURC" => Some("Un EURC vaut un euro."),
+        _ => None,
+    },
+    paying: "La page indique l’adresse, les réseaux et, une fois le paiement effectué, le reçu.",
     page: "Page",
     of: "sur",
 };
@@ -377,7 +389,9 @@ impl Pen<'_> {
             self.paper.link(x, self.y - 100, style.width_of(&line), 130, link);
         }
         self.y += 40;
-        self.paragraph(x, RIGHT - x, SMALL, 120, self.words.par);
+        let code = self.printed.invoice.amount.asset().code();
+        let par = (self.words.par)(code.as_str()).map(|par| format!("{par} ")).unwrap_or_default();
+        self.paragraph(x, RIGHT - x, SMALL, 120, &format!("{par}{}", self.words.paying));
         self.y = self.y.max(bottom);
     }
 

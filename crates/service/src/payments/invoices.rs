@@ -20,7 +20,7 @@ use trousseau_store::{BusinessRow, ChangeKind, InvoiceFilter, InvoiceMailRow, In
 use super::invoice_mail::InvoiceLetter;
 use super::invoice_paper::{self, Printed};
 use super::test_ledger::now_of;
-use super::view;
+use super::{repriced, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -48,6 +48,14 @@ pub enum Billed {
 }
 
 impl Billed {
+    /// What it is in.
+    const fn asset(&self) -> Asset {
+        match self {
+            Self::Whole(amount) => amount.asset(),
+            Self::Lines(_, asset) => *asset,
+        }
+    }
+
     /// The price, and the lines of it.
     fn lines(self, title: &Title) -> Result<(Money, Vec<InvoiceLine>), ServiceError> {
         match self {
@@ -133,7 +141,8 @@ impl<'a> Invoices<'a> {
     /// gets none, and the invoice is made all the same.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for lines that do not add up, [`ServiceError::BusinessSuspended`].
+    /// [`ServiceError::Invalid`] for lines that do not add up and for a currency that nothing could pay,
+    /// [`ServiceError::BusinessSuspended`].
     pub async fn create(
         self,
         context: &Context,
@@ -146,6 +155,7 @@ impl<'a> Invoices<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
+        self.core.networks.check_asset(tenant.environment, draft.billed.asset())?;
         let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
         let made = make(self.core, &mut unit, &business, tenant, draft.clone(), None).await?;
         let invoice = made.ok_or(ServiceError::Conflict)?;
@@ -250,7 +260,7 @@ impl<'a> Invoices<'a> {
     /// mailed. Reminders go by the new due date.
     ///
     /// # Errors
-    /// [`ServiceError::InvoiceClosed`].
+    /// [`ServiceError::InvoiceClosed`], [`ServiceError::Invalid`] for a price in another currency.
     pub async fn update(
         self,
         context: &Context,
@@ -266,7 +276,8 @@ impl<'a> Invoices<'a> {
         let change = change.clone();
         new.title = change.title.unwrap_or(new.title);
         if let Some(billed) = change.billed {
-            (new.amount, new.lines) = billed.lines(&new.title)?;
+            let (amount, lines) = billed.lines(&new.title)?;
+            (new.amount, new.lines) = (repriced(old.amount, Some(amount))?, lines);
         }
         new.due_at = change.due_at.unwrap_or(new.due_at);
         new.customer_name = change.customer_name.unwrap_or(new.customer_name);

@@ -30,7 +30,7 @@ use trousseau_domain::ids::{DepositId, PaymentId};
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario, WrongTransaction};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
-use trousseau_domain::money::Money;
+use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
 use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
@@ -54,6 +54,8 @@ use crate::networks::health::is_delayed;
 
 /// How long a payment for a link waits.
 const CHECKOUT_LASTS: Duration = Duration::from_hours(1);
+/// What is received at an address that names no payment yet.
+pub(crate) const SPARE: Asset = Asset::USDC;
 /// How many characters a transaction hash has at most.
 const MAX_HASH: usize = 128;
 /// The most payments for one thing that may wait at the same time.
@@ -266,9 +268,9 @@ impl<'a> Payments<'a> {
         if shown.payable.tenant() == tenant { Ok(shown) } else { Err(ServiceError::NotFound) }
     }
 
-    /// The networks on which the tenant can be paid.
-    pub async fn networks(self, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
-        places::networks_of(self.core, tenant).await
+    /// The networks on which the tenant can be paid in an asset.
+    pub async fn networks(self, tenant: &Tenant, asset: Asset) -> Result<Vec<ChainId>, ServiceError> {
+        places::networks_of(self.core, tenant, asset).await
     }
 
     /// Starts a payment. The amount is ours; an address is given out that never was before.
@@ -285,7 +287,7 @@ impl<'a> Payments<'a> {
         idempotent: Option<&Idempotent<'_, Started>>,
     ) -> Result<Answered<Started>, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = places::network_of(self.core, tenant, network).await?;
+        let network = places::network_of(self.core, tenant, network, shown.payable.amount().asset()).await?;
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
@@ -329,7 +331,7 @@ impl<'a> Payments<'a> {
         let is_bound = address.is_some();
         let place = match address {
             Some(address) => {
-                let ledger = places::ledger_of(tenant, &network);
+                let ledger = places::ledger_of(self.core, tenant, &network);
                 places::Place::of(Destination { ledger, network, address })
             }
             None => places::new_place(self.core, unit, tenant, network, id).await?,
@@ -384,6 +386,18 @@ impl<'a> Payments<'a> {
         Ok(Started { payment, token: StatusToken(token) })
     }
 
+    /// What a payment at an address of the test ledger is in; USDC where there is none.
+    pub async fn asset_at(self, tenant: &Tenant, network: &ChainId, address: &str) -> Result<Asset, ServiceError> {
+        let ledger = places::ledger_of(self.core, tenant, network);
+        let destination = Destination { ledger, network: network.clone(), address: address.to_owned() };
+        let mut reader = self.core.store.read();
+        let place = reader.find_destination(&destination).await?;
+        let Some(id) = place.filter(|place| place.tenant == *tenant).and_then(|place| place.payment) else {
+            return Ok(SPARE);
+        };
+        Ok(reader.find_payment(tenant, id).await?.map_or(SPARE, |payment| payment.terms.due.asset()))
+    }
+
     /// One payment.
     pub async fn get(self, tenant: &Tenant, id: PaymentId) -> Result<Watched, ServiceError> {
         let payment = self.core.store.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
@@ -426,12 +440,7 @@ impl<'a> Payments<'a> {
         let waits_for = newest.filter(|block| certainty.is_open(payment.terms.due, *block));
         let waits_for = waits_for.map(|_| certainty.needed(payment.terms.due));
         let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
-        let delayed = match ledger {
-            LedgerId::Test(business) => {
-                reader.find_test_ledger(business).await?.is_some_and(|ledger| ledger.halted_at.is_some())
-            }
-            LedgerId::Network(chain) => is_delayed(self.core, &mut reader, chain, cursor.as_ref()).await?,
-        };
+        let delayed = is_delayed(self.core, &mut reader, ledger, cursor.as_ref()).await?;
         let now = now_of(self.core, &payment.tenant).await?;
         Ok(Watched { payment, confirmations, waits_for, wrong_token, delayed, now })
     }
@@ -536,12 +545,13 @@ impl<'a> Payments<'a> {
         Ok(Answered::Done(changed))
     }
 
-    /// Takes a transaction hash as a hint to look sooner. In TEST one that the ledger does not know stands for a
-    /// transfer, of the exact amount or as its magic name says.
+    /// Takes a transaction hash as a hint to look sooner. One that a test ledger does not know stands for a transfer, of
+    /// the exact amount or as its magic name says.
     ///
     /// # Errors
-    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment; in LIVE also
-    /// [`ServiceError::TransactionRefused`] where the network says that it does not pay this one.
+    /// [`ServiceError::TransactionTaken`] where it was handed in for another payment; on a network also
+    /// [`ServiceError::TransactionRefused`] where it says that it does not pay this one, and
+    /// [`ServiceError::TestLedgerOff`] for what would be a transfer on a test ledger where TEST is bound to networks.
     pub async fn hand_in(self, context: &Context, id: PaymentId, hash: &str) -> Result<Watched, ServiceError> {
         let good = (1..=MAX_HASH).contains(&hash.len())
             && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -552,9 +562,10 @@ impl<'a> Payments<'a> {
             ));
         }
         let payment = self.get_shown(id).await?.payment;
-        if let LedgerId::Network(chain) = &payment.destination.ledger {
-            return self.hand_in_live(&payment, chain, hash).await;
+        if matches!(payment.destination.ledger, LedgerId::Network(..)) {
+            return self.hand_in_on_network(&payment, hash).await;
         }
+        places::check_test_ledger(self.core, payment.tenant.environment)?;
         let place = &payment.destination;
         // A magic name stands for a new transaction each time.
         let scenario = Scenario::of_hash(hash);
@@ -576,15 +587,16 @@ impl<'a> Payments<'a> {
         self.get_shown(id).await
     }
 
-    /// The same in LIVE. Amount, address and network come from our record, and the credit comes from the ledger alone:
+    /// The same on a network. Amount, address and network come from our record, and the credit comes from the ledger alone:
     /// the hash makes us look now instead of soon.
-    async fn hand_in_live(self, payment: &PaymentRow, chain: &ChainId, hash: &str) -> Result<Watched, ServiceError> {
+    async fn hand_in_on_network(self, payment: &PaymentRow, hash: &str) -> Result<Watched, ServiceError> {
+        refuse_stand_in(&payment.tenant, hash)?;
         let bad = || ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
         let hash: Hash32 = hash.parse().map_err(|_| bad())?;
         let (place, name) = (&payment.destination, hash.to_string());
         let to = place.address.parse().map_err(|_| ServiceError::NotFound)?;
-        let rail = engine::evm_rail(self.core, chain)?;
-        match rail.verify(hash, to).await? {
+        let rail = engine::evm_rail(self.core, &place.ledger)?;
+        match rail.verify(hash, to, payment.terms.due.asset()).await? {
             Some(Said::Reverted) => return Err(ServiceError::TransactionRefused(WrongTransaction::Failed)),
             Some(Said::NotHere) => {
                 return Err(ServiceError::TransactionRefused(WrongTransaction::NotThisPayment));
@@ -613,22 +625,23 @@ impl<'a> Payments<'a> {
         self.get_shown(payment.id).await
     }
 
-    /// The payment for which a transaction was handed in.
+    /// The payment for which a transaction was handed in, where it is about something in this asset.
     pub async fn handed_in(
         self,
         tenant: &Tenant,
         network: &str,
+        asset: Asset,
         hash: &str,
     ) -> Result<Option<PaymentRow>, ServiceError> {
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
-        let ledger = places::ledger_of(tenant, &network);
+        let network = places::network_of(self.core, tenant, Some(network), asset).await?;
+        let ledger = places::ledger_of(self.core, tenant, &network);
         let mut reader = self.core.store.read();
         let Some(id) = reader.find_claim(&ledger, &network, hash).await? else { return Ok(None) };
         Ok(reader.find_payment(tenant, id).await?)
     }
 
-    /// The payment for which a transaction is to be handed in that was not before: in TEST a new one, in LIVE that of
-    /// the address which it pays; none where no node has it in a block.
+    /// The payment for which a transaction is to be handed in that was not before: on a test ledger a new one, on a
+    /// network that of the address which it pays; none where no node has it in a block.
     ///
     /// # Errors
     /// As [`Self::start`] and [`Self::payment_at`], and [`ServiceError::TransactionRefused`] where it pays no address
@@ -641,16 +654,19 @@ impl<'a> Payments<'a> {
         hash: &str,
     ) -> Result<Option<PaymentId>, ServiceError> {
         let tenant = shown.payable.tenant();
-        let chain = places::network_of(self.core, tenant, Some(network)).await?;
-        let LedgerId::Network(_) = places::ledger_of(tenant, &chain) else {
+        let asset = shown.payable.amount().asset();
+        let chain = places::network_of(self.core, tenant, Some(network), asset).await?;
+        let ledger = places::ledger_of(self.core, tenant, &chain);
+        let LedgerId::Network(..) = ledger else {
             let Answered::Done(started) = self.start(context, shown, Some(network), None).await? else {
                 return Ok(None);
             };
             return Ok(Some(started.payment.id));
         };
+        refuse_stand_in(tenant, hash)?;
         // What a wallet reports may be the name of something else.
         let Ok(hash) = hash.parse::<Hash32>() else { return Ok(None) };
-        let recipients = engine::evm_rail(self.core, &chain)?.recipients(hash).await?;
+        let recipients = engine::evm_rail(self.core, &ledger)?.recipients(hash, asset).await?;
         if recipients.is_empty() {
             return Ok(None);
         }
@@ -671,7 +687,7 @@ impl<'a> Payments<'a> {
         tenant: &Tenant,
         network: &str,
     ) -> Result<Destination, ServiceError> {
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let network = places::network_of(self.core, tenant, Some(network), SPARE).await?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_caller().await?;
         let payment = PaymentId::random(self.core.entropy.bytes());
@@ -694,9 +710,10 @@ impl<'a> Payments<'a> {
         address: &str,
     ) -> Result<PaymentRow, ServiceError> {
         let tenant = shown.payable.tenant();
-        let network = places::network_of(self.core, tenant, Some(network)).await?;
+        let asset = shown.payable.amount().asset();
+        let network = places::network_of(self.core, tenant, Some(network), asset).await?;
         let destination = Destination {
-            ledger: places::ledger_of(tenant, &network),
+            ledger: places::ledger_of(self.core, tenant, &network),
             network: network.clone(),
             address: address.to_owned(),
         };
@@ -704,6 +721,9 @@ impl<'a> Payments<'a> {
         let place = place.filter(|place| place.tenant == *tenant).ok_or(ServiceError::NotFound)?;
         let id = if let Some(id) = place.payment {
             id
+        } else if asset != SPARE {
+            // What came there meanwhile was taken for USDC.
+            return Err(ServiceError::NotFound);
         } else {
             let mut unit = Unit::begin(self.core, context).await?;
             let started = self.start_in(&mut unit, shown, network, Some(address.to_owned())).await?;
@@ -807,6 +827,24 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
         }
     }
     recurring_payments::make_due(core, None).await
+}
+
+/// The price from now on. It stays in its currency: what was paid so far would not add up otherwise.
+fn repriced(before: Money, now: Option<Money>) -> Result<Money, ServiceError> {
+    let now = now.unwrap_or(before);
+    if now.asset() == before.asset() {
+        Ok(now)
+    } else {
+        Err(ServiceError::invalid("amount", format!("must be in {}, as before", before.asset().code())))
+    }
+}
+
+/// Refuses the name of a scenario where a transaction is meant: whoever sends it believes that TEST is on a test ledger.
+fn refuse_stand_in(tenant: &Tenant, hash: &str) -> Result<(), ServiceError> {
+    match (tenant.environment, Scenario::of_hash(hash)) {
+        (Environment::Test, Some(_)) => Err(ServiceError::TestLedgerOff),
+        _ => Ok(()),
+    }
 }
 
 /// A token in the alphabet of URLs.

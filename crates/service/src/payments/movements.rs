@@ -10,6 +10,7 @@ use trousseau_domain::networks::AssetId;
 use trousseau_domain::time::Day;
 use trousseau_store::{MovementPlace, MovementRow, Span};
 
+use super::SPARE;
 use super::engine::Certainty;
 use crate::app::Core;
 use crate::error::ServiceError;
@@ -103,14 +104,14 @@ impl<'a> Movements<'a> {
 
     /// What moved: on a network the token whose contract told of it, on the test ledger the asset by its code.
     fn moved(self, row: &MovementRow) -> (Option<AssetId>, Option<Asset>) {
-        let expected = row.payment.map_or(Asset::USDC, |(_, due)| due.asset());
+        let expected = row.payment.map_or(SPARE, |(_, due)| due.asset());
         let expected = (row.asset == Moved::Accepted).then_some(expected);
-        let LedgerId::Network(_) = &row.ledger else {
+        let LedgerId::Network(..) = &row.ledger else {
             // A name of the test ledger in the form of CAIP-19: there is no contract to name.
             let named = expected.and_then(|asset| format!("{}/token:{}", row.network, asset.code()).parse().ok());
             return (named, expected);
         };
-        let tokens = self.core.networks.get(&row.network).map(|network| network.settings.tokens.as_slice());
+        let tokens = self.core.networks.on(&row.ledger).map(|network| network.settings.tokens.as_slice());
         let tokens = tokens.unwrap_or_default();
         let contract = row.contract.or_else(|| {
             let token = tokens.iter().find(|token| Some(token.asset) == expected)?;

@@ -10,7 +10,7 @@ use trousseau_domain::money::Money;
 use trousseau_domain::payables::{CustomerReference, Description, Title, WebUrl};
 use trousseau_store::{ChangeKind, PaymentLinkFilter, PaymentLinkRow};
 
-use super::view;
+use super::{repriced, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -82,7 +82,7 @@ impl<'a> PaymentLinks<'a> {
     /// Makes a payment link.
     ///
     /// # Errors
-    /// [`ServiceError::BusinessSuspended`].
+    /// [`ServiceError::BusinessSuspended`], [`ServiceError::Invalid`] for a currency that nothing could pay.
     pub async fn create(
         self,
         context: &Context,
@@ -95,6 +95,7 @@ impl<'a> PaymentLinks<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
+        self.core.networks.check_asset(tenant.environment, draft.amount.asset())?;
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let draft = draft.clone();
         let link = PaymentLinkRow {
@@ -151,6 +152,9 @@ impl<'a> PaymentLinks<'a> {
     }
 
     /// Changes a payment link. Payments that were started keep their price.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a price in another currency.
     pub async fn update(
         self,
         context: &Context,
@@ -163,7 +167,7 @@ impl<'a> PaymentLinks<'a> {
         let old = unit.tx.read().find_payment_link(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         let mut new = old.clone();
         let change = change.clone();
-        new.amount = change.amount.unwrap_or(new.amount);
+        new.amount = repriced(old.amount, change.amount)?;
         new.title = change.title.unwrap_or(new.title);
         new.description = change.description.unwrap_or(new.description);
         new.redirect_url = change.redirect_url.unwrap_or(new.redirect_url);

@@ -2,11 +2,11 @@
 //! Nothing here signs, and nothing here sends.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use trousseau_domain::environment::Tenant;
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::{DEPLOYER, EvmAddress, FACTORY, Salt, collect_call, factory_deployment};
 use trousseau_domain::ids::PaymentId;
-use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ChainId;
 use trousseau_store::{CollectFilter, StoreError};
@@ -190,14 +190,16 @@ impl<'a> PayoutPlans<'a> {
         Self { core }
     }
 
-    /// The networks that a name means, or all that are watched.
+    /// The networks that a name means, or all that are watched: for an environment, or for any.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for a name of none.
-    pub fn networks(self, named: Option<&str>) -> Result<Vec<ChainId>, ServiceError> {
-        match named {
-            Some(name) => Ok(vec![watched_network(self.core, name)?]),
-            None => Ok(self.core.networks.all().map(|network| network.settings.chain.clone()).collect()),
+    pub fn networks(self, environment: Option<Environment>, named: Option<&str>) -> Result<Vec<ChainId>, ServiceError> {
+        let chain = |network: &Arc<Network>| network.settings.chain.clone();
+        match (named, environment) {
+            (Some(name), _) => Ok(vec![watched_network(self.core, environment, name)?]),
+            (None, Some(environment)) => Ok(self.core.networks.of(environment).map(chain).collect()),
+            (None, None) => Ok(self.core.networks.all().map(chain).collect()),
         }
     }
 
@@ -274,7 +276,7 @@ impl<'a> PayoutPlans<'a> {
         let settings = &network.settings;
         let planned = |contract| PlannedToken { contract, asset: settings.asset_of(contract) };
         let tokens: Vec<_> = settings.contracts().map(planned).collect();
-        let ledger = LedgerId::Network(settings.chain.clone());
+        let ledger = settings.ledger();
         let mut groups: BTreeMap<_, (Group, Vec<Held>)> = BTreeMap::new();
         let mut after: Option<String> = None;
         loop {

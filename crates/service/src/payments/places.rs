@@ -4,6 +4,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::evm::{EvmAddress, FACTORY, PayoutKeyState, Salt, SecretForm, forwarder_address};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::money::Asset;
 use trousseau_domain::networks::{ChainId, ShortName};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChildRow, Destination, DestinationRow, ForwarderRow, PayoutKeyRow};
@@ -13,17 +14,36 @@ use crate::app::{Core, Unit};
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 
-/// The ledger that a tenant's payments on a network are on.
-pub(super) fn ledger_of(tenant: &Tenant, network: &ChainId) -> LedgerId {
-    match tenant.environment {
-        Environment::Test => LedgerId::Test(tenant.business.clone()),
-        Environment::Live => LedgerId::Network(network.clone()),
+/// Whether a tenant's payments are made on its test ledger, and on no network.
+pub(crate) fn is_on_test_ledger(core: &Core, environment: Environment) -> bool {
+    environment == Environment::Test && core.networks.has_test_ledgers()
+}
+
+/// Refuses what moves a test ledger where there is none.
+///
+/// # Errors
+/// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks.
+pub(super) fn check_test_ledger(core: &Core, environment: Environment) -> Result<(), ServiceError> {
+    match environment {
+        Environment::Live => Err(ServiceError::TestOnly),
+        Environment::Test if core.networks.has_test_ledgers() => Ok(()),
+        Environment::Test => Err(ServiceError::TestLedgerOff),
     }
 }
 
-/// The networks on which the tenant can be paid: in LIVE those that are watched and where its money has a place to go.
-pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<ChainId>, ServiceError> {
-    if tenant.environment == Environment::Test {
+/// The ledger that a tenant's payments on a network are on: of its own environment, always.
+pub(crate) fn ledger_of(core: &Core, tenant: &Tenant, network: &ChainId) -> LedgerId {
+    if is_on_test_ledger(core, tenant.environment) {
+        LedgerId::Test(tenant.business.clone())
+    } else {
+        LedgerId::Network(tenant.environment, network.clone())
+    }
+}
+
+/// The networks on which the tenant can be paid in an asset: those that are watched for its environment, accept it, and
+/// where the tenant's money has a place to go, or all that the test ledger stands for.
+pub(super) async fn networks_of(core: &Core, tenant: &Tenant, asset: Asset) -> Result<Vec<ChainId>, ServiceError> {
+    if is_on_test_ledger(core, tenant.environment) {
         return Ok(ShortName::ALL.into_iter().map(ShortName::test_chain).collect());
     }
     let addresses = core.store.read().list_payout_addresses(tenant).await?;
@@ -32,46 +52,72 @@ pub(super) async fn networks_of(core: &Core, tenant: &Tenant) -> Result<Vec<Chai
         addresses.iter().any(|place| place.network == *chain)
             || keys.iter().any(|row| row.network == *chain && row.state == PayoutKeyState::InForce)
     };
-    let watched = core.networks.all().map(|network| network.settings.chain.clone());
-    Ok(watched.filter(has_place).collect())
+    Ok(accepting(core, tenant, asset).filter(has_place).collect())
 }
 
-/// The network that is meant, if the tenant can be paid there.
+/// The networks that are watched for the tenant's environment and accept an asset.
+fn accepting(core: &Core, tenant: &Tenant, asset: Asset) -> impl Iterator<Item = ChainId> {
+    let all = core.networks.of(tenant.environment).map(|network| &network.settings);
+    all.filter(move |settings| settings.token_of(asset).is_some()).map(|settings| settings.chain.clone())
+}
+
+/// The network that is meant, if the tenant can be paid there in an asset.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for a name of no network, [`ServiceError::NetworkNotConfigured`] where none is watched,
-/// [`ServiceError::PayoutAddressMissing`] where the money would have no place to go.
-pub(super) async fn network_of(core: &Core, tenant: &Tenant, wanted: Option<&str>) -> Result<ChainId, ServiceError> {
-    match (tenant.environment, wanted) {
-        (Environment::Test, None) => Ok(ShortName::Base.test_chain()),
-        (Environment::Test, Some(name)) => test_network(name).ok_or_else(|| {
-            ServiceError::invalid("network", "is none of: eth, avax, pol, base, arb, sui, solana (or test:eth ...)")
-        }),
-        (Environment::Live, wanted) => {
-            let first = core.networks.all().next().ok_or(ServiceError::NetworkNotConfigured)?;
-            let usable = networks_of(core, tenant).await?;
-            let Some(name) = wanted else {
-                let missing = || ServiceError::PayoutAddressMissing(first.settings.chain.clone());
-                return usable.into_iter().next().ok_or_else(missing);
-            };
-            let chain = watched_network(core, name)?;
-            if usable.contains(&chain) { Ok(chain) } else { Err(ServiceError::PayoutAddressMissing(chain)) }
-        }
+/// [`ServiceError::Invalid`] for a name of no network, or of one that does not accept the asset;
+/// [`ServiceError::NetworkNotConfigured`] where none that does is watched, [`ServiceError::PayoutAddressMissing`] where
+/// the money would have no place to go.
+pub(super) async fn network_of(
+    core: &Core,
+    tenant: &Tenant,
+    wanted: Option<&str>,
+    asset: Asset,
+) -> Result<ChainId, ServiceError> {
+    if is_on_test_ledger(core, tenant.environment) {
+        return match wanted {
+            None => Ok(ShortName::Base.test_chain()),
+            Some(name) => test_network(name).ok_or_else(|| {
+                ServiceError::invalid("network", "is none of: eth, avax, pol, base, arb, sui, solana (or test:eth ...)")
+            }),
+        };
     }
+    let first = accepting(core, tenant, asset).next().ok_or(ServiceError::NetworkNotConfigured)?;
+    let usable = networks_of(core, tenant, asset).await?;
+    let Some(name) = wanted else {
+        return usable.into_iter().next().ok_or(ServiceError::PayoutAddressMissing(first));
+    };
+    let chain = watched_network(core, Some(tenant.environment), name)?;
+    if accepting(core, tenant, asset).all(|accepting| accepting != chain) {
+        let others: Vec<_> = accepting(core, tenant, asset).map(|chain| chain.to_string()).collect();
+        let message = format!("accepts no {}: that is accepted on {}", asset.code(), others.join(", "));
+        return Err(ServiceError::invalid("network", message));
+    }
+    if usable.contains(&chain) { Ok(chain) } else { Err(ServiceError::PayoutAddressMissing(chain)) }
 }
 
-/// A network that is watched, by its CAIP-2 id, its short name or its name in the settings.
+/// A network that is watched for an environment, or for any, by its CAIP-2 id, its short name or its name in the settings.
+/// In TEST the short name of a network means the public test network that stands for it.
 ///
 /// # Errors
 /// [`ServiceError::Invalid`] that lists the networks there are.
-pub(crate) fn watched_network(core: &Core, name: &str) -> Result<ChainId, ServiceError> {
-    let short = name.parse::<ShortName>().ok().map(ShortName::live_chain);
-    let mut all = core.networks.all().map(|network| &network.settings);
-    let found = all.find(|settings| {
+pub(crate) fn watched_network(
+    core: &Core,
+    environment: Option<Environment>,
+    name: &str,
+) -> Result<ChainId, ServiceError> {
+    let short = name.parse::<ShortName>().ok().and_then(|short| match environment {
+        Some(Environment::Test) => short.public_test_chain(),
+        Some(Environment::Live) | None => Some(short.live_chain()),
+    });
+    let all = || {
+        let all = core.networks.all().map(|network| &network.settings);
+        all.filter(|settings| environment.is_none_or(|environment| settings.environment == environment))
+    };
+    let found = all().find(|settings| {
         settings.name == name || settings.chain.as_str() == name || short.as_ref() == Some(&settings.chain)
     });
     found.map(|settings| settings.chain.clone()).ok_or_else(|| {
-        let known: Vec<_> = core.networks.all().map(|network| network.settings.chain.to_string()).collect();
+        let known: Vec<_> = all().map(|settings| settings.chain.to_string()).collect();
         ServiceError::invalid("network", format!("is none of: {}", known.join(", ")))
     })
 }
@@ -134,8 +180,8 @@ pub(super) async fn new_place(
     network: ChainId,
     payment: PaymentId,
 ) -> Result<Place, ServiceError> {
-    let ledger = ledger_of(tenant, &network);
-    if tenant.environment == Environment::Test {
+    let ledger = ledger_of(core, tenant, &network);
+    if matches!(ledger, LedgerId::Test(_)) {
         return Ok(Place::of(Destination { ledger, network, address: address_of(payment) }));
     }
     let key = unit.tx.read().find_payout_key(tenant, &network, PayoutKeyState::InForce).await?;

@@ -14,7 +14,7 @@ use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, RecurringPaymentFilte
 
 use super::invoices::{self, Billed, InvoiceDraft};
 use super::test_ledger::now_of;
-use super::view;
+use super::{repriced, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -102,7 +102,7 @@ impl<'a> RecurringPayments<'a> {
     /// Makes a recurring payment with its first period, which can be paid at once.
     ///
     /// # Errors
-    /// [`ServiceError::BusinessSuspended`].
+    /// [`ServiceError::BusinessSuspended`], [`ServiceError::Invalid`] for a currency that nothing could pay.
     pub async fn create(
         self,
         context: &Context,
@@ -116,6 +116,7 @@ impl<'a> RecurringPayments<'a> {
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
             return Ok(Answered::Replayed(answer));
         }
+        self.core.networks.check_asset(tenant.environment, draft.amount.asset())?;
         let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
         let draft = draft.clone();
         let mut row = RecurringPaymentRow {
@@ -194,7 +195,8 @@ impl<'a> RecurringPayments<'a> {
     /// Changes a recurring payment from its next period on.
     ///
     /// # Errors
-    /// [`ServiceError::RecurringPaymentEnded`] once it is cancelled.
+    /// [`ServiceError::RecurringPaymentEnded`] once it is cancelled, [`ServiceError::Invalid`] for a price in another
+    /// currency.
     pub async fn update(
         self,
         context: &Context,
@@ -207,7 +209,7 @@ impl<'a> RecurringPayments<'a> {
             if row.state == RecurringState::Cancelled {
                 return Err(ServiceError::RecurringPaymentEnded);
             }
-            row.amount = change.amount.unwrap_or(row.amount);
+            row.amount = repriced(row.amount, change.amount)?;
             row.name = change.name.unwrap_or(row.name.take());
             row.customer_name = change.customer_name.unwrap_or(row.customer_name.take());
             row.customer_email = change.customer_email.unwrap_or(row.customer_email.take());
@@ -379,7 +381,8 @@ async fn make_period(
 pub(crate) async fn make_due(core: &Core, only: Option<&Tenant>) -> Result<(), ServiceError> {
     loop {
         let now = core.clock.now();
-        let due = core.store.read().list_due_recurring_payments(now, PER_ROUND).await?;
+        let due =
+            core.store.read().list_due_recurring_payments(now, core.networks.has_test_ledgers(), PER_ROUND).await?;
         let full = due.len() == PER_ROUND as usize;
         let mut advanced = false;
         for row in due.iter().filter(|row| only.is_none_or(|tenant| row.tenant == *tenant)) {

@@ -24,6 +24,7 @@ use trousseau_store::{
     TestTransferRow,
 };
 
+use super::SPARE;
 use super::engine::{self, Certainty};
 use super::evm_rail::Carried;
 use super::places;
@@ -222,8 +223,7 @@ impl<'a> Refunds<'a> {
                 let ours = deposit.counts() && deposit.payment.is_none();
                 let cursor = reader.find_cursor(&deposit.ledger).await?;
                 let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), now);
-                // An address without a payment is one that pays in USDC.
-                let amount = deposit.units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
+                let amount = deposit.units.and_then(|units| Money::from_units(units, SPARE).ok());
                 let amount = amount.filter(|amount| ours && deposit.transfer.block < certainty.first_open(*amount));
                 let destination = Destination {
                     ledger: deposit.ledger,
@@ -246,9 +246,9 @@ impl<'a> Refunds<'a> {
         let Destination { ledger, network, .. } = &received.destination;
         let (address, token) = match ledger {
             LedgerId::Test(_) => (test_name("destination", text.trim())?, None),
-            LedgerId::Network(chain) => {
+            LedgerId::Network(_, chain) => {
                 let address = places::wallet_of(self.core, chain, "destination", text)?;
-                let settings = self.core.networks.get(chain).map(|network| &network.settings);
+                let settings = self.core.networks.on(ledger).map(|network| &network.settings);
                 let token = settings.and_then(|settings| settings.token_of(asset));
                 (address.to_string(), Some(token.ok_or_else(|| ServiceError::NetworkUnavailable(chain.clone()))?))
             }
@@ -376,9 +376,7 @@ impl<'a> Refunds<'a> {
         };
         idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
         unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;
-        if let LedgerId::Network(chain) = &changed.destination.ledger
-            && let Some(network) = self.core.networks.get(chain)
-        {
+        if let Some(network) = self.core.networks.on(&changed.destination.ledger) {
             network.wake();
         }
         Ok(Answered::Done(changed))
@@ -416,7 +414,8 @@ impl<'a> Refunds<'a> {
     /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in.
     ///
     /// # Errors
-    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::RefundClosed`] where the refund does not wait to be sent.
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks,
+    /// [`ServiceError::RefundClosed`] where the refund does not wait to be sent.
     pub async fn send_in_test(
         self,
         context: &Context,
@@ -425,9 +424,7 @@ impl<'a> Refunds<'a> {
     ) -> Result<RefundRow, ServiceError> {
         // Looked for first: what is another tenant's is not there, whatever it is.
         let refund = self.get(tenant, id).await?;
-        if tenant.environment != Environment::Test {
-            return Err(ServiceError::TestOnly);
-        }
+        places::check_test_ledger(self.core, tenant.environment)?;
         match refund.status {
             RefundStatus::Pending => {}
             RefundStatus::Succeeded => return Ok(refund),
@@ -490,7 +487,7 @@ fn test_name(member: &'static str, text: &str) -> Result<String, ServiceError> {
 fn name_of(refund: &RefundRow, hash: &str) -> Result<String, ServiceError> {
     match &refund.destination.ledger {
         LedgerId::Test(_) => test_name("transaction_hash", hash),
-        LedgerId::Network(_) => {
+        LedgerId::Network(..) => {
             let hash = hash.trim().parse::<Hash32>();
             let bad = |_| ServiceError::invalid("transaction_hash", "must be 0x and 64 hexadecimal digits");
             hash.map(|hash| hash.to_string()).map_err(bad)
@@ -501,12 +498,14 @@ fn name_of(refund: &RefundRow, hash: &str) -> Result<String, ServiceError> {
 /// What the ledger holds of the transaction that is to carry a refund out; none while it is in no block.
 async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Option<Carried>, ServiceError> {
     match &refund.destination.ledger {
-        LedgerId::Network(chain) => {
+        LedgerId::Network(..) => {
             let (Ok(hash), Ok(to), Some(token)) = (hash.parse(), refund.destination.address.parse(), refund.token)
             else {
                 return Err(ServiceError::NotFound);
             };
-            Ok(engine::evm_rail(core, chain)?.carried(hash, token, to, refund.amount.units()).await?)
+            Ok(engine::evm_rail(core, &refund.destination.ledger)?
+                .carried(hash, token, to, refund.amount.units())
+                .await?)
         }
         LedgerId::Test(business) => {
             let mut reader = core.store.read();

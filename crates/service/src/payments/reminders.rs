@@ -18,8 +18,9 @@ const PER_ROUND: u32 = 100;
 
 /// Sends every reminder that is due, of one tenant or of all.
 pub(crate) async fn send_due(core: &Core, only: Option<&Tenant>) -> Result<(), ServiceError> {
+    let by_test_clocks = core.networks.has_test_ledgers();
     loop {
-        let due = core.store.read().list_to_remind(core.clock.now(), only, PER_ROUND).await?;
+        let due = core.store.read().list_to_remind(core.clock.now(), by_test_clocks, only, PER_ROUND).await?;
         let full = due.len() == PER_ROUND as usize;
         let mut advanced = false;
         for invoice in &due {

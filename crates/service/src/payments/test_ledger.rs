@@ -3,7 +3,7 @@
 //! Everything is named by counters of the ledger, so that the same calls give the same hashes.
 
 use sha2::{Digest as _, Sha256};
-use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{BusinessId, PaymentId};
 use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Scenario};
 use trousseau_domain::networks::{ChainId, ShortName};
@@ -12,6 +12,7 @@ use trousseau_domain::time::Timestamp;
 use trousseau_store::{PaymentRow, TestLedgerRow, TestTransferRow, Tx};
 
 use super::engine;
+use super::places::{check_test_ledger, is_on_test_ledger};
 use super::rail::TEST_CONFIRMATIONS;
 use super::{recurring_payments, reminders};
 use crate::app::{Core, Unit};
@@ -31,16 +32,14 @@ pub(crate) fn clock_of(ledger: &TestLedgerRow, now: Timestamp) -> Timestamp {
     now.saturating_add(std::time::Duration::from_micros(ledger.clock_offset))
 }
 
-/// The time as a tenant's payments know it: in TEST the clock may have been set forward.
+/// The time as a tenant's payments know it: the clock of a test ledger may have been set forward.
 pub(crate) async fn now_of(core: &Core, tenant: &Tenant) -> Result<Timestamp, ServiceError> {
     let now = core.clock.now();
-    match tenant.environment {
-        Environment::Live => Ok(now),
-        Environment::Test => {
-            let ledger = core.store.read().find_test_ledger(&tenant.business).await?;
-            Ok(ledger.map_or(now, |ledger| clock_of(&ledger, now)))
-        }
+    if !is_on_test_ledger(core, tenant.environment) {
+        return Ok(now);
     }
+    let ledger = core.store.read().find_test_ledger(&tenant.business).await?;
+    Ok(ledger.map_or(now, |ledger| clock_of(&ledger, now)))
 }
 
 /// A transfer to be made on a test ledger.
@@ -112,10 +111,19 @@ impl<'a> TestLedgers<'a> {
         Self { core }
     }
 
-    /// How the test ledger of a business stands.
-    pub async fn get(self, business: &BusinessId) -> Result<TestLedgerState, ServiceError> {
+    /// Whether payments of TEST are made on test ledgers. They are not where TEST is bound to networks.
+    pub fn are_on(self) -> bool {
+        self.core.networks.has_test_ledgers()
+    }
+
+    /// How the test ledger of a tenant stands.
+    ///
+    /// # Errors
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks.
+    pub async fn get(self, tenant: &Tenant) -> Result<TestLedgerState, ServiceError> {
+        check_test_ledger(self.core, tenant.environment)?;
         let mut tx = self.core.store.begin().await?;
-        let ledger = tx.lock_test_ledger(business).await?;
+        let ledger = tx.lock_test_ledger(&tenant.business).await?;
         let state = self.state(&mut tx, &ledger, None).await?;
         tx.commit().await?;
         Ok(state)
@@ -124,7 +132,8 @@ impl<'a> TestLedgers<'a> {
     /// Does something to the test ledger, and then has the engine look at it.
     ///
     /// # Errors
-    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::Invalid`] for what the ledger cannot do.
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks,
+    /// [`ServiceError::Invalid`] for what the ledger cannot do.
     pub async fn run(
         self,
         context: &Context,
@@ -132,9 +141,7 @@ impl<'a> TestLedgers<'a> {
         command: &TestCommand,
         idempotent: Option<&Idempotent<'_, TestLedgerState>>,
     ) -> Result<Answered<TestLedgerState>, ServiceError> {
-        if tenant.environment != Environment::Test {
-            return Err(ServiceError::TestOnly);
-        }
+        check_test_ledger(self.core, tenant.environment)?;
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
@@ -193,7 +200,8 @@ impl<'a> TestLedgers<'a> {
     /// Plays a scenario for a payment that waits, as the buttons of the hosted page do.
     ///
     /// # Errors
-    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::PaymentClosed`] where the payment does not wait.
+    /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks,
+    /// [`ServiceError::PaymentClosed`] where the payment does not wait.
     pub async fn play(self, context: &Context, payment: &PaymentRow, scenario: Scenario) -> Result<(), ServiceError> {
         self.play_as(context, payment, scenario, None).await
     }
@@ -206,8 +214,10 @@ impl<'a> TestLedgers<'a> {
         scenario: Scenario,
         transaction_hash: Option<&str>,
     ) -> Result<(), ServiceError> {
-        if payment.tenant.environment != Environment::Test {
-            return Err(ServiceError::TestOnly);
+        check_test_ledger(self.core, payment.tenant.environment)?;
+        if matches!(payment.destination.ledger, LedgerId::Network(..)) {
+            // It was started while TEST was bound to networks: nothing on a test ledger pays it.
+            return Err(ServiceError::PaymentClosed);
         }
         let waits =
             matches!(payment.state.status, PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Expired);

@@ -56,6 +56,7 @@ pub(crate) fn settings(urls: &[String], tokens: &[EvmAddress], noticed: &[EvmAdd
     NetworkSettings {
         name: "local".to_owned(),
         chain: chain(),
+        environment: Environment::Live,
         endpoints: urls.iter().map(|url| url.parse().expect("a URL")).collect(),
         tokens: tokens.iter().map(|contract| Token { asset: Asset::USDC, contract: *contract }).collect(),
         noticed: noticed.to_vec(),
@@ -75,7 +76,12 @@ pub(crate) fn chain() -> ChainId {
 
 impl Evm {
     pub(crate) async fn start() -> Option<Self> {
-        let node = Node::start().await?;
+        Self::start_as(CHAIN).await
+    }
+
+    /// The same with a chain id of one's own.
+    pub(crate) async fn start_as(chain: u64) -> Option<Self> {
+        let node = Node::start_as(chain).await?;
         let code = token().bytecode;
         let right = node.deploy(&code, &token_arguments("USD Coin", "USDC", 6)).await;
         let other = node.deploy(&code, &token_arguments("Other Coin", "OTHER", 6)).await;
@@ -109,6 +115,16 @@ impl World {
         Some(Self::on(evm, vec![settings]).await)
     }
 
+    /// On a chain that TEST is bound to; none where there is no node.
+    pub(crate) async fn test_network() -> Option<Self> {
+        let evm = Evm::start().await?;
+        let settings = settings(&[evm.node.url()], &[evm.token], &[evm.other]);
+        Some(
+            Self::of(Environment::Test, evm, vec![NetworkSettings { environment: Environment::Test, ..settings }])
+                .await,
+        )
+    }
+
     /// On a chain, with a new address of a wallet for every payment; none where there is no node.
     pub(crate) async fn wallet() -> Option<Self> {
         let world = Self::evm().await?;
@@ -118,7 +134,11 @@ impl World {
 
     /// On a chain that is asked in a way of one's own.
     pub(crate) async fn on(evm: Evm, networks: Vec<NetworkSettings>) -> Self {
-        let shop = Shop::open(Environment::Live, networks).await;
+        Self::of(Environment::Live, evm, networks).await
+    }
+
+    async fn of(environment: Environment, evm: Evm, networks: Vec<NetworkSettings>) -> Self {
+        let shop = Shop::open(environment, networks).await;
         let payout = evm.node.account(9).to_string();
         shop.app
             .payout_addresses()
@@ -211,7 +231,7 @@ impl World {
             self.shop.advance(time);
             evm.node.call("evm_increaseTime", json!([time.as_secs()])).await;
         } else {
-            let now = self.shop.app.test_ledgers().get(&self.shop.tenant.business).await.expect("there").now;
+            let now = self.shop.app.test_ledgers().get(&self.shop.tenant).await.expect("there").now;
             self.run(TestCommand::AdvanceTo(now.saturating_add(time))).await;
         }
         self.mine(1).await;

@@ -30,6 +30,15 @@ macro_rules! on_every_ledger {
             })+
         }
 
+        /// The same chain, bound to TEST: payments go there as they do in LIVE.
+        mod test_network {
+            $(#[tokio::test]
+            async fn $name() {
+                let Some(mut world) = super::World::test_network().await else { return };
+                super::$name(&mut world).await;
+            })+
+        }
+
         /// The same chain, where the addresses are those of the business's own wallet.
         mod wallet {
             $(#[tokio::test]

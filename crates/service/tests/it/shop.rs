@@ -13,7 +13,7 @@ use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::time::Timestamp;
 use trousseau_service::businesses::BusinessDraft;
-use trousseau_service::clock::ManualClock;
+use trousseau_service::clock::{Clock as _, ManualClock};
 use trousseau_service::entropy::SystemEntropy;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::networks::NetworkSettings;
@@ -100,8 +100,13 @@ impl Shop {
 
     /// Something new to be paid to a business of the installation.
     pub(crate) async fn shown_by(&self, tenant: &Tenant, units: i64) -> Result<Shown, ServiceError> {
+        self.shown_in(tenant, Money::from_units(units, Asset::USDC).expect("a price")).await
+    }
+
+    /// The same at a price in any currency.
+    pub(crate) async fn shown_in(&self, tenant: &Tenant, amount: Money) -> Result<Shown, ServiceError> {
         let draft = PaymentLinkDraft {
-            amount: Money::from_units(units, Asset::USDC).expect("a price"),
+            amount,
             title: None,
             description: None,
             redirect_url: None,
@@ -136,6 +141,10 @@ impl Shop {
     /// How many deposits wait for somebody.
     pub(crate) async fn unmatched(&self) -> usize {
         self.app.payments().unmatched(&self.tenant, None, 100).await.expect("listed").data.len()
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn advance(&self, by: Duration) {

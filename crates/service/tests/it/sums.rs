@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use trousseau_domain::environment::Environment;
 use trousseau_domain::evm::{EvmAddress, FACTORY, print_bytes};
 use trousseau_domain::ledger::LedgerId;
 use trousseau_domain::reconciliation::{Gap, Outcome};
@@ -199,7 +200,7 @@ async fn sums_agree_until_something_was_missed_or_counted_twice() {
 async fn one_node_compares_once_a_night() {
     let Some(mut world) = World::evm().await else { return };
     let runs = async |shop: &Shop| {
-        let ledger = LedgerId::Network(chain());
+        let ledger = LedgerId::Network(Environment::Live, chain());
         shop.database.store().read().list_reconciliations(&ledger, false, 100).await.expect("read").len()
     };
     let nightly = async |world: &World| world.shop.app.reconciliations().run_due().await.expect("the database answers");
@@ -212,7 +213,7 @@ async fn one_node_compares_once_a_night() {
     world.mine(4).await;
     world.shop.advance(Duration::from_hours(24));
     // While another process is at it, nobody else begins.
-    let ledger = LedgerId::Network(chain());
+    let ledger = LedgerId::Network(Environment::Live, chain());
     let now = world.shop.app.now();
     let mut tx = world.shop.database.store().begin().await.expect("begins");
     assert!(

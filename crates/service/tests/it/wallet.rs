@@ -125,7 +125,7 @@ both_engines! {
         let mut tx = database.store().begin().await.expect("begins");
         for network in [chain(), far] {
             let cursor = CursorRow {
-                ledger: LedgerId::Network(network),
+                ledger: LedgerId::Network(Environment::Live, network),
                 height: 1,
                 ledger_time: shop.app.now(),
                 marks: trousseau_domain::ledger::Marks::default(),

@@ -199,7 +199,7 @@ both_engines! {
         });
         assert_eq!(store.read().find_invoice(&here, row.id).await.expect("reads"), Some(row.clone()));
         let due = async |now, only: Option<&Tenant>| {
-            let rows = store.read().list_to_remind(now, only, 5).await.expect("lists");
+            let rows = store.read().list_to_remind(now, true, only, 5).await.expect("lists");
             rows.iter().map(|row| row.id).collect::<Vec<_>>()
         };
         assert!(due(at(399), None).await.is_empty());
@@ -247,7 +247,7 @@ both_engines! {
         ] {
             (row.state, row.deleted_at) = (state, deleted_at);
             assert!(commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")));
-            let due = store.read().list_to_remind(at(5), None, 5).await.expect("lists");
+            let due = store.read().list_to_remind(at(5), true, None, 5).await.expect("lists");
             assert_eq!(due.len(), expected, "{state} {deleted_at:?}");
         }
     }
@@ -308,8 +308,8 @@ both_engines! {
         assert_eq!(reader.find_recurring_payment(&here, row.id).await.expect("reads"), Some(row.clone()));
         assert_eq!(reader.find_latest_period(&here, row.id).await.expect("reads"), Some(second));
         assert_eq!(reader.find_latest_period(&tenant("b2"), row.id).await.expect("reads"), None);
-        assert!(reader.list_due_recurring_payments(at(499), 5).await.expect("lists").is_empty());
-        assert_eq!(reader.list_due_recurring_payments(at(500), 5).await.expect("lists"), [row.clone()]);
+        assert!(reader.list_due_recurring_payments(at(499), true, 5).await.expect("lists").is_empty());
+        assert_eq!(reader.list_due_recurring_payments(at(500), true, 5).await.expect("lists"), [row.clone()]);
         let all = RecurringPaymentFilter::default();
         assert_eq!(reader.list_recurring_payments(&here, &all, None, 5).await.expect("lists").len(), 1);
         assert!(reader.list_recurring_payments(&live("b1"), &all, None, 5).await.expect("lists").is_empty());
@@ -317,7 +317,7 @@ both_engines! {
         row.state = RecurringState::Paused;
         assert!(commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")));
         assert!(!commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")), "two at once");
-        assert!(store.read().list_due_recurring_payments(at(900), 5).await.expect("lists").is_empty());
+        assert!(store.read().list_due_recurring_payments(at(900), true, 5).await.expect("lists").is_empty());
     }
 
     async fn the_test_clock_of_a_business_makes_periods_due(database) {
@@ -333,8 +333,9 @@ both_engines! {
             tx.update_test_ledger(&ledger).await.expect("updates");
         });
         // LIVE knows no clock but the real one.
-        assert_eq!(store.read().list_due_recurring_payments(at(100), 5).await.expect("lists"), [row]);
+        assert_eq!(store.read().list_due_recurring_payments(at(100), true, 5).await.expect("lists"), [row]);
+        assert!(store.read().list_due_recurring_payments(at(100), false, 5).await.expect("lists").is_empty());
         commit!(store, |tx| assert!(tx.suspend_business(&real.tenant.business, at(1)).await.expect("suspends")));
-        assert!(store.read().list_due_recurring_payments(at(900), 5).await.expect("lists").is_empty());
+        assert!(store.read().list_due_recurring_payments(at(900), true, 5).await.expect("lists").is_empty());
     }
 }

@@ -109,7 +109,7 @@ node-sums-addresses = Addresses
 node-sums-differences = Differences
 
 platform-networks = Networks
-networks-intro = How the networks are seen on which LIVE payments are received, as the node says that watches each.
+networks-intro = How the networks are seen on which payments are received, as the node says that watches each. One that is marked TEST takes no LIVE payment.
 networks-none = No network is watched
 networks-none-next = LIVE payments need a network: name its nodes in the setting networks, and start again.
 network-well = Well

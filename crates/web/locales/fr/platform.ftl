@@ -109,7 +109,7 @@ node-sums-addresses = Adresses
 node-sums-differences = Différences
 
 platform-networks = Réseaux
-networks-intro = Comment sont vus les réseaux sur lesquels les paiements LIVE sont reçus, d'après le nœud qui surveille chacun.
+networks-intro = Comment sont vus les réseaux sur lesquels les paiements sont reçus, d'après le nœud qui surveille chacun. Un réseau marqué TEST ne prend aucun paiement LIVE.
 networks-none = Aucun réseau n'est surveillé
 networks-none-next = Les paiements LIVE ont besoin d'un réseau : nommez ses nœuds dans le paramètre networks, puis redémarrez.
 network-well = Tout va bien

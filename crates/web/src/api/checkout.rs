@@ -59,7 +59,8 @@ pub(crate) async fn payable(
 ) -> Result<Answer<PublicPayableBody>, Failure> {
     let id: PayableId = id.parse().map_err(|_| Failure::new(Kind::NotFound))?;
     let shown = web.app.payments().shown_to(may.tenant(), id).await?;
-    let networks = web.app.payments().networks(may.tenant()).await?.iter().map(ToString::to_string).collect();
+    let asset = shown.payable.amount().asset();
+    let networks = web.app.payments().networks(may.tenant(), asset).await?.iter().map(ToString::to_string).collect();
     Ok(Answer(PublicPayableBody::new(&shown, networks, web.app.address())))
 }
 

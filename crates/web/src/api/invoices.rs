@@ -124,7 +124,7 @@ pub(crate) async fn create(
     repeatable: Repeatable,
     body: Json<NewInvoiceBody>,
 ) -> Result<Response, Failure> {
-    let draft = body.value.read(may.tenant().environment)?;
+    let draft = body.value.read(may.tenant().environment, web.app.networks())?;
     let now = web.app.invoices().now(may.tenant()).await?;
     let written = |invoice: &InvoiceRow| json(&InvoiceBody::new(invoice, now, web.app.address()));
     let render = |invoice: &InvoiceRow| stored(201, written(invoice), Vec::new());
@@ -191,7 +191,8 @@ pub(crate) async fn update(
     Path(id): Path<InvoiceId>,
     body: Json<InvoiceChangeBody>,
 ) -> Result<Answer<InvoiceBody>, Failure> {
-    let change = body.value.read(may.tenant().environment)?;
+    let asset = web.app.invoices().get(may.tenant(), id).await?.amount.asset();
+    let change = body.value.read(may.tenant().environment, asset)?;
     let invoice = web.app.invoices().update(may.context(), may.tenant(), id, &change).await?;
     let now = web.app.invoices().now(may.tenant()).await?;
     Ok(Answer(InvoiceBody::new(&invoice, now, web.app.address())))

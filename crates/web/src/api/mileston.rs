@@ -135,13 +135,21 @@ struct AmountOf<'a> {
     amount: Option<&'a RawValue>,
 }
 
-fn amount(bytes: &[u8], faults: &mut Faults) -> Option<Money> {
+fn amount(bytes: &[u8], asset: Asset, faults: &mut Faults) -> Option<Money> {
     let raw = serde_json::from_slice::<AmountOf<'_>>(bytes).ok()?.amount?.get();
     if raw == "null" {
         return None;
     }
     let text = if raw.starts_with('"') { serde_json::from_str::<String>(raw).ok()? } else { raw.to_owned() };
-    faults.accept("/amount", Money::parse_price(text.trim(), Asset::USDC))
+    faults.accept("/amount", Money::parse_price(text.trim(), asset))
+}
+
+/// Says what an amount is in where that is not what these clients take for granted.
+fn with_currency(mut data: Value, asset: Asset) -> Value {
+    if asset != Asset::USDC {
+        data["currency"] = json!(asset.code());
+    }
+    data
 }
 
 fn text<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -197,7 +205,7 @@ fn link_data(link: &PaymentLinkRow) -> Value {
             data[name] = Value::from(value);
         }
     }
-    data
+    with_currency(data, link.amount.asset())
 }
 
 fn link_body(web: &Web, link: &PaymentLinkRow) -> Map<String, Value> {
@@ -212,7 +220,7 @@ async fn create_link(
 ) -> Result<Response, Failure> {
     let (given, environment) = (body.value, may.tenant().environment);
     let mut faults = Faults::new();
-    let price = amount(&body.bytes, &mut faults);
+    let price = amount(&body.bytes, Asset::USDC, &mut faults);
     let price = required("/amount", price, &mut faults);
     let title = text("/title", given.title, &mut faults);
     let description = text("/description", given.description, &mut faults);
@@ -268,8 +276,13 @@ async fn update_link(
     let (given, environment) = (body.value, may.tenant().environment);
     let mut faults = Faults::new();
     let id = required("/paymentLinkId", given.payment_link_id, &mut faults);
+    let link = match &id {
+        Some(id) => Some(live_link(&web, may.tenant(), id).await?),
+        None => None,
+    };
+    let asset = link.as_ref().map_or(Asset::USDC, |link| link.amount.asset());
     let change = PaymentLinkChange {
-        amount: amount(&body.bytes, &mut faults),
+        amount: amount(&body.bytes, asset, &mut faults),
         title: text("/title", given.title, &mut faults).map(Some),
         description: text("/description", given.description, &mut faults).map(Some),
         redirect_url: url("/redirectUrl", given.redirect_url, environment, &mut faults).map(Some),
@@ -278,7 +291,7 @@ async fn update_link(
         ..PaymentLinkChange::default()
     };
     faults.finish()?;
-    let link = live_link(&web, may.tenant(), &id.unwrap_or_default()).await?;
+    let link = link.ok_or_else(|| Failure::new(Kind::NotFound))?;
     let link = web.app.payment_links().update(may.context(), may.tenant(), link.id, &change).await?;
     Ok(done(200, "Payment link updated", link_body(&web, &link)))
 }
@@ -315,7 +328,7 @@ const fn invoice_word(status: InvoiceStatus) -> &'static str {
 
 fn invoice_data(invoice: &InvoiceRow, now: Timestamp) -> Value {
     let email = invoice.customer_email.as_ref().map(EmailAddress::as_str);
-    json!({
+    let data = json!({
         "invoiceId": invoice.id,
         "amount": invoice.amount.to_string(),
         "itemName": invoice.title.as_str(),
@@ -324,7 +337,8 @@ fn invoice_data(invoice: &InvoiceRow, now: Timestamp) -> Value {
         "addPdf": invoice.with_pdf,
         "status": invoice_word(invoice.life().status_at(now)),
         "env": env_of(invoice.tenant.environment),
-    })
+    });
+    with_currency(data, invoice.amount.asset())
 }
 
 fn invoice_body(web: &Web, invoice: &InvoiceRow, now: Timestamp) -> Map<String, Value> {
@@ -340,7 +354,7 @@ async fn create_invoice(
 ) -> Result<Response, Failure> {
     let given = body.value;
     let mut faults = Faults::new();
-    let price = amount(&body.bytes, &mut faults);
+    let price = amount(&body.bytes, Asset::USDC, &mut faults);
     let price = required("/amount", price, &mut faults);
     let title = text("/itemName", given.item_name, &mut faults);
     let title = required("/itemName", title, &mut faults);
@@ -398,16 +412,21 @@ async fn update_invoice(
     let given = body.value;
     let mut faults = Faults::new();
     let id = required("/invoiceId", given.invoice_id, &mut faults);
+    let invoice = match &id {
+        Some(id) => Some(live_invoice(&web, may.tenant(), id).await?),
+        None => None,
+    };
+    let asset = invoice.as_ref().map_or(Asset::USDC, |invoice| invoice.amount.asset());
     let change = InvoiceChange {
         title: text("/itemName", given.item_name, &mut faults),
-        billed: amount(&body.bytes, &mut faults).map(Billed::Whole),
+        billed: amount(&body.bytes, asset, &mut faults).map(Billed::Whole),
         due_at: text("/dueDate", given.due_date, &mut faults),
         customer_email: text("/customerEmail", given.customer_email, &mut faults).map(Some),
         with_pdf: given.add_pdf,
         ..InvoiceChange::default()
     };
     faults.finish()?;
-    let invoice = live_invoice(&web, may.tenant(), &id.unwrap_or_default()).await?;
+    let invoice = invoice.ok_or_else(|| Failure::new(Kind::NotFound))?;
     let invoice = web.app.invoices().update(may.context(), may.tenant(), invoice.id, &change).await?;
     let now = web.app.invoices().now(may.tenant()).await?;
     Ok(done(200, "Invoice updated", invoice_body(&web, &invoice, now)))
@@ -457,7 +476,7 @@ fn recurring_data(recurring: &RecurringPayment) -> Value {
     if let Some(wallet) = &row.customer_wallet {
         data["subscriberWalletAddress"] = Value::from(wallet.as_str());
     }
-    data
+    with_currency(data, row.amount.asset())
 }
 
 fn recurring_body(web: &Web, recurring: &RecurringPayment) -> Map<String, Value> {
@@ -472,7 +491,7 @@ async fn create_recurring(
 ) -> Result<Response, Failure> {
     let given = body.value;
     let mut faults = Faults::new();
-    let price = amount(&body.bytes, &mut faults);
+    let price = amount(&body.bytes, Asset::USDC, &mut faults);
     let price = required("/amount", price, &mut faults);
     let anchor = text::<Timestamp>("/recurringDate", given.recurring_date, &mut faults);
     let anchor = required("/recurringDate", anchor, &mut faults);
@@ -539,8 +558,13 @@ async fn update_recurring(
     if given.recurring_date.is_some() || given.recurring_interval.is_some() {
         faults.senseless("/recurringDate", "cannot change, nor can recurringInterval: make another recurring payment");
     }
+    let recurring = match &id {
+        Some(id) => Some(live_recurring(&web, may.tenant(), id).await?),
+        None => None,
+    };
+    let asset = recurring.as_ref().map_or(Asset::USDC, |recurring| recurring.row.amount.asset());
     let change = RecurringPaymentChange {
-        amount: amount(&body.bytes, &mut faults),
+        amount: amount(&body.bytes, asset, &mut faults),
         name: text("/subscriptionName", given.subscription_name, &mut faults).map(Some),
         customer_name: text("/subscriberFullName", given.subscriber_full_name, &mut faults).map(Some),
         customer_email: text("/subscriberEmail", given.subscriber_email, &mut faults).map(Some),
@@ -549,7 +573,7 @@ async fn update_recurring(
         ..RecurringPaymentChange::default()
     };
     faults.finish()?;
-    let recurring = live_recurring(&web, may.tenant(), &id.unwrap_or_default()).await?;
+    let recurring = recurring.ok_or_else(|| Failure::new(Kind::NotFound))?;
     let changed = web.app.recurring_payments().update(may.context(), may.tenant(), recurring.row.id, &change).await?;
     Ok(done(200, "Recurring payment updated", recurring_body(&web, &changed)))
 }
@@ -641,7 +665,14 @@ impl Claim {
         }
         let id = required("/paymentLinkId", self.payment_link_id.as_deref(), &mut faults);
         faults.finish()?;
-        shown(web, may, kind, id.unwrap_or_default()).await
+        let shown = shown(web, may, kind, id.unwrap_or_default()).await?;
+        if shown.payable.amount().asset() != Asset::USDC {
+            // These clients pay dollars, whatever they are told: the page itself says what is to be paid.
+            let mut faults = Faults::new();
+            faults.senseless("/paymentLinkId", "is not priced in USDC: it is paid on its own page");
+            faults.finish()?;
+        }
+        Ok(shown)
     }
 
     fn network(&self) -> Option<&str> {
@@ -671,7 +702,7 @@ async fn save(
     faults.finish()?;
     let (hash, network) = (hash.unwrap_or_default(), network.unwrap_or_default());
     let payments = web.app.payments();
-    let id = match payments.handed_in(may.tenant(), network, hash).await? {
+    let id = match payments.handed_in(may.tenant(), network, Asset::USDC, hash).await? {
         Some(payment) if payment.paid_for == shown.payable.paid_for() => payment.id,
         Some(_) => return Err(ServiceError::TransactionTaken.into()),
         None => match payments.for_transaction(may.context(), &shown, network, hash).await? {

@@ -112,7 +112,7 @@ pub(crate) async fn create(
     repeatable: Repeatable,
     body: Json<NewPaymentLinkBody>,
 ) -> Result<Response, Failure> {
-    let draft = body.value.read(may.tenant().environment)?;
+    let draft = body.value.read(may.tenant().environment, web.app.networks())?;
     let render = |link: &PaymentLinkRow| stored(201, json(&PaymentLinkBody::new(link, web.app.address())), Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.payment_links().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
@@ -175,7 +175,8 @@ pub(crate) async fn update(
     Path(id): Path<PaymentLinkId>,
     body: Json<PaymentLinkChangeBody>,
 ) -> Result<Answer<PaymentLinkBody>, Failure> {
-    let change = body.value.read(may.tenant().environment)?;
+    let asset = web.app.payment_links().get(may.tenant(), id).await?.amount.asset();
+    let change = body.value.read(may.tenant().environment, asset)?;
     let link = web.app.payment_links().update(may.context(), may.tenant(), id, &change).await?;
     Ok(Answer(PaymentLinkBody::new(&link, web.app.address())))
 }

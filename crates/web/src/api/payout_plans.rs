@@ -60,7 +60,7 @@ pub(crate) async fn list(
     let filter =
         CollectFilter { business: Some(may.tenant().business.clone()), environment: Some(may.tenant().environment) };
     let mut data = Vec::new();
-    for network in plans.networks(given.network.as_deref()).map_err(about_query)? {
+    for network in plans.networks(Some(may.tenant().environment), given.network.as_deref()).map_err(about_query)? {
         data.push(PayoutPlanBody::from(&plans.plan(&network, &filter).await?));
     }
     Ok(Answer(List { data, has_more: false }))

@@ -118,7 +118,7 @@ pub(crate) async fn create(
     repeatable: Repeatable,
     body: Json<NewRecurringPaymentBody>,
 ) -> Result<Response, Failure> {
-    let draft = body.value.read(may.tenant().environment)?;
+    let draft = body.value.read(may.tenant().environment, web.app.networks())?;
     let written = |recurring: &RecurringPayment| json(&RecurringPaymentBody::new(recurring, web.app.address()));
     let render = |recurring: &RecurringPayment| stored(201, written(recurring), Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
@@ -182,7 +182,8 @@ pub(crate) async fn update(
     Path(id): Path<RecurringPaymentId>,
     body: Json<RecurringPaymentChangeBody>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
-    let change = body.value.read(may.tenant().environment)?;
+    let asset = web.app.recurring_payments().get(may.tenant(), id).await?.row.amount.asset();
+    let change = body.value.read(may.tenant().environment, asset)?;
     let recurring = web.app.recurring_payments().update(may.context(), may.tenant(), id, &change).await?;
     Ok(Answer(RecurringPaymentBody::new(&recurring, web.app.address())))
 }

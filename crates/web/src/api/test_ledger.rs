@@ -1,14 +1,12 @@
-//! `/v1/test`: the ledger of TEST, moved by hand. A LIVE key gets 403.
+//! `/v1/test`: the ledger of TEST, moved by hand. A LIVE key gets 403, and everybody 409 where TEST is bound to networks.
 
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::Response;
-use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Moved, RawAmount, Scenario};
-use trousseau_domain::money::{Asset, Money};
+use trousseau_domain::money::{Asset, AssetCode, Money};
 use trousseau_domain::time::Timestamp;
-use trousseau_service::ServiceError;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::test_ledger::{TestCommand, TestLedgerState, TestTransfer, test_network};
 use utoipa_axum::router::OpenApiRouter;
@@ -59,6 +57,16 @@ async fn run(
     }
 }
 
+/// What moves: the accepted token or another one, by that word or by the code of a currency.
+fn moved(given: Option<&str>, expected: Asset, faults: &mut Faults) -> Option<Moved> {
+    let Some(text) = given else { return Some(Moved::Accepted) };
+    match text.parse::<AssetCode>() {
+        Ok(code) if code == expected.code() => Some(Moved::Accepted),
+        Ok(_) => Some(Moved::Other),
+        Err(_) => faults.accept("/asset", text.parse::<Moved>()),
+    }
+}
+
 /// Read the test ledger
 ///
 /// Each business has one. Time passes on it as anywhere, blocks come by these calls only.
@@ -76,10 +84,7 @@ async fn run(
     )
 )]
 pub(crate) async fn get(may: Granted<PaymentsRead>, State(web): State<Web>) -> Result<Answer<TestLedgerBody>, Failure> {
-    if may.tenant().environment != Environment::Test {
-        return Err(ServiceError::TestOnly.into());
-    }
-    let state = web.app.test_ledgers().get(&may.tenant().business).await?;
+    let state = web.app.test_ledgers().get(may.tenant()).await?;
     Ok(Answer(TestLedgerBody::from(&state)))
 }
 
@@ -113,13 +118,18 @@ pub(crate) async fn transfer(
     let given = body.value;
     let name = given.network.as_deref().unwrap_or(USUAL_NETWORK);
     let network = faults.accept("/network", test_network(name).ok_or("is no network of TEST"));
-    let amount = match Money::parse(&given.amount, Asset::USDC) {
+    // What the payment at the address is in; a code that is not its own is another token.
+    let expected = match &network {
+        Some(network) => web.app.payments().asset_at(may.tenant(), network, &given.address).await?,
+        None => Asset::USDC,
+    };
+    let amount = match Money::parse(&given.amount, expected) {
         Ok(money) => Some(RawAmount::from_units(money.units())),
         // A ledger may hold more than we count.
         Err(trousseau_domain::money::InvalidAmount::TooLarge) => {
             let digits = given.amount.replace('.', "");
             let fraction = given.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-            let padding = "0".repeat(usize::from(Asset::USDC.decimals()) - fraction);
+            let padding = "0".repeat(usize::from(expected.decimals()) - fraction);
             faults.accept("/amount", format!("{digits}{padding}").parse())
         }
         Err(error) => {
@@ -127,7 +137,7 @@ pub(crate) async fn transfer(
             None
         }
     };
-    let asset = faults.accept("/asset", given.asset.as_deref().unwrap_or(Moved::Accepted.as_str()).parse::<Moved>());
+    let asset = moved(given.asset.as_deref(), expected, &mut faults);
     for (pointer, text) in [("/address", Some(&given.address)), ("/sender", given.sender.as_ref())] {
         let plain = |text: &String| {
             (1..=MAX_ADDRESS).contains(&text.len())

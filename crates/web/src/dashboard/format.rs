@@ -28,6 +28,21 @@ pub struct Shown {
     pub text: String,
 }
 
+/// An amount and what it is in, which is set smaller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// The number, as the language writes it.
+    pub amount: String,
+    /// The code of the currency.
+    pub unit: String,
+}
+
+impl std::fmt::Display for Sum {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.amount, self.unit)
+    }
+}
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -62,6 +77,11 @@ impl Formats {
     /// An amount without its currency, as the language writes it. What is copied is the amount's own text.
     pub fn money(&self, money: Money) -> String {
         domain_language(self.language).amount(money)
+    }
+
+    /// An amount and its currency, apart.
+    pub fn sum(&self, money: Money) -> Sum {
+        Sum { amount: self.money(money), unit: money.asset().code().to_string() }
     }
 
     /// A share such as `12.5%`, as the language writes it.

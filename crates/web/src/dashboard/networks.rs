@@ -10,6 +10,17 @@ pub(crate) fn called(web: &Web, network: &ChainId) -> String {
     if let Some(title) = settings.and_then(|settings| settings.told.title.clone()) {
         return title;
     }
+    if let Some(test) = ShortName::of_public_test(network) {
+        return match test {
+            ShortName::Eth => "Ethereum Sepolia",
+            ShortName::Avax => "Avalanche Fuji",
+            ShortName::Pol => "Polygon Amoy",
+            ShortName::Base => "Base Sepolia",
+            ShortName::Arb => "Arbitrum Sepolia",
+            ShortName::Sui | ShortName::Solana => network.as_str(),
+        }
+        .to_owned();
+    }
     let known = ShortName::of(network).map(|name| match name {
         ShortName::Eth => "Ethereum",
         ShortName::Avax => "Avalanche",

@@ -15,6 +15,8 @@ use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
+use trousseau_domain::money::Asset;
+use trousseau_domain::networks::ShortName;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::payables::PayableId;
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
@@ -23,7 +25,7 @@ use trousseau_service::payments::{NotPayable, Payable, Shown as ToPay, Watched};
 use trousseau_service::{Context, ServiceError};
 
 use super::form::Form;
-use super::format::{Formats, Shown};
+use super::format::{Formats, Shown, Sum};
 use super::frame::{Frame, redirect};
 use super::networks::{called, transaction_page};
 use super::payments::style_of;
@@ -113,7 +115,7 @@ struct Target {
     groups: Vec<String>,
     qr: Qr,
     /// What is still to be sent: as it is shown and as it is copied.
-    amount: String,
+    amount: Sum,
     amount_plain: String,
     is_rest: bool,
     wallet: Option<Wallet>,
@@ -134,7 +136,7 @@ struct Wallet {
 /// What proves that it was paid.
 struct Receipt {
     number: String,
-    amount: String,
+    amount: Sum,
     network: String,
     at: Shown,
     hash: String,
@@ -146,6 +148,8 @@ struct Receipt {
 struct Page<'a> {
     frame: &'a Frame,
     test: bool,
+    /// Whether TEST is on test ledgers, and on no network.
+    test_ledger: bool,
     base: String,
     here: String,
     seller: String,
@@ -156,7 +160,9 @@ struct Page<'a> {
     one_language: bool,
     title: String,
     description: String,
-    total: String,
+    total: Sum,
+    /// What a unit of the currency stands for.
+    par: String,
     due: Option<Shown>,
     /// The invoice as a file; empty where there is none.
     pdf: String,
@@ -389,19 +395,20 @@ async fn drawn(
     here: String,
     parent_origin: Option<String>,
 ) -> Result<Response, Failure> {
+    let asset = watched.map_or(shown.payable.amount(), |watched| watched.payment.terms.due).asset();
     let mut networks = Vec::new();
-    for network in web.app.payments().networks(shown.payable.tenant()).await? {
+    for network in web.app.payments().networks(shown.payable.tenant(), asset).await? {
         networks.push(Network {
             id: network.to_string(),
             name: called(web, &network),
             chosen: false,
             // Of a payment that was started its own standing tells.
-            delayed: watched.is_none() && web.app.networks().is_delayed(&network).await?,
+            delayed: watched.is_none() && web.app.networks().is_delayed(shown.payable.tenant(), &network).await?,
         });
     }
-    // Base is where TEST begins; in LIVE it is what the operator names first.
-    let first = if shown.payable.tenant().environment == Environment::Test { 3 } else { 0 };
-    if let Some(network) = networks.get_mut(first) {
+    // Base is where the test ledger begins; else it is what the operator names first.
+    let usual = networks.iter().position(|network| network.id == ShortName::Base.test_chain().as_str());
+    if let Some(network) = networks.get_mut(usual.unwrap_or(0)) {
         network.chosen = true;
     }
     frame.t = Texts::new(language_for(&frame, shown));
@@ -481,6 +488,7 @@ fn page<'a>(
     Page {
         frame,
         test,
+        test_ledger: web.app.test_ledgers().are_on(),
         base,
         here,
         seller: shown.business.name.to_string(),
@@ -490,7 +498,8 @@ fn page<'a>(
         one_language: shown.checkout.languages != PageLanguages::Any,
         title,
         description,
-        total: frame.f.money(total),
+        par: par(total.asset(), t),
+        total: frame.f.sum(total),
         due,
         pdf,
         lines,
@@ -504,7 +513,11 @@ fn page<'a>(
             Some((watched.now.to_string(), frame.f.moment(until)))
         }),
         receipt: watched.filter(|_| paid).map(|watched| receipt(web, frame, watched)),
-        scenarios: if test && watched.is_some() && !paid { scenarios(frame) } else { Vec::new() },
+        scenarios: if watched.is_some_and(|watched| can_be_played(web, watched)) && !paid {
+            scenarios(frame)
+        } else {
+            Vec::new()
+        },
         back: shown.redirect_url().map(|url| match watched.filter(|_| paid) {
             Some(watched) => with_payment(url.as_str(), watched.payment.id),
             None => url.to_string(),
@@ -518,6 +531,20 @@ fn page<'a>(
             .unwrap_or_default(),
         paid,
     }
+}
+
+/// What a unit of a currency stands for, where that is well known.
+fn par(asset: Asset, t: Texts) -> String {
+    match asset {
+        Asset::USDC => t.get("pay-par"),
+        Asset::EURC => t.get("pay-par-eurc"),
+        _ => t.with("pay-par-other", [("currency", asset.code().to_string())]),
+    }
+}
+
+/// Whether a payment goes as buttons say: on a test ledger, where there are any.
+fn can_be_played(web: &Web, watched: &Watched) -> bool {
+    matches!(watched.payment.destination.ledger, LedgerId::Test(_)) && web.app.test_ledgers().are_on()
 }
 
 /// What a shop calls the thing that was paid.
@@ -546,7 +573,8 @@ const fn is_waited_for(watched: &Watched) -> bool {
 
 fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Standing {
     let (t, payment) = (frame.t, &watched.payment);
-    let money = |money| frame.f.money(money);
+    let money = |money| frame.f.sum(money).to_string();
+    let number = |money| frame.f.money(money);
     let rest = remaining(payment);
     let over = payment.settled.checked_sub(payment.terms.due).ok().filter(|over| !over.is_zero());
     let over_time = payment.terms.expires_at.is_some_and(|end| end < watched.now);
@@ -564,14 +592,14 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
             "warn",
             "warn",
             t.with("pay-underpaid", [("amount", money(rest))]),
-            t.with("pay-underpaid-detail", [("seen", money(payment.seen)), ("due", money(payment.terms.due))]),
+            t.with("pay-underpaid-detail", [("seen", number(payment.seen)), ("due", money(payment.terms.due))]),
             false,
         ),
         (PaymentStatus::Open, _) if !over_time && watched.wrong_token => state(
             "warn",
             "warn",
             t.get("pay-wrong-token"),
-            t.with("pay-wrong-token-detail", [("amount", money(rest))]),
+            t.with("pay-wrong-token-detail", [("amount", money(rest)), ("currency", rest.asset().code().to_string())]),
             false,
         ),
         (PaymentStatus::Open, _) if !over_time => {
@@ -588,7 +616,7 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
             "warn",
             "clock",
             t.get("pay-expired-partly"),
-            t.with("pay-expired-partly-detail", [("seen", money(payment.seen)), ("due", money(payment.terms.due))]),
+            t.with("pay-expired-partly-detail", [("seen", number(payment.seen)), ("due", money(payment.terms.due))]),
             true,
         ),
         (PaymentStatus::Processing, _) => {
@@ -653,7 +681,7 @@ fn target(web: &Web, frame: &Frame, watched: &Watched) -> Target {
         groups,
         // The bare address: wallets that misread more have sent money elsewhere.
         qr: Qr::of(address).unwrap_or_default(),
-        amount: frame.f.money(rest),
+        amount: frame.f.sum(rest),
         amount_plain: rest.to_string(),
         is_rest: !payment.seen.is_zero(),
     }
@@ -662,9 +690,9 @@ fn target(web: &Web, frame: &Frame, watched: &Watched) -> Target {
 /// What a wallet is asked to send; nothing on the ledger of TEST, which no wallet knows.
 fn wallet(web: &Web, watched: &Watched) -> Option<Wallet> {
     let payment = &watched.payment;
-    let LedgerId::Network(chain) = &payment.destination.ledger else { return None };
+    let LedgerId::Network(_, chain) = &payment.destination.ledger else { return None };
     let rest = remaining(payment);
-    let token = web.app.networks().token(chain, rest.asset())?;
+    let token = web.app.networks().token(&payment.destination.ledger, rest.asset())?;
     Some(Wallet {
         chain: format!("{:#x}", chain.eip155()?),
         token: token.to_string(),
@@ -678,7 +706,7 @@ fn receipt(web: &Web, frame: &Frame, watched: &Watched) -> Receipt {
     let network = &payment.destination.network;
     Receipt {
         number: payment.id.to_string(),
-        amount: frame.f.money(payment.settled),
+        amount: frame.f.sum(payment.settled),
         network: called(web, network),
         hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(web, network, hash)),
         at: frame.f.moment(payment.settled_at.unwrap_or(payment.updated_at)),

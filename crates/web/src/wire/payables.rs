@@ -10,6 +10,7 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::{InvoiceLine, PayableKind, WebUrl, recurring_status};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
+use trousseau_service::networks::NetworkViews;
 use trousseau_service::payments::invoices::{Billed, InvoiceChange, InvoiceDraft};
 use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkDraft};
 use trousseau_service::payments::recurring_payments::{
@@ -32,15 +33,18 @@ pub(crate) fn page_of(address: &PublicAddress, kind: PayableKind, id: &impl std:
     address.link(&format!("/pay/{kind}/{id}"))
 }
 
-/// A price: above zero, in the one currency that there is unless said otherwise.
-fn price(pointer: &str, text: &str, faults: &mut Faults) -> Option<Money> {
-    faults.accept(pointer, Money::parse_price(text, Asset::USDC))
+/// The currency of a price that names none.
+const USUAL_CURRENCY: &str = "USDC";
+
+/// A price: above zero.
+fn price(pointer: &str, text: &str, asset: Asset, faults: &mut Faults) -> Option<Money> {
+    faults.accept(pointer, Money::parse_price(text, asset))
 }
 
-fn check_currency(currency: Option<&String>, faults: &mut Faults) {
-    if currency.is_some_and(|code| *code != Asset::USDC.code().to_string()) {
-        faults.senseless("/currency", "must be USDC");
-    }
+/// What a price is in. Where that is refused, the rest is read as if it were the usual one.
+fn currency(code: Option<&str>, may_be: NetworkViews<'_>, environment: Environment, faults: &mut Faults) -> Asset {
+    let asset = may_be.asset(environment, code.unwrap_or(USUAL_CURRENCY));
+    faults.accept("/currency", asset).unwrap_or(Asset::USDC)
 }
 
 fn text<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -170,10 +174,11 @@ impl PaymentLinkBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewPaymentLink)]
 pub struct NewPaymentLinkBody {
-    /// The price, above zero, with at most 6 decimals.
+    /// The price, above zero, with at most as many decimals as its currency has: 6 of USDC.
     #[schema(example = "12.50")]
     pub amount: String,
-    /// `USDC`, which it is unless given.
+    /// `USDC` unless given; one that the networks of the environment accept.
+    #[schema(example = "USDC")]
     pub currency: Option<String>,
     /// At most 200 characters.
     #[schema(example = "Coffee for a month", max_length = 200)]
@@ -203,10 +208,10 @@ pub struct NewPaymentLinkBody {
 
 impl NewPaymentLinkBody {
     /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<PaymentLinkDraft, Failure> {
+    pub fn read(self, environment: Environment, may_be: NetworkViews<'_>) -> Result<PaymentLinkDraft, Failure> {
         let mut faults = Faults::new();
-        let amount = price("/amount", &self.amount, &mut faults);
-        check_currency(self.currency.as_ref(), &mut faults);
+        let asset = currency(self.currency.as_deref(), may_be, environment, &mut faults);
+        let amount = price("/amount", &self.amount, asset, &mut faults);
         let draft = PaymentLinkDraft {
             amount: amount.unwrap_or(Money::zero(Asset::USDC)),
             title: text("/title", self.title, &mut faults),
@@ -273,14 +278,14 @@ pub struct PaymentLinkChangeBody {
 }
 
 impl PaymentLinkChangeBody {
-    /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<PaymentLinkChange, Failure> {
+    /// What it says, in the domain's words. The price stays in its currency.
+    pub fn read(self, environment: Environment, asset: Asset) -> Result<PaymentLinkChange, Failure> {
         let mut faults = Faults::new();
         let body = self;
         let amount = body.amount.required("/amount", &mut faults);
         let notes = body.metadata.required("/metadata", &mut faults);
         let change = PaymentLinkChange {
-            amount: amount.and_then(|amount| price("/amount", &amount, &mut faults)),
+            amount: amount.and_then(|amount| price("/amount", &amount, asset, &mut faults)),
             title: change_text!(body, faults, title),
             description: change_text!(body, faults, description),
             redirect_url: change_url!(body, faults, environment, redirect_url),
@@ -438,7 +443,8 @@ pub struct NewInvoiceBody {
     pub amount: Option<String>,
     /// 1 to 100 lines; without `amount` only.
     pub lines: Option<Vec<LineBody>>,
-    /// `USDC`, which it is unless given.
+    /// `USDC` unless given; one that the networks of the environment accept.
+    #[schema(example = "USDC")]
     pub currency: Option<String>,
     /// The instant from which it is past due.
     #[schema(example = "2026-12-31T23:00:00Z", format = DateTime)]
@@ -463,9 +469,9 @@ pub struct NewInvoiceBody {
 }
 
 /// What is billed: exactly one of the two.
-fn billed(amount: Option<String>, lines: Option<Vec<LineBody>>, faults: &mut Faults) -> Option<Billed> {
+fn billed(amount: Option<String>, lines: Option<Vec<LineBody>>, asset: Asset, faults: &mut Faults) -> Option<Billed> {
     match (amount, lines) {
-        (Some(amount), None) => price("/amount", &amount, faults).map(Billed::Whole),
+        (Some(amount), None) => price("/amount", &amount, asset, faults).map(Billed::Whole),
         (None, Some(lines)) => {
             let mut read = Vec::with_capacity(lines.len());
             for (index, line) in lines.into_iter().enumerate() {
@@ -474,7 +480,7 @@ fn billed(amount: Option<String>, lines: Option<Vec<LineBody>>, faults: &mut Fau
                     line.description.parse::<trousseau_domain::payables::Title>(),
                 );
                 let unit =
-                    faults.accept(&format!("/lines/{index}/unit_amount"), Money::parse(&line.unit_amount, Asset::USDC));
+                    faults.accept(&format!("/lines/{index}/unit_amount"), Money::parse(&line.unit_amount, asset));
                 if line.quantity == 0 {
                     faults.senseless(&format!("/lines/{index}/quantity"), "must be 1 or more");
                 }
@@ -482,7 +488,7 @@ fn billed(amount: Option<String>, lines: Option<Vec<LineBody>>, faults: &mut Fau
                     read.push(InvoiceLine { description, quantity: line.quantity, unit_amount: unit.units() });
                 }
             }
-            Some(Billed::Lines(read, Asset::USDC))
+            Some(Billed::Lines(read, asset))
         }
         (Some(_), Some(_)) => {
             faults.senseless("/amount", "cannot stand beside lines, which add up to it");
@@ -497,12 +503,12 @@ fn billed(amount: Option<String>, lines: Option<Vec<LineBody>>, faults: &mut Fau
 
 impl NewInvoiceBody {
     /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<InvoiceDraft, Failure> {
+    pub fn read(self, environment: Environment, may_be: NetworkViews<'_>) -> Result<InvoiceDraft, Failure> {
         let mut faults = Faults::new();
         let title = faults.accept("/title", self.title.parse());
-        let billed = billed(self.amount, self.lines, &mut faults);
+        let asset = currency(self.currency.as_deref(), may_be, environment, &mut faults);
+        let billed = billed(self.amount, self.lines, asset, &mut faults);
         let due_at = instant("/due_at", &self.due_at, &mut faults);
-        check_currency(self.currency.as_ref(), &mut faults);
         let customer_name = text("/customer_name", self.customer_name, &mut faults);
         let customer_email = text::<EmailAddress>("/customer_email", self.customer_email, &mut faults);
         let customer_reference = text("/customer_reference", self.customer_reference, &mut faults);
@@ -573,8 +579,8 @@ pub struct InvoiceChangeBody {
 }
 
 impl InvoiceChangeBody {
-    /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<InvoiceChange, Failure> {
+    /// What it says, in the domain's words. The price stays in its currency.
+    pub fn read(self, environment: Environment, asset: Asset) -> Result<InvoiceChange, Failure> {
         let mut faults = Faults::new();
         let body = self;
         let title = body.title.required("/title", &mut faults);
@@ -584,7 +590,7 @@ impl InvoiceChangeBody {
         let notes = body.metadata.required("/metadata", &mut faults);
         let change = InvoiceChange {
             title: title.and_then(|title| faults.accept("/title", title.parse())),
-            billed: if amount.is_some() || lines.is_some() { billed(amount, lines, &mut faults) } else { None },
+            billed: if amount.is_some() || lines.is_some() { billed(amount, lines, asset, &mut faults) } else { None },
             due_at: due_at.and_then(|due_at| instant("/due_at", &due_at, &mut faults)),
             customer_name: change_text!(body, faults, customer_name),
             customer_email: change_text!(body, faults, customer_email),
@@ -722,7 +728,8 @@ pub struct NewRecurringPaymentBody {
     /// The price of each period, above zero.
     #[schema(example = "9.00")]
     pub amount: String,
-    /// `USDC`, which it is unless given.
+    /// `USDC` unless given; one that the networks of the environment accept.
+    #[schema(example = "USDC")]
     pub currency: Option<String>,
     /// At most 200 characters.
     #[schema(example = "Monthly box", max_length = 200)]
@@ -751,10 +758,10 @@ pub struct NewRecurringPaymentBody {
 
 impl NewRecurringPaymentBody {
     /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<RecurringPaymentDraft, Failure> {
+    pub fn read(self, environment: Environment, may_be: NetworkViews<'_>) -> Result<RecurringPaymentDraft, Failure> {
         let mut faults = Faults::new();
-        let amount = price("/amount", &self.amount, &mut faults);
-        check_currency(self.currency.as_ref(), &mut faults);
+        let asset = currency(self.currency.as_deref(), may_be, environment, &mut faults);
+        let amount = price("/amount", &self.amount, asset, &mut faults);
         let anchor = instant("/anchor", &self.anchor, &mut faults);
         let interval = match self.interval.unit {
             IntervalUnit::Days => Interval::days(self.interval.count),
@@ -826,14 +833,14 @@ pub struct RecurringPaymentChangeBody {
 }
 
 impl RecurringPaymentChangeBody {
-    /// What it says, in the domain's words.
-    pub fn read(self, environment: Environment) -> Result<RecurringPaymentChange, Failure> {
+    /// What it says, in the domain's words. The price stays in its currency.
+    pub fn read(self, environment: Environment, asset: Asset) -> Result<RecurringPaymentChange, Failure> {
         let mut faults = Faults::new();
         let body = self;
         let amount = body.amount.required("/amount", &mut faults);
         let notes = body.metadata.required("/metadata", &mut faults);
         let change = RecurringPaymentChange {
-            amount: amount.and_then(|amount| price("/amount", &amount, &mut faults)),
+            amount: amount.and_then(|amount| price("/amount", &amount, asset, &mut faults)),
             name: change_text!(body, faults, name),
             customer_name: change_text!(body, faults, customer_name),
             customer_email: change_text!(body, faults, customer_email),

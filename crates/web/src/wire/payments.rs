@@ -382,7 +382,7 @@ pub struct DepositBody {
     pub address: String,
     /// From whom, as the network says. Never give money back there unasked.
     pub sender: String,
-    /// `accepted` for the currency of payments, `other` for anything else.
+    /// `accepted` for the currency of its payment, `other` for anything else.
     #[schema(example = "other")]
     pub asset: &'static str,
     /// How much, in base units as the network writes them.
@@ -465,7 +465,7 @@ pub struct TestTransferBody {
     /// The network; that of the address's payment is usual, `base` unless given.
     #[schema(example = "base")]
     pub network: Option<String>,
-    /// `accepted`, which it is unless given, or `other` for another token.
+    /// `accepted`, which it is unless given, `other` for another token, or the code of a currency.
     pub asset: Option<String>,
     /// From whom; `test_payer` unless given.
     pub sender: Option<String>,

@@ -2,6 +2,7 @@
 
 mod authority;
 mod businesses;
+mod currencies;
 mod doors;
 mod edge;
 mod events;

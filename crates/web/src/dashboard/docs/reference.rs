@@ -365,7 +365,7 @@ impl Operation {
             Kind::TransactionTaken | Kind::TransactionRefused => does(&["hand_in_transaction", "hand_in_refund"]),
             Kind::NotRefundable | Kind::RefundTooLarge => does(&["create_refund"]),
             Kind::RefundClosed => does(&["cancel_refund", "hand_in_refund", "send_test_refund"]),
-            Kind::TestOnly => self.path.starts_with("/v1/test/"),
+            Kind::TestOnly | Kind::TestLedgerOff => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.

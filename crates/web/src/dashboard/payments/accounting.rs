@@ -89,10 +89,6 @@ fn line(web: &Web, network: &ChainId, row: &DifferenceRow, payments: &str, frame
 
 /// Whether what lies at the addresses of the business is not what was counted, as the latest comparisons found.
 pub(super) async fn sums_differ(web: &Web, entered: &Entered<ReadPayments>) -> Result<bool, ServiceError> {
-    if !super::is_live(entered) {
-        // The ledger of TEST is never compared.
-        return Ok(false);
-    }
     let latest = web.app.reconciliations().latest(Some(&entered.tenant), 1).await?;
     Ok(latest.iter().any(|compared| !compared.differences.is_empty()))
 }
@@ -115,7 +111,11 @@ pub(super) async fn show(entered: Entered<ReadPayments>, State(web): State<Web>)
     let here = format!("{payments}/accounting");
     let latest = web.app.reconciliations().latest(Some(&entered.tenant), MOST_SHOWN).await;
     let latest = latest.map_err(|error| entered.refused(error, &here))?;
-    let watched = web.app.payout_plans().networks(None).map_err(|error| entered.refused(error, &here))?;
+    let watched = web
+        .app
+        .payout_plans()
+        .networks(Some(entered.tenant.environment), None)
+        .map_err(|error| entered.refused(error, &here))?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let network = |chain: &ChainId| {
         let found = latest.iter().find(|compared| compared.network == *chain);

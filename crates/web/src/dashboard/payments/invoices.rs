@@ -15,14 +15,14 @@ use trousseau_service::payments::invoices::{Billed, InvoiceDraft};
 use trousseau_service::{InvoiceFilter, InvoiceRow, ServiceError};
 
 use super::{
-    Asked, Badge, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, history,
-    is_live, kept, may_write, once, payments_for, sent_once,
+    Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS,
+    ask, currency_of, history, is_live, kept, may_write, once, payments_for, sent_once,
 };
 use crate::answer;
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
@@ -42,7 +42,7 @@ struct Row {
     title: String,
     badge: Badge,
     customer: Option<String>,
-    amount: String,
+    amount: Sum,
     due: Shown,
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn list(
         title: invoice.title.to_string(),
         badge: badge(invoice, now, t),
         customer: customer(invoice),
-        amount: frame.f.money(invoice.amount),
+        amount: frame.f.sum(invoice.amount),
         due: frame.f.last_date(invoice.due_at),
     };
     Ok(frame.page(&ListPage {
@@ -193,7 +193,7 @@ async fn file(
 struct Line {
     what: String,
     quantity: String,
-    amount: String,
+    amount: Sum,
 }
 
 #[derive(Debug, Template)]
@@ -207,7 +207,7 @@ struct ShowPage<'a> {
     name: String,
     title: String,
     badge: Badge,
-    amount: String,
+    amount: Sum,
     lines: Vec<Line>,
     due: Shown,
     payable: bool,
@@ -256,7 +256,7 @@ pub(super) async fn show(
         amount: line
             .amount()
             .and_then(|units| Money::from_units(units, invoice.amount.asset()))
-            .map(|money| f.money(money))
+            .map(|money| f.sum(money))
             .unwrap_or_default(),
     };
     let deleted = invoice.deleted_at.is_some();
@@ -267,7 +267,7 @@ pub(super) async fn show(
         name: name(&invoice, t),
         title: invoice.title.to_string(),
         badge: badge(&invoice, now, t),
-        amount: f.money(invoice.amount),
+        amount: f.sum(invoice.amount),
         lines: invoice.lines.iter().map(line).collect(),
         due: f.last_date(invoice.due_at),
         payable: open && !deleted,
@@ -332,16 +332,22 @@ pub(super) struct Fields {
     once: String,
     title: String,
     amount: String,
+    currency: String,
     due: String,
     #[serde(flatten)]
     customer: CustomerFields,
 }
 
 impl Fields {
-    fn read(&self, entered: &Entered<WritePayments>, errors: &mut FormErrors) -> Option<InvoiceDraft> {
+    fn read(
+        &self,
+        asset: Option<Asset>,
+        entered: &Entered<WritePayments>,
+        errors: &mut FormErrors,
+    ) -> Option<InvoiceDraft> {
         let t = entered.frame.t;
         let title = errors.read("title", self.title.trim().parse::<Title>(), t.get("wrong-invoice-title"));
-        let amount = Money::parse_price(self.amount.trim(), Asset::USDC);
+        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         // The day is the last one on which it is in time.
         let due = self.due.trim().parse::<Day>().and_then(|day| entered.business.time_zone.end_of(day));
@@ -368,21 +374,29 @@ impl Fields {
 struct FormPage<'a> {
     frame: &'a Frame,
     base: String,
+    currencies: Currencies,
     fields: Fields,
     errors: FormErrors,
     live: bool,
 }
 
-fn draw(entered: &Entered<WritePayments>, status: StatusCode, fields: Fields, errors: FormErrors) -> Response {
+fn draw(
+    web: &Web,
+    entered: &Entered<WritePayments>,
+    status: StatusCode,
+    fields: Fields,
+    errors: FormErrors,
+) -> Response {
     let frame = entered.frame.clone().at(Tab::Invoices, None);
-    let template = FormPage { base: base(entered), live: is_live(entered), frame: &frame, fields, errors };
+    let currencies = Currencies::offered(web, entered, &fields.currency);
+    let template = FormPage { base: base(entered), live: is_live(entered), frame: &frame, currencies, fields, errors };
     frame.page_with(status, &template)
 }
 
 /// The form of a new invoice.
 pub(super) async fn form(State(web): State<Web>, entered: Entered<WritePayments>) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&entered, StatusCode::OK, Fields { once: once(&web), ..Fields::default() }, FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, Fields { once: once(&web), ..Fields::default() }, FormErrors::new()))
 }
 
 /// Makes the invoice.
@@ -392,8 +406,9 @@ pub(super) async fn make(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Stop> {
     let mut errors = FormErrors::new();
-    let Some(draft) = fields.read(&entered, &mut errors) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors));
+    let asset = currency_of(&web, &entered, &fields.currency, &mut errors);
+    let Some(draft) = fields.read(asset, &entered, &mut errors) else {
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, fields, errors));
     };
     let base = base(&entered);
     let create = format!("{base}/create");

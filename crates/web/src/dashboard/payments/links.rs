@@ -18,13 +18,13 @@ use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkD
 use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
-    Asked, Badge, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, history, is_live, kept,
-    link_status, may_write, once, payments_for, said, sent_once,
+    Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, currency_of,
+    history, is_live, kept, link_status, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
@@ -43,7 +43,7 @@ struct Row {
     id: String,
     title: Option<String>,
     badge: Badge,
-    amount: String,
+    amount: Sum,
     single_use: bool,
     reference: Option<String>,
     at: Shown,
@@ -113,7 +113,7 @@ pub(super) async fn list(
         id: link.id.to_string(),
         title: link.title.as_ref().map(ToString::to_string),
         badge: badge(link, t),
-        amount: frame.f.money(link.amount),
+        amount: frame.f.sum(link.amount),
         single_use: link.single_use,
         reference: link.customer_reference.as_ref().map(ToString::to_string),
         at: frame.f.relative(link.created_at),
@@ -176,7 +176,7 @@ struct ShowPage<'a> {
     named: bool,
     badge: Badge,
     description: Option<String>,
-    amount: String,
+    amount: Sum,
     single_use: bool,
     active: bool,
     deleted: bool,
@@ -213,7 +213,7 @@ pub(super) async fn show(
         named: link.title.is_some(),
         badge: badge(&link, t),
         description: link.description.as_ref().map(ToString::to_string),
-        amount: frame.f.money(link.amount),
+        amount: frame.f.sum(link.amount),
         single_use: link.single_use,
         active: link.active,
         deleted: link.deleted_at.is_some(),
@@ -237,6 +237,7 @@ pub(super) async fn show(
 pub(super) struct Fields {
     once: String,
     amount: String,
+    currency: String,
     title: String,
     description: String,
     redirect_url: String,
@@ -260,6 +261,7 @@ impl Fields {
         Self {
             once: String::new(),
             amount: link.amount.to_string(),
+            currency: link.amount.asset().code().to_string(),
             title: text(link.title.as_ref().map(ToString::to_string)),
             description: text(link.description.as_ref().map(ToString::to_string)),
             redirect_url: text(link.redirect_url.as_ref().map(ToString::to_string)),
@@ -268,9 +270,9 @@ impl Fields {
         }
     }
 
-    fn read<P>(&self, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
+    fn read<P>(&self, asset: Option<Asset>, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
         let t = entered.frame.t;
-        let amount = Money::parse_price(self.amount.trim(), Asset::USDC);
+        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         let title = said(&self.title, |text| text.parse().ok(), || errors.add("title", t.get("wrong-title")));
         let description =
@@ -300,12 +302,14 @@ struct FormPage<'a> {
     back: String,
     /// What the link that is changed is called; none where one is made.
     editing: Option<String>,
+    currencies: Currencies,
     fields: Fields,
     errors: FormErrors,
     live: bool,
 }
 
 fn draw(
+    web: &Web,
     entered: &Entered<WritePayments>,
     status: StatusCode,
     link: Option<&PaymentLinkRow>,
@@ -318,6 +322,10 @@ fn draw(
     let template = FormPage {
         action: link.map_or_else(|| format!("{base}/create"), |_| format!("{back}/edit")),
         editing: link.map(|link| name(link, frame.t)),
+        currencies: match link {
+            Some(link) => Currencies::fixed(link.amount.asset(), frame.t),
+            None => Currencies::offered(web, entered, &fields.currency),
+        },
         live: is_live(entered),
         frame: &frame,
         base,
@@ -332,7 +340,7 @@ fn draw(
 pub(super) async fn form(State(web): State<Web>, entered: Entered<WritePayments>) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
     let fields = Fields { once: once(&web), ..Fields::default() };
-    Ok(draw(&entered, StatusCode::OK, None, fields, FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, None, fields, FormErrors::new()))
 }
 
 /// Makes the payment link.
@@ -342,8 +350,9 @@ pub(super) async fn make(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Stop> {
     let mut errors = FormErrors::new();
-    let Some(wanted) = fields.read(&entered, &mut errors) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors));
+    let asset = currency_of(&web, &entered, &fields.currency, &mut errors);
+    let Some(wanted) = fields.read(asset, &entered, &mut errors) else {
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors));
     };
     let base = base(&entered);
     let draft = PaymentLinkDraft {
@@ -389,7 +398,7 @@ pub(super) async fn edit_form(
 ) -> Result<Response, Stop> {
     let (link, _) = target(&web, &entered, &path).await?;
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&entered, StatusCode::OK, Some(&link), Fields::of(&link), FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, Some(&link), Fields::of(&link), FormErrors::new()))
 }
 
 /// Changes the payment link.
@@ -401,8 +410,8 @@ pub(super) async fn edit(
 ) -> Result<Response, Stop> {
     let (link, page) = target(&web, &entered, &path).await?;
     let mut errors = FormErrors::new();
-    let Some(wanted) = fields.read(&entered, &mut errors) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&link), fields, errors));
+    let Some(wanted) = fields.read(Some(link.amount.asset()), &entered, &mut errors) else {
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&link), fields, errors));
     };
     let change = PaymentLinkChange {
         amount: Some(wanted.amount),

@@ -21,6 +21,7 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::members::{EmailAddress, Operation};
+use trousseau_domain::money::Asset;
 use trousseau_domain::payables::{CustomerName, CustomerReference, PayableId, PayableKind, PaymentLinkStatus, WebUrl};
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::text::SearchText;
@@ -32,7 +33,7 @@ pub(in crate::dashboard) use self::accounting::outcome_badge;
 pub(crate) use self::settings::style_of;
 use super::events::{changes, happened};
 use super::form::FormErrors;
-use super::format::Shown;
+use super::format::{Shown, Sum};
 use super::frame::{Frame, Tab};
 use super::names::{Actors, KeyLink, KeyNames, Who};
 use super::networks::{called, transaction_page};
@@ -270,7 +271,7 @@ struct PaymentLine {
     href: String,
     badge: Badge,
     exception: Option<String>,
-    amount: String,
+    amount: Sum,
     network: String,
     /// The latest transaction.
     hash: Option<String>,
@@ -288,13 +289,57 @@ impl PaymentLine {
             href: format!("{}/{}", base(entered, Tab::Payments), payment.id),
             badge: payment_badge(payment.state.status, frame.t),
             exception: exception(payment.state.exception, frame.t),
-            amount: frame.f.money(payment.terms.due),
+            amount: frame.f.sum(payment.terms.due),
             network: called(web, network),
             hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(web, network, hash)),
             hash: payment.transaction_hash.clone(),
             at: frame.f.relative(payment.created_at),
         }
     }
+}
+
+/// What the price of a form can be in.
+#[derive(Debug)]
+struct Currencies {
+    /// The codes, and whether each is chosen.
+    choices: Vec<(String, bool)>,
+    label: String,
+    hint: String,
+}
+
+impl Currencies {
+    /// What the networks of the environment accept.
+    fn offered<P>(web: &Web, entered: &Entered<P>, chosen: &str) -> Self {
+        Self::of(&web.app.networks().assets(entered.tenant.environment), chosen, entered.frame.t)
+    }
+
+    /// What it is in already.
+    fn fixed(asset: Asset, t: Texts) -> Self {
+        Self::of(&[asset], asset.code().as_str(), t)
+    }
+
+    fn of(assets: &[Asset], chosen: &str, t: Texts) -> Self {
+        let decimals = assets.iter().map(|asset| asset.decimals()).min().unwrap_or_default();
+        let label = match assets {
+            [only] => t.with("amount-in", [("currency", only.code().to_string())]),
+            _ => t.get("amount"),
+        };
+        Self {
+            choices: assets.iter().map(|asset| (asset.code().to_string(), asset.code().as_str() == chosen)).collect(),
+            label,
+            hint: t.with("amount-hint", [("decimals", decimals.to_string())]),
+        }
+    }
+}
+
+/// The currency that was chosen in a form; where none was, the first one there is.
+fn currency_of<P>(web: &Web, entered: &Entered<P>, chosen: &str, errors: &mut FormErrors) -> Option<Asset> {
+    let networks = web.app.networks();
+    if chosen.is_empty() {
+        return networks.assets(entered.tenant.environment).into_iter().next();
+    }
+    let asset = networks.asset(entered.tenant.environment, chosen);
+    errors.read("currency", asset, entered.frame.t.get("wrong-currency"))
 }
 
 /// The latest payments for one thing.

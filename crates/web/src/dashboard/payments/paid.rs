@@ -23,7 +23,7 @@ use super::{
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::names::KeyNames;
 use crate::dashboard::networks::{address_page, block_page, called, transaction_page};
@@ -175,7 +175,7 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
 #[derive(Debug)]
 struct Arrival {
     /// The amount, where it is one of ours.
-    amount: Option<String>,
+    amount: Option<Sum>,
     hash: String,
     /// The explorer's pages about the transaction and its block.
     hash_page: Option<String>,
@@ -190,12 +190,12 @@ impl Arrival {
     fn of(web: &Web, deposit: &DepositRow, payment: &PaymentRow, frame: &Frame) -> Self {
         let t = frame.t;
         let accepted = deposit.transfer.asset == Moved::Accepted;
-        let money = deposit
-            .units
-            .filter(|_| accepted)
-            .and_then(|units| trousseau_domain::money::Money::from_units(units, payment.terms.due.asset()).ok());
+        let known = || web.app.networks().asset_of(deposit);
+        let asset = if accepted { Some(payment.terms.due.asset()) } else { known() };
+        let money = asset.zip(deposit.units);
+        let money = money.and_then(|(asset, units)| trousseau_domain::money::Money::from_units(units, asset).ok());
         Self {
-            amount: money.map(|money| frame.f.money(money)),
+            amount: money.map(|money| frame.f.sum(money)),
             hash: deposit.transfer.transaction_hash.clone(),
             hash_page: transaction_page(web, &deposit.transfer.network, &deposit.transfer.transaction_hash),
             block: deposit.transfer.block,
@@ -226,11 +226,11 @@ struct ShowPage<'a> {
     may_cancel: bool,
     may_decide: bool,
     may_refund: bool,
-    due: String,
-    seen: String,
-    settled: String,
+    due: Sum,
+    seen: Sum,
+    settled: Sum,
     /// What was given back for certain, where anything was.
-    given_back: Option<String>,
+    given_back: Option<Sum>,
     network: String,
     /// Whether the network is seen late at the moment, and something is waited for.
     delayed: bool,
@@ -302,10 +302,10 @@ pub(super) async fn show(
         may_cancel: may_write(&entered) && can_be_cancelled(&payment),
         may_decide: may_write(&entered) && can_be_decided(&payment),
         may_refund: may_write(&entered) && left.is_some(),
-        due: f.money(payment.terms.due),
-        seen: f.money(payment.seen),
-        settled: f.money(payment.settled),
-        given_back: Some(payment.refunded()).filter(|refunded| !refunded.is_zero()).map(|refunded| f.money(refunded)),
+        due: f.sum(payment.terms.due),
+        seen: f.sum(payment.seen),
+        settled: f.sum(payment.settled),
+        given_back: Some(payment.refunded()).filter(|refunded| !refunded.is_zero()).map(|refunded| f.sum(refunded)),
         network: called(&web, network),
         delayed: delayed && payment.state.is_awaiting(),
         address_page: address_page(&web, network, &payment.destination.address),
@@ -402,8 +402,8 @@ struct DecidePage<'a> {
     frame: &'a Frame,
     page: String,
     id: String,
-    due: String,
-    settled: String,
+    due: Sum,
+    settled: Sum,
     badge: Badge,
     exception: Option<String>,
     /// Whether what came in can be given back by a refund.
@@ -427,8 +427,8 @@ async fn draw(
     let left = left.map_err(|error| entered.refused(error, &page))?;
     let template = DecidePage {
         id: payment.id.to_string(),
-        due: frame.f.money(payment.terms.due),
-        settled: frame.f.money(payment.settled),
+        due: frame.f.sum(payment.terms.due),
+        settled: frame.f.sum(payment.settled),
         badge: payment_badge(payment.state.status, frame.t),
         exception: exception(payment.state.exception, frame.t),
         may_refund: left.is_some(),

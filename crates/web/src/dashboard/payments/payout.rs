@@ -1,4 +1,4 @@
-//! Settings of payouts: where the LIVE money of each network goes.
+//! Settings of payouts: where the money of each network goes.
 
 use askama::Template;
 use axum::extract::State;
@@ -77,6 +77,8 @@ struct PayoutPage<'a> {
     plan: String,
     may_write: bool,
     live: bool,
+    /// Whether the money of the environment goes nowhere, because it is on the test ledger.
+    nowhere: bool,
 }
 
 fn at<P>(entered: &Entered<P>, path: &str) -> String {
@@ -111,7 +113,7 @@ async fn draw<P>(
             }),
         }
     };
-    let places = web.app.networks().health().into_iter().map(|(chain, _)| place(chain)).collect();
+    let places = web.app.networks().of(entered.tenant.environment).into_iter().map(place).collect();
     let template = PayoutPage {
         places,
         address: fields.address.clone(),
@@ -121,6 +123,7 @@ async fn draw<P>(
         plan: at(entered, "/payout/plan"),
         may_write: entered.role.may(Operation::BusinessWrite),
         live: entered.tenant.environment == Environment::Live,
+        nowhere: entered.tenant.environment == Environment::Test && web.app.test_ledgers().are_on(),
         frame: &frame,
         errors,
     };
@@ -236,7 +239,9 @@ pub(super) async fn plan(entered: Entered<ReadBusiness>, State(web): State<Web>)
     };
     let plans = web.app.payout_plans();
     let mut made = Vec::new();
-    for chain in plans.networks(None).map_err(|error| entered.refused(error, &here))? {
+    for chain in
+        plans.networks(Some(entered.tenant.environment), None).map_err(|error| entered.refused(error, &here))?
+    {
         let plan = match plans.plan(&chain, &filter).await {
             Ok(plan) => Some(Made::of(&plan, &frame)),
             // The others can be planned all the same.

@@ -22,13 +22,13 @@ use trousseau_service::payments::recurring_payments::{
 use trousseau_service::{InvoiceFilter, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow, ServiceError};
 
 use super::{
-    Asked, Badge, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask,
-    history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
+    Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question,
+    ROWS, ask, currency_of, history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
@@ -53,7 +53,7 @@ struct Row {
     badge: Badge,
     customer: Option<String>,
     interval: String,
-    amount: String,
+    amount: Sum,
     next: Option<Shown>,
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn list(
         badge: badge(recurring, t),
         customer: customer(&recurring.row),
         interval: interval(recurring.row.interval, t),
-        amount: frame.f.money(recurring.row.amount),
+        amount: frame.f.sum(recurring.row.amount),
         next: next_due(&recurring.row).map(|at| frame.f.date(at)),
     };
     Ok(frame.page(&ListPage {
@@ -234,7 +234,7 @@ struct Period {
     href: String,
     number: String,
     badge: Badge,
-    amount: String,
+    amount: Sum,
     due: Shown,
 }
 
@@ -250,7 +250,7 @@ struct ShowPage<'a> {
     /// Whether somebody chose the name.
     named: bool,
     badge: Badge,
-    amount: String,
+    amount: Sum,
     interval: String,
     first: Shown,
     next: Option<Shown>,
@@ -293,7 +293,7 @@ async fn periods<P>(
         href: format!("{invoices}/{}", invoice.id),
         number: invoices::name(invoice, t),
         badge: invoices::badge(invoice, now, t),
-        amount: f.money(invoice.amount),
+        amount: f.sum(invoice.amount),
         due: f.last_date(invoice.due_at),
     };
     Ok(page.data.iter().map(period).collect())
@@ -327,7 +327,7 @@ pub(super) async fn show(
         name: name(row, t),
         named: row.name.is_some(),
         badge: badge(&recurring, t),
-        amount: f.money(row.amount),
+        amount: f.sum(row.amount),
         interval: interval(row.interval, t),
         first: f.moment(row.anchor),
         next: next_due(row).map(|at| f.moment(at)),
@@ -362,6 +362,7 @@ pub(super) struct Fields {
     once: String,
     name: String,
     amount: String,
+    currency: String,
     first: String,
     count: String,
     unit: String,
@@ -382,6 +383,7 @@ impl Fields {
         Self {
             name: text(row.name.as_ref().map(ToString::to_string)),
             amount: row.amount.to_string(),
+            currency: row.amount.asset().code().to_string(),
             customer: CustomerFields {
                 customer_name: text(row.customer_name.as_ref().map(ToString::to_string)),
                 customer_email: text(row.customer_email.as_ref().map(|email| email.as_str().to_owned())),
@@ -392,18 +394,23 @@ impl Fields {
         }
     }
 
-    fn read<P>(&self, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
+    fn read<P>(&self, asset: Option<Asset>, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
         let t = entered.frame.t;
         let name = said(&self.name, |text| text.parse().ok(), || errors.add("name", t.get("wrong-title")));
-        let amount = Money::parse_price(self.amount.trim(), Asset::USDC);
+        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         let customer = self.customer.read(entered, errors);
         Some(Wanted { amount: amount?, name, customer })
     }
 
-    fn draft(&self, entered: &Entered<WritePayments>, errors: &mut FormErrors) -> Option<RecurringPaymentDraft> {
+    fn draft(
+        &self,
+        asset: Option<Asset>,
+        entered: &Entered<WritePayments>,
+        errors: &mut FormErrors,
+    ) -> Option<RecurringPaymentDraft> {
         let t = entered.frame.t;
-        let wanted = self.read(entered, errors);
+        let wanted = self.read(asset, entered, errors);
         let first = self.first.trim().parse::<LocalTime>();
         let first = first.and_then(|local| entered.business.time_zone.first_at_or_after(local));
         let first = errors.read("first", first, t.get("wrong-first-due"));
@@ -446,6 +453,7 @@ struct FormPage<'a> {
     back: String,
     /// What the one that is changed is called; none where one is made.
     editing: Option<String>,
+    currencies: Currencies,
     units: [(&'static str, String); 4],
     fields: Fields,
     errors: FormErrors,
@@ -453,6 +461,7 @@ struct FormPage<'a> {
 }
 
 fn draw(
+    web: &Web,
     entered: &Entered<WritePayments>,
     status: StatusCode,
     row: Option<&RecurringPaymentRow>,
@@ -466,6 +475,10 @@ fn draw(
     let template = FormPage {
         action: row.map_or_else(|| format!("{base}/create"), |_| format!("{back}/edit")),
         editing: row.map(|row| name(row, t)),
+        currencies: match row {
+            Some(row) => Currencies::fixed(row.amount.asset(), t),
+            None => Currencies::offered(web, entered, &fields.currency),
+        },
         units: [
             ("days", t.get("unit-days")),
             ("weeks", t.get("unit-weeks")),
@@ -486,7 +499,7 @@ fn draw(
 pub(super) async fn form(State(web): State<Web>, entered: Entered<WritePayments>) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
     let fields = Fields { once: once(&web), count: "1".to_owned(), unit: "months".to_owned(), ..Fields::default() };
-    Ok(draw(&entered, StatusCode::OK, None, fields, FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, None, fields, FormErrors::new()))
 }
 
 /// Makes the recurring payment, with its first period.
@@ -496,8 +509,9 @@ pub(super) async fn make(
     Form(fields): Form<Fields>,
 ) -> Result<Response, Stop> {
     let mut errors = FormErrors::new();
-    let Some(draft) = fields.draft(&entered, &mut errors) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors));
+    let asset = currency_of(&web, &entered, &fields.currency, &mut errors);
+    let Some(draft) = fields.draft(asset, &entered, &mut errors) else {
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, None, fields, errors));
     };
     let base = base(&entered);
     let create = format!("{base}/create");
@@ -548,7 +562,7 @@ pub(super) async fn edit_form(
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&entered, StatusCode::OK, Some(&row), Fields::of(&row), FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, Some(&row), Fields::of(&row), FormErrors::new()))
 }
 
 /// Changes the recurring payment from its next period on.
@@ -560,8 +574,9 @@ pub(super) async fn edit(
 ) -> Result<Response, Stop> {
     let (row, page) = target(&web, &entered, &path).await?;
     let mut errors = FormErrors::new();
-    let Some(wanted) = fields.read(&entered, &mut errors).filter(|_| errors.is_empty()) else {
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&row), fields, errors));
+    let Some(wanted) = fields.read(Some(row.amount.asset()), &entered, &mut errors).filter(|_| errors.is_empty())
+    else {
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&row), fields, errors));
     };
     let change = RecurringPaymentChange {
         amount: Some(wanted.amount),

@@ -27,7 +27,7 @@ use super::{
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::kept::{Keepable, Kept};
 use crate::dashboard::names::KeyNames;
@@ -89,7 +89,7 @@ pub(super) struct RefundLine {
     pub(super) href: String,
     pub(super) badge: Badge,
     pub(super) failure: Option<String>,
-    pub(super) amount: String,
+    pub(super) amount: Sum,
     pub(super) network: String,
     /// To whom.
     pub(super) destination: String,
@@ -104,7 +104,7 @@ impl RefundLine {
             href: format!("{}/{}", base(entered), refund.id),
             badge: badge(refund.status, frame.t),
             failure: refund.failure.map(|why| failure(why, frame.t)),
-            amount: frame.f.money(refund.amount),
+            amount: frame.f.sum(refund.amount),
             network: called(web, &refund.destination.network),
             destination: refund.destination.address.clone(),
             at: frame.f.relative(refund.created_at),
@@ -250,6 +250,7 @@ impl Fields {
     /// What was meant. `left` is what can be given back.
     fn read<P>(
         &mut self,
+        web: &Web,
         entered: &Entered<P>,
         of: GivenBack,
         left: &Left,
@@ -267,7 +268,7 @@ impl Fields {
             zeroize::Zeroize::zeroize(&mut self.destination);
             errors.add("destination", t.get("wrong-refund-secret"));
         } else if self.destination.trim().is_empty() {
-            errors.add("destination", wrong_destination(entered));
+            errors.add("destination", wrong_destination(web, entered));
         }
         let reason: Option<Reason> =
             said(&self.reason, |text| text.parse().ok(), || errors.add("reason", t.get("wrong-refund-reason")));
@@ -282,12 +283,17 @@ impl Fields {
 }
 
 fn too_much(left: Money, frame: &Frame) -> String {
-    frame.t.with("wrong-refund-too-much", [("amount", frame.f.money(left))])
+    frame.t.with("wrong-refund-too-much", [("amount", frame.f.sum(left).to_string())])
 }
 
-fn wrong_destination<P>(entered: &Entered<P>) -> String {
+/// Whether the money of this environment moves on networks, and not on the ledger of TEST.
+fn on_networks<P>(web: &Web, entered: &Entered<P>) -> bool {
+    is_live(entered) || !web.app.test_ledgers().are_on()
+}
+
+fn wrong_destination<P>(web: &Web, entered: &Entered<P>) -> String {
     let t = entered.frame.t;
-    if is_live(entered) { t.get("wrong-refund-destination") } else { t.get("wrong-refund-destination-test") }
+    if on_networks(web, entered) { t.get("wrong-refund-destination") } else { t.get("wrong-refund-destination-test") }
 }
 
 #[derive(Debug, Template)]
@@ -299,14 +305,17 @@ struct FormPage<'a> {
     /// What is given back: the id of a payment, or of a transfer.
     name: String,
     of_payment: bool,
-    received: String,
-    left: String,
+    /// What the amount is asked for in.
+    amount_label: String,
+    received: Sum,
+    left: Sum,
     /// Whether a part of it is given back already, or about to be.
     in_part: bool,
     network: String,
     fields: Fields,
     errors: FormErrors,
     live: bool,
+    on_networks: bool,
 }
 
 /// What is given back, where one comes back to, and where the form of it is.
@@ -357,11 +366,13 @@ fn draw(
         action: target.action,
         back: target.back,
         name: target.name,
-        received: frame.f.money(left.received),
-        left: frame.f.money(left.amount),
+        amount_label: frame.t.with("amount-in", [("currency", left.amount.asset().code().to_string())]),
+        received: frame.f.sum(left.received),
+        left: frame.f.sum(left.amount),
         in_part: left.received != left.amount,
         network: called(web, &left.network),
         live: is_live(entered),
+        on_networks: on_networks(web, entered),
         frame: &frame,
         fields,
         errors,
@@ -393,7 +404,7 @@ async fn make(
     let mut errors = FormErrors::new();
     // Where nothing is left, the same form may have been sent before, which the service knows.
     let draft = match &left {
-        Some(left) => fields.read(entered, target.of, left, &mut errors),
+        Some(left) => fields.read(web, entered, target.of, left, &mut errors),
         None if SecretForm::of(&fields.destination).is_some() => None,
         None => Some(RefundDraft {
             of: target.of,
@@ -421,7 +432,7 @@ async fn make(
             for problem in problems {
                 match problem.field {
                     "amount" => errors.add("amount", entered.frame.t.get("wrong-amount")),
-                    _ => errors.add("destination", wrong_destination(entered)),
+                    _ => errors.add("destination", wrong_destination(web, entered)),
                 }
             }
         }
@@ -523,7 +534,7 @@ struct ShowPage<'a> {
     /// What its state means, and what comes next.
     about: String,
     tint: &'static str,
-    amount: String,
+    amount: Sum,
     network: String,
     destination: String,
     destination_page: Option<String>,
@@ -630,7 +641,7 @@ async fn draw_refund<P>(
         badge: badge(refund.status, t),
         about,
         tint,
-        amount: f.money(refund.amount),
+        amount: f.sum(refund.amount),
         network: called(web, network),
         destination: refund.destination.address.clone(),
         destination_page: address_page(web, network, &refund.destination.address),
@@ -646,7 +657,7 @@ async fn draw_refund<P>(
         block: refund.place.as_ref().map(|place| (f.number(place.block), block_page(web, network, place.block))),
         may_write,
         may_cancel: may_write && pending,
-        may_simulate: may_write && pending && !is_live(entered),
+        may_simulate: may_write && pending && !on_networks(web, entered),
         send_again,
         live: is_live(entered),
         created: f.moment(refund.created_at),
@@ -718,7 +729,7 @@ pub(super) async fn hand_in(
         Err(ServiceError::RefundClosed) => {
             return Ok(entered.frame.done(&page, message!("flash-refund-moved"), ""));
         }
-        Err(ServiceError::Invalid(_)) if is_live(&entered) => t.get("wrong-hash"),
+        Err(ServiceError::Invalid(_)) if on_networks(&web, &entered) => t.get("wrong-hash"),
         Err(ServiceError::Invalid(_)) => t.get("wrong-hash-test"),
         Err(ServiceError::TransactionRefused(why)) => {
             send_again = true;

@@ -13,7 +13,7 @@ use trousseau_service::{DepositRow, ServiceError};
 use super::paid::read_reason;
 use super::{Asked, Id, ROWS, is_live, may_write};
 use crate::dashboard::form::{Form, FormErrors};
-use crate::dashboard::format::Shown;
+use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::networks::{address_page, called, transaction_page};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
@@ -28,8 +28,8 @@ struct Row {
     /// The form that asks for its refund, where it is of the accepted asset.
     refund: Option<String>,
     id: String,
-    /// The amount, where it is the accepted asset and one that can be counted.
-    amount: Option<String>,
+    /// The amount, where it is of an asset that is known, and one that can be counted.
+    amount: Option<Sum>,
     network: String,
     address: String,
     address_page: Option<String>,
@@ -42,13 +42,15 @@ struct Row {
 impl Row {
     fn of(web: &Web, deposit: &DepositRow, base: &str, frame: &Frame) -> Self {
         let network = &deposit.transfer.network;
-        let units = deposit.units.filter(|_| deposit.transfer.asset == Moved::Accepted);
-        let money = units.and_then(|units| Money::from_units(units, Asset::USDC).ok());
+        // An address without a payment is asked for USDC; of other tokens the network may know what they are.
+        let is_usual = deposit.transfer.asset == Moved::Accepted && deposit.payment.is_none();
+        let asset = web.app.networks().asset_of(deposit).or(is_usual.then_some(Asset::USDC));
+        let money = asset.zip(deposit.units).and_then(|(asset, units)| Money::from_units(units, asset).ok());
         Self {
             href: format!("{base}/{}/dismiss", deposit.id),
             refund: money.map(|_| format!("{base}/{}/refund", deposit.id)),
             id: deposit.id.to_string(),
-            amount: money.map(|money| frame.f.money(money)),
+            amount: money.map(|money| frame.f.sum(money)),
             network: called(web, network),
             address_page: address_page(web, network, &deposit.transfer.to),
             hash_page: transaction_page(web, network, &deposit.transfer.transaction_hash),

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use trousseau_domain::environment::Environment;
 use trousseau_service::networks::{Condition, EndpointHealth, NetworkHealth, NetworkState};
 
 use super::{Administering, Area};
@@ -20,6 +21,8 @@ struct Network {
     name: String,
     title: String,
     chain: String,
+    /// Whether payments of TEST are made on it.
+    test: bool,
     tokens: String,
     word: String,
     tint: &'static str,
@@ -86,6 +89,7 @@ impl Network {
             name: state.settings.name.clone(),
             title: called(web, &state.settings.chain),
             chain: state.settings.chain.to_string(),
+            test: state.settings.environment == Environment::Test,
             tokens: tokens.join(", "),
             word: t.get(word),
             tint,
