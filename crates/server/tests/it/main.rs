@@ -1,10 +1,12 @@
 //! The real executable, from outside.
 
+mod backup;
 mod canary;
 mod collecting;
 mod commands;
 mod configuration;
 mod connections;
+mod deploy;
 mod import;
 mod kill;
 mod kill_live;
