@@ -334,3 +334,67 @@ async fn fill(
     restoring.commit().await?;
     Ok(Restored { head, rows: source.rows, adjusted })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use trousseau_domain::metadata::Metadata;
+    use trousseau_store::BusinessRow;
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    fn now() -> Timestamp {
+        "2026-01-31T09:30:00Z".parse().expect("good")
+    }
+
+    #[tokio::test]
+    async fn an_older_schema_is_read_as_it_is_and_restored_by_its_migrations() {
+        let place = TestDatabase::sqlite().await;
+        let old = format!("sqlite:{}", place.folder().expect("a folder").join("old.db").display());
+        let fresh = format!("sqlite:{}", place.folder().expect("a folder").join("fresh.db").display());
+        let then = StoreOptions { up_to: Some(11), ..StoreOptions::default() };
+        let store = Store::open(&old, &then).await.expect("an older release");
+        let id = "a-1".parse().expect("an id");
+        let mut tx = store.begin().await.expect("begins");
+        tx.insert_business(&BusinessRow {
+            id,
+            name: "Shop".parse().expect("a name"),
+            profile: "mileston".to_owned(),
+            time_zone: "Europe/Paris".parse().expect("a zone"),
+            language: "en".to_owned(),
+            metadata: Metadata::default(),
+            created_at: now(),
+            suspended_at: None,
+            revision: 1,
+        })
+        .await
+        .expect("inserted");
+        tx.commit().await.expect("commits");
+        store.close().await;
+
+        let store = open(&old).await.expect("an older schema may be backed up");
+        let mut file = Vec::new();
+        let taken = take(&store, now(), &mut file).await.expect("taken");
+        assert_eq!((taken.head.schema, taken.head.engine.as_str()), (11, "sqlite"));
+        store.close().await;
+        // It is as old as before.
+        let still = StoreOptions { migrate: false, ..then };
+        Store::open(&old, &still).await.expect("not migrated").close().await;
+
+        let context = Context::operator("test".to_owned(), None);
+        let restored =
+            restore(&fresh, Cursor::new(&file), Children::Close, &context, now(), &SeededEntropy::new(1)).await;
+        assert_eq!(restored.expect("restored").rows, taken.rows);
+        let current = StoreOptions { migrate: false, ..StoreOptions::default() };
+        let store = Store::open(&fresh, &current).await.expect("it is up to date");
+        let id = "a-1".parse().expect("an id");
+        let found = store.read().find_business(&id).await.expect("an answer");
+        assert_eq!(found.expect("it is there").name.to_string(), "Shop");
+        store.close().await;
+        let again = restore(&fresh, Cursor::new(&file), Children::Close, &context, now(), &SeededEntropy::new(1)).await;
+        assert!(matches!(again, Err(BackupError::Restore(RestoreError::NotEmpty(_)))), "{again:?}");
+    }
+}
