@@ -24,7 +24,7 @@ pub const SHOWN_LEN: usize = 3;
 
 /// A key's text. It cannot be printed, copied or compared by accident, and its memory is wiped.
 ///
-/// 1 to 255 printable ASCII characters without a space or a colon.
+/// 1 to 255 printable ASCII characters, of which neither the first nor the last is a space: a header would lose it.
 pub struct ApiKeySecret(SecretString);
 
 impl ApiKeySecret {
@@ -41,8 +41,10 @@ impl ApiKeySecret {
 
     /// The text as a key to look up, without regard to any brand; `None` where no key can look like this.
     pub fn from_presented(text: &str) -> Option<Self> {
-        let good =
-            (1..=MAX_KEY_LEN).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        let good = (1..=MAX_KEY_LEN).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+            && !text.starts_with(' ')
+            && !text.ends_with(' ');
         good.then(|| Self(SecretString::from(text)))
     }
 }
@@ -205,8 +207,8 @@ pub enum TextClaim {
 /// Why a presented text is no key of this platform; it follows from the text alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyText {
-    /// Empty, too long, or with a character outside printable ASCII.
-    #[error("a key is 1 to 255 printable ASCII characters without spaces or colons")]
+    /// Empty, too long, with a character outside printable ASCII, or with a space at an end.
+    #[error("a key is 1 to 255 printable ASCII characters without a space at either end")]
     Characters,
     /// Begins with our brand and is no form of ours.
     #[error("the key begins like one of this platform and has another form: copy it again, whole")]
@@ -351,11 +353,25 @@ mod tests {
             format!("{text}\0"),
             "Mileston_".to_owned(),
             "Mileston_TEST_".to_owned(),
+            text.replace("_TEST_", "_TEST :"),
+            format!("{text}, {text}"),
             String::new(),
-            "a:b".to_owned(),
+            " ".to_owned(),
+            "a ".to_owned(),
+            "a\tb".to_owned(),
             "x".repeat(256),
         ] {
             assert!(parse(&bad, &brand).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn any_printable_text_of_another_system_is_looked_up_as_it_is() {
+        let brand = Brand::default();
+        let all: String = (b'!'..=b'~').map(char::from).collect();
+        for text in [all.as_str(), "123456:AAF-x_y", "two words", "x", &"~".repeat(255)] {
+            let (secret, claim) = parse(text, &brand).expect("printable");
+            assert_eq!((secret.expose(), claim), (text, TextClaim::Plain));
         }
     }
 

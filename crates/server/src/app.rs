@@ -27,13 +27,8 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens the database, which brings its schema up to date, and the key file, which the first start makes.
     pub(crate) async fn open(settings: &Settings, actor: Option<String>) -> Result<Self, Failure> {
-        make_folder(&settings.data_dir)?;
         let url = settings.database.expose_secret();
-        if database_kind(url) == Ok(DatabaseKind::Sqlite)
-            && let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent())
-        {
-            make_folder(parent)?;
-        }
+        make_folders(settings)?;
         if let Some(parent) = settings.key_file.parent() {
             make_folder(parent)?;
         }
@@ -58,6 +53,18 @@ impl Opened {
     pub(crate) async fn close(self) {
         self.app.store().close().await;
     }
+}
+
+/// Makes the folders that the database needs.
+pub(crate) fn make_folders(settings: &Settings) -> Result<(), Failure> {
+    make_folder(&settings.data_dir)?;
+    let url = settings.database.expose_secret();
+    if database_kind(url) == Ok(DatabaseKind::Sqlite)
+        && let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent())
+    {
+        make_folder(parent)?;
+    }
+    Ok(())
 }
 
 /// Makes a folder that only we can enter; one that is there stays as it is.

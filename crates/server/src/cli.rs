@@ -97,6 +97,31 @@ pub(crate) enum Command {
     /// The networks that are watched for payments
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau network list")]
     Network(Network),
+    /// Write the whole database into a file, beside a running server; the key file is not in it
+    #[command(
+        after_help = "The file holds digests, sealed values and personal data, and restores on SQLite and PostgreSQL.\n\
+                      Keep it apart from the key file, without which it is of no use.\n\n\
+                      Example:\n  trousseau backup /var/backups/trousseau-2027-01-31.gz"
+    )]
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
+    /// Fill an empty database from a backup
+    #[command(
+        after_help = "The database is the one that the settings name. Stop every server before, and put the copy of the key \
+                      file in its place.\nWhat happened after the backup is lost: docs/operations.md says what that \
+                      means.\n\n\
+                      Example:\n  trousseau restore /var/backups/trousseau-2027-01-31.gz --database postgres://db/trousseau"
+    )]
+    Restore {
+        /// The file
+        file: PathBuf,
+        /// Go on so many children further with every extended public key; else none is given out any more, since those
+        /// after the backup may have been
+        #[arg(long, value_name = "N")]
+        skip_children: Option<u32>,
+    },
     /// The configuration
     #[command(subcommand, arg_required_else_help = true, after_help = "Example:\n  trousseau config check")]
     Config(Config),
@@ -345,8 +370,9 @@ pub(crate) enum Key {
     },
     /// Take over keys of another system, from a file or standard input
     #[command(
-        after_help = "One key per line, as JSON or CSV, with its `value` or the `sha256` of it; see docs/cli.md.\n\
-                      What is a key here already is left as it is. Exit code 1 if a line was refused.\n\n\
+        after_help = "One key per line, as JSON or CSV, with its `value`, or the `sha256` or `hmac_sha256` of it; see \
+                      docs/cli.md.\nWhat is a key here already is left as it is. Exit code 1 if a line was \
+                      refused.\n\n\
                       Example:\n  trousseau key import --business ID --environment live keys.jsonl"
     )]
     Import {
@@ -358,9 +384,18 @@ pub(crate) enum Key {
         /// The form of the lines [default: by the file's ending, else JSON]
         #[arg(long, value_enum)]
         format: Option<ImportFormat>,
+        /// How many lines are taken over in one transaction
+        #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u16).range(1..=5000))]
+        batch: u16,
         /// The file; standard input if absent or -
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+    /// Tell how many imported keys have been used since, and list those that have not
+    #[command(after_help = "Example:\n  trousseau key import-report --business ID --environment live")]
+    ImportReport {
+        #[command(flatten)]
+        tenant: Tenant,
     },
     /// Show a key without its value
     #[command(after_help = "Example:\n  trousseau key show key_01j9z6m4q8s2d5f7g9h1k3n5p7")]
@@ -485,6 +520,17 @@ pub(crate) enum Secrets {
     /// Make a new version of the pepper and of the key-encryption key
     #[command(after_help = "Copy the key file to a safe place afterwards.\n\nExample:\n  trousseau secrets rotate")]
     Rotate {
+        /// Only this one
+        #[arg(long, value_enum)]
+        only: Option<SecretKind>,
+        /// Take the versions that `secrets prepare` has put into the key file, which every node has by now
+        #[arg(long)]
+        prepared: bool,
+    },
+    /// Put new versions into the key file and leave them unused, so that every node can be given the file first
+    #[command(after_help = "Then copy the file to every node, and run `trousseau secrets rotate --prepared` once.\n\n\
+                      Example:\n  trousseau secrets prepare")]
+    Prepare {
         /// Only this one
         #[arg(long, value_enum)]
         only: Option<SecretKind>,

@@ -1,5 +1,6 @@
 //! The commands: text in, one use case, text or JSON out.
 
+pub(crate) mod backup;
 pub(crate) mod business;
 pub(crate) mod import;
 pub(crate) mod key;

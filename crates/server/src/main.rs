@@ -102,6 +102,14 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
         let opened = Opened::open(settings, cli.global.actor.clone()).await?;
         return serve::serve(settings, layers, opened, serve.welcome.as_deref()).await;
     }
+    // Neither may touch the database before it has looked at it.
+    match &cli.command {
+        Command::Backup { file } => return commands::backup::take(settings, file, json).await,
+        Command::Restore { file, skip_children } => {
+            return commands::backup::restore(settings, file, *skip_children, cli.global.actor.clone(), json).await;
+        }
+        _ => {}
+    }
     let opened = Opened::open(settings, cli.global.actor.clone()).await?;
     let result = match &cli.command {
         Command::Business(command) => commands::business::run(&opened, command, json).await,
@@ -111,7 +119,12 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
         Command::Secrets(command) => commands::secrets::run(&opened, command, json).await,
         Command::Network(command) => commands::network::run(&opened, command, json).await,
         Command::Payout(command) => commands::payout::run(&opened, command, json).await,
-        Command::Serve(_) | Command::Config(_) | Command::Openapi | Command::Completions { .. } => Ok(()),
+        Command::Serve(_)
+        | Command::Backup { .. }
+        | Command::Restore { .. }
+        | Command::Config(_)
+        | Command::Openapi
+        | Command::Completions { .. } => Ok(()),
     };
     opened.close().await;
     result

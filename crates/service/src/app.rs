@@ -472,40 +472,44 @@ impl<'a> Unit<'a> {
     }
 
     async fn record_as(&mut self, happened: Happened<'_>, subject: Option<String>) -> Result<EventId, ServiceError> {
+        let (audit, event) = self.rows_of(happened, subject);
+        self.tx.append_audit(&audit).await?;
+        let id = event.id;
+        self.tx.append_event(&event).await?;
+        Ok(id)
+    }
+
+    /// The audit entry and the event of what happened, for whoever writes many of them at once.
+    pub(crate) fn rows_of(&self, happened: Happened<'_>, subject: Option<String>) -> (AuditRow, EventRow) {
         let target = match (&subject, happened.key) {
             (Some(subject), _) => subject.clone(),
             (None, Some(key)) => key.to_string(),
             (None, None) => happened.business.to_string(),
         };
-        self.tx
-            .append_audit(&AuditRow {
-                id: AuditId::new(self.now, self.core.entropy.bytes()),
-                at: self.now,
-                actor: self.context.actor.clone(),
-                action: happened.event.as_str().to_owned(),
-                business: Some(happened.business.clone()),
-                environment: happened.environment,
-                target: Some(target),
-                details: happened.data.clone(),
-                request_id: self.context.request_id,
-            })
-            .await?;
-        let id = EventId::new(self.now, self.core.entropy.bytes());
-        self.tx
-            .append_event(&EventRow {
-                id,
-                at: self.now,
-                business: happened.business.clone(),
-                environment: happened.environment,
-                kind: happened.event.as_str().to_owned(),
-                key_id: happened.key,
-                subject,
-                actor: self.context.actor.clone(),
-                data: happened.data,
-                request_id: self.context.request_id,
-            })
-            .await?;
-        Ok(id)
+        let audit = AuditRow {
+            id: AuditId::new(self.now, self.core.entropy.bytes()),
+            at: self.now,
+            actor: self.context.actor.clone(),
+            action: happened.event.as_str().to_owned(),
+            business: Some(happened.business.clone()),
+            environment: happened.environment,
+            target: Some(target),
+            details: happened.data.clone(),
+            request_id: self.context.request_id,
+        };
+        let event = EventRow {
+            id: EventId::new(self.now, self.core.entropy.bytes()),
+            at: self.now,
+            business: happened.business.clone(),
+            environment: happened.environment,
+            kind: happened.event.as_str().to_owned(),
+            key_id: happened.key,
+            subject,
+            actor: self.context.actor.clone(),
+            data: happened.data,
+            request_id: self.context.request_id,
+        };
+        (audit, event)
     }
 
     /// Announces the change to every node and commits.
@@ -530,6 +534,14 @@ impl<'a> Unit<'a> {
     pub(crate) async fn commit_new_key(mut self, key: &KeyRow) -> Result<(), ServiceError> {
         let (business, target) = (&key.tenant.business, key.id.to_string());
         let seq = self.tx.append_change(ChangeKind::Key, Some(business), Some(&target), self.now).await?;
+        self.tx.commit().await?;
+        self.core.index.made_new(seq);
+        Ok(())
+    }
+
+    /// The same for many keys of one business.
+    pub(crate) async fn commit_new_keys(mut self, business: &BusinessId, keys: &[KeyId]) -> Result<(), ServiceError> {
+        let seq = self.tx.append_changes(ChangeKind::Key, business, keys, self.now).await?;
         self.tx.commit().await?;
         self.core.index.made_new(seq);
         Ok(())

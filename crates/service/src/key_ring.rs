@@ -152,6 +152,13 @@ impl fmt::Debug for KeyFile {
     }
 }
 
+/// Whether somebody else may read a file, or write it. Who is not root cannot own a secret that the machinery mounts, and
+/// reads it by the group; the file is root's then.
+const fn is_exposed(mode: u32, owner: u32, reader: u32) -> bool {
+    let forbidden = if owner == 0 && reader != 0 { 0o037 } else { 0o077 };
+    mode & forbidden != 0
+}
+
 impl KeyFile {
     /// Makes a file with a first version of each secret, mode 0600. It stands complete on the disk, or not at all.
     ///
@@ -169,8 +176,8 @@ impl KeyFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`KeyFileError::Missing`], [`KeyFileError::Exposed`] where group or others have any right,
-    /// [`KeyFileError::Malformed`], [`KeyFileError::Io`].
+    /// [`KeyFileError::Missing`], [`KeyFileError::Exposed`] where group or others have any right (but for the group of
+    /// a file of root's, which may read), [`KeyFileError::Malformed`], [`KeyFileError::Io`].
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
         let mut file = File::open(path).map_err(|source| io_error(path, source))?;
         // Asked of the open file: the name may point elsewhere a moment later.
@@ -180,7 +187,7 @@ impl KeyFile {
             return Err(malformed("not a small regular file"));
         }
         let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if is_exposed(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
             return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
         }
         let mut text = Zeroizing::new(String::new());
@@ -207,6 +214,15 @@ impl KeyFile {
         versions.insert(version, Zeroizing::new(entropy.bytes()));
         file.write(path, &folder, true)?;
         Ok(version)
+    }
+
+    /// The newest version of one secret.
+    pub(crate) fn newest(&self, kind: SecretKind) -> Option<u32> {
+        let versions = match kind {
+            SecretKind::Pepper => &self.peppers,
+            SecretKind::Kek => &self.keks,
+        };
+        versions.keys().next_back().copied()
     }
 
     /// The rows by which a database knows these secrets again.
@@ -706,6 +722,23 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("ours");
             let error = KeyFile::load(&path).expect_err("refused");
             assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_mounted_secret_of_root_s_may_be_read_by_its_group_and_nothing_else_may() {
+        for (mode, owner, reader, exposed) in [
+            (0o600, 7, 7, false),
+            (0o400, 7, 7, false),
+            (0o440, 7, 7, true),
+            (0o440, 0, 7, false),
+            (0o640, 0, 7, false),
+            (0o440, 0, 0, true),
+            (0o660, 0, 7, true),
+            (0o450, 0, 7, true),
+            (0o444, 0, 7, true),
+        ] {
+            assert_eq!(is_exposed(mode, owner, reader), exposed, "{mode:o} of {owner} read by {reader}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! Keys of a business: create, read, change, rotate, reveal, revoke.
 
 use serde_json::json;
+use trousseau_domain::actor::Actor;
 use trousseau_domain::credential::ready_header;
-use trousseau_domain::digest::KeyFingerprint;
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{BusinessId, KeyId};
@@ -33,8 +34,8 @@ use crate::requests::{Calls, Requests};
 
 /// The most entries in a list of origins or of address ranges.
 const MAX_LIST: usize = 100;
-/// No profile has more checkout keys in force.
-const MAX_CHECKOUT_KEYS: u32 = 1_000;
+/// How many checkout keys are read at once to find an origin among them.
+const CHECKOUT_KEYS_AT_ONCE: u32 = 1_000;
 
 /// What is asked for when a key is made. What is absent gets its default.
 #[derive(Debug, Clone)]
@@ -366,9 +367,20 @@ impl<'a> Keys<'a> {
         let filter =
             KeyFilter { kind: Some(KeyKind::Checkout), status: Some(KeyStatus::Active), ..KeyFilter::default() };
         let now = self.core.clock.now();
-        let mut reader = self.core.store.read();
-        let keys = reader.list_keys(tenant, &filter, KeyOrder::NumberAsc, now, None, MAX_CHECKOUT_KEYS).await?;
-        Ok(keys.iter().any(|key| key.allowed_origins.contains(origin)))
+        let mut after = None;
+        loop {
+            let mut reader = self.core.store.read();
+            let keys =
+                reader.list_keys(tenant, &filter, KeyOrder::NumberAsc, now, after, CHECKOUT_KEYS_AT_ONCE).await?;
+            if keys.iter().any(|key| key.allowed_origins.contains(origin)) {
+                return Ok(true);
+            }
+            // Imported keys may be more than any profile allows.
+            match keys.last() {
+                Some(last) if keys.len() == CHECKOUT_KEYS_AT_ONCE as usize => after = Some(last.id),
+                _ => return Ok(false),
+            }
+        }
     }
 
     /// One key of a tenant.
@@ -971,6 +983,27 @@ pub(crate) async fn insert_version(
 ) -> Result<(), ServiceError> {
     let ring = core.secrets.ring().get();
     let (digest, pepper_version) = ring.digest(fingerprint);
+    let maker = (unit.now, &context.actor);
+    let row = version_row(core, maker, profile, key, (digest, pepper_version), value, origin);
+    match unit.tx.insert_version(&row).await {
+        Err(StoreError::Unique { constraint: UniqueRule::Digest, .. }) => {
+            Err(ServiceError::invalid("value", "there is a key with this value already"))
+        }
+        other => Ok(other?),
+    }
+}
+
+/// The newest secret version of a key as it is written, with its digest and the pepper of that.
+pub(crate) fn version_row(
+    core: &Core,
+    (now, actor): (Timestamp, &Actor),
+    profile: &Profile,
+    key: &KeyRow,
+    (digest, pepper_version): (KeyDigest, u32),
+    value: Option<&ApiKeySecret>,
+    origin: VersionOrigin,
+) -> VersionRow {
+    let ring = core.secrets.ring().get();
     let binding = Binding {
         key: key.id,
         version: key.current_version,
@@ -981,31 +1014,22 @@ pub(crate) async fn insert_version(
     let sealed = value
         .filter(|_| profile.value_readable(key.tenant.environment, key.kind))
         .map(|value| ring.seal(value.expose().as_bytes(), &binding, core.entropy.as_ref()));
-    let inserted = unit
-        .tx
-        .insert_version(&VersionRow {
-            key_id: key.id,
-            version: key.current_version,
-            tenant: key.tenant.clone(),
-            kind: key.kind,
-            digest,
-            pepper_version,
-            last_three: key.last_three.clone(),
-            starts_at: unit.now,
-            ends_at: None,
-            ended_by: None,
-            created_at: unit.now,
-            created_by: context.actor.clone(),
-            origin,
-            sealed,
-            live_readable: profile.value_readable(Environment::Live, KeyKind::Secret),
-        })
-        .await;
-    match inserted {
-        Err(StoreError::Unique { constraint: UniqueRule::Digest, .. }) => {
-            Err(ServiceError::invalid("value", "there is a key with this value already"))
-        }
-        other => Ok(other?),
+    VersionRow {
+        key_id: key.id,
+        version: key.current_version,
+        tenant: key.tenant.clone(),
+        kind: key.kind,
+        digest,
+        pepper_version,
+        last_three: key.last_three.clone(),
+        starts_at: now,
+        ends_at: None,
+        ended_by: None,
+        created_at: now,
+        created_by: actor.clone(),
+        origin,
+        sealed,
+        live_readable: profile.value_readable(Environment::Live, KeyKind::Secret),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod access;
 pub mod address;
 pub mod app;
 pub mod assertions;
+pub mod backup;
 pub mod businesses;
 pub mod checkout;
 pub mod clock;

@@ -50,6 +50,9 @@ pub enum SecretsError {
         /// Which version of it.
         version: u32,
     },
+    /// The file holds no version that the database does not know.
+    #[error("the key file holds no newer version of the {}: run `trousseau secrets prepare` first", .0.as_str())]
+    NothingPrepared(SecretKind),
     /// The work on the file was broken off.
     #[error("the work on the key file was broken off")]
     Interrupted,
@@ -192,6 +195,28 @@ impl Secrets {
         Ok(())
     }
 
+    /// Adds a new version of each of `kinds` to the file and does nothing else: nobody uses it until the database knows
+    /// it. So every node can be given the file before [`Secrets::rotate_prepared`].
+    ///
+    /// # Errors
+    /// When the file refuses.
+    pub async fn prepare(&self, kinds: &[SecretKind]) -> Result<Vec<(SecretKind, u32)>, SecretsError> {
+        let _turn = self.inner.changing.lock().await;
+        self.add_versions(kinds).await
+    }
+
+    async fn add_versions(&self, kinds: &[SecretKind]) -> Result<Vec<(SecretKind, u32)>, SecretsError> {
+        let mut versions: Vec<(SecretKind, u32)> = Vec::new();
+        for kind in [SecretKind::Pepper, SecretKind::Kek] {
+            if kinds.contains(&kind) {
+                let (path, entropy) = (self.inner.path.clone(), Arc::clone(&self.inner.entropy));
+                let version = on_disk(move || KeyFile::add_version(&path, kind, entropy.as_ref())).await?;
+                versions.push((kind, version));
+            }
+        }
+        Ok(versions)
+    }
+
     /// Makes a new version of each of `kinds`, and moves to it all rows whose value can be read again. The digests
     /// of other keys move when their key is next used.
     ///
@@ -204,22 +229,56 @@ impl Secrets {
         request_id: Option<RequestId>,
     ) -> Result<Rotation, SecretsError> {
         let turn = self.inner.changing.lock().await;
-        let mut versions: Vec<(SecretKind, u32)> = Vec::new();
-        let mut details = serde_json::Map::new();
+        let versions = self.add_versions(kinds).await?;
+        self.take_into_use(&versions, actor, request_id).await?;
+        drop(turn);
+        let moved = self.move_rows().await?;
+        Ok(Rotation { versions, moved })
+    }
+
+    /// The same with the newest versions that the file holds already, which is only read.
+    ///
+    /// # Errors
+    /// [`SecretsError::NothingPrepared`] where the database knows the newest one; as for [`Secrets::rotate`].
+    pub async fn rotate_prepared(
+        &self,
+        kinds: &[SecretKind],
+        actor: &Actor,
+        request_id: Option<RequestId>,
+    ) -> Result<Rotation, SecretsError> {
+        let turn = self.inner.changing.lock().await;
+        let path = self.inner.path.clone();
+        let file = on_disk(move || KeyFile::load(&path)).await?;
+        let known = self.inner.store.read().list_secret_versions().await?;
+        let mut versions = Vec::new();
         for kind in [SecretKind::Pepper, SecretKind::Kek] {
             if kinds.contains(&kind) {
-                let (path, entropy) = (self.inner.path.clone(), Arc::clone(&self.inner.entropy));
-                let version = on_disk(move || KeyFile::add_version(&path, kind, entropy.as_ref())).await?;
-                versions.push((kind, version));
-                details.insert(kind.as_str().to_owned(), json!(version));
+                let last = known.iter().filter(|row| row.kind == kind).map(|row| row.version).max();
+                let newest = file.newest(kind).filter(|newest| Some(*newest) > last);
+                versions.push((kind, newest.ok_or(SecretsError::NothingPrepared(kind))?));
             }
         }
+        self.take_into_use(&versions, actor, request_id).await?;
+        drop(turn);
+        let moved = self.move_rows().await?;
+        Ok(Rotation { versions, moved })
+    }
+
+    /// Has the database know versions that the file holds, from when on they are used.
+    async fn take_into_use(
+        &self,
+        versions: &[(SecretKind, u32)],
+        actor: &Actor,
+        request_id: Option<RequestId>,
+    ) -> Result<(), SecretsError> {
+        let details = versions.iter().map(|(kind, version)| (kind.as_str().to_owned(), json!(version)));
+        let details: serde_json::Map<_, _> = details.collect();
         if !versions.is_empty() {
             let path = self.inner.path.clone();
             let file = on_disk(move || KeyFile::load(&path)).await?;
             let mut tx = self.inner.store.begin().await?;
             let now = self.inner.clock.now();
-            for &(kind, version) in &versions {
+            for &(kind, version) in versions {
                 let canary = file
                     .canary(kind, version, self.inner.entropy.as_ref())
                     .ok_or(RingError::MissingVersion { kind, version })?;
@@ -243,9 +302,7 @@ impl Secrets {
             tx.commit().await?;
             self.take_up().await?;
         }
-        drop(turn);
-        let moved = self.move_rows().await?;
-        Ok(Rotation { versions, moved })
+        Ok(())
     }
 
     /// Moves the rows whose value can be read again to the current secrets: what a rotation does at its end, and

@@ -3,7 +3,8 @@
 use trousseau_domain::time::Timestamp;
 
 use crate::error::StoreError;
-use crate::exec::{Pools, Store, Tx};
+use crate::exec::{Pools, Reader, Store, Tx};
+use crate::schema::Engine;
 use crate::stmt::Stmt;
 
 /// The channel on which PostgreSQL's nodes hear of changes.
@@ -110,8 +111,64 @@ impl Tx {
     }
 }
 
+impl Reader<'_> {
+    /// Finds digests of a list that comes as JSON, which each engine takes apart in its own words. PostgreSQL is given
+    /// an array, by which it uses the index; a subquery's rows it would guess at and read the table.
+    pub(crate) const fn known_digests_sql(&self) -> &'static str {
+        match self.engine() {
+            Engine::Sqlite => {
+                "SELECT v.digest, v.key_id, v.business_id, v.environment FROM key_versions v \
+                 WHERE v.digest IN (SELECT unhex(j.value) FROM json_each($1) AS j)"
+            }
+            Engine::Postgres => {
+                "SELECT v.digest, v.key_id, v.business_id, v.environment FROM key_versions v \
+                 WHERE v.digest = ANY (ARRAY(SELECT decode(j, 'hex') \
+                 FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS j))"
+            }
+        }
+    }
+
+    /// Finds external references of such a list, for the same reason.
+    pub(crate) const fn taken_references_sql(&self) -> &'static str {
+        match self.engine() {
+            Engine::Sqlite => {
+                "SELECT k.external_reference AS reference FROM keys k WHERE k.business_id = $1 \
+                 AND k.external_reference IN (SELECT j.value FROM json_each($2) AS j)"
+            }
+            Engine::Postgres => {
+                "SELECT k.external_reference AS reference FROM keys k WHERE k.business_id = $1 \
+                 AND k.external_reference = ANY (ARRAY(SELECT j \
+                 FROM jsonb_array_elements_text(CAST($2 AS JSONB)) AS j))"
+            }
+        }
+    }
+}
+
 /// Whether the table of migrations is there: the catalogues have different names.
 pub(crate) const SQLITE_HAS_MIGRATIONS: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 /// The same question to PostgreSQL, answered along the search path.
 pub(crate) const POSTGRES_HAS_MIGRATIONS: &str = "SELECT CAST(COUNT(to_regclass('_sqlx_migrations')) AS BIGINT)";
+
+/// The columns of all our tables, in their order; each engine keeps its catalogue in its own way.
+pub(crate) const SQLITE_COLUMNS: &str = "SELECT m.name AS table_name, c.name AS column_name, c.type AS type_name \
+     FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' \
+     AND m.name <> '_sqlx_migrations' ORDER BY m.name, c.cid";
+/// The same of PostgreSQL.
+pub(crate) const POSTGRES_COLUMNS: &str = "SELECT CAST(c.table_name AS TEXT) AS table_name, \
+     CAST(c.column_name AS TEXT) AS column_name, CAST(c.data_type AS TEXT) AS type_name \
+     FROM information_schema.columns c JOIN information_schema.tables t ON t.table_schema = c.table_schema \
+     AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE' WHERE c.table_schema = current_schema() \
+     AND c.table_name <> '_sqlx_migrations' ORDER BY c.table_name, c.ordinal_position";
+/// Which table refers to which.
+pub(crate) const SQLITE_REFERENCES: &str = "SELECT DISTINCT m.name AS from_table, f.\"table\" AS to_table \
+     FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";
+/// The same of PostgreSQL.
+pub(crate) const POSTGRES_REFERENCES: &str = "SELECT DISTINCT CAST(a.relname AS TEXT) AS from_table, \
+     CAST(b.relname AS TEXT) AS to_table FROM pg_constraint c JOIN pg_class a ON a.oid = c.conrelid \
+     JOIN pg_class b ON b.oid = c.confrelid JOIN pg_namespace n ON n.oid = c.connamespace \
+     WHERE c.contype = 'f' AND n.nspname = current_schema()";
+/// The columns that PostgreSQL numbers by itself.
+pub(crate) const POSTGRES_NUMBERED: &str = "SELECT CAST(c.table_name AS TEXT) AS table_name, \
+     CAST(c.column_name AS TEXT) AS column_name FROM information_schema.columns c \
+     WHERE c.table_schema = current_schema() AND c.is_identity = 'YES'";

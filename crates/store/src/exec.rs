@@ -9,6 +9,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use crate::error::StoreError;
 use crate::row::Row;
+use crate::schema::Engine;
 use crate::stmt::Stmt;
 
 /// How long one statement may take, waiting for its connection included.
@@ -73,6 +74,14 @@ impl Store {
 }
 
 impl Reader<'_> {
+    /// Which engine is read from.
+    pub(crate) const fn engine(&self) -> Engine {
+        match &self.0 {
+            Source::Tx(tx) => tx.engine(),
+            Source::Store(store) => store.engine(),
+        }
+    }
+
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
         match &mut self.0 {
             Source::Tx(tx) => tx.fetch_all(stmt).await,

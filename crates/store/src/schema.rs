@@ -105,6 +105,8 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
 pub struct StoreOptions {
     /// Bring an older schema up to date; otherwise it is refused.
     pub migrate: bool,
+    /// Take this migration for the latest one: for what was written when it was. All of them unless given.
+    pub up_to: Option<i64>,
     /// The most connections that read (SQLite) or that do anything (PostgreSQL).
     pub connections: u32,
     /// How long a request waits for a free connection.
@@ -113,7 +115,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { migrate: true, connections: 8, acquire_timeout: Duration::from_secs(5) }
+        Self { migrate: true, up_to: None, connections: 8, acquire_timeout: Duration::from_secs(5) }
     }
 }
 
@@ -170,7 +172,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         };
-        migrate_sqlite(&writer, options.migrate).await?;
+        migrate_sqlite(&writer, options).await?;
         let readers = pool().max_connections(options.connections).connect_with(connect.read_only(true)).await?;
         Ok(Self { pools: Pools::Sqlite { readers, writer } })
     }
@@ -216,10 +218,16 @@ impl Store {
     }
 }
 
-fn migrator(engine: Engine) -> Migrator {
+/// The number of the latest migration of this program.
+pub fn latest_schema() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, ..)| *version)
+}
+
+fn migrator(engine: Engine, up_to: Option<i64>) -> Migrator {
     Migrator::with_migrations(
         MIGRATIONS
             .iter()
+            .filter(|(version, ..)| up_to.is_none_or(|last| *version <= last))
             .map(|(version, name, sqlite, postgres)| {
                 let sql = match engine {
                     Engine::Sqlite => *sqlite,
@@ -276,11 +284,11 @@ async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bo
     Ok(compare(migrator, &applied)?)
 }
 
-async fn migrate_sqlite(writer: &sqlx::SqlitePool, may: bool) -> Result<(), StoreError> {
-    let migrator = migrator(Engine::Sqlite);
+async fn migrate_sqlite(writer: &sqlx::SqlitePool, options: &StoreOptions) -> Result<(), StoreError> {
+    let migrator = migrator(Engine::Sqlite, options.up_to);
     let mut connection = writer.acquire().await?;
     let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
-    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(may)? {
+    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
         return Ok(());
     }
     // The driver takes no lock on SQLite: two processes at their first start would both create the tables.
@@ -290,7 +298,7 @@ async fn migrate_sqlite(writer: &sqlx::SqlitePool, may: bool) -> Result<(), Stor
 }
 
 async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
-    let migrator = migrator(Engine::Postgres);
+    let migrator = migrator(Engine::Postgres, options.up_to);
     // A connection of its own, because a migration may take longer than a request, and its advisory lock must
     // not outlive it. Another node that migrates is waited for.
     let connect = connect.clone().options([("lock_timeout", "60s")]);

@@ -4,14 +4,14 @@ use std::fmt::Display;
 
 use serde::Serialize;
 use sqlx::encode::Encode;
-use sqlx::{Database, Type};
+use sqlx::{AssertSqlSafe, Database, SqlSafeStr as _, SqlStr, Type};
 use trousseau_domain::money::Money;
 use trousseau_domain::time::Timestamp;
 
 /// A statement and its arguments, `$1` first.
 #[derive(Debug)]
 pub(crate) struct Stmt {
-    sql: &'static str,
+    sql: SqlStr,
     values: Vec<Value>,
 }
 
@@ -24,7 +24,12 @@ enum Value {
 
 impl Stmt {
     pub(crate) const fn new(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new() }
+        Self { sql: SqlStr::from_static(sql), values: Vec::new() }
+    }
+
+    /// A statement whose text is put together from names of our own schema, and from nothing that anybody sent.
+    pub(crate) fn assembled(sql: String) -> Self {
+        Self { sql: AssertSqlSafe(sql).into_sql_str(), values: Vec::new() }
     }
 
     fn with(mut self, value: Value) -> Self {

@@ -29,12 +29,79 @@ pub fn recorder() -> &'static PrometheusHandle {
     })
 }
 
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It grows, and begins anew with the process.
+    Counter,
+    /// It is what it is.
+    Gauge,
+    /// Buckets of durations.
+    Histogram,
+}
+
+/// A metric of this program.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts.
+    pub kind: MetricKind,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+macro_rules! metric {
+    ($kind:ident $name:literal [$($label:literal),*] $help:literal) => {
+        Metric { name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help }
+    };
+}
+
+/// Every metric that this program has. Dashboards and alerts are held against it.
+pub const METRICS: &[Metric] = &[
+    metric!(Counter "trousseau_http_requests_total" ["method", "route", "status"]
+        "Requests answered, by method, route and status."),
+    metric!(Histogram "trousseau_http_request_duration_seconds" ["method", "route"]
+        "Time from a request's headers to its answer."),
+    metric!(Counter "trousseau_recorder_dropped_total" []
+        "Notes of uses and calls that were dropped because the database did not take them in time."),
+    metric!(Counter "trousseau_webhook_attempts_total" ["outcome"] "Attempts to deliver an event, by outcome."),
+    metric!(Counter "trousseau_network_calls_total" ["network", "endpoint", "outcome"]
+        "Questions to the nodes of a network, by endpoint and outcome."),
+    metric!(Gauge "trousseau_network_seen_height" ["network"] "How far a network was seen."),
+    metric!(Gauge "trousseau_network_height" ["network"] "The height of a network."),
+    metric!(Gauge "trousseau_network_block_age_seconds" ["network"] "The age of a network's latest block."),
+    metric!(Gauge "trousseau_network_finalized_height" ["network"] "Up to where a network calls its blocks final."),
+    metric!(Counter "trousseau_network_reorganisations_total" ["network"] "Looks that took blocks back."),
+    metric!(Gauge "trousseau_network_deepest_reorganisation_blocks" ["network"]
+        "The most blocks that one look took back."),
+    metric!(Gauge "trousseau_network_failing" ["network"] "1 while no endpoint answers in a way that can be believed."),
+    metric!(Gauge "trousseau_network_turn_milliseconds" ["network"] "What the latest look took."),
+    metric!(Gauge "trousseau_network_turn_calls" ["network"] "How many questions the latest look took."),
+    metric!(Gauge "trousseau_network_watched_addresses" ["network", "set"] "Addresses that are asked for, by set."),
+    metric!(Gauge "trousseau_network_endpoint_failures" ["network", "endpoint"]
+        "Failures since an endpoint last answered."),
+    metric!(Gauge "trousseau_network_endpoint_lag_blocks" ["network", "endpoint"]
+        "How far an endpoint is behind the furthest one."),
+    metric!(Gauge "trousseau_network_endpoint_span_blocks" ["network", "endpoint"]
+        "The blocks that an endpoint is asked for at once."),
+    metric!(Counter "trousseau_reconciliations_total" ["network", "outcome"] "Comparisons of sums, by outcome."),
+    metric!(Gauge "trousseau_reconciliation_differences" ["network"]
+        "Sums that differed when they were last compared to the end."),
+    metric!(Gauge "trousseau_reconciliation_finished_timestamp_seconds" ["network"]
+        "When sums were last compared to the end."),
+];
+
 fn describe() {
-    metrics::describe_counter!("trousseau_http_requests_total", "Requests answered, by method, route and status.");
-    metrics::describe_histogram!(
-        "trousseau_http_request_duration_seconds",
-        "Time from a request's headers to its answer."
-    );
+    for Metric { name, kind, help, .. } in METRICS {
+        match kind {
+            MetricKind::Counter => metrics::describe_counter!(*name, *help),
+            MetricKind::Gauge => metrics::describe_gauge!(*name, *help),
+            MetricKind::Histogram => metrics::describe_histogram!(*name, *help),
+        }
+    }
 }
 
 /// Takes over what was measured, again and again, so that it does not pile up where nobody asks for it.

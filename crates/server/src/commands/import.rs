@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read, stdin};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read, stderr, stdin, stdout};
 use std::path::Path;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::json;
-use trousseau_domain::digest::KeyFingerprint;
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::key_text;
 use trousseau_domain::keys::KeyKind;
@@ -36,6 +37,8 @@ const MOST_LINE: u64 = 64 * 1024;
 struct Line {
     value: Option<Zeroizing<String>>,
     sha256: Option<String>,
+    hmac_sha256: Option<String>,
+    pepper_version: Option<u32>,
     last_three: Option<String>,
     kind: Option<String>,
     name: Option<String>,
@@ -69,47 +72,63 @@ struct Tally {
     refused: u64,
 }
 
+/// Where the lines come from, and how many of them go into one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) file: Option<&'a Path>,
+    pub(crate) format: Option<ImportFormat>,
+    pub(crate) batch: usize,
+}
+
 pub(crate) async fn run(
     opened: &Opened,
     tenant: &Tenant,
     kind: KeyKind,
-    format: Option<ImportFormat>,
-    file: Option<&Path>,
+    input: Input<'_>,
     json: bool,
 ) -> Result<(), Failure> {
-    let file = file.filter(|path| *path != Path::new("-"));
+    let file = input.file.filter(|path| *path != Path::new("-"));
     let csv = file.and_then(Path::extension).is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let format = format.unwrap_or(if csv { ImportFormat::Csv } else { ImportFormat::Jsonl });
-    let source: Box<dyn Read> = match file {
-        Some(path) => Box::new(File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?),
+    let format = input.format.unwrap_or(if csv { ImportFormat::Csv } else { ImportFormat::Jsonl });
+    let (source, size): (Box<dyn Read>, _) = match file {
+        Some(path) => {
+            let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+            let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+            (Box::new(file), size)
+        }
         None if stdin().is_terminal() => {
             return Err(Failure::usage("name a file, or send the keys to standard input"));
         }
-        None => Box::new(stdin().lock()),
+        None => (Box::new(stdin().lock()), None),
     };
     // So that a business that does not exist is told once and not line by line.
     let zone = opened.app.businesses().get(&tenant.business).await?.time_zone;
-    let mut tally = Tally::default();
-    let mut reader = Lines::new(source, format)?;
-    while let Some((number, line)) = reader.next()? {
-        let outcome = match line.and_then(|line| draft(line, kind, opened, &zone)) {
-            Ok(draft) => match opened.app.keys().import(&opened.context, tenant, &draft).await {
-                Ok(imported) => Ok(imported),
-                Err(ServiceError::Invalid(problems)) => {
-                    let first = problems.into_iter().next();
-                    Err(first.map_or_else(|| Refused::new("", ""), |first| Refused::new(first.field, first.message)))
-                }
-                Err(error) => match Failure::from(error) {
-                    Failure::Refused(error) => Err(Refused::new("", error.to_string())),
-                    // Nothing further would fare better.
-                    failed => return Err(failed),
-                },
-            },
-            Err(refused) => Err(refused),
-        };
-        tell(number, &outcome, &mut tally, json)?;
+    let progress = progress(size, json)?;
+    let mut reader = Lines::new(Box::new(progress.wrap_read(source)), format)?;
+    let mut teller = Teller { tally: Tally::default(), progress, json };
+    loop {
+        let mut outcomes = Vec::with_capacity(input.batch);
+        let mut drafts = Vec::with_capacity(input.batch);
+        while outcomes.len() < input.batch
+            && let Some((number, line)) = reader.next()?
+        {
+            let judged = line.and_then(|line| draft(line, kind, opened, &zone));
+            outcomes.push((number, judged.map(|draft| drafts.push(draft))));
+        }
+        if outcomes.is_empty() {
+            break;
+        }
+        let mut imported = opened.app.keys().import(&opened.context, tenant, &drafts).await?.into_iter();
+        for (number, judged) in outcomes {
+            let outcome = match judged {
+                Err(refused) => Err(refused),
+                Ok(()) => outcome_of(imported.next().expect("an outcome for each draft"))?,
+            };
+            teller.tell(number, &outcome)?;
+        }
     }
-    let Tally { imported, known, refused } = tally;
+    teller.progress.finish_and_clear();
+    let Tally { imported, known, refused } = teller.tally;
     if json {
         print_json(&json!({ "imported": imported, "known": known, "refused": refused }))?;
     } else {
@@ -118,31 +137,111 @@ pub(crate) async fn run(
     if refused == 0 { Ok(()) } else { Err(Failure::refused("not every line is a key here now")) }
 }
 
-fn tell(number: u64, outcome: &Result<Imported, Refused>, tally: &mut Tally, json: bool) -> Result<(), Failure> {
-    let (word, text, body) = match outcome {
-        Ok(Imported::New(view)) => {
-            tally.imported += 1;
-            ("imported", format!("{} {}", view.key.id, view.masked_value()), json!({ "id": view.key.id }))
+/// What became of one draft; what concerns more than its line ends the command.
+fn outcome_of(outcome: Result<Imported, ServiceError>) -> Result<Result<Imported, Refused>, Failure> {
+    match outcome {
+        Ok(imported) => Ok(Ok(imported)),
+        Err(ServiceError::Invalid(problems)) => {
+            let first = problems.into_iter().next();
+            Ok(Err(first.map_or_else(|| Refused::new("", ""), |first| Refused::new(first.field, first.message))))
         }
-        Ok(Imported::Known(view)) => {
-            tally.known += 1;
-            ("known", format!("{} {}", view.key.id, view.masked_value()), json!({ "id": view.key.id }))
-        }
-        Err(Refused { field, message }) => {
-            tally.refused += 1;
-            let text = if field.is_empty() { message.clone() } else { format!("{field} {message}") };
-            ("refused", text, json!({ "field": field, "message": message }))
-        }
+        Err(error) => match Failure::from(error) {
+            Failure::Refused(error) => Ok(Err(Refused::new("", error.to_string()))),
+            failed => Err(failed),
+        },
+    }
+}
+
+/// A bar for a file whose size is known, else a count of bytes; nothing unless somebody looks at a terminal. Lines of
+/// JSON on the same terminal would tear it apart.
+fn progress(size: Option<u64>, json: bool) -> Result<ProgressBar, Failure> {
+    if !stderr().is_terminal() || (json && stdout().is_terminal()) {
+        return Ok(ProgressBar::hidden());
+    }
+    let (bar, template) = match size {
+        Some(size) => (ProgressBar::new(size), "{wide_bar} {percent}% {bytes} of {total_bytes}, {msg}, {eta} to go"),
+        None => (ProgressBar::no_length(), "{spinner} {bytes}, {msg}"),
     };
-    if !json {
-        print(&format!("line {number}: {word} {text}"));
-        return Ok(());
+    let style = ProgressStyle::with_template(template).context("the progress bar cannot be drawn")?;
+    Ok(bar.with_style(style).with_message("0 lines"))
+}
+
+/// Tells what becomes of each line: to programs all of it, to people what was refused.
+struct Teller {
+    tally: Tally,
+    progress: ProgressBar,
+    json: bool,
+}
+
+impl Teller {
+    fn tell(&mut self, number: u64, outcome: &Result<Imported, Refused>) -> Result<(), Failure> {
+        let (word, body) = match outcome {
+            Ok(Imported::New(view)) => {
+                self.tally.imported += 1;
+                ("imported", json!({ "id": view.key.id, "masked_value": view.masked_value() }))
+            }
+            Ok(Imported::Known(key)) => {
+                self.tally.known += 1;
+                ("known", json!({ "id": key }))
+            }
+            Err(Refused { field, message }) => {
+                self.tally.refused += 1;
+                if !self.json {
+                    let space = if field.is_empty() { "" } else { " " };
+                    self.progress.suspend(|| print(&format!("line {number}: refused: {field}{space}{message}")));
+                }
+                ("refused", json!({ "field": field, "message": message }))
+            }
+        };
+        let Tally { imported, known, refused } = self.tally;
+        self.progress.set_message(format!("{} lines, {refused} refused", imported + known + refused));
+        if !self.json {
+            return Ok(());
+        }
+        let mut line = json!({ "line": number, "result": word });
+        if let (Some(line), serde_json::Value::Object(body)) = (line.as_object_mut(), body) {
+            line.extend(body);
+        }
+        print_json(&line)
     }
-    let mut line = json!({ "line": number, "result": word });
-    if let (Some(line), serde_json::Value::Object(body)) = (line.as_object_mut(), body) {
-        line.extend(body);
+}
+
+/// `trousseau key import-report`: which imported keys were used since, and which were not.
+pub(crate) async fn report(opened: &Opened, tenant: &Tenant, json: bool) -> Result<(), Failure> {
+    const PAGE: u32 = 1_000;
+    opened.app.businesses().get(&tenant.business).await?;
+    let (mut seen, mut unseen, mut after) = (0_u64, 0_u64, 0);
+    loop {
+        let page = opened.app.keys().imported(tenant, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.key.number;
+        for view in page {
+            let key = &view.key;
+            if key.last_used_at.is_some() {
+                seen += 1;
+                continue;
+            }
+            unseen += 1;
+            if json {
+                print_json(&json!({
+                    "id": key.id, "number": key.number, "kind": key.kind, "name": key.name,
+                    "external_reference": key.external_reference, "masked_value": view.masked_value(),
+                    "status": view.status, "created_at": key.created_at,
+                }))?;
+            } else {
+                let reference = key.external_reference.as_deref().unwrap_or("-");
+                let name = key.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+                let (id, value, status) = (key.id, view.masked_value(), view.status);
+                print(&format!("not seen: {id}  {value}  {reference}  {status}  {name}"));
+            }
+        }
     }
-    print_json(&line)
+    let total = seen + unseen;
+    if json {
+        return print_json(&json!({ "imported": total, "seen": seen, "not_seen": unseen }));
+    }
+    print(&format!("{total} imported, {seen} seen, {unseen} not seen yet"));
+    Ok(())
 }
 
 /// The lines of the input with their numbers, one at a time.
@@ -167,6 +266,8 @@ impl Lines {
                         name,
                         "value"
                             | "sha256"
+                            | "hmac_sha256"
+                            | "pepper_version"
                             | "last_three"
                             | "kind"
                             | "name"
@@ -265,6 +366,11 @@ fn from_record(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<
         match name {
             "value" => line.value = Some(Zeroizing::new(cell.to_owned())),
             "sha256" => line.sha256 = text,
+            "hmac_sha256" => line.hmac_sha256 = text,
+            "pepper_version" => {
+                let version = cell.parse();
+                line.pepper_version = Some(version.map_err(|_| Refused::new("pepper_version", "is not a number"))?);
+            }
             "last_three" => line.last_three = text,
             "kind" => line.kind = text,
             "name" => line.name = text,
@@ -286,19 +392,29 @@ fn from_record(names: &csv::StringRecord, record: &csv::StringRecord) -> Result<
 
 fn draft(line: Line, kind: KeyKind, opened: &Opened, zone: &TimeZone) -> Result<ImportDraft, Refused> {
     let kind = line.kind.as_deref().map(|text| read("kind", text)).transpose()?.unwrap_or(kind);
-    let value = match (&line.value, &line.sha256) {
-        (Some(text), None) => {
-            if line.last_three.is_some() {
-                return Err(Refused::new("last_three", "goes with sha256; a value says it itself"));
-            }
+    if line.value.is_some() && line.last_three.is_some() {
+        return Err(Refused::new("last_three", "goes with a digest; a value says it itself"));
+    }
+    if line.hmac_sha256.is_some() != line.pepper_version.is_some() {
+        return Err(Refused::new("pepper_version", "goes with hmac_sha256, and hmac_sha256 needs it"));
+    }
+    let last_three = line.last_three.clone();
+    let value = match (&line.value, &line.sha256, &line.hmac_sha256) {
+        (Some(text), None, None) => {
             let parsed = key_text::parse(text, opened.app.settings().brand());
             let (secret, claim) = parsed.map_err(|error| Refused::new("value", format!("cannot be a key: {error}")))?;
             ImportedValue::Text { secret, claim }
         }
-        (None, Some(digest)) => {
-            ImportedValue::Sha256 { fingerprint: fingerprint(digest)?, last_three: line.last_three.clone() }
+        (None, Some(sha256), None) => {
+            let fingerprint = KeyFingerprint::from_sha256(digest("sha256", sha256)?);
+            ImportedValue::Sha256 { fingerprint, last_three }
         }
-        _ => return Err(Refused::new("value", "or sha256 must be there, one of the two")),
+        (None, None, Some(hmac)) => {
+            let digest = digest("hmac_sha256", hmac)?;
+            let digest = KeyDigest::from_stored(&digest).expect("32 bytes are a digest");
+            ImportedValue::Hmac { digest, pepper_version: line.pepper_version.unwrap_or_default(), last_three }
+        }
+        _ => return Err(Refused::new("value", "or sha256 or hmac_sha256 must be there, one of the three")),
     };
     let when = |field, text: &Option<String>, read: fn(&str, &TimeZone) -> Result<_, Failure>| {
         text.as_deref()
@@ -323,8 +439,8 @@ fn draft(line: Line, kind: KeyKind, opened: &Opened, zone: &TimeZone) -> Result<
 }
 
 /// 64 hexadecimal digits, or base64 of 32 bytes.
-fn fingerprint(text: &str) -> Result<KeyFingerprint, Refused> {
-    let bad = || Refused::new("sha256", "is neither 64 hexadecimal digits nor 32 bytes in base64");
+fn digest(field: &'static str, text: &str) -> Result<[u8; 32], Refused> {
+    let bad = || Refused::new(field, "is neither 64 hexadecimal digits nor 32 bytes in base64");
     let bytes: Vec<u8> = if text.len() == 64 {
         (0..64)
             .step_by(2)
@@ -334,7 +450,7 @@ fn fingerprint(text: &str) -> Result<KeyFingerprint, Refused> {
     } else {
         STANDARD.decode(text).map_err(|_| bad())?
     };
-    bytes.try_into().map(KeyFingerprint::from_sha256).map_err(|_| bad())
+    bytes.try_into().map_err(|_| bad())
 }
 
 fn read<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Refused> {

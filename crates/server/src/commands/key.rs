@@ -14,6 +14,7 @@ use trousseau_service::access::VerifyRequest;
 use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyQuery, KeyView};
 use trousseau_store::{KeyFilter, KeyOrder};
 
+use super::import::Input;
 use super::{done, metadata, read, read_all};
 use crate::app::Opened;
 use crate::cli::{self, Key, OneKey};
@@ -28,9 +29,11 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
     match command {
         Key::Create { .. } => create(opened, command, json).await,
         Key::List { tenant, kind, revoked } => list(opened, &read_tenant(tenant)?, *kind, *revoked, json).await,
-        Key::Import { tenant, kind: of, format, file } => {
-            super::import::run(opened, &read_tenant(tenant)?, kind(*of), *format, file.as_deref(), json).await
+        Key::Import { tenant, kind: of, format, batch, file } => {
+            let input = Input { file: file.as_deref(), format: *format, batch: usize::from(*batch) };
+            super::import::run(opened, &read_tenant(tenant)?, kind(*of), input, json).await
         }
+        Key::ImportReport { tenant } => super::import::report(opened, &read_tenant(tenant)?, json).await,
         Key::Show(one) => show(&find(opened, one).await?, json),
         Key::Update { .. } => update(opened, command, json).await,
         Key::Rotate { key, overlap, sure } => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use trousseau_service::ServiceError;
-use trousseau_service::secrets::SecretStatus;
+use trousseau_service::secrets::{SecretStatus, SecretsError};
 use trousseau_store::SecretKind;
 
 use crate::app::Opened;
@@ -10,22 +10,49 @@ use crate::cli::{self, Secrets};
 use crate::exit::Failure;
 use crate::output::{print, print_json, print_table};
 
+const fn kinds(only: Option<cli::SecretKind>) -> &'static [SecretKind] {
+    match only {
+        None => &[SecretKind::Pepper, SecretKind::Kek],
+        Some(cli::SecretKind::Pepper) => &[SecretKind::Pepper],
+        Some(cli::SecretKind::KeyEncryptionKey) => &[SecretKind::Kek],
+    }
+}
+
+fn versions_json(versions: &[(SecretKind, u32)]) -> serde_json::Map<String, Value> {
+    versions.iter().map(|(kind, version)| (word(*kind).to_owned(), json!(version))).collect()
+}
+
 pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Result<(), Failure> {
     let secrets = opened.app.secrets();
     match command {
-        Secrets::Rotate { only } => {
-            let kinds: &[SecretKind] = match only {
-                None => &[SecretKind::Pepper, SecretKind::Kek],
-                Some(cli::SecretKind::Pepper) => &[SecretKind::Pepper],
-                Some(cli::SecretKind::KeyEncryptionKey) => &[SecretKind::Kek],
+        Secrets::Prepare { only } => {
+            let versions = secrets.prepare(kinds(*only)).await.map_err(ServiceError::from)?;
+            if json {
+                return print_json(&json!({ "versions": versions_json(&versions) }));
+            }
+            for (kind, version) in &versions {
+                print(&format!("Prepared {}: version {version}", word(*kind).replace('_', " ")));
+            }
+            print(
+                "Give the key file to every node and copy it to a safe place; then: trousseau secrets rotate --prepared",
+            );
+            Ok(())
+        }
+        Secrets::Rotate { only, prepared } => {
+            let (kinds, actor) = (kinds(*only), opened.context.actor());
+            let rotation = if *prepared {
+                secrets.rotate_prepared(kinds, actor, None).await
+            } else {
+                secrets.rotate(kinds, actor, None).await
             };
-            let rotation = secrets.rotate(kinds, opened.context.actor(), None).await.map_err(ServiceError::from)?;
+            let rotation = rotation.map_err(|error| match error {
+                SecretsError::NothingPrepared(_) => Failure::refused(error.to_string()),
+                other => ServiceError::from(other).into(),
+            })?;
             let moved = rotation.moved;
             if json {
-                let versions: serde_json::Map<String, Value> =
-                    rotation.versions.iter().map(|(kind, version)| (word(*kind).to_owned(), json!(version))).collect();
                 return print_json(&json!({
-                    "versions": versions,
+                    "versions": versions_json(&rotation.versions),
                     "rewrapped": moved.rewrapped,
                     "redigested": moved.redigested,
                     "refused": moved.refused,

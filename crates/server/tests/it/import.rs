@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use trousseau_store::testing::TestDatabase;
@@ -124,7 +125,16 @@ async fn each_line_is_refused_for_its_own_reason_and_the_others_are_taken() {
         let cases: Vec<(Vec<u8>, &str)> = vec![
             (format!("{{\"value\":\"{taken}\"}}").into(), "value"),
             (b"{\"value\":\"short\"}".to_vec(), "value"),
-            (format!("{{\"value\":\"{secret} with spaces\"}}").into(), "value"),
+            (format!("{{\"value\":\" {secret} and a space in front\"}}").into(), "value"),
+            (format!("{{\"value\":\"{secret}\\u00e9\"}}").into(), "value"),
+            (format!("{{\"value\":\"{secret}\\n\"}}").into(), "value"),
+            (format!("{{\"hmac_sha256\":\"{}\"}}", "0".repeat(64)).into(), "pepper_version"),
+            (format!("{{\"hmac_sha256\":\"{}\",\"pepper_version\":2}}", "0".repeat(64)).into(), "pepper_version"),
+            (
+                format!("{{\"sha256\":\"{0}\",\"hmac_sha256\":\"{0}\",\"pepper_version\":1}}", "0".repeat(64)).into(),
+                "value",
+            ),
+            (b"{\"value\":\"Mileston_LIVE_: a disguise\"}".to_vec(), "value"),
             (b"{\"value\":\"Mileston_LIVE_abc\"}".to_vec(), "value"),
             (b"{}".to_vec(), "value"),
             (format!("{{\"value\":\"{secret}\",\"sha256\":\"00\"}}").into(), "value"),
@@ -162,14 +172,16 @@ async fn each_line_is_refused_for_its_own_reason_and_the_others_are_taken() {
 }
 
 #[tokio::test]
-async fn the_limit_of_number_and_the_rules_of_the_profile_hold() {
+async fn limits_of_number_do_not_hold_and_the_rules_of_the_profile_do() {
     let place = Place::new();
     let id = business(&place, "codat");
     let lines_of: Vec<_> = (0..11).map(|n| format!("{{\"value\":\"imported-key-number-{n:02}\"}}\n")).collect();
     let input = lines_of.concat();
     let ended = import(&place, &id, &[], input.as_bytes());
-    // One key came with the business, so nine are taken.
-    assert_eq!(lines(&ended).last(), Some(&json!({"imported": 9, "known": 0, "refused": 2})), "{ended:?}");
+    // One key came with the business, and this profile makes ten.
+    assert_eq!(lines(&ended).last(), Some(&json!({"imported": 11, "known": 0, "refused": 0})), "{ended:?}");
+    let more = place.run(&["key", "create", "--business", &id, "--environment", "live"]);
+    assert_eq!(more.code, Some(1), "{more:?}");
     // Twenty letters and digits look like a key that is sent with a business id, which this profile's callers do not.
     let ended = import(&place, &id, &[], b"{\"value\":\"abcdefghij0123456789\"}\n");
     assert_eq!(lines(&ended)[0]["field"], "value", "{ended:?}");
@@ -177,4 +189,160 @@ async fn the_limit_of_number_and_the_rules_of_the_profile_hold() {
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     let column = import(&place, &id, &["--format", "csv"], b"value,colour\n");
     assert_eq!(column.code, Some(2), "{column:?}");
+}
+
+#[tokio::test]
+async fn any_printable_text_is_accepted_wherever_a_key_is_presented() {
+    for (place, _database) in places().await {
+        let id = business(&place, "mileston");
+        let created = place.run(&["platform-key", "create", "gateway", "--scope", "verify", "--json"]);
+        let platform: Value = serde_json::from_str(&created.out).expect("JSON");
+        let server = Server::start(&place, &[]);
+        let all: String = (b'!'..=b'~').map(char::from).collect();
+        let texts = ["123456:AAF-with_a.colon~", "several words, and commas", "mileston_live_in-small-letters", &all];
+        let input: String = texts.iter().map(|text| json!({ "value": text }).to_string() + "\n").collect();
+        let ended = import(&place, &id, &[], input.as_bytes());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let encoded = |text: String| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+        for text in texts {
+            for headers in [
+                format!("apikey: {text}\r\nbusinessid: {id}\r\n"),
+                format!("authorization: Bearer {text}\r\nbusinessid: {id}\r\n"),
+                format!("x-api-key: {text}\r\nbusinessid: {id}\r\n"),
+                format!("authorization: Basic {}\r\n", encoded(format!("{id}:{text}"))),
+            ] {
+                for path in ["/v1/whoami", "/v1/authorize"] {
+                    let answer = server.get(path, &headers);
+                    assert!(answer.starts_with("HTTP/1.1 200"), "{path} {text}: {answer}");
+                }
+                // One character less is another text, and so is one more.
+                for wrong in [headers.replacen(text, &text[1..], 1), headers.replacen(text, &format!("{text}x"), 1)] {
+                    if wrong != headers {
+                        let answer = server.get("/v1/whoami", &wrong);
+                        assert!(answer.starts_with("HTTP/1.1 401"), "{text}: {answer}");
+                    }
+                }
+            }
+            let body = json!({ "key": text, "business_id": id }).to_string();
+            let answer = server.exchange(
+                format!(
+                    "POST /v1/keys/verify HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                     authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    platform["value"].as_str().expect("a value"),
+                    body.len()
+                )
+                .as_bytes(),
+            );
+            assert!(answer.contains("\"valid\":true"), "{text}: {answer}");
+        }
+    }
+}
+
+/// The first pepper of a place, out of its key file.
+fn pepper(place: &Place) -> Vec<u8> {
+    let text = std::fs::read_to_string(place.path().join("trousseau-data/keys.toml")).expect("the key file");
+    let (_, rest) = text.split_once("[[pepper]]").expect("a pepper");
+    let (_, rest) = rest.split_once("secret = \"").expect("a secret");
+    let (secret, _) = rest.split_once('"').expect("an end");
+    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, secret).expect("base64")
+}
+
+#[tokio::test]
+async fn a_digest_under_the_pepper_is_taken_over_and_no_other() {
+    for (place, _database) in places().await {
+        let id = business(&place, "mileston");
+        let server = Server::start(&place, &[]);
+        let text = "legacy token: 0123456789";
+        let mut mac = Hmac::<Sha256>::new_from_slice(&pepper(&place)).expect("a key");
+        mac.update(&Sha256::digest(text));
+        let line = json!({"hmac_sha256": hex(&mac.finalize().into_bytes()), "pepper_version": 1, "last_three": "789"});
+        let ended = import(&place, &id, &[], format!("{line}\n").as_bytes());
+        assert_eq!(lines(&ended)[0]["result"], "imported", "{ended:?}");
+        assert_eq!(lines(&ended)[0]["masked_value"], "*****789");
+        let answer = server.get("/v1/whoami", &format!("x-api-key: {text}\r\nbusinessid: {id}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // The same key by its digest again, and by its text.
+        let both = format!("{line}\n{}\n", json!({ "value": text }));
+        let again = import(&place, &id, &[], both.as_bytes());
+        assert_eq!(lines(&again)[2], json!({"imported": 0, "known": 2, "refused": 0}), "{again:?}");
+        // Once the pepper is another, the digest says nothing any more: the key may have moved to the new one.
+        let rotated = place.run(&["secrets", "rotate", "--only", "pepper"]);
+        assert_eq!(rotated.code, Some(0), "{rotated:?}");
+        let late = import(&place, &id, &[], format!("{line}\n").as_bytes());
+        assert_eq!(lines(&late)[0]["field"], "pepper_version", "{late:?}");
+        let text = import(&place, &id, &[], format!("{}\n", json!({ "value": text })).as_bytes());
+        assert_eq!(lines(&text)[0]["result"], "known", "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_lines_go_in_batches_and_each_keeps_its_number() {
+    for (place, _database) in places().await {
+        let id = business(&place, "mileston");
+        let file = place.path().join("many.jsonl");
+        let line = |n: u32| match n % 500 {
+            7 => "{\"value\":\"short\"}".to_owned(),
+            // The value of the line before it, and the reference of the one before that.
+            8 => json!({ "value": format!("one-of-many-imported-{:05}", n - 2) }).to_string(),
+            9 => json!({"value": format!("another-value-{n:05}"), "external_reference": format!("ref-{}", n - 4)})
+                .to_string(),
+            _ => json!({"value": format!("one-of-many-imported-{n:05}"), "external_reference": format!("ref-{n}")})
+                .to_string(),
+        };
+        let text: String = (1..=2_500).map(|n| line(n) + "\n").collect();
+        std::fs::write(&file, &text).expect("written");
+        let path = file.to_str().expect("a path");
+        let whole = ["key", "import", "--business", &id, "--environment", "live", path];
+        let ended = place.run(&whole);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let refused: Vec<_> = (0..5).flat_map(|n| [n * 500 + 7, n * 500 + 9]).collect();
+        let told: Vec<_> = ended.out.lines().collect();
+        assert_eq!(told.len(), refused.len() + 1, "{}", ended.out);
+        for (number, told) in refused.iter().zip(&told) {
+            assert!(told.starts_with(&format!("line {number}: refused: ")), "{told}");
+        }
+        assert_eq!(told[refused.len()], "2485 imported, 5 known already, 10 refused");
+        // Nobody looks at a terminal here.
+        assert_eq!(ended.err, "trousseau: not every line is a key here now\n");
+        // Again in smaller steps: nothing is new, and nothing is there twice.
+        let again = place.run(&[&whole[..], &["--batch", "64"]].concat());
+        assert_eq!(again.out.lines().last(), Some("0 imported, 2490 known already, 10 refused"));
+        let report = place.run(&["key", "import-report", "--business", &id, "--environment", "live", "--json"]);
+        assert_eq!(lines(&report).last(), Some(&json!({"imported": 2485, "seen": 0, "not_seen": 2485})));
+        // Each of them was told to the audit, the events and the other nodes.
+        let numbers: std::collections::BTreeSet<_> =
+            lines(&report).iter().filter_map(|line| line["number"].as_u64()).collect();
+        assert_eq!(numbers.len(), 2_485);
+        assert_eq!(numbers.last().zip(numbers.first()).map(|(last, first)| last - first), Some(2_484));
+    }
+}
+
+#[tokio::test]
+async fn the_report_tells_which_imported_keys_have_been_seen() {
+    for (place, _database) in places().await {
+        let id = business(&place, "mileston");
+        let input: String = (1..=3)
+            .map(|n| json!({"value": format!("an-imported-key-{n}"), "external_reference": format!("old-{n}")}))
+            .map(|line| line.to_string() + "\n")
+            .collect();
+        assert_eq!(import(&place, &id, &[], input.as_bytes()).code, Some(0));
+        let report = |arguments: &[&str]| {
+            place.run(&[&["key", "import-report", "--business", &id, "--environment", "live"], arguments].concat())
+        };
+        assert_eq!(lines(&report(&["--json"])).last(), Some(&json!({"imported": 3, "seen": 0, "not_seen": 3})));
+        let mut server = Server::start(&place, &[]);
+        let answer = server.get("/v1/whoami", &format!("x-api-key: an-imported-key-2\r\nbusinessid: {id}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        // The server writes down what it holds before it ends.
+        server.signal(rustix::process::Signal::TERM);
+        assert_eq!(server.wait(), Some(0));
+        let told = report(&[]);
+        assert_eq!(told.code, Some(0), "{told:?}");
+        let told: Vec<_> = told.out.lines().collect();
+        assert_eq!((told.len(), told[2]), (3, "3 imported, 1 seen, 2 not seen yet"), "{told:?}");
+        for (line, reference) in told.iter().zip(["old-1", "old-3"]) {
+            assert!(line.starts_with("not seen: key_") && line.contains(reference), "{line}");
+        }
+        assert_eq!(lines(&report(&["--json"])).last(), Some(&json!({"imported": 3, "seen": 1, "not_seen": 2})));
+    }
 }

@@ -1,11 +1,13 @@
 //! The real executable, from outside.
 
+mod backup;
 mod bound;
 mod canary;
 mod collecting;
 mod commands;
 mod configuration;
 mod connections;
+mod deploy;
 mod import;
 mod kill;
 mod kill_live;

@@ -146,3 +146,36 @@ async fn a_sealed_value_opens_in_its_own_place_only() {
         assert_eq!(own["value"], other["keys"][0]["value"]);
     }
 }
+
+#[tokio::test]
+async fn versions_are_prepared_in_the_file_before_any_node_uses_them() {
+    for (place, _database) in places().await {
+        let business = json(&place, &["business", "create", "Shop", "--json"]);
+        let id = string(&business, "/business/id").to_owned();
+        let server = Server::start(&place, &[]);
+        let nothing = place.run(&["secrets", "rotate", "--prepared"]);
+        assert_eq!(nothing.code, Some(1), "{nothing:?}");
+        let prepared = json(&place, &["secrets", "prepare", "--json"]);
+        assert_eq!(prepared["versions"], serde_json::json!({"pepper": 2, "key_encryption_key": 2}));
+        // The file has them, and nobody uses them.
+        assert_eq!(rows(&place, "pepper").len(), 1);
+        let text = fs::read_to_string(key_file(&place)).expect("the key file");
+        assert_eq!(text.matches("version = 2").count(), 2);
+        // The file may be one that cannot be written any more, as a mounted secret is.
+        fs::set_permissions(key_file(&place), fs::Permissions::from_mode(0o400)).expect("ours");
+        let rotated = json(&place, &["secrets", "rotate", "--prepared", "--json"]);
+        assert_eq!(rotated["versions"], prepared["versions"]);
+        assert_eq!(fs::read_to_string(key_file(&place)).expect("the key file"), text);
+        assert_eq!(rows(&place, "pepper").len(), 2);
+        let made = ["key", "create", "--business", &id, "--environment", "test", "--json"];
+        let made = json(&place, &made);
+        let headers = format!("apikey: {}\r\nbusinessid: {id}\r\n", string(&made, "/value"));
+        let begun = std::time::Instant::now();
+        // The running server hears of it within its bound.
+        while !server.get("/v1/whoami", &headers).starts_with("HTTP/1.1 200") {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "the server never took it up");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert_eq!(place.run(&["secrets", "rotate", "--prepared"]).code, Some(1));
+    }
+}

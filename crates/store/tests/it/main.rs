@@ -1,5 +1,6 @@
 //! Every function of the store, on both engines.
 
+mod backup;
 mod businesses;
 mod events;
 mod keys;

@@ -1,0 +1,151 @@
+//! `trousseau backup` and `trousseau restore`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use trousseau_service::Context;
+use trousseau_service::backup::{self, BackupError, Restored};
+use trousseau_service::clock::{Clock as _, SystemClock};
+use trousseau_service::entropy::SystemEntropy;
+use trousseau_service::key_ring::{KeyFile, KeyFileError};
+use trousseau_store::{Children, RestoreError, Store, StoreOptions};
+
+use crate::app::make_folders;
+use crate::exit::Failure;
+use crate::hardening;
+use crate::output::{print, print_json};
+use crate::settings::Settings;
+
+/// Writes a backup. The name is taken once the file is complete and on the disk, and never from another file.
+pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result<(), Failure> {
+    if file.exists() {
+        return Err(Failure::refused(format!("there is a file {} already", file.display())));
+    }
+    let store = backup::open(settings.database.expose_secret()).await.context("the database cannot be opened")?;
+    let partial = PathBuf::from(format!("{}.partial", file.display()));
+    let written = write(&store, &partial, file).await;
+    store.close().await;
+    if written.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    let taken = written?;
+    if json {
+        return print_json(&json!({
+            "file": file, "taken_at": taken.head.taken_at, "schema": taken.head.schema, "tables": taken.tables,
+            "rows": taken.rows,
+        }));
+    }
+    print(&format!("{} rows of {} tables are in {}", taken.rows, taken.tables, file.display()));
+    let key_file = settings.key_file.display();
+    print(&format!("The key file {key_file} is not in it: without a copy of that, kept apart, it is of no use."));
+    Ok(())
+}
+
+async fn write(store: &Store, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
+    let cannot = || format!("{} cannot be written", partial.display());
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial).with_context(cannot)?;
+    let taken = backup::take(store, SystemClock.now(), &out).await.map_err(failed)?;
+    (&out).flush().and_then(|()| out.sync_all()).with_context(cannot)?;
+    // A link never takes the place of a file that came meanwhile.
+    fs::hard_link(partial, file).with_context(|| format!("{} cannot be made", file.display()))?;
+    fs::remove_file(partial).with_context(cannot)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("{} cannot be written", folder.display()))?;
+    Ok(taken)
+}
+
+/// Fills an empty database.
+pub(crate) async fn restore(
+    settings: &Settings,
+    file: &Path,
+    skip_children: Option<u32>,
+    actor: Option<String>,
+    json: bool,
+) -> Result<(), Failure> {
+    let source = File::open(file).with_context(|| format!("{} cannot be opened", file.display()))?;
+    make_folders(settings)?;
+    let children = skip_children.map_or(Children::Close, Children::Skip);
+    let url = settings.database.expose_secret();
+    let context = Context::operator(hardening::system_user(), actor);
+    let now = SystemClock.now();
+    let restored = backup::restore(url, source, children, &context, now, &SystemEntropy).await.map_err(failed)?;
+    let needs = key_file_needed(settings, url).await?;
+    if json {
+        let Restored { head, rows, adjusted } = &restored;
+        let waiting = adjusted.waiting;
+        return print_json(&json!({
+            "taken_at": head.taken_at, "schema": head.schema, "rows": rows, "sessions_ended": adjusted.sessions,
+            "extended_keys": adjusted.extended_keys, "seq": adjusted.seq,
+            "waiting": { "events": waiting.events, "deliveries": waiting.deliveries, "mails": waiting.mails },
+            "key_file": needs,
+        }));
+    }
+    tell(&restored, children);
+    print(&needs);
+    Ok(())
+}
+
+fn tell(restored: &Restored, children: Children) {
+    let Restored { head, rows, adjusted } = restored;
+    print(&format!("{rows} rows are restored, as of {}.", head.taken_at));
+    print(
+        "What happened since is lost: keys that were revoked since are accepted again, values that were made since are not \
+         known, payments that were started since are not watched.",
+    );
+    let waiting = adjusted.waiting;
+    if waiting != trousseau_store::Waiting::default() {
+        print(&format!(
+            "Once a server runs, {} events, {} deliveries of webhooks and {} mails go out that waited then, also those \
+             that have gone out since. A webhook that comes again has the id that it had.",
+            waiting.events, waiting.deliveries, waiting.mails
+        ));
+    }
+    if adjusted.extended_keys > 0 {
+        print(&match children {
+            Children::Close => format!(
+                "{} extended public keys give out no address any more, since those after the backup may have been given \
+                 out: name another account of the wallet (trousseau payout set), or restore with --skip-children.",
+                adjusted.extended_keys
+            ),
+            Children::Skip(count) => {
+                format!("{} extended public keys go on {count} children further.", adjusted.extended_keys)
+            }
+        });
+    }
+    print("Everybody has to sign in again.");
+}
+
+/// What is still to be done about the key file.
+async fn key_file_needed(settings: &Settings, url: &str) -> Result<String, Failure> {
+    let store = Store::open(url, &StoreOptions::default()).await.context("the database cannot be opened")?;
+    let rows = store.read().list_secret_versions().await.context("the database cannot be read");
+    store.close().await;
+    let (rows, path) = (rows?, settings.key_file.display());
+    Ok(match KeyFile::load(&settings.key_file) {
+        Ok(file) => match file.activate(&rows) {
+            Ok(_) => format!("The key file {path} belongs to it."),
+            Err(_) => format!("The key file {path} is another one: put the copy of the right one in its place."),
+        },
+        Err(KeyFileError::Missing(_)) => format!("It needs its key file: put the copy of that to {path}."),
+        Err(error) => format!("It needs its key file: {error}"),
+    })
+}
+
+fn failed(error: BackupError) -> Failure {
+    match error {
+        BackupError::Newer { .. }
+        | BackupError::Damaged(_)
+        | BackupError::Restore(
+            RestoreError::NotEmpty(_) | RestoreError::Table(_) | RestoreError::Cells { .. } | RestoreError::ExtendedKey,
+        ) => Failure::Refused(error.into()),
+        BackupError::File(_) | BackupError::Store(_) | BackupError::Restore(RestoreError::Store(_)) => {
+            Failure::Failed(error.into())
+        }
+    }
+}
