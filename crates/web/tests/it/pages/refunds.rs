@@ -56,11 +56,10 @@ async fn sent(backend: &Client, to: &str, amount: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_payment_is_given_back_in_parts_and_never_more_than_came() {
+async fn what_is_asked_for_wrongly_stands_at_its_field_and_nothing_is_filled_in_from_the_transfer() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
         let mut developer = app.member(business.id(), "developer").await;
-        let backend = backend(&app, &business);
         let refunds = format!("{}/refunds", payments(&business));
         assert!(page(&developer.get(&payments(&business)).await, 200).contains(&refunds), "the way there");
         assert!(page(&developer.get(&refunds).await, 200).contains("No refund yet"));
@@ -102,7 +101,17 @@ async fn a_payment_is_given_back_in_parts_and_never_more_than_came() {
         let too_much = [("amount", "13"), ("destination", "test_a")];
         assert!(page(&developer.submit(&form, &form, &too_much).await, 422).contains("at most 12.50 USDC"));
         assert!(page(&developer.get(&refunds).await, 200).contains("No refund yet"), "nothing was asked for");
+    }
+}
 
+#[tokio::test]
+async fn a_payment_is_given_back_in_parts_and_never_more_than_came() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let mut developer = app.member(business.id(), "developer").await;
+        let backend = backend(&app, &business);
+        let of = path_of(&business, &paid(&app, &business, "paid").await);
+        let form = format!("{of}/refund");
         let fields = [("amount", "2.5"), ("destination", "test_customer"), ("reason", "Broken <cup>")];
         let refund = asked(&mut developer, &of, &fields).await;
         let shown = page(&developer.get(&refund).await, 200);
@@ -172,8 +181,25 @@ async fn a_payment_is_given_back_in_parts_and_never_more_than_came() {
         let shown = page(&developer.get(&rest).await, 200);
         assert!(shown.contains("</svg>Sent for certain") && shown.contains(&hash), "{shown}");
         assert!(page(&developer.get(&of).await, 200).contains("</svg>Refunded"));
+    }
+}
 
-        // The list, and what it is narrowed by.
+#[tokio::test]
+async fn refunds_are_listed_narrowed_and_taken_along() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let mut developer = app.member(business.id(), "developer").await;
+        let of = path_of(&business, &paid(&app, &business, "paid").await);
+        let refunds = format!("{}/refunds", payments(&business));
+        let parts = [("2.5", "Broken <cup>", "send"), ("10", "", "cancel"), ("10", "", "send")];
+        for (amount, reason, act) in parts {
+            let fields = [("amount", amount), ("destination", "test_customer"), ("reason", reason)];
+            let refund = asked(&mut developer, &of, &fields).await;
+            let page = if act == "send" { refund.clone() } else { format!("{refund}/cancel") };
+            let done = developer.submit(&page, &format!("{refund}/{act}"), &[]).await;
+            assert_eq!(done.header("location"), refund, "{}", done.text());
+            app.advance(Duration::from_secs(1));
+        }
         for (query, found) in [
             ("", 3),
             ("status=succeeded", 2),
