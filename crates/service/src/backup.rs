@@ -282,7 +282,7 @@ pub async fn restore(
     let then = StoreOptions { up_to: Some(head.schema), ..StoreOptions::default() };
     let store = match Store::open(url, &then).await {
         Err(StoreError::Schema(SchemaError::Newer { .. })) => {
-            return Err(RestoreError::NotEmpty("a newer schema".to_owned()).into());
+            return Err(RestoreError::NotEmpty("tables of a newer schema".to_owned()).into());
         }
         other => other?,
     };
