@@ -195,8 +195,8 @@ async fn refunds_are_listed_narrowed_and_taken_along() {
         for (amount, reason, act) in parts {
             let fields = [("amount", amount), ("destination", "test_customer"), ("reason", reason)];
             let refund = asked(&mut developer, &of, &fields).await;
-            let page = if act == "send" { refund.clone() } else { format!("{refund}/cancel") };
-            let done = developer.submit(&page, &format!("{refund}/{act}"), &[]).await;
+            let from = if act == "send" { refund.clone() } else { format!("{refund}/cancel") };
+            let done = developer.submit(&from, &format!("{refund}/{act}"), &[]).await;
             assert_eq!(done.header("location"), refund, "{}", done.text());
             app.advance(Duration::from_secs(1));
         }
