@@ -147,9 +147,8 @@ struct Receipt {
 #[template(path = "pay/page.html")]
 struct Page<'a> {
     frame: &'a Frame,
-    test: bool,
-    /// Whether TEST is on test ledgers, and on no network.
-    test_ledger: bool,
+    /// What is said above everything in TEST: whether it is on test ledgers, or on a network.
+    test: Option<String>,
     base: String,
     here: String,
     seller: String,
@@ -480,7 +479,13 @@ fn page<'a>(
     let delayed = waited_for.map(|watched| called(web, &watched.payment.destination.network));
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
-    let test = tenant.environment == Environment::Test;
+    let test = (tenant.environment == Environment::Test).then(|| {
+        t.get(if web.app.test_ledgers().are_on() {
+            message!("pay-band-test")
+        } else {
+            message!("pay-band-test-network")
+        })
+    });
     let pdf = match &shown.payable {
         Payable::PaymentLink(_) => String::new(),
         Payable::Invoice(_) | Payable::RecurringPayment(..) => format!("{base}/pdf"),
@@ -488,7 +493,6 @@ fn page<'a>(
     Page {
         frame,
         test,
-        test_ledger: web.app.test_ledgers().are_on(),
         base,
         here,
         seller: shown.business.name.to_string(),
