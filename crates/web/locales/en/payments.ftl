@@ -16,7 +16,7 @@ customer-reference = Customer reference
 customer-reference-hint = Your own name for the customer. May stay empty.
 redirect-url = Return address
 redirect-hint = Where the payer goes afterwards: an address that begins with https://. May stay empty.
-wrong-amount = Enter an amount above zero, such as 12.50: digits and one point, at most { $decimals } decimals
+wrong-amount = Enter an amount above zero, such as 12.50: digits and one point, at most 6 decimals
 wrong-title = Shorten the title to 200 characters without line breaks
 wrong-description = Shorten the description to 1000 characters without line breaks
 wrong-redirect = Enter an address that begins with https://, at most 2048 characters (in TEST, http://localhost is good too)
@@ -261,7 +261,7 @@ checkout-late-waits = Waits for your decision
 checkout-late-waits-hint = Nothing is delivered before somebody accepts it under Payments.
 wrong-accent = Enter # and six hexadecimal digits, such as #2440c8
 wrong-accent-faint = This colour is too light to be read: its contrast is { $contrast }, and 4.5 is needed. The nearest that can be read is { $nearest }.
-wrong-tolerance-amount = Enter an amount such as 0.05: digits and one point, at most { $decimals } decimals
+wrong-tolerance-amount = Enter an amount such as 0.05: digits and one point, at most 6 decimals
 wrong-tolerance-per-mille = Enter a whole number from 0 to { $most }
 flash-checkout-saved = Checkout settings saved
 

@@ -16,7 +16,7 @@ customer-reference = Référence du client
 customer-reference-hint = Le nom que vous donnez au client. Facultatif.
 redirect-url = Adresse de retour
 redirect-hint = Où le payeur va ensuite : une adresse qui commence par https://. Facultatif.
-wrong-amount = Saisissez un montant supérieur à zéro, comme 12.50 : des chiffres et un point, { $decimals } décimales au plus
+wrong-amount = Saisissez un montant supérieur à zéro, comme 12.50 : des chiffres et un point, 6 décimales au plus
 wrong-title = Réduisez le titre à 200 caractères, sans retour à la ligne
 wrong-description = Réduisez la description à 1000 caractères, sans retour à la ligne
 wrong-redirect = Saisissez une adresse qui commence par https://, de 2048 caractères au plus (en TEST, http://localhost convient aussi)
@@ -261,7 +261,7 @@ checkout-late-waits = Attend votre décision
 checkout-late-waits-hint = Rien n'est livré avant que quelqu'un l'accepte sous Paiements.
 wrong-accent = Saisissez # et six chiffres hexadécimaux, comme #2440c8
 wrong-accent-faint = Cette couleur est trop claire pour être lue : son contraste est de { $contrast }, il en faut 4.5. La plus proche qui se lit est { $nearest }.
-wrong-tolerance-amount = Saisissez un montant comme 0.05 : des chiffres et un point, { $decimals } décimales au plus
+wrong-tolerance-amount = Saisissez un montant comme 0.05 : des chiffres et un point, 6 décimales au plus
 wrong-tolerance-per-mille = Saisissez un nombre entier de 0 à { $most }
 flash-checkout-saved = Réglages de la page de paiement enregistrés
 

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
 use serde::Deserialize;
 use trousseau_domain::checkout::PageLanguages;
-use trousseau_domain::environment::Environment;
+use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
 use trousseau_domain::money::Asset;
@@ -147,9 +147,8 @@ struct Receipt {
 #[template(path = "pay/page.html")]
 struct Page<'a> {
     frame: &'a Frame,
-    test: bool,
-    /// Whether TEST is on test ledgers, and on no network.
-    test_ledger: bool,
+    /// What is said above everything in TEST: whether it is on test ledgers, or on a network.
+    test: Option<String>,
     base: String,
     here: String,
     seller: String,
@@ -480,15 +479,13 @@ fn page<'a>(
     let delayed = waited_for.map(|watched| called(web, &watched.payment.destination.network));
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
-    let test = tenant.environment == Environment::Test;
     let pdf = match &shown.payable {
         Payable::PaymentLink(_) => String::new(),
         Payable::Invoice(_) | Payable::RecurringPayment(..) => format!("{base}/pdf"),
     };
     Page {
         frame,
-        test,
-        test_ledger: web.app.test_ledgers().are_on(),
+        test: band(web, tenant, t),
         base,
         here,
         seller: shown.business.name.to_string(),
@@ -540,6 +537,16 @@ fn par(asset: Asset, t: Texts) -> String {
         Asset::EURC => t.get("pay-par-eurc"),
         _ => t.with("pay-par-other", [("currency", asset.code().to_string())]),
     }
+}
+
+/// What is said above everything in TEST.
+fn band(web: &Web, tenant: &Tenant, t: Texts) -> Option<String> {
+    let message = match (tenant.environment, web.app.test_ledgers().are_on()) {
+        (Environment::Live, _) => return None,
+        (Environment::Test, true) => message!("pay-band-test"),
+        (Environment::Test, false) => message!("pay-band-test-network"),
+    };
+    Some(t.get(message))
 }
 
 /// Whether a payment goes as buttons say: on a test ledger, where there are any.

@@ -141,9 +141,12 @@ struct SettingsPage<'a> {
     action: String,
     may_write: bool,
     live: bool,
+    /// Whether its money goes anywhere: all but that of the test ledger does.
+    paid_out: bool,
 }
 
 fn draw<P>(
+    web: &Web,
     entered: &Entered<P>,
     status: StatusCode,
     accent: Option<Accent>,
@@ -165,6 +168,7 @@ fn draw<P>(
         action: here(entered),
         may_write: entered.role.may(Operation::BusinessWrite),
         live: is_live(entered),
+        paid_out: is_live(entered) || !web.app.test_ledgers().are_on(),
         frame: &frame,
         errors,
         fields,
@@ -185,7 +189,7 @@ pub(super) async fn show(
     let settings = web.app.checkout().get(&entered.tenant).await;
     let settings = settings.map_err(|error| entered.refused(error, &here(&entered)))?;
     let fields = kept.unwrap_or_else(|| Fields::of(&settings));
-    Ok(draw(&entered, StatusCode::OK, settings.accent, fields, FormErrors::new()))
+    Ok(draw(&web, &entered, StatusCode::OK, settings.accent, fields, FormErrors::new()))
 }
 
 /// Changes it.
@@ -199,7 +203,7 @@ pub(super) async fn save(
     let Some(settings) = fields.read(&entered, &mut errors) else {
         let settings = web.app.checkout().get(&entered.tenant).await;
         let settings = settings.map_err(|error| entered.refused(error, &here))?;
-        return Ok(draw(&entered, StatusCode::UNPROCESSABLE_ENTITY, settings.accent, fields, errors));
+        return Ok(draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, settings.accent, fields, errors));
     };
     match web.app.checkout().save(&entered.context, &entered.tenant, &settings).await {
         Ok(()) => Ok(entered.frame.done(&here, message!("flash-checkout-saved"), "")),
