@@ -67,6 +67,11 @@ pub const METRICS: &[Metric] = &[
         "Time from a request's headers to its answer."),
     metric!(Counter "trousseau_recorder_dropped_total" []
         "Notes of uses and calls that were dropped because the database did not take them in time."),
+    metric!(Gauge "trousseau_keys_in_memory" [] "Values of keys that are answered from memory."),
+    metric!(Gauge "trousseau_keys_in_memory_complete" [] "0 where some values found no room in memory."),
+    metric!(Gauge "trousseau_keys_proven_age_seconds" [] "How long ago memory was seen to be up to date."),
+    metric!(Gauge "trousseau_changes_applied" [] "The number of the latest change that memory has."),
+    metric!(Gauge "trousseau_clock_offset_seconds" [] "How far the clock is ahead of the database's."),
     metric!(Counter "trousseau_webhook_attempts_total" ["outcome"] "Attempts to deliver an event, by outcome."),
     metric!(Counter "trousseau_network_calls_total" ["network", "endpoint", "outcome"]
         "Questions to the nodes of a network, by endpoint and outcome."),
