@@ -118,7 +118,7 @@ async fn each_environment_is_paid_on_its_own_network_and_on_no_other() {
     // What lies there is planned, compared and listed by environment.
     let plans = both.shop.app.payout_plans();
     for (environment, network) in [(Environment::Test, chain()), (Environment::Live, live_chain())] {
-        assert_eq!(plans.networks(Some(environment), None).expect("listed"), [network.clone()]);
+        assert_eq!(plans.networks(Some(environment), None).expect("listed"), std::slice::from_ref(&network));
         let filter = CollectFilter { business: None, environment: Some(environment) };
         assert_eq!(plans.plan(&network, &filter).await.expect("planned").transactions.len(), 2, "{environment}");
         let compared = both.shop.app.reconciliations().run(network.as_str()).await.expect("compared");
