@@ -154,6 +154,14 @@ impl Judged {
         Self { identified, lease: Some(lease) }
     }
 
+    /// Whether this is a yes; a no is said only by what is as fresh as the request.
+    fn is_yes(&self, decision: &Decision) -> bool {
+        match &self.identified {
+            Identified::Key(found) => found.is_some() && *decision == Decision::Allow,
+            Identified::Platform(found) => found.as_ref().is_some_and(|row| row.revoked_at.is_none()),
+        }
+    }
+
     /// Whether it may still be said: not where the process slept between the look-up and the answer.
     fn holds(&self) -> bool {
         self.lease.is_none_or(Lease::holds)
@@ -319,29 +327,48 @@ impl<'a> Access<'a> {
             return Err(ServiceError::ClockUnsure);
         }
         let digests = core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
-        let mut judged = match claim {
-            TextClaim::Platform => match core.index.find_platform(&digests).await {
-                Remembered::Is(row, lease) => Judged::remembered(Identified::Platform(Some(Box::new(row))), lease),
-                Remembered::Unknown => Judged::certain(Identified::Platform(None)),
-                Remembered::Ask => self.ask(claim, &digests).await?,
-            },
-            _ => match core.index.find(&digests).await {
-                Remembered::Is(known, lease) => Judged::remembered(Identified::Key(Some(Box::new(known))), lease),
-                Remembered::Unknown => Judged::certain(Identified::Key(None)),
-                Remembered::Ask => self.ask(claim, &digests).await?,
-            },
+        let decide = |judged: &Judged, now| match &judged.identified {
+            Identified::Key(found) => judge(found.as_deref(), now),
+            Identified::Platform(_) => Ok(Decision::Allow),
         };
+        let mut judged = self.look(claim, &digests).await?;
+        let now = core.clock.now();
+        let decision = decide(&judged, now)?;
+        if judged.is_yes(&decision) && judged.holds() {
+            return Ok((judged.identified, decision, now));
+        }
+        if judged.lease.is_some() {
+            judged = if core.index.proven_now().await {
+                self.look(claim, &digests).await?
+            } else {
+                self.ask(claim, &digests).await?
+            };
+        }
         loop {
             let now = core.clock.now();
-            let decision = match &judged.identified {
-                Identified::Key(found) => judge(found.as_deref(), now)?,
-                Identified::Platform(_) => Decision::Allow,
-            };
+            let decision = decide(&judged, now)?;
             if judged.holds() {
                 return Ok((judged.identified, decision, now));
             }
             judged = self.ask(claim, &digests).await?;
         }
+    }
+
+    /// Looks into memory; asks the database where that does not say.
+    async fn look(self, claim: TextClaim, digests: &[(u32, KeyDigest)]) -> Result<Judged, ServiceError> {
+        let index = &self.core.index;
+        Ok(match claim {
+            TextClaim::Platform => match index.find_platform(digests) {
+                Remembered::Is(row, lease) => Judged::remembered(Identified::Platform(Some(Box::new(row))), lease),
+                Remembered::Unknown(lease) => Judged::remembered(Identified::Platform(None), lease),
+                Remembered::Ask => self.ask(claim, digests).await?,
+            },
+            TextClaim::Branded { .. } | TextClaim::Plain => match index.find(digests) {
+                Remembered::Is(known, lease) => Judged::remembered(Identified::Key(Some(Box::new(known))), lease),
+                Remembered::Unknown(lease) => Judged::remembered(Identified::Key(None), lease),
+                Remembered::Ask => self.ask(claim, digests).await?,
+            },
+        })
     }
 
     /// Asks the database.
@@ -434,9 +461,9 @@ impl<'a> Access<'a> {
             let tenant = found.tenant();
             if tx.redigest_version(&tenant, found.id, found.version, &found.digest, &digest, pepper).await? {
                 let target = renamed(found.id, &found.digest);
-                let seq = tx.append_change(ChangeKind::Key, Some(&tenant.business), Some(&target), now).await?;
+                tx.append_change(ChangeKind::Key, Some(&tenant.business), Some(&target), now).await?;
                 tx.commit().await?;
-                self.core.index.made_new(seq);
+                self.core.index.heard();
             }
             Ok(())
         };
@@ -452,9 +479,9 @@ impl<'a> Access<'a> {
             let mut tx = self.core.store.begin().await?;
             tx.redigest_platform_key(row.id, &row.digest, &digest, pepper).await?;
             let (target, now) = (row.id.to_string(), self.core.clock.now());
-            let seq = tx.append_change(ChangeKind::PlatformKey, None, Some(&target), now).await?;
+            tx.append_change(ChangeKind::PlatformKey, None, Some(&target), now).await?;
             tx.commit().await?;
-            self.core.index.made_new(seq);
+            self.core.index.heard();
             Ok(())
         };
         if let Err(error) = renewed.await {

@@ -533,17 +533,17 @@ impl<'a> Unit<'a> {
     /// The same of a key that did not exist before: nothing that is remembered is wrong for it.
     pub(crate) async fn commit_new_key(mut self, key: &KeyRow) -> Result<(), ServiceError> {
         let (business, target) = (&key.tenant.business, key.id.to_string());
-        let seq = self.tx.append_change(ChangeKind::Key, Some(business), Some(&target), self.now).await?;
+        self.tx.append_change(ChangeKind::Key, Some(business), Some(&target), self.now).await?;
         self.tx.commit().await?;
-        self.core.index.made_new(seq);
+        self.core.index.heard();
         Ok(())
     }
 
     /// The same for many keys of one business.
     pub(crate) async fn commit_new_keys(mut self, business: &BusinessId, keys: &[KeyId]) -> Result<(), ServiceError> {
-        let seq = self.tx.append_changes(ChangeKind::Key, business, keys, self.now).await?;
+        self.tx.append_changes(ChangeKind::Key, business, keys, self.now).await?;
         self.tx.commit().await?;
-        self.core.index.made_new(seq);
+        self.core.index.heard();
         Ok(())
     }
 }

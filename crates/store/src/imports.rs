@@ -204,14 +204,14 @@ impl Tx {
     }
 
     /// Adds one change for each of `targets` and wakes the watchers at commit. The last act of a transaction, as
-    /// [`Tx::append_change`] is. Gives the number of the last one.
+    /// [`Tx::append_change`] is.
     pub async fn append_changes(
         &mut self,
         kind: ChangeKind,
         business: &BusinessId,
         targets: &[KeyId],
         now: Timestamp,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<(), StoreError> {
         const NEXT: &str = "UPDATE change_counter SET seq = seq + $1 WHERE id = 1 RETURNING seq";
         let count = i64::try_from(targets.len()).unwrap_or(i64::MAX);
         let last =
@@ -221,8 +221,7 @@ impl Tx {
             changes.push(vec![seq.into(), time(now), text(kind.as_str()), text(business), text(target)]);
         }
         self.insert_bulk(changes).await?;
-        self.notify().await?;
-        Ok(last)
+        self.notify().await
     }
 }
 

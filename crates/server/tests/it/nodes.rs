@@ -48,9 +48,9 @@ impl Tenant {
     }
 
     fn make(&self, node: SocketAddr) -> Made {
-        let path = format!("/v1/businesses/{}/keys", self.business);
+        let path = format!("/v1/businesses/{}/keys?environment=test", self.business);
         let (status, body) =
-            post(node, &path, &self.operator, r#"{"kind":"secret","environment":"test"}"#).expect("an answer");
+            post(node, &path, &self.operator, r#"{"kind":"secret"}"#).expect("an answer");
         assert_eq!(status, 201, "{body}");
         let value = body["value"].as_str().expect("a value");
         Made {
@@ -65,7 +65,7 @@ impl Tenant {
     }
 
     fn revoke(&self, node: SocketAddr, key: &Made) {
-        let path = format!("/v1/businesses/{}/keys/{}/revoke", self.business, key.id);
+        let path = format!("/v1/businesses/{}/keys/{}/revoke?environment=test", self.business, key.id);
         let (status, body) = post(node, &path, &self.operator, "{}").expect("an answer");
         assert_eq!(status, 200, "{body}");
     }

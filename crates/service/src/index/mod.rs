@@ -40,8 +40,6 @@ pub const LEASE: Duration = Duration::from_millis(900);
 const PROVE_EVERY: Duration = Duration::from_millis(200);
 /// How long the follower waits for more changes after the first, so that many are read at once.
 const GATHER: Duration = Duration::from_millis(1);
-/// How old a proof may be by which a value is told to be unknown: it may have been made a moment ago on another node.
-const UNKNOWN_WITHIN: Duration = Duration::from_millis(50);
 /// How long a request waits for the follower before the database is asked.
 const WAIT: Duration = Duration::from_millis(500);
 /// How far this node's clock may be from the database's before keys are not judged by it any more.
@@ -207,8 +205,8 @@ fn instant(micros: i64) -> Timestamp {
 pub(crate) enum Remembered<T> {
     /// It is so. Good until the lease ends: see [`Lease::holds`].
     Is(T, Lease),
-    /// There is none.
-    Unknown,
+    /// There is none, likewise.
+    Unknown(Lease),
     /// Memory does not say: the database has to be asked.
     Ask,
 }
@@ -253,8 +251,6 @@ pub(crate) struct Index {
     applied: AtomicI64,
     /// The latest change of this node after which nothing older may be answered.
     required: AtomicI64,
-    /// The latest change of this node that made something new.
-    made: AtomicI64,
     lease_until: AtomicU64,
     /// When the last proof began, by [`since_boot`].
     proven: watch::Sender<u64>,
@@ -280,7 +276,6 @@ impl Index {
             filled: AtomicBool::new(false),
             applied: AtomicI64::new(0),
             required: AtomicI64::new(0),
-            made: AtomicI64::new(0),
             lease_until: AtomicU64::new(0),
             proven: watch::Sender::new(0),
             offset_micros: AtomicI64::new(0),
@@ -334,42 +329,30 @@ impl Index {
     }
 
     /// The value that has one of these digests.
-    pub(crate) async fn find(&self, digests: &[(u32, KeyDigest)]) -> Remembered<KnownKey> {
-        self.remembered(|| digests.iter().find_map(|(_, digest)| self.known(digest)), true).await
+    pub(crate) fn find(&self, digests: &[(u32, KeyDigest)]) -> Remembered<KnownKey> {
+        let Some(lease) = self.lease() else { return Remembered::Ask };
+        match digests.iter().find_map(|(_, digest)| self.known(digest)) {
+            Some(known) => Remembered::Is(known, lease),
+            None if self.complete.load(Ordering::Acquire) => Remembered::Unknown(lease),
+            None => Remembered::Ask,
+        }
     }
 
     /// The operator's key that has one of these digests.
-    pub(crate) async fn find_platform(&self, digests: &[(u32, KeyDigest)]) -> Remembered<PlatformKeyRow> {
-        let look = || {
-            let keys = Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner));
-            keys.iter().find(|row| digests.iter().any(|(_, digest)| row.digest.matches(digest))).cloned()
-        };
-        self.remembered(look, false).await
+    pub(crate) fn find_platform(&self, digests: &[(u32, KeyDigest)]) -> Remembered<PlatformKeyRow> {
+        let Some(lease) = self.lease() else { return Remembered::Ask };
+        let keys = Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner));
+        match keys.iter().find(|row| digests.iter().any(|(_, digest)| row.digest.matches(digest))) {
+            Some(row) => Remembered::Is(row.clone(), lease),
+            None => Remembered::Unknown(lease),
+        }
     }
 
-    async fn remembered<T>(&self, look: impl Fn() -> Option<T>, bounded: bool) -> Remembered<T> {
-        let Some(lease) = self.lease() else { return Remembered::Ask };
-        if let Some(known) = look() {
-            return Remembered::Is(known, lease);
-        }
-        if bounded && !self.complete.load(Ordering::Acquire) {
-            return Remembered::Ask;
-        }
-        let now = since_boot();
-        let proven = *self.proven.borrow();
-        let recent = now.saturating_sub(proven) < nanos(UNKNOWN_WITHIN);
-        if recent && self.applied.load(Ordering::Acquire) >= self.made.load(Ordering::Acquire) {
-            return Remembered::Unknown;
-        }
-        // One question of the follower's serves all that wait here.
-        if !self.proven_after(now).await {
-            return Remembered::Ask;
-        }
-        match (look(), self.lease()) {
-            (Some(known), Some(lease)) => Remembered::Is(known, lease),
-            (None, Some(_)) => Remembered::Unknown,
-            (_, None) => Remembered::Ask,
-        }
+    /// Waits until memory is proven anew, so that a no is as fresh as the request: what it lacks may have been made, and
+    /// what is off in it may have been switched on, a moment ago on another node. One question of the follower's serves
+    /// all that wait. `false` if it does not come in time.
+    pub(crate) async fn proven_now(&self) -> bool {
+        self.proven_after(since_boot()).await
     }
 
     /// Waits for a proof that began after `instant`; `false` if none came in time.
@@ -410,12 +393,6 @@ impl Index {
             // Should it not come, the database is asked until it does.
             let _ = tokio::time::timeout(WAIT, applied).await;
         }
-    }
-
-    /// A change of this node is committed that made something new.
-    pub(crate) fn made_new(&self, seq: i64) {
-        self.made.fetch_max(seq, Ordering::AcqRel);
-        self.kick.notify_one();
     }
 
     /// Something may have changed.
@@ -494,7 +471,6 @@ impl Index {
         }
         if torn {
             self.required.store(0, Ordering::Release);
-            self.made.store(0, Ordering::Release);
             self.fill(store).await?;
             return Ok(all);
         }
@@ -538,6 +514,10 @@ impl Index {
             }
         }
         for id in businesses {
+            // A new business comes with its first keys.
+            if self.cell(&id).is_none() {
+                all_of.insert(id.clone());
+            }
             if let Some(row) = store.read().find_business(&id).await? {
                 self.keep_business(&row);
             }
@@ -572,12 +552,11 @@ impl Index {
 
     fn keep_business(&self, row: &BusinessRow) {
         let business = KnownBusiness::new(&self.settings, row);
-        match self.cell(&row.id) {
-            Some(cell) => cell.set(business),
-            None => {
-                let mut businesses = self.businesses.write().unwrap_or_else(PoisonError::into_inner);
-                businesses.insert(row.id.clone(), Arc::new(BusinessCell::new(business)));
-            }
+        if let Some(cell) = self.cell(&row.id) {
+            cell.set(business);
+        } else {
+            let mut businesses = self.businesses.write().unwrap_or_else(PoisonError::into_inner);
+            businesses.insert(row.id.clone(), Arc::new(BusinessCell::new(business)));
         }
     }
 

@@ -159,15 +159,12 @@ impl Shard {
             return Err(Full);
         }
         self.reserve(1);
-        let number = match self.free.pop() {
-            Some(free) => {
-                self.records[free as usize] = record;
-                free as usize
-            }
-            None => {
-                self.records.push(record);
-                self.records.len() - 1
-            }
+        let number = if let Some(free) = self.free.pop() {
+            self.records[free as usize] = record;
+            free as usize
+        } else {
+            self.records.push(record);
+            self.records.len() - 1
         };
         self.enter(number);
         Ok(())
@@ -178,10 +175,9 @@ impl Shard {
         let len = self.entries.len();
         let mut at = self.after(hole);
         while self.entries[at] != 0 {
-            let home = home(&self.records[number(self.entries[at])].digest, len);
-            let from_home = (at + len - home) % len;
-            let from_hole = (at + len - hole) % len;
-            if from_home >= from_hole {
+            let begins = home(&self.records[number(self.entries[at])].digest, len);
+            // As far from the hole as from its home, or farther: a search for it comes past the hole.
+            if (at + len - begins) % len >= (at + len - hole) % len {
                 self.entries[hole] = self.entries[at];
                 hole = at;
             }
