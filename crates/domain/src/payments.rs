@@ -279,7 +279,9 @@ impl PaymentState {
     fn on_ledger(self, terms: &Terms, observed: &Observed) -> Self {
         match self.status {
             PaymentStatus::Open | PaymentStatus::Processing | PaymentStatus::Expired => {
-                awaited(terms, &observed.kept())
+                let next = awaited(terms, &observed.kept());
+                // Paid by what was kept; too much or too little is said of what came, as it is from here on.
+                if next.status == PaymentStatus::Settled { next.on_ledger(terms, observed) } else { next }
             }
             PaymentStatus::Cancelled if observed.settled.is_zero() => self,
             PaymentStatus::Cancelled => Self::of(PaymentStatus::NeedsReview, PaymentException::Late),
