@@ -279,7 +279,8 @@ impl People<'_> {
         }
         let session = if is_new { Some(start_in(self.core, &mut unit, id, visit).await?) } else { None };
         match &business {
-            Some(business) => unit.commit(ChangeKind::Business, Some(&business.id), None).await?,
+            // Its keys, for those that were made with the first person.
+            Some(business) => unit.commit(ChangeKind::Key, Some(&business.id), None).await?,
             None => unit.tx.commit().await?,
         }
         Ok(Accepted { session, business, keys })

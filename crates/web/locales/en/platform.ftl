@@ -82,6 +82,7 @@ job-announcements = Telling of keys that end soon
 job-recorder = Writing down requests and uses
 job-dispatcher = Handing out events
 job-changes = Hearing of changes on other nodes
+job-memory = Keeping keys in memory
 job-pruning = Removing what is too old
 job-mail = Sending mails
 job-payments = Looking at ledgers and making periods

@@ -82,6 +82,7 @@ job-announcements = Annoncer les clés qui se terminent bientôt
 job-recorder = Noter les requêtes et les utilisations
 job-dispatcher = Transmettre les événements
 job-changes = Apprendre les changements des autres nœuds
+job-memory = Garder les clés en mémoire
 job-pruning = Retirer ce qui est trop ancien
 job-mail = Envoyer les e-mails
 job-payments = Observer les registres et créer les périodes

@@ -298,6 +298,7 @@ fn wrong_destination<P>(web: &Web, entered: &Entered<P>) -> String {
 
 #[derive(Debug, Template)]
 #[template(path = "dashboard/payments/refund-form.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is something the template asks by itself")]
 struct FormPage<'a> {
     frame: &'a Frame,
     action: String,

@@ -88,6 +88,7 @@ fn job_name(job: &str, t: Texts) -> String {
         "recorder" => t.get("job-recorder"),
         "dispatcher" => t.get("job-dispatcher"),
         "change watcher" => t.get("job-changes"),
+        "memory of keys" => t.get("job-memory"),
         "pruning" => t.get("job-pruning"),
         "mail" => t.get("job-mail"),
         "payments" => t.get("job-payments"),
