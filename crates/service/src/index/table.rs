@@ -262,7 +262,7 @@ mod tests {
     fn digest(seed: u16) -> KeyDigest {
         // Few shards and homes, so that searches run into each other and around the end.
         let mut bytes = [0; 32];
-        bytes[0] = u8::from(seed % 3 == 0);
+        bytes[0] = u8::from(seed.is_multiple_of(3));
         bytes[1] = if seed % 5 < 3 { 0xff } else { 0 };
         bytes[5] = (seed % 2) as u8;
         bytes[14..16].copy_from_slice(&seed.to_be_bytes());
