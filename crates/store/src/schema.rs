@@ -98,6 +98,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0013_tell_of_networks.sql"),
         include_str!("../migrations/postgres/0013_tell_of_networks.sql"),
     ),
+    (
+        14,
+        "index succeeded refunds",
+        include_str!("../migrations/sqlite/0014_index_succeeded_refunds.sql"),
+        include_str!("../migrations/postgres/0014_index_succeeded_refunds.sql"),
+    ),
 ];
 
 /// How to open a database.

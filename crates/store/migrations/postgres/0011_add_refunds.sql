@@ -53,7 +53,6 @@ CREATE INDEX refunds_payment ON refunds (payment_id, created_at) WHERE payment_i
 CREATE INDEX refunds_deposit ON refunds (deposit_id, created_at) WHERE deposit_id IS NOT NULL;
 CREATE INDEX refunds_key ON refunds (key_id, created_at) WHERE key_id IS NOT NULL;
 CREATE INDEX refunds_waiting ON refunds (ledger, checked_at) WHERE status = 'processing';
-CREATE INDEX refunds_succeeded ON refunds (business_id, environment, succeeded_at, id) WHERE status = 'succeeded';
 CREATE INDEX refunds_block ON refunds (ledger, block) WHERE block IS NOT NULL;
 -- What one transfer gives back is one refund, whoever claims it at the same time.
 CREATE UNIQUE INDEX refunds_log ON refunds (ledger, network, transaction_hash, log_index)
