@@ -283,7 +283,7 @@ impl<'a> Access<'a> {
         if claim == TextClaim::Platform {
             return Ok(None);
         }
-        let digests = self.core.secrets.ring().get().digests(&KeyFingerprint::of(&secret));
+        let digests = self.digests_of(&secret);
         Ok(self.row_of(&digests).await?.map(|found| FoundKey { found }))
     }
 
@@ -326,14 +326,14 @@ impl<'a> Access<'a> {
         if !core.index.clock_is_sure() {
             return Err(ServiceError::ClockUnsure);
         }
-        let digests = core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
-        let decide = |judged: &Judged, now| match &judged.identified {
+        let digests = self.digests_of(secret);
+        let judgement = |judged: &Judged, now| match &judged.identified {
             Identified::Key(found) => judge(found.as_deref(), now),
             Identified::Platform(_) => Ok(Decision::Allow),
         };
         let mut judged = self.look(claim, &digests).await?;
         let now = core.clock.now();
-        let decision = decide(&judged, now)?;
+        let decision = judgement(&judged, now)?;
         if judged.is_yes(&decision) && judged.holds() {
             return Ok((judged.identified, decision, now));
         }
@@ -346,7 +346,7 @@ impl<'a> Access<'a> {
         }
         loop {
             let now = core.clock.now();
-            let decision = decide(&judged, now)?;
+            let decision = judgement(&judged, now)?;
             if judged.holds() {
                 return Ok((judged.identified, decision, now));
             }
@@ -354,8 +354,14 @@ impl<'a> Access<'a> {
         }
     }
 
+    /// What a text may be known by: its digest under each pepper in use, the current one first.
+    fn digests_of(self, secret: &ApiKeySecret) -> Vec<KeyDigest> {
+        let digests = self.core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
+        digests.into_iter().map(|(_, digest)| digest).collect()
+    }
+
     /// Looks into memory; asks the database where that does not say.
-    async fn look(self, claim: TextClaim, digests: &[(u32, KeyDigest)]) -> Result<Judged, ServiceError> {
+    async fn look(self, claim: TextClaim, digests: &[KeyDigest]) -> Result<Judged, ServiceError> {
         let index = &self.core.index;
         Ok(match claim {
             TextClaim::Platform => match index.find_platform(digests) {
@@ -372,11 +378,10 @@ impl<'a> Access<'a> {
     }
 
     /// Asks the database.
-    async fn ask(self, claim: TextClaim, digests: &[(u32, KeyDigest)]) -> Result<Judged, ServiceError> {
+    async fn ask(self, claim: TextClaim, digests: &[KeyDigest]) -> Result<Judged, ServiceError> {
         if claim == TextClaim::Platform {
-            let wanted: Vec<KeyDigest> = digests.iter().map(|(_, digest)| *digest).collect();
-            let rows = self.core.store.read().find_platform_keys_by_digests(&wanted).await?;
-            let found = rows.into_iter().find(|row| wanted.iter().any(|digest| row.digest.matches(digest)));
+            let rows = self.core.store.read().find_platform_keys_by_digests(digests).await?;
+            let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest)));
             return Ok(Judged::certain(Identified::Platform(found.map(Box::new))));
         }
         let found = self.row_of(digests).await?;
@@ -384,10 +389,9 @@ impl<'a> Access<'a> {
         Ok(Judged::certain(Identified::Key(known)))
     }
 
-    async fn row_of(self, digests: &[(u32, KeyDigest)]) -> Result<Option<FoundVersion>, ServiceError> {
-        let wanted: Vec<KeyDigest> = digests.iter().map(|(_, digest)| *digest).collect();
-        let rows = self.core.store.read().find_by_digests(&wanted).await?;
-        Ok(rows.into_iter().find(|row| wanted.iter().any(|digest| row.version.digest.matches(digest))))
+    async fn row_of(self, digests: &[KeyDigest]) -> Result<Option<FoundVersion>, ServiceError> {
+        let rows = self.core.store.read().find_by_digests(digests).await?;
+        Ok(rows.into_iter().find(|row| digests.iter().any(|digest| row.version.digest.matches(digest))))
     }
 
     async fn identify_for(

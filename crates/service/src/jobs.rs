@@ -19,7 +19,7 @@ use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow,
 use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
-use crate::index::Index;
+use crate::index::{Index, Seen};
 use crate::networks;
 use crate::notices;
 use crate::payments;
@@ -185,11 +185,12 @@ impl Recorder {
                 self.record_use(key.id, subject.at);
             } else {
                 let tenant = Tenant::new(subject.business.clone(), environment);
-                if !self.tally.count(&tenant, key.id, subject.at) {
-                    self.dropped.count(1, self.clock.now());
-                }
+                let counted = self.tally.count(&tenant, key.id, subject.at);
                 if self.tally.has_row(subject.at) {
-                    self.record_call(Call { counted: true, ..subject.answered(answer) });
+                    // Where there was no room, the row is what is counted by.
+                    self.record_call(Call { counted, ..subject.answered(answer) });
+                } else if !counted {
+                    self.dropped.count(1, self.clock.now());
                 }
                 return;
             }
@@ -742,6 +743,26 @@ impl Jobs {
         }
     }
 
+    /// Wakes those who wait for what changed; gives whether the key file may be another one.
+    fn tell_of(&self, seen: &Seen) -> bool {
+        match seen {
+            Seen::Changes(changes) => {
+                if let Some(change) = changes.iter().rfind(|change| change.kind == ChangeKind::Payment) {
+                    self.inner.payments.send_replace(change.seq);
+                }
+                if !changes.is_empty() {
+                    self.inner.events.notify_one();
+                }
+                changes.iter().any(|change| change.kind == ChangeKind::Secrets)
+            }
+            Seen::Anew => {
+                self.inner.payments.send_modify(|_| {});
+                self.inner.events.notify_one();
+                true
+            }
+        }
+    }
+
     async fn apply_changes(&self) {
         let mut health = Health::new("memory of keys").on(&self.inner.board);
         // A change between the opening of the key file and now is in no feed that we read.
@@ -749,14 +770,8 @@ impl Jobs {
         let mut tried = None;
         loop {
             match self.inner.index.prove(&self.inner.store).await {
-                Ok(changes) => {
-                    if let Some(change) = changes.iter().rfind(|change| change.kind == ChangeKind::Payment) {
-                        self.inner.payments.send_replace(change.seq);
-                    }
-                    reload_due |= changes.iter().any(|change| change.kind == ChangeKind::Secrets);
-                    if !changes.is_empty() {
-                        self.inner.events.notify_one();
-                    }
+                Ok(seen) => {
+                    reload_due |= self.tell_of(&seen);
                     health.note(Ok(())).await;
                 }
                 Err(error) => health.note(Err(error)).await,

@@ -211,6 +211,15 @@ pub(crate) enum Remembered<T> {
     Ask,
 }
 
+/// What the follower saw of the database.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// These changes, all of them.
+    Changes(Vec<ChangeRow>),
+    /// Some are not there any more, or never were: everything was read anew, and anything may have changed.
+    Anew,
+}
+
 /// Until when an answer from memory may be given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease(u64);
@@ -329,9 +338,9 @@ impl Index {
     }
 
     /// The value that has one of these digests.
-    pub(crate) fn find(&self, digests: &[(u32, KeyDigest)]) -> Remembered<KnownKey> {
+    pub(crate) fn find(&self, digests: &[KeyDigest]) -> Remembered<KnownKey> {
         let Some(lease) = self.lease() else { return Remembered::Ask };
-        match digests.iter().find_map(|(_, digest)| self.known(digest)) {
+        match digests.iter().find_map(|digest| self.known(digest)) {
             Some(known) => Remembered::Is(known, lease),
             None if self.complete.load(Ordering::Acquire) => Remembered::Unknown(lease),
             None => Remembered::Ask,
@@ -339,10 +348,10 @@ impl Index {
     }
 
     /// The operator's key that has one of these digests.
-    pub(crate) fn find_platform(&self, digests: &[(u32, KeyDigest)]) -> Remembered<PlatformKeyRow> {
+    pub(crate) fn find_platform(&self, digests: &[KeyDigest]) -> Remembered<PlatformKeyRow> {
         let Some(lease) = self.lease() else { return Remembered::Ask };
         let keys = Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner));
-        match keys.iter().find(|row| digests.iter().any(|(_, digest)| row.digest.matches(digest))) {
+        match keys.iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest))) {
             Some(row) => Remembered::Is(row.clone(), lease),
             None => Remembered::Unknown(lease),
         }
@@ -442,14 +451,14 @@ impl Index {
         Ok(())
     }
 
-    /// Asks the database for the number of the latest change, applies what is missing, and renews the lease. Gives the
-    /// changes that were applied.
-    pub(crate) async fn prove(&self, store: &Store) -> Result<Vec<ChangeRow>, StoreError> {
+    /// Asks the database for the number of the latest change, applies what is missing, and renews the lease.
+    pub(crate) async fn prove(&self, store: &Store) -> Result<Seen, StoreError> {
         if !self.filled.load(Ordering::Acquire) {
             self.fill(store).await?;
         }
         // Before the question: whatever is committed by then is in the answer.
         let began = since_boot();
+        // This machine's clock, whatever time the application is told: it is what is measured.
         let before = SystemClock.now();
         let (latest, theirs) = store.current_seq_and_time().await?;
         if let Some(theirs) = theirs {
@@ -472,11 +481,11 @@ impl Index {
         if torn {
             self.required.store(0, Ordering::Release);
             self.fill(store).await?;
-            return Ok(all);
+            return Ok(Seen::Anew);
         }
         self.lease_until.store(began + nanos(LEASE), Ordering::Release);
         self.proven.send_replace(began);
-        Ok(all)
+        Ok(Seen::Changes(all))
     }
 
     /// The difference of the two clocks, as far as the time of the question leaves no doubt.
@@ -648,6 +657,143 @@ impl Group {
                 ends_at: None,
                 access: Arc::new(access),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::access::renamed;
+
+    const KEY: KeyId = KeyId::from_bits(7 << 80);
+
+    fn digest(byte: u8) -> KeyDigest {
+        KeyDigest::from_stored(&[byte; 32]).expect("32 bytes")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        instant(second * 1_000_000)
+    }
+
+    /// Runs statements that only a test makes: a few, which may live as long as it does.
+    async fn run(database: &TestDatabase, statements: Vec<String>) {
+        for statement in statements {
+            database.run(statement.leak()).await.expect("runs");
+        }
+    }
+
+    fn version(number: u8, digest: &KeyDigest) -> String {
+        format!(
+            "INSERT INTO key_versions (key_id, version, business_id, environment, kind, digest, pepper_version, \
+             last_three, starts_at, created_at, created_by, origin, live_readable) VALUES ('{KEY}', {number}, 'b-1', \
+             'test', 'secret', X'{}', 1, 'abc', 0, 0, '{{}}', 'generated', 0)",
+            digest.to_hex()
+        )
+    }
+
+    /// A business with one key that has a value for each of these digests.
+    async fn with_values(digests: &[KeyDigest]) -> TestDatabase {
+        let database = TestDatabase::sqlite().await;
+        let mut statements = vec![
+            "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, revision) \
+             VALUES ('b-1', 'One', 'codat', 'UTC', 'en', '{}', 0, 0)"
+                .to_owned(),
+            format!(
+                "INSERT INTO keys (id, business_id, environment, kind, number, state, valid_from, scopes, \
+                 allowed_origins, allowed_ips, metadata, current_version, mask_prefix, last_three, created_at, \
+                 created_by, updated_at) VALUES ('{KEY}', 'b-1', 'test', 'secret', 1, 'active', 0, '[]', '[]', '[]', \
+                 '{{}}', 1, '', 'abc', 0, '{{}}', 0)"
+            ),
+        ];
+        statements.extend((1..).zip(digests).map(|(number, digest)| version(number, digest)));
+        run(&database, statements).await;
+        database
+    }
+
+    fn is_known(index: &Index, digest: &KeyDigest) -> Option<bool> {
+        match index.find(&[*digest]) {
+            Remembered::Is(known, _) => Some(known.id == KEY),
+            Remembered::Unknown(_) => Some(false),
+            Remembered::Ask => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_said_before_a_proof_nor_behind_a_change_of_ones_own() {
+        let database = with_values(&[digest(1)]).await;
+        let index = Index::new(Settings::default());
+        index.fill(database.store()).await.expect("read");
+        assert_eq!(is_known(&index, &digest(1)), None);
+        index.prove(database.store()).await.expect("proven");
+        assert_eq!((is_known(&index, &digest(1)), is_known(&index, &digest(2))), (Some(true), Some(false)));
+        index.required.store(1, Ordering::Release);
+        assert_eq!(is_known(&index, &digest(1)), None);
+        index.required.store(0, Ordering::Release);
+        index.lease_until.store(since_boot(), Ordering::Release);
+        assert_eq!(is_known(&index, &digest(1)), None);
+    }
+
+    #[tokio::test]
+    async fn a_value_with_another_digest_is_known_by_that_one_alone() {
+        let database = with_values(&[digest(1)]).await;
+        let index = Index::new(Settings::default());
+        index.prove(database.store()).await.expect("proven");
+        let mut tx = database.store().begin().await.expect("begins");
+        let tenant = Tenant::new("b-1".parse().expect("an id"), Environment::Test);
+        assert!(tx.redigest_version(&tenant, KEY, 1, &digest(1), &digest(2), 2).await.expect("changed"));
+        let target = renamed(KEY, &digest(1));
+        tx.append_change(ChangeKind::Key, Some(&tenant.business), Some(&target), at(1)).await.expect("told");
+        tx.commit().await.expect("commits");
+        index.prove(database.store()).await.expect("proven");
+        assert_eq!((is_known(&index, &digest(1)), is_known(&index, &digest(2))), (Some(false), Some(true)));
+        assert_eq!(index.state().values, 1);
+    }
+
+    #[tokio::test]
+    async fn a_gap_in_the_changes_has_everything_read_anew() {
+        let database = with_values(&[digest(1)]).await;
+        let index = Index::new(Settings::default());
+        index.prove(database.store()).await.expect("proven");
+        // Told by a change that is not there any more.
+        let gone = "UPDATE change_counter SET seq = 5".to_owned();
+        run(&database, vec![version(2, &digest(2)), gone]).await;
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Anew)));
+        assert_eq!(is_known(&index, &digest(2)), None, "not before the next proof");
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Changes(none)) if none.is_empty()));
+        assert_eq!((is_known(&index, &digest(2)), index.state().applied), (Some(true), 5));
+        // A database that was put back.
+        run(&database, vec!["UPDATE change_counter SET seq = 3".to_owned()]).await;
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Anew)));
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_asked_for_and_never_called_unknown() {
+        let database = with_values(&[digest(1), digest(2)]).await;
+        for (room, known) in [(0, 0), (1, 1), (2, 2)] {
+            let index = Index::new(Settings::default().with_keys_in_memory(room));
+            index.prove(database.store()).await.expect("proven");
+            let said: Vec<_> = [1, 2].into_iter().filter_map(|byte| is_known(&index, &digest(byte))).collect();
+            assert_eq!(said, vec![true; known], "room for {room}");
+            assert_eq!(is_known(&index, &digest(3)), (room == 2).then_some(false));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_more_than_a_second_away_is_not_sure() {
+        let index = Index::new(Settings::default());
+        // Within the time of the question nothing can be told.
+        index.note_offset(at(10), at(12), at(14));
+        assert_eq!((index.state().offset_micros, index.clock_is_sure()), (0, true));
+        for (theirs, offset) in [(9, 1_000_000), (15, -1_000_000)] {
+            index.note_offset(at(10), at(theirs), at(14));
+            assert_eq!((index.state().offset_micros, index.clock_is_sure()), (offset, true));
+        }
+        for theirs in [8, 16] {
+            index.note_offset(at(10), at(theirs), at(14));
+            assert!(!index.clock_is_sure());
         }
     }
 }
