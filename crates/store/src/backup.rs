@@ -358,7 +358,7 @@ impl Restoring {
     }
 
     /// Moves the sequence of changes past everything that could have been given out since, also by another restored
-    /// copy of the same backup: by the clock, which goes on faster than changes are made. The gap has every node
+    /// copy of the same backup: by the microseconds of the clock, which go on faster than changes are made. The gap has every node
     /// forget what it knew.
     async fn leap(&mut self, now: Timestamp) -> Result<i64, StoreError> {
         const COUNTER: &str = "SELECT COALESCE(MAX(seq), 0) AS seq FROM change_counter";
@@ -367,7 +367,7 @@ impl Restoring {
             "INSERT INTO changes (seq, at, kind, business_id, target) VALUES ($1, $2, 'secrets', NULL, NULL)";
         let seq = self.tx.fetch_one(Stmt::new(COUNTER)).await?;
         let seq = seq.read("change_counter", "seq", |row| row.int("seq"))?;
-        let next = seq.saturating_add(LEAP).max(now.as_micros() / 1_000);
+        let next = seq.saturating_add(LEAP).max(now.as_micros());
         self.tx.execute(Stmt::new(MOVE).int(next)).await?;
         self.tx.execute(Stmt::new(CHANGE).int(next).time(now)).await?;
         Ok(next)

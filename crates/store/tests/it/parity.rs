@@ -1,5 +1,10 @@
 //! Both engines have the same tables, columns, keys and indexes.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 use trousseau_store::testing::TestDatabase;
 
 const SQLITE_COLUMNS: &str = "SELECT t.name || '.' || c.name || ' ' || lower(c.type) || \
@@ -80,4 +85,26 @@ async fn the_schemas_of_both_engines_agree() {
         )
         .await;
     assert!(other_collation.is_empty(), "{other_collation:?}");
+}
+
+/// A database that has run a migration refuses to start with another one of its number, so none that was ever on the
+/// main line may change: what it lacks comes with a later one. `sha256sum */*.sql > checksums.sha256` adds that.
+#[test]
+fn no_migration_changes_once_it_is_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let listed = fs::read_to_string(folder.join("checksums.sha256")).expect("the list");
+    let listed: BTreeMap<&str, &str> =
+        listed.lines().filter_map(|line| line.split_once("  ")).map(|(sum, name)| (name, sum)).collect();
+    let mut there = 0;
+    for engine in ["postgres", "sqlite"] {
+        for file in fs::read_dir(folder.join(engine)).expect("a folder") {
+            let path = file.expect("a file").path();
+            let name = format!("{engine}/{}", path.file_name().expect("a name").to_str().expect("ASCII"));
+            let sum = Sha256::digest(fs::read(&path).expect("text"));
+            let sum = sum.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+            assert_eq!(listed.get(name.as_str()).copied(), Some(sum.as_str()), "{name}");
+            there += 1;
+        }
+    }
+    assert_eq!(there, listed.len());
 }
