@@ -45,9 +45,10 @@ pub enum Worth {
 }
 
 /// Networks with real money, as <https://chainlist.org> numbers them: those that USDC or much else of worth is on.
-const REAL: [u64; 40] = [
+const REAL: [u64; 45] = [
     1, 10, 14, 25, 30, 50, 56, 100, 130, 137, 143, 146, 169, 204, 232, 250, 252, 288, 324, 480, 999, 1088, 1101, 1284,
-    1329, 1868, 2741, 4326, 5000, 8453, 34443, 42161, 42170, 42220, 43114, 57073, 59144, 80094, 81457, 534_352,
+    1329, 1868, 2020, 2741, 4326, 5000, 8217, 8453, 34443, 42161, 42170, 42220, 43114, 57073, 59144, 80094, 81224,
+    81457, 98866, 534_352, 7_777_777,
 ];
 
 /// Public test networks, as <https://chainlist.org> numbers them, those that are shut down by now included.

@@ -237,6 +237,13 @@ impl<R: Read> Source<R> {
     /// The next line; the last one is given once it is right and nothing follows it.
     fn next(&mut self) -> Result<Line, BackupError> {
         let line = self.line()?.ok_or(BackupError::Damaged("it ends too early"))?;
+        // A row first: a list could be taken for the members of any struct, in their order.
+        if line.first() == Some(&b'[') {
+            self.sum.update(&line);
+            self.rows += 1;
+            let row = serde_json::from_slice(&line).map_err(|_| BackupError::Damaged("a row cannot be read"))?;
+            return Ok(Line::Row(row));
+        }
         if let Ok(last) = serde_json::from_slice::<LastLine>(&line) {
             if last.rows != self.rows || last.sha256 != hex(&std::mem::take(&mut self.sum).finalize()) {
                 return Err(BackupError::Damaged("its checksum is another one"));
@@ -247,11 +254,6 @@ impl<R: Read> Source<R> {
             };
         }
         self.sum.update(&line);
-        if line.first() == Some(&b'[') {
-            self.rows += 1;
-            let row = serde_json::from_slice(&line).map_err(|_| BackupError::Damaged("a row cannot be read"))?;
-            return Ok(Line::Row(row));
-        }
         serde_json::from_slice(&line).map(Line::Table).map_err(|_| BackupError::Damaged("a line cannot be read"))
     }
 }

@@ -22,6 +22,7 @@ use crate::networks::endpoint::RpcError;
 use crate::networks::rpc::{self, At, Header, Log};
 use crate::networks::watch::small;
 use crate::networks::{Network, NetworkSettings, Unusable, Way};
+use crate::payments::SPARE;
 use crate::payments::engine::Certainty;
 use crate::payments::places::watched_network;
 
@@ -281,21 +282,16 @@ async fn compare_some(
     let mut reader = core.store.read();
     let mut sums: HashMap<(&str, EvmAddress), Sums> = HashMap::new();
     for ((row, _, contract), balance) in asked.iter().zip(balances) {
-        // Nobody has checked a contract that is only noticed: it may tell no balances.
-        let balance = match balance.and_then(rpc::read_amount) {
-            Err(RpcError::Refused { .. } | RpcError::Malformed(_)) if settings.asset_of(*contract).is_none() => {
-                continue;
-            }
-            balance => balance?,
-        };
+        let checked = settings.asset_of(*contract).is_some();
+        let Some(balance) = rpc::read_balance(balance, checked)? else { continue };
         let address = row.destination.address.as_str();
         sums.insert((address, *contract), Sums { received: 0, sent: 0, balance });
     }
     let received = reader.list_received(ledger, block, between).await?;
     for deposit in &received {
-        // Of what was kept before contracts were, only what was asked for says which token it is: the first one.
-        let first = || contracts.first().filter(|_| deposit.asset == Moved::Accepted).copied();
-        let Some(contract) = deposit.contract.or_else(first) else { continue };
+        // What was kept before contracts were was asked for in the one currency that there was.
+        let usual = || settings.token_of(SPARE).filter(|_| deposit.asset == Moved::Accepted);
+        let Some(contract) = deposit.contract.or_else(usual) else { continue };
         if let Some(sums) = sums.get_mut(&(deposit.address.as_str(), contract)) {
             sums.received = sums.received.saturating_add(amount(deposit.amount.as_str()));
         }

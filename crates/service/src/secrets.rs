@@ -230,10 +230,7 @@ impl Secrets {
     ) -> Result<Rotation, SecretsError> {
         let turn = self.inner.changing.lock().await;
         let versions = self.add_versions(kinds).await?;
-        self.take_into_use(&versions, actor, request_id).await?;
-        drop(turn);
-        let moved = self.move_rows().await?;
-        Ok(Rotation { versions, moved })
+        self.rotate_to(turn, versions, actor, request_id).await
     }
 
     /// The same with the newest versions that the file holds already, which is only read.
@@ -258,6 +255,17 @@ impl Secrets {
                 versions.push((kind, newest.ok_or(SecretsError::NothingPrepared(kind))?));
             }
         }
+        self.rotate_to(turn, versions, actor, request_id).await
+    }
+
+    /// Takes versions of the file into use, and moves to them what can be moved.
+    async fn rotate_to(
+        &self,
+        turn: tokio::sync::MutexGuard<'_, ()>,
+        versions: Vec<(SecretKind, u32)>,
+        actor: &Actor,
+        request_id: Option<RequestId>,
+    ) -> Result<Rotation, SecretsError> {
         self.take_into_use(&versions, actor, request_id).await?;
         drop(turn);
         let moved = self.move_rows().await?;
@@ -369,10 +377,16 @@ impl Secrets {
             // What does not open stays behind; the next page begins after it.
             let after = Some((last.key_id, last.version));
             let (mut tx, now) = (self.inner.store.begin().await?, self.inner.clock.now());
+            let mut renamed = Vec::new();
             for row in &rows {
-                moved.redigested += u64::from(redigest(&mut tx, ring, row, now).await?);
+                renamed.extend(redigest(&mut tx, ring, row).await?.map(|target| (&row.tenant.business, target)));
+            }
+            // At the end: the counter of changes is never held while a row is waited for.
+            for (business, target) in &renamed {
+                tx.append_change(ChangeKind::Key, Some(business), Some(target), now).await?;
             }
             tx.commit().await?;
+            moved.redigested += u64::try_from(renamed.len()).unwrap_or(u64::MAX);
             rows = self.inner.store.read().list_sealed_on_older_pepper(current, after, BATCH).await?;
         }
         Ok(())
@@ -514,32 +528,29 @@ fn binding(row: &SealedRow) -> Binding<'_> {
     }
 }
 
-/// Moves one digest to the current pepper; `false` where there is nothing to move or the value does not open.
-async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow, now: Timestamp) -> Result<bool, StoreError> {
+/// Moves one digest to the current pepper, and gives the change that tells of it; none where there is nothing to move or
+/// the value does not open.
+async fn redigest(tx: &mut Tx, ring: &KeyRing, row: &SealedRow) -> Result<Option<String>, StoreError> {
     let Some(version) = tx.read().find_version(&row.tenant, row.key_id, row.version).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     if version.pepper_version >= ring.current_pepper() {
-        return Ok(false);
+        return Ok(None);
     }
-    let Some(sealed) = &version.sealed else { return Ok(false) };
-    let Ok(plain) = ring.open(sealed, &binding(row)) else { return Ok(false) };
+    let Some(sealed) = &version.sealed else { return Ok(None) };
+    let Ok(plain) = ring.open(sealed, &binding(row)) else { return Ok(None) };
     let Some(secret) = std::str::from_utf8(&plain).ok().and_then(ApiKeySecret::from_presented) else {
-        return Ok(false);
+        return Ok(None);
     };
     let fingerprint = KeyFingerprint::of(&secret);
     // Only a digest that is the value's own is replaced.
     let own = ring.digest_under(version.pepper_version, &fingerprint);
     if !own.is_some_and(|own| own.matches(&version.digest)) {
-        return Ok(false);
+        return Ok(None);
     }
     let (fresh, pepper) = ring.digest(&fingerprint);
     let moved = tx.redigest_version(&row.tenant, row.key_id, row.version, &version.digest, &fresh, pepper).await?;
-    if moved {
-        let target = renamed(row.key_id, &version.digest);
-        tx.append_change(ChangeKind::Key, Some(&row.tenant.business), Some(&target), now).await?;
-    }
-    Ok(moved)
+    Ok(moved.then(|| renamed(row.key_id, &version.digest)))
 }
 
 #[cfg(test)]

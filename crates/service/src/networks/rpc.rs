@@ -193,6 +193,14 @@ pub(crate) fn read_amount(value: Value) -> Result<u128, RpcError> {
     Ok(if high.iter().all(|byte| *byte == 0) { low } else { u128::MAX })
 }
 
+/// Reads the answer to a question for a balance. Nobody has checked a contract that is only noticed: it may tell none.
+pub(crate) fn read_balance(answer: Result<Value, RpcError>, checked: bool) -> Result<Option<u128>, RpcError> {
+    match answer.and_then(read_amount) {
+        Err(error) if !checked && (error.is_revert() || matches!(error, RpcError::Malformed(_))) => Ok(None),
+        amount => amount.map(Some),
+    }
+}
+
 /// Whether there is code in the answer to the question for it.
 pub(crate) fn is_contract(value: Value) -> Result<bool, RpcError> {
     Ok(read::<String>(value)?.len() > 2)

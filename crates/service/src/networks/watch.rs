@@ -237,20 +237,17 @@ pub(crate) async fn step(core: &Core, network: &Network, in_a_hurry: bool) -> Re
 }
 
 async fn turn(core: &Core, network: &Network, ledger: &LedgerId) -> Result<bool, ServiceError> {
-    let mut moved = false;
     for _ in 0..LOOKS_PER_LEASE {
         let looked = engine::look(core, ledger).await?;
         note(core, network, looked);
-        moved |= looked.moved;
         if looked.took_back {
             // What came to addresses that are asked for seldom may have been taken back with it.
             network.late_looked_at.store(i64::MIN, Ordering::Relaxed);
         }
         if !looked.is_behind {
             look_late(core, network, ledger).await?;
-            if moved {
-                refunds::follow(core, ledger).await?;
-            }
+            // Whether or not this turn saw it go on: another one may have, or may have ended before it came here.
+            refunds::follow(core, ledger).await?;
             return Ok(false);
         }
     }

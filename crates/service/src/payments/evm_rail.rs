@@ -171,13 +171,23 @@ pub(crate) enum Verdict {
 
 /// What a ledger holds of a transaction that is to carry a refund out, once it is in a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Carried {
-    /// It failed and moved nothing, in a block of this height.
-    Reverted { block: u64 },
+pub(crate) struct Carried {
+    /// The height of the block.
+    pub(crate) block: u64,
+    /// The block's hash, by which it is told from one of another fork.
+    pub(crate) block_hash: String,
+    pub(crate) does: Does,
+}
+
+/// What such a transaction does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// It failed and moved nothing.
+    Reverted,
     /// It moves something else, for this reason.
-    Other { block: u64, why: WrongTransaction },
-    /// It moves exactly this, in a block of this height and name, at each of these places.
-    Exactly { block: u64, block_hash: String, logs: Vec<u32> },
+    Other(WrongTransaction),
+    /// It moves exactly this, at each of these places of the block.
+    Exactly(Vec<u32>),
 }
 
 /// Looks at one EVM network.
@@ -738,8 +748,9 @@ impl EvmRail<'_> {
         if header.is_none_or(|header| header.hash != receipt.block_hash) {
             return Ok(None);
         }
+        let carried = |does| Ok(Some(Carried { block, block_hash: receipt.block_hash.to_string(), does }));
         if receipt.status.0 != 1 {
-            return Ok(Some(Carried::Reverted { block }));
+            return carried(Does::Reverted);
         }
         let ours = receipt.logs.iter().filter(|log| log.address == token && log.block_hash == receipt.block_hash);
         let told = ours.filter_map(|log| {
@@ -748,18 +759,15 @@ impl EvmRail<'_> {
         });
         let told: Vec<_> = told.collect();
         if told.is_empty() {
-            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherToken }));
+            return carried(Does::Other(WrongTransaction::OtherToken));
         }
         let theirs: Vec<_> = told.into_iter().filter(|(told, _)| told.to == to).collect();
         if theirs.is_empty() {
-            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherAddress }));
+            return carried(Does::Other(WrongTransaction::OtherAddress));
         }
         let exact = theirs.into_iter().filter(|(told, _)| told.amount.units() == Some(units));
         let logs: Vec<_> = exact.map(|(_, log)| log).collect();
-        if logs.is_empty() {
-            return Ok(Some(Carried::Other { block, why: WrongTransaction::OtherAmount }));
-        }
-        Ok(Some(Carried::Exactly { block, block_hash: receipt.block_hash.to_string(), logs }))
+        carried(if logs.is_empty() { Does::Other(WrongTransaction::OtherAmount) } else { Does::Exactly(logs) })
     }
 
     async fn verify_by(

@@ -159,7 +159,10 @@ impl<'a> PayoutAddresses<'a> {
     /// The network that is meant, if the caller may say where its money goes at all.
     fn place(self, context: &Context, tenant: &Tenant, network: &str) -> Result<ChainId, ServiceError> {
         if is_on_test_ledger(self.core, tenant.environment) {
-            return Err(ServiceError::invalid("environment", "must be live: money of TEST goes nowhere"));
+            return Err(ServiceError::invalid(
+                "environment",
+                "must be live: TEST is on the test ledger here, whose money goes nowhere",
+            ));
         }
         if matches!(context.authority, Authority::Key { .. }) {
             return Err(ServiceError::Forbidden);

@@ -293,11 +293,7 @@ impl<'a> PayoutPlans<'a> {
             let balances = way.ask_all(&calls).await?;
             let mut full = Vec::new();
             for ((found, token), balance) in asked.into_iter().zip(balances) {
-                let units = match balance.and_then(rpc::read_amount) {
-                    // Nobody has checked a contract that is only noticed: it may tell no balances.
-                    Err(RpcError::Refused { .. } | RpcError::Malformed(_)) if token.asset.is_none() => 0,
-                    units => units?,
-                };
+                let units = rpc::read_balance(balance, token.asset.is_some())?.unwrap_or(0);
                 if units > 0 {
                     full.push((found, token, units));
                 }

@@ -26,7 +26,7 @@ use trousseau_store::{
 
 use super::SPARE;
 use super::engine::{self, Certainty};
-use super::evm_rail::Carried;
+use super::evm_rail::{Carried, Does};
 use super::places;
 use super::test_ledger::{TestLedgers, TestTransfer};
 use super::view;
@@ -389,15 +389,16 @@ impl<'a> Refunds<'a> {
         hash: &str,
         carried: Option<&Carried>,
     ) -> Result<RefundRow, ServiceError> {
-        match carried {
-            Some(Carried::Reverted { .. }) => {
-                return Err(ServiceError::TransactionRefused(WrongTransaction::Failed));
+        let wrong = match carried.map(|carried| (&carried.does, carried.block)) {
+            Some((Does::Reverted, _)) => Some(WrongTransaction::Failed),
+            Some((Does::Other(why), _)) => Some(*why),
+            Some((Does::Exactly(_), block)) if block < first_block(unit, refund).await? => {
+                Some(WrongTransaction::TooOld)
             }
-            Some(Carried::Other { why, .. }) => return Err(ServiceError::TransactionRefused(*why)),
-            Some(Carried::Exactly { block, .. }) if *block < first_block(unit, refund).await? => {
-                return Err(ServiceError::TransactionRefused(WrongTransaction::TooOld));
-            }
-            Some(Carried::Exactly { .. }) | None => {}
+            Some((Does::Exactly(_), _)) | None => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(ServiceError::TransactionRefused(wrong));
         }
         let mut with_hash = refund.clone();
         if refund.transaction_hash.as_deref() != Some(hash) {
@@ -432,6 +433,10 @@ impl<'a> Refunds<'a> {
                 return Err(ServiceError::RefundClosed);
             }
         }
+        // It was asked for while TEST was bound to a network, and goes back there.
+        if matches!(refund.destination.ledger, LedgerId::Network(..)) {
+            return Err(ServiceError::RefundClosed);
+        }
         let transfer = TestTransfer {
             network: refund.destination.network.clone(),
             to: refund.destination.address.clone(),
@@ -460,7 +465,8 @@ pub fn given_up_at(refund: &RefundRow) -> Option<Timestamp> {
     refund.waiting_since.map(|since| since.saturating_add(WAITED_FOR))
 }
 
-/// Whether a transaction can be handed in: none was, or the one that was is in no block.
+/// Whether a transaction can be handed in: none was, or the one that was does not carry the refund out, for all that is
+/// known by now.
 pub fn takes_transaction(refund: &RefundRow) -> bool {
     match refund.status {
         RefundStatus::Pending => true,
@@ -513,25 +519,25 @@ async fn carried(core: &Core, refund: &RefundRow, hash: &str) -> Result<Option<C
             let Some((transfer, block)) = found.and_then(|found| found.block.map(|block| (found, block))) else {
                 return Ok(None);
             };
-            if let Some(other) = differs(refund, &transfer, block) {
-                return Ok(Some(other));
-            }
             let blocks = reader.list_test_blocks(business, block).await?;
             let transfers = reader.list_test_transfers(business, block).await?;
             // A fork may have begun in between.
             let Some(head) = blocks.into_iter().find(|head| head.number == block) else { return Ok(None) };
+            if let Some(does) = differs(refund, &transfer) {
+                return Ok(Some(Carried { block, block_hash: head.hash, does }));
+            }
             let mut beside = transfers.iter().filter(|other| other.block == Some(block));
             let index = beside.position(|other| other.number == transfer.number);
             let Some(index) = index.and_then(|index| u32::try_from(index).ok()) else { return Ok(None) };
-            Ok(Some(Carried::Exactly { block, block_hash: head.hash, logs: vec![index] }))
+            Ok(Some(Carried { block, block_hash: head.hash, does: Does::Exactly(vec![index]) }))
         }
     }
 }
 
-fn differs(refund: &RefundRow, transfer: &TestTransferRow, block: u64) -> Option<Carried> {
-    let other = |why| Some(Carried::Other { block, why });
+fn differs(refund: &RefundRow, transfer: &TestTransferRow) -> Option<Does> {
+    let other = |why| Some(Does::Other(why));
     if transfer.reverted {
-        Some(Carried::Reverted { block })
+        Some(Does::Reverted)
     } else if transfer.asset != Moved::Accepted {
         other(WrongTransaction::OtherToken)
     } else if transfer.to != refund.destination.address {
@@ -585,28 +591,32 @@ async fn judge(
     }
     let certainty = Certainty::of(core, ledger, cursor.as_ref(), unit.now);
     let first_open = certainty.first_open(refund.amount);
-    let (said, block, place) = match carried {
-        None => (Said::Nothing, None, None),
-        Some(Carried::Reverted { block }) => (Said::Reverted, Some(*block), None),
-        Some(Carried::Other { block, .. }) => (Said::Mismatch, Some(*block), None),
-        Some(Carried::Exactly { block, block_hash, logs }) => {
-            let mut reader = unit.tx.read();
+    let mut reader = unit.tx.read();
+    let seen_as = match carried {
+        Some(carried) => reader.find_block(ledger, carried.block).await?,
+        None => None,
+    };
+    // A node on another fork than what was seen says nothing about this one, good or bad.
+    let carried = carried.filter(|carried| seen_as.is_none_or(|seen| seen.hash == carried.block_hash));
+    let Some(Carried { block, block_hash, does }) = carried else {
+        return Ok(Judged { said: Said::Nothing, is_final: false, place: None, certainty });
+    };
+    let (said, place) = match does {
+        Does::Reverted => (Said::Reverted, None),
+        Does::Other(_) => (Said::Mismatch, None),
+        Does::Exactly(logs) => {
             let mut taken = reader.list_claimed_logs(&refund.destination, hash, refund.id).await?;
             let deposits = reader.list_deposits_in(&refund.destination, hash).await?;
             taken.extend(deposits.iter().map(|deposit| deposit.transfer.log_index));
-            let seen_as = reader.find_block(ledger, *block).await?;
-            match logs.iter().find(|log| !taken.contains(log)) {
-                None => (Said::Taken, Some(*block), None),
-                // The node that answered is on another fork than what was seen.
-                Some(_) if seen_as.is_some_and(|seen| seen.hash != *block_hash) => (Said::Nothing, None, None),
-                Some(log) => {
-                    let place = RefundPlace { block: *block, block_hash: block_hash.clone(), log_index: *log };
-                    (Said::Carries, Some(*block), Some(place))
-                }
-            }
+            let place = logs.iter().find(|log| !taken.contains(log)).map(|log| RefundPlace {
+                block: *block,
+                block_hash: block_hash.clone(),
+                log_index: *log,
+            });
+            (if place.is_some() { Said::Carries } else { Said::Taken }, place)
         }
     };
-    Ok(Judged { said, is_final: block.is_some_and(|block| block < first_open), place, certainty })
+    Ok(Judged { said, is_final: *block < first_open, place, certainty })
 }
 
 /// Has where a refund stands follow from what its transaction does, and tells of it. How long it is waited for goes by the
