@@ -28,7 +28,10 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
     }
     let store = backup::open(settings.database.expose_secret()).await.context("the database cannot be opened")?;
     let partial = PathBuf::from(format!("{}.partial", file.display()));
-    let written = write(&store, &partial, file).await;
+    let cannot = || format!("{} cannot be written", partial.display());
+    // Refused where it is there: it may be another backup's that is still being written.
+    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).with_context(cannot)?;
+    let written = write(&store, out, &partial, file).await;
     store.close().await;
     if written.is_err() {
         let _ = fs::remove_file(&partial);
@@ -46,9 +49,8 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
     Ok(())
 }
 
-async fn write(store: &Store, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
+async fn write(store: &Store, out: File, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
     let cannot = || format!("{} cannot be written", partial.display());
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial).with_context(cannot)?;
     let taken = backup::take(store, SystemClock.now(), &out).await.map_err(failed)?;
     (&out).flush().and_then(|()| out.sync_all()).with_context(cannot)?;
     // A link never takes the place of a file that came meanwhile.

@@ -441,15 +441,10 @@ fn draft(line: Line, kind: KeyKind, opened: &Opened, zone: &TimeZone) -> Result<
 /// 64 hexadecimal digits, or base64 of 32 bytes.
 fn digest(field: &'static str, text: &str) -> Result<[u8; 32], Refused> {
     let bad = || Refused::new(field, "is neither 64 hexadecimal digits nor 32 bytes in base64");
-    let bytes: Vec<u8> = if text.len() == 64 {
-        (0..64)
-            .step_by(2)
-            .map(|at| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-            .collect::<Option<_>>()
-            .ok_or_else(bad)?
-    } else {
-        STANDARD.decode(text).map_err(|_| bad())?
-    };
+    if text.len() == 64 {
+        return KeyDigest::from_hex(&text.to_ascii_lowercase()).map(|digest| *digest.as_bytes()).ok_or_else(bad);
+    }
+    let bytes = STANDARD.decode(text).map_err(|_| bad())?;
     bytes.try_into().map_err(|_| bad())
 }
 

@@ -128,6 +128,12 @@ fn alerts_ask_for_metrics_that_are_exported_and_pages_name_no_other() {
         let (query, _) = rest.split_once("labels:").expect("and labels");
         assert_eq!(wrong_with(query), Vec::<String>::new(), "{rule}");
     }
+    // What the page says to alert on has a rule.
+    for line in read("docs/operations.md").lines().filter(|line| line.contains("alert ")) {
+        for (series, _) in named(line) {
+            assert!(alerts.contains(series), "{line}");
+        }
+    }
     for page in ["docs/operations.md", "docs/three-nodes.md"] {
         let text = read(page);
         for (series, _) in named(&text) {
