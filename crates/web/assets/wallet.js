@@ -124,9 +124,9 @@ const injected = () => { if (wallets.size === 0 && globalThis.ethereum) add("inj
 setTimeout(injected, 200);
 addEventListener("ethereum#initialized", injected, { once: true });
 if (field) {
-  // The network has said that what was sent is not it; or it was sent, and is still to be handed in.
-  if ("again" in words) forget();
-  else if (!field.value) field.value = kept() ?? "";
+  // The network has said of what was sent that it is not it; or it was sent, and is still to be handed in.
+  if (words.again && words.again.trim().toLowerCase() === kept()?.toLowerCase()) forget();
+  if (!field.value) field.value = kept() ?? "";
 } else {
   // What is asked for changes as the payment goes on.
   new MutationObserver(show).observe(document.getElementById("how"), { childList: true });

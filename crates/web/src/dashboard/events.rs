@@ -271,11 +271,7 @@ pub(crate) async fn list(
     let (events, has_more) = match &filter {
         Some(filter) => {
             let page = web.app.events().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
-            let page = page.map_err(|error| match error {
-                // Not an event of this business: no place to go on from.
-                ServiceError::Invalid(_) => Stop::go(&base),
-                error => entered.refused(error, &base),
-            })?;
+            let page = entered.gone_on(page, &base)?;
             (page.data, page.has_more)
         }
         None => (Vec::new(), false),

@@ -183,11 +183,7 @@ pub(crate) async fn list(
     let (calls, has_more) = match &filter {
         Some(filter) => {
             let page = web.app.requests().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
-            let page = page.map_err(|error| match error {
-                // A call that is pruned by now is no place to go on from.
-                ServiceError::Invalid(_) => Stop::go(&base),
-                error => entered.refused(error, &base),
-            })?;
+            let page = entered.gone_on(page, &base)?;
             (page.data, page.has_more)
         }
         None => (Vec::new(), false),

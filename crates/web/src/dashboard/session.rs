@@ -301,6 +301,15 @@ impl<P> Entered<P> {
         if self.is_proven() { Ok(()) } else { Err(Stop::go(&step_up(to))) }
     }
 
+    /// A page of a list; at its beginning again where what it goes on from is not of this business, or not there any
+    /// more.
+    pub(crate) fn gone_on<T>(&self, page: Result<T, ServiceError>, list: &str) -> Result<T, Stop> {
+        page.map_err(|error| match error {
+            ServiceError::Invalid(_) => Stop::go(list),
+            error => self.refused(error, list),
+        })
+    }
+
     /// The answer to what the service did not do. `to` is the page to come back to after proving who one is.
     pub fn refused(&self, error: ServiceError, to: &str) -> Stop {
         refused(&self.frame, error, to)

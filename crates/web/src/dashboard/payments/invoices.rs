@@ -109,11 +109,7 @@ pub(super) async fn list(
         return file(&web, &entered, &filter, now).await;
     }
     let page = web.app.invoices().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // Not an invoice of this business: no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
+    let page = entered.gone_on(page, &base)?;
     let frame = entered.frame.clone().at(Tab::Invoices, None);
     let t = frame.t;
     let row = |invoice: &InvoiceRow| Row {

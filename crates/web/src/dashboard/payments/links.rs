@@ -15,7 +15,7 @@ use trousseau_domain::payables::{
 };
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkDraft};
-use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
+use trousseau_service::{PaymentLinkFilter, PaymentLinkRow};
 
 use super::{
     Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, currency_of,
@@ -101,11 +101,7 @@ pub(super) async fn list(
         return file(&web, &entered, &filter).await;
     }
     let page = web.app.payment_links().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // Not a payment link of this business: no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
+    let page = entered.gone_on(page, &base)?;
     let frame = entered.frame.clone().at(Tab::PaymentLinks, None);
     let t = frame.t;
     let row = |link: &PaymentLinkRow| Row {

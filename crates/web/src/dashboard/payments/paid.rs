@@ -102,11 +102,7 @@ pub(super) async fn list(
     let (page, takings) = match &filter {
         Some(filter) => {
             let page = web.app.payments().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
-            let page = page.map_err(|error| match error {
-                // Not a payment of this business: no place to go on from.
-                ServiceError::Invalid(_) => Stop::go(&base),
-                error => refused(error),
-            })?;
+            let page = entered.gone_on(page, &base)?;
             (page, web.app.payments().sum(&entered.tenant, filter).await.map_err(refused)?)
         }
         None => (Page { data: Vec::new(), has_more: false }, Vec::new()),

@@ -151,11 +151,7 @@ pub(super) async fn list(
         return file(&web, &entered, &filter).await;
     }
     let page = web.app.recurring_payments().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // Not a recurring payment of this business: no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
+    let page = entered.gone_on(page, &base)?;
     let frame = entered.frame.clone().at(Tab::RecurringPayments, None);
     let t = frame.t;
     let row = |recurring: &RecurringPayment| Row {

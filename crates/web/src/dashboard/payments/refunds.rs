@@ -168,11 +168,7 @@ pub(super) async fn list(
     let page = match &filter {
         Some(filter) => {
             let page = web.app.refunds().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
-            page.map_err(|error| match error {
-                // Not a refund of this business: no place to go on from.
-                ServiceError::Invalid(_) => Stop::go(&base),
-                error => refused(error),
-            })?
+            entered.gone_on(page, &base)?
         }
         None => Page { data: Vec::new(), has_more: false },
     };

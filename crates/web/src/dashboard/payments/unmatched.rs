@@ -48,7 +48,7 @@ impl Row {
         let money = asset.zip(deposit.units).and_then(|(asset, units)| Money::from_units(units, asset).ok());
         Self {
             href: format!("{base}/{}/dismiss", deposit.id),
-            refund: money.map(|_| format!("{base}/{}/refund", deposit.id)),
+            refund: (deposit.counts() && deposit.payment.is_none()).then(|| format!("{base}/{}/refund", deposit.id)),
             id: deposit.id.to_string(),
             amount: money.map(|money| frame.f.sum(money)),
             network: called(web, network),
@@ -86,11 +86,7 @@ pub(super) async fn list(
 ) -> Result<Response, Stop> {
     let base = base(&entered);
     let page = web.app.payments().unmatched(&entered.tenant, asked.after.parse().ok(), ROWS).await;
-    let page = page.map_err(|error| match error {
-        // Not a deposit of this business: no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&base),
-        error => entered.refused(error, &base),
-    })?;
+    let page = entered.gone_on(page, &base)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     Ok(frame.page(&ListPage {
         rows: page.data.iter().map(|deposit| Row::of(&web, deposit, &base, &frame)).collect(),

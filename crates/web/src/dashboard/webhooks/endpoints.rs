@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::DeliveryId;
 use trousseau_domain::members::Operation;
 use trousseau_domain::webhooks::{DeliveryState, Dialect, DisabledReason, EndpointState};
+use trousseau_service::DeliveryFilter;
 use trousseau_service::webhooks::{EndpointChange, EndpointView, MOST_ENDPOINTS};
-use trousseau_service::{DeliveryFilter, ServiceError};
 
 use super::deliveries::{self, Badge};
 use super::{Parts, at_home, base, endpoint_id, endpoint_of, is_live, path_of};
@@ -140,11 +140,7 @@ pub(super) async fn show(
     let filter = DeliveryFilter { state: asked.state.parse().ok(), event: None };
     let after: Option<DeliveryId> = asked.after.parse().ok();
     let page = web.app.webhooks().deliveries(&entered.tenant, view.endpoint.id, filter, after, ROWS).await;
-    let page = page.map_err(|error| match error {
-        // A delivery that is pruned by now is no place to go on from.
-        ServiceError::Invalid(_) => Stop::go(&row.path),
-        error => entered.refused(error, &row.path),
-    })?;
+    let page = entered.gone_on(page, &row.path)?;
     let next = page.data.last().filter(|_| page.has_more).map(|last| {
         let asked = Asked { after: last.id.to_string(), ..asked.clone() };
         format!("{}?{}", row.path, serde_html_form::to_string(&asked).unwrap_or_default())
