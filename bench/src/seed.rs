@@ -10,6 +10,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::key_text::{self, KeyForm};
 use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::scope::ScopeCatalogue;
 use trousseau_service::clock::{Clock, SystemClock};
@@ -53,6 +54,7 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                 profile: "mileston".to_owned(),
                 time_zone: "Europe/Paris".parse()?,
                 language: "en".to_owned(),
+                limits: Limits::default(),
                 metadata: Metadata::default(),
                 created_at: now,
                 suspended_at: None,
@@ -79,6 +81,7 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                     scopes: scopes.clone(),
                     allowed_origins: vec![],
                     allowed_ips: vec![],
+                    limits: Limits::default(),
                     metadata: Metadata::default(),
                     current_version: 1,
                     mask_prefix: String::new(),

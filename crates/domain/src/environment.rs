@@ -31,7 +31,7 @@ impl Environment {
 }
 
 /// Whose rows, and in which environment: the first argument of everything that touches tenant data.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant {
     /// The business.
     pub business: BusinessId,

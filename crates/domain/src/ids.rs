@@ -125,6 +125,11 @@ id!(
     "pk_"
 );
 id!(
+    /// A server, from its start to its end.
+    NodeId,
+    "node_"
+);
+id!(
     /// Something that happened.
     EventId,
     "evt_"

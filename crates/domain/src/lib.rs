@@ -20,6 +20,7 @@ pub mod ip_range;
 pub mod key_text;
 pub mod keys;
 pub mod ledger;
+pub mod limits;
 pub mod logo;
 pub mod members;
 pub mod metadata;

@@ -285,6 +285,29 @@ impl Day {
         self.0.day().unsigned_abs()
     }
 
+    /// The day that `instant` falls on in UTC.
+    pub fn of_utc(instant: Timestamp) -> Self {
+        Self(instant.jiff().to_zoned_datetime(jiff::tz::TimeZone::UTC).date())
+    }
+
+    /// The first instant of the day in UTC.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn start_in_utc(self) -> Result<Timestamp, InvalidTime> {
+        let midnight = self.0.to_datetime(jiff::civil::Time::midnight());
+        let start = jiff::tz::TimeZone::UTC.to_timestamp(midnight).map_err(|_| InvalidTime::Range)?;
+        Timestamp::from_micros(start.as_microsecond())
+    }
+
+    /// The first day of the month after this one.
+    ///
+    /// # Errors
+    /// [`InvalidTime::Range`] after the year 9998.
+    pub fn next_month(self) -> Result<Self, InvalidTime> {
+        Self(self.0.last_of_month()).plus_days(1)
+    }
+
     /// So many days later.
     ///
     /// # Errors

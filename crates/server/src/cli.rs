@@ -193,6 +193,23 @@ pub(crate) enum Business {
         /// Its id
         id: String,
     },
+    /// Say how often all keys of a business may be used together, in each environment; what is not named stays
+    #[command(
+        after_help = "Example:\n  trousseau business limit 17616983000123 --rate-limit 1000/1s --quota-day 1000000"
+    )]
+    Limit {
+        /// Its id
+        id: String,
+        /// How fast they may be used, repeatable; one empty text takes all limits away
+        #[arg(long = "rate-limit", value_name = "N/TIME")]
+        rate_limits: Option<Vec<String>>,
+        /// How many requests a day at most, in UTC; 0 for any number
+        #[arg(long, value_name = "N")]
+        quota_day: Option<u64>,
+        /// How many requests a month at most, in UTC; 0 for any number
+        #[arg(long, value_name = "N")]
+        quota_month: Option<u64>,
+    },
     /// Refuse all keys of a business from now on
     #[command(after_help = "Example:\n  trousseau business suspend 17616983000123 --yes")]
     Suspend {
@@ -352,6 +369,15 @@ pub(crate) enum Key {
         /// Addresses its calls may come from, repeatable (secret keys)
         #[arg(long = "allowed-ip", value_name = "RANGE")]
         allowed_ips: Vec<String>,
+        /// How fast it may be used, repeatable, such as 100/1m; all hold at once
+        #[arg(long = "rate-limit", value_name = "N/TIME")]
+        rate_limits: Vec<String>,
+        /// How many requests a day at most, in UTC
+        #[arg(long, value_name = "N")]
+        quota_day: Option<u64>,
+        /// How many requests a month at most, in UTC
+        #[arg(long, value_name = "N")]
+        quota_month: Option<u64>,
         /// What else is known about it, repeatable
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
@@ -426,6 +452,15 @@ pub(crate) enum Key {
         /// Addresses its calls may come from, repeatable; one empty text allows all
         #[arg(long = "allowed-ip", value_name = "RANGE")]
         allowed_ips: Option<Vec<String>>,
+        /// How fast it may be used, repeatable; one empty text takes all limits away
+        #[arg(long = "rate-limit", value_name = "N/TIME")]
+        rate_limits: Option<Vec<String>>,
+        /// How many requests a day at most, in UTC; 0 for any number
+        #[arg(long, value_name = "N")]
+        quota_day: Option<u64>,
+        /// How many requests a month at most, in UTC; 0 for any number
+        #[arg(long, value_name = "N")]
+        quota_month: Option<u64>,
         /// What else is known about it, repeatable; replaces what was there
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Option<Vec<(String, String)>>,

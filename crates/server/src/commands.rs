@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod business;
 pub(crate) mod import;
 pub(crate) mod key;
+mod limits;
 pub(crate) mod member;
 pub(crate) mod network;
 pub(crate) mod payout;

@@ -11,6 +11,7 @@ use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
+use trousseau_domain::limits::Allowance;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::requests::{ClientName, Door};
@@ -23,6 +24,7 @@ use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
 use crate::index::{KnownKey, Lease, Remembered};
+use crate::limits::Measured;
 use crate::platform_keys::scopes_of;
 use crate::requests::{CallAnswer, CallTrace, Subject, SubjectKey};
 
@@ -64,11 +66,13 @@ pub struct Refusal {
     pub reason: Reason,
     /// The scope that is missing, where that is the reason.
     pub missing_scope: Option<Scope>,
+    /// How long until the key may be used again, where it was used too often.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     const fn because(reason: Reason) -> Self {
-        Self { reason, missing_scope: None }
+        Self { reason, missing_scope: None, retry_after: None }
     }
 }
 
@@ -115,6 +119,10 @@ const VERIFY_ROUTE: &str = "/v1/keys/verify";
 pub struct Verdict {
     /// Whether the key is good.
     pub decision: Decision,
+    /// How long until the key may be used again, where it was used too often.
+    pub retry_after: Option<Duration>,
+    /// Where its limits stand.
+    pub allowances: Vec<Allowance>,
     /// The key, if it is good.
     pub key: Option<Box<KeyCaller>>,
 }
@@ -178,7 +186,12 @@ impl<'a> Access<'a> {
         let presented = self.read(facts)?;
         let (identified, decision, now) = self.identify_for(facts, demand, &presented).await?;
         match identified {
-            Identified::Key(found) => self.conclude(facts, &presented, found, decision, now).await,
+            Identified::Key(found) => {
+                let judge = |found: &KnownKey, meter| judge(facts, demand, &presented, Some(found), (meter, now));
+                let (decision, measured) = self.measured(found.as_deref(), decision, now, judge).await?;
+                facts.trace.set_allowances(measured.allowances);
+                self.conclude(facts, &presented, found, decision, now, measured.retry_after).await
+            }
             Identified::Platform(found) => {
                 // Proven or not, this is no route for it; only a proven caller learns that.
                 let _ = Self::judge_platform(facts, found.as_deref())?;
@@ -202,6 +215,7 @@ impl<'a> Access<'a> {
                     Some(wanted) if !caller.scopes.allows(wanted) => Err(AccessError::Refused(Refusal {
                         reason: Reason::ScopeMissing,
                         missing_scope: format!("platform:{wanted}").parse().ok(),
+                        retry_after: None,
                     })),
                     _ => {
                         self.core.recorder.record_platform_use(caller.id, now);
@@ -213,7 +227,7 @@ impl<'a> Access<'a> {
                 }
             }
             Identified::Key(found) => {
-                self.conclude(facts, &presented, found, decision, now).await?;
+                self.conclude(facts, &presented, found, decision, now, None).await?;
                 facts.trace.refuse(Reason::KindNotAllowed);
                 Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
             }
@@ -234,7 +248,12 @@ impl<'a> Access<'a> {
     /// Only where it could not be told.
     pub async fn verify(self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
         let started = Instant::now();
-        let deny = |reason| Verdict { decision: Decision::Deny { reason, missing_scope: None }, key: None };
+        let deny = |reason| Verdict {
+            decision: Decision::Deny { reason, missing_scope: None },
+            retry_after: None,
+            allowances: Vec::new(),
+            key: None,
+        };
         let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
             Ok(parsed) => parsed,
             Err(InvalidKeyText::Characters) => return Ok(deny(Reason::CredentialMalformed)),
@@ -244,24 +263,26 @@ impl<'a> Access<'a> {
         if business_ids.is_empty() && self.core.settings.text_needs_business_id(claim, secret.expose().len()) {
             return Ok(deny(Reason::BusinessIdMissing));
         }
-        let (identified, decision, now) = self
-            .identify(&secret, claim, |found, now| {
-                let snapshot = found.map(KnownKey::snapshot).transpose()?;
-                let circumstances = Circumstances {
-                    business_ids: &business_ids,
-                    origin: request.origin.as_deref(),
-                    from_browser: request.origin.is_some(),
-                    address: request.address,
-                    transport: Transport::Elsewhere,
-                    meter: Meter::Within,
-                    now,
-                };
-                Ok(decide(snapshot.as_ref(), &request.demand, &circumstances))
-            })
-            .await?;
+        let judge = |found: Option<&KnownKey>, meter, now| {
+            let snapshot = found.map(KnownKey::snapshot).transpose()?;
+            let circumstances = Circumstances {
+                business_ids: &business_ids,
+                origin: request.origin.as_deref(),
+                from_browser: request.origin.is_some(),
+                address: request.address,
+                transport: Transport::Elsewhere,
+                meter,
+                now,
+            };
+            Ok(decide(snapshot.as_ref(), &request.demand, &circumstances))
+        };
+        let (identified, decision, now) =
+            self.identify(&secret, claim, |found, now| judge(found, Meter::Within, now)).await?;
         let Identified::Key(found) = identified else {
             return Ok(deny(Reason::KeyUnknown));
         };
+        let again = |found: &KnownKey, meter| judge(Some(found), meter, now);
+        let (decision, measured) = self.measured(found.as_deref(), decision, now, again).await?;
         if let Some(reference) = request.reference {
             self.keep_verdict(request, reference, &secret, claim, found.as_deref(), &decision, now, started.elapsed());
         }
@@ -272,7 +293,7 @@ impl<'a> Access<'a> {
             }
             _ => None,
         };
-        Ok(Verdict { decision, key })
+        Ok(Verdict { decision, retry_after: measured.retry_after, allowances: measured.allowances, key })
     }
 
     /// Whose key this is, whatever its state. The text is neither kept nor shown.
@@ -400,20 +421,29 @@ impl<'a> Access<'a> {
         demand: &Demand,
         presented: &Presented,
     ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
-        let judge = |found: Option<&KnownKey>, now| {
-            let snapshot = found.map(KnownKey::snapshot).transpose()?;
-            let circumstances = Circumstances {
-                business_ids: &presented.business_ids,
-                origin: facts.origin,
-                from_browser: facts.from_browser,
-                address: facts.address,
-                transport: facts.transport,
-                meter: Meter::Within,
-                now,
-            };
-            Ok(decide(snapshot.as_ref(), demand, &circumstances))
-        };
+        let judge = |found: Option<&KnownKey>, now| judge(facts, demand, presented, found, (Meter::Within, now));
         self.identify(&presented.secret, presented.claim, judge).await
+    }
+
+    /// Counts a call that is good otherwise, and judges it once more where it is one too many.
+    async fn measured(
+        self,
+        found: Option<&KnownKey>,
+        decision: Decision,
+        now: Timestamp,
+        judge: impl Fn(&KnownKey, Meter) -> Result<Decision, ServiceError>,
+    ) -> Result<(Decision, Measured), ServiceError> {
+        match (decision, found) {
+            (Decision::Allow, Some(found)) => {
+                let measured = self.core.limiter.take(&self.core.store, found, now).await?;
+                let decision = match measured.meter {
+                    Meter::Within => Decision::Allow,
+                    meter => judge(found, meter)?,
+                };
+                Ok((decision, measured))
+            }
+            (decision, _) => Ok((decision, Measured::default())),
+        }
     }
 
     /// Notes what was decided, and gives the caller if that was a yes.
@@ -424,6 +454,7 @@ impl<'a> Access<'a> {
         found: Option<Box<KnownKey>>,
         decision: Decision,
         now: Timestamp,
+        retry_after: Option<Duration>,
     ) -> Result<KeyCaller, AccessError> {
         if let Some(subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
             self.core.recorder.record_refusal_of(&subject);
@@ -432,7 +463,7 @@ impl<'a> Access<'a> {
         match (decision, found) {
             (Decision::Allow, Some(found)) => Ok(self.accept(&presented.secret, *found, now).await?),
             (Decision::Deny { reason, missing_scope }, _) => {
-                Err(AccessError::Refused(Refusal { reason, missing_scope }))
+                Err(AccessError::Refused(Refusal { reason, missing_scope, retry_after }))
             }
             (Decision::Allow, None) => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
         }
@@ -565,6 +596,27 @@ impl<'a> Access<'a> {
         });
         self.core.recorder.record_call(subject.answered(CallAnswer { status, took, code: None }));
     }
+}
+
+/// Whether what was found is good for a request.
+fn judge(
+    facts: &RequestFacts<'_>,
+    demand: &Demand,
+    presented: &Presented,
+    found: Option<&KnownKey>,
+    (meter, now): (Meter, Timestamp),
+) -> Result<Decision, ServiceError> {
+    let snapshot = found.map(KnownKey::snapshot).transpose()?;
+    let circumstances = Circumstances {
+        business_ids: &presented.business_ids,
+        origin: facts.origin,
+        from_browser: facts.from_browser,
+        address: facts.address,
+        transport: facts.transport,
+        meter,
+        now,
+    };
+    Ok(decide(snapshot.as_ref(), demand, &circumstances))
 }
 
 /// Whose call this is: of the key's business; if the key is unknown, of the business that was named.

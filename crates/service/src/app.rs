@@ -25,9 +25,11 @@ use crate::idempotency::InFlight;
 use crate::index::{Index, IndexState};
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
+use crate::limits::Limiter;
 use crate::logos::Logos;
 use crate::mail::{MailTransport, Mailer};
 use crate::networks::{NetworkViews, Networks};
+use crate::nodes::{Nodes, ThisNode};
 use crate::payments::Payments;
 use crate::payments::invoices::Invoices;
 use crate::payments::movements::Movements;
@@ -68,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) outgoing: Outgoing,
     pub(crate) networks: Networks,
     pub(crate) index: Arc<Index>,
+    pub(crate) limiter: Limiter,
+    pub(crate) node: ThisNode,
 }
 
 impl App {
@@ -103,6 +107,8 @@ impl App {
             outgoing,
             networks,
             index,
+            limiter: Limiter::default(),
+            node: ThisNode::default(),
         };
         let core = Arc::new(core);
         core.jobs.serve(&core);
@@ -223,6 +229,11 @@ impl App {
     /// The operator's keys.
     pub fn platform_keys(&self) -> PlatformKeys<'_> {
         PlatformKeys::new(&self.core)
+    }
+
+    /// The servers that run on this database.
+    pub fn nodes(&self) -> Nodes<'_> {
+        Nodes::new(&self.core)
     }
 
     /// What the administrators of the platform look at.
@@ -359,7 +370,7 @@ impl<'a> Unit<'a> {
     /// [`ServiceError::CallerRefused`] if it is not accepted any more, [`ServiceError::Conflict`] if its rights have
     /// changed since they were checked.
     pub(crate) async fn check_caller(&mut self) -> Result<(), ServiceError> {
-        let (Actor::Key { id, version }, Authority::Key { tenant, scopes, valid_until }) =
+        let (Actor::Key { id, version }, Authority::Key { tenant, scopes, valid_until, limits }) =
             (&self.context.actor, &self.context.authority)
         else {
             return Ok(());
@@ -371,7 +382,7 @@ impl<'a> Unit<'a> {
         if life_of(&key).status_at(self.now) != KeyStatus::Active || !life.accepts(self.now) {
             return Err(ServiceError::CallerRefused);
         }
-        if key.scopes != *scopes || key.valid_until != *valid_until {
+        if key.scopes != *scopes || key.valid_until != *valid_until || key.limits != *limits {
             return Err(ServiceError::Conflict);
         }
         Ok(())

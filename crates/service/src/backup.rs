@@ -341,8 +341,6 @@ async fn fill(
 mod tests {
     use std::io::Cursor;
 
-    use trousseau_domain::metadata::Metadata;
-    use trousseau_store::BusinessRow;
     use trousseau_store::testing::TestDatabase;
 
     use super::*;
@@ -359,22 +357,13 @@ mod tests {
         let fresh = format!("sqlite:{}", place.folder().expect("a folder").join("fresh.db").display());
         let then = StoreOptions { up_to: Some(11), ..StoreOptions::default() };
         let store = Store::open(&old, &then).await.expect("an older release");
-        let id = "a-1".parse().expect("an id");
-        let mut tx = store.begin().await.expect("begins");
-        tx.insert_business(&BusinessRow {
-            id,
-            name: "Shop".parse().expect("a name"),
-            profile: "mileston".to_owned(),
-            time_zone: "Europe/Paris".parse().expect("a zone"),
-            language: "en".to_owned(),
-            metadata: Metadata::default(),
-            created_at: now(),
-            suspended_at: None,
-            revision: 1,
-        })
-        .await
-        .expect("inserted");
-        tx.commit().await.expect("commits");
+        store
+            .run(
+                "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, revision) \
+                 VALUES ('a-1', 'Shop', 'mileston', 'Europe/Paris', 'en', '{}', 1769851800000000, 1)",
+            )
+            .await
+            .expect("inserted");
         store.close().await;
 
         let store = open(&old).await.expect("an older schema may be backed up");

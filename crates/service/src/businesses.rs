@@ -5,6 +5,7 @@ use trousseau_domain::business::{BusinessStatus, Language};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::BusinessId;
+use trousseau_domain::limits::{Limits, Quota, RateLimits};
 use trousseau_domain::members::{EmailAddress, Operation, Role};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::profile::{Profile, ProfileName};
@@ -52,6 +53,10 @@ pub struct BusinessChange {
     pub time_zone: Option<TimeZone>,
     /// The language of its people.
     pub language: Option<Language>,
+    /// How fast all its keys of one environment may be used; for the operator.
+    pub rates: Option<RateLimits>,
+    /// How much, likewise.
+    pub quota: Option<Quota>,
     /// The operator's own data.
     pub metadata: Option<Metadata>,
 }
@@ -151,6 +156,10 @@ impl<'a> Businesses<'a> {
         let mut unit = Unit::begin(self.core, context).await?;
         let old = unit.lock_business(id).await?;
         unit.check_member(id, Operation::BusinessWrite, false).await?;
+        // Whoever is limited does not say by how much.
+        if (change.rates.is_some() || change.quota.is_some()) && !context.is_operator() {
+            return Err(ServiceError::Forbidden);
+        }
         let mut new = old.clone();
         if let Some(profile) = &change.profile
             && profile.as_str() != old.profile
@@ -176,6 +185,12 @@ impl<'a> Businesses<'a> {
         if let Some(language) = change.language {
             language.as_str().clone_into(&mut new.language);
         }
+        if let Some(rates) = &change.rates {
+            new.limits.rates = rates.clone();
+        }
+        if let Some(quota) = change.quota {
+            new.limits.quota = quota;
+        }
         if let Some(metadata) = &change.metadata {
             new.metadata = metadata.clone();
         }
@@ -191,6 +206,9 @@ impl<'a> Businesses<'a> {
             ("profile", json!(old.profile), json!(new.profile)),
             ("time_zone", json!(old.time_zone.name()), json!(new.time_zone.name())),
             ("language", json!(old.language), json!(new.language)),
+            ("rate_limits", json!(old.limits.rates.texts()), json!(new.limits.rates.texts())),
+            ("quota_day", json!(old.limits.quota.day), json!(new.limits.quota.day)),
+            ("quota_month", json!(old.limits.quota.month), json!(new.limits.quota.month)),
         ] {
             if was != is {
                 changes.insert(name.to_owned(), json!({ "old": was, "new": is }));
@@ -283,6 +301,7 @@ pub(crate) async fn create_business_in(
         profile: profile_name.as_str().to_owned(),
         time_zone: draft.time_zone.clone().unwrap_or_else(|| core.settings.default_time_zone().clone()),
         language: draft.language.as_str().to_owned(),
+        limits: Limits::default(),
         metadata: draft.metadata.clone(),
         created_at: unit.now,
         suspended_at: None,

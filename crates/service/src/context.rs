@@ -8,6 +8,7 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
 use trousseau_domain::keys::KeyKind;
+use trousseau_domain::limits::Limits;
 use trousseau_domain::members::Role;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::platform_keys::PlatformScopes;
@@ -66,6 +67,11 @@ impl KeyCaller {
         &self.known.business.metadata
     }
 
+    /// Whether it, or its business, may be used so often only.
+    pub fn is_limited(&self) -> bool {
+        !(self.known.access.limits.is_none() && self.known.business.limits.is_none())
+    }
+
     /// When the value was made that was presented.
     pub const fn value_made_at(&self) -> Timestamp {
         self.known.version_life.starts_at
@@ -99,6 +105,8 @@ pub(crate) enum Authority {
         scopes: ScopeSet,
         /// Its end.
         valid_until: Option<Timestamp>,
+        /// How often it may be used.
+        limits: Limits,
     },
     /// What a person's role allows, as it is when the request takes effect.
     Member {
@@ -129,6 +137,7 @@ impl Context {
                 tenant: caller.tenant.clone(),
                 scopes: caller.scopes().clone(),
                 valid_until: caller.known.life.validity.until(),
+                limits: caller.known.access.limits.clone(),
             },
         }
     }

@@ -170,6 +170,9 @@ pub enum BeyondOwnRights {
     /// A longer life.
     #[error("it ends earlier")]
     Life,
+    /// More calls.
+    #[error("it may be used less often")]
+    Limits,
 }
 
 impl From<StoreError> for ServiceError {

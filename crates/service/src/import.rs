@@ -10,6 +10,7 @@ use trousseau_domain::events::EventType;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::key_text::{ApiKeySecret, SHOWN_LEN, TextClaim, branded_prefix};
 use trousseau_domain::keys::ExternalReference;
+use trousseau_domain::limits::Limits;
 use trousseau_domain::members::Operation;
 use trousseau_domain::profile::{Profile, Reading};
 use trousseau_store::{KeyRow, KnownDigest, NewKey, StoreError, UniqueRule, VersionOrigin};
@@ -354,6 +355,7 @@ impl Batch<'_> {
             scopes: wanted.scopes.clone().unwrap_or_else(defaults),
             allowed_origins: wanted.allowed_origins.clone(),
             allowed_ips: wanted.allowed_ips.clone(),
+            limits: Limits::default(),
             metadata: wanted.metadata.clone(),
             current_version: 1,
             mask_prefix,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{KeyId, PlatformKeyId};
+use trousseau_domain::limits::Period;
 use trousseau_domain::requests::{Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow, Store, StoreError, UsageRow};
@@ -20,6 +21,7 @@ use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::index::{Index, Seen};
+use crate::limits::SUM_EVERY;
 use crate::networks;
 use crate::notices;
 use crate::payments;
@@ -479,10 +481,40 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.reconcile())),
             Box::pin(self.watch_networks(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.prune())),
+            Box::pin(until_shutdown(shutdown.clone(), self.sum_quotas())),
+            Box::pin(until_shutdown(shutdown.clone(), self.tell_node())),
             Box::pin(self.deliver(shutdown)),
         );
         if let Err(error) = self.flush_now().await {
             report("recorder", &error);
+        }
+        if let Some(core) = self.core() {
+            if let Err(error) = core.limiter.sum(&core.store).await {
+                report("quotas", &error);
+            }
+            if let Err(error) = core.node.leave(&core.store).await {
+                report("nodes", &error);
+            }
+        }
+    }
+
+    /// Sums what was counted of quotas.
+    async fn sum_quotas(&self) {
+        let mut health = Health::new("quotas").on(&self.inner.board);
+        loop {
+            tokio::time::sleep(SUM_EVERY).await;
+            let Some(core) = self.core() else { return };
+            health.note(core.limiter.sum(&core.store).await).await;
+        }
+    }
+
+    /// Tells the other servers which changes this one has.
+    async fn tell_node(&self) {
+        let mut health = Health::new("nodes").on(&self.inner.board);
+        loop {
+            let Some(core) = self.core() else { return };
+            let ended = core.node.tell(&core).await;
+            health.note(ended).await;
         }
     }
 
@@ -492,6 +524,9 @@ impl Jobs {
     /// When the database fails.
     pub async fn run_pending(&self) -> Result<(), StoreError> {
         self.flush_now().await?;
+        if let Some(core) = self.core() {
+            core.limiter.sum(&core.store).await?;
+        }
         self.announce_once().await?;
         self.watch_once().await?;
         self.remind_once().await?;
@@ -812,6 +847,9 @@ impl Jobs {
             let requests = tx.prune_requests(now.saturating_sub(self.inner.keep.requests), PRUNE_STEP).await?;
             let first_day = UtcDay::of(now.saturating_sub(self.inner.keep.usage));
             let usage = tx.prune_usage(first_day, PRUNE_STEP).await?;
+            let days = tx.prune_quota_counts(Period::Day, first_day.number(), PRUNE_STEP).await?;
+            let month = Period::Month.number_at(first_day.start());
+            let months = tx.prune_quota_counts(Period::Month, month, PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
             let deliveries = tx.prune_deliveries(now.saturating_sub(self.inner.keep.deliveries), PRUNE_STEP).await?;
             let mails = tx.prune_invoice_mails(now.saturating_sub(MAILS_COUNT_FOR), PRUNE_STEP).await?;
@@ -819,9 +857,8 @@ impl Jobs {
             let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
             let people = tx.prune_people(now, attempts_before, now.saturating_sub(KEEP_DEVICES), PRUNE_STEP).await?;
             tx.commit().await?;
-            let most =
-                [refusals, requests, usage, records, deliveries, mails, changes, people].into_iter().fold(0, u64::max);
-            if most < u64::from(PRUNE_STEP) {
+            let removed = [refusals, requests, usage, days, months, records, deliveries, mails, changes, people];
+            if removed.into_iter().all(|rows| rows < u64::from(PRUNE_STEP)) {
                 return Ok(());
             }
             tokio::task::yield_now().await;

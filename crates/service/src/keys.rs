@@ -10,6 +10,7 @@ use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::key_text::{self, ApiKeySecret};
 use trousseau_domain::keys::{ExternalReference, KeyKind, KeyState, KeyStatus, Life, Overlap, Validity};
+use trousseau_domain::limits::{Limits, Quota, RateLimits};
 use trousseau_domain::members::{Notice, Operation};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
@@ -56,6 +57,10 @@ pub struct KeyDraft {
     pub allowed_origins: Vec<Origin>,
     /// Addresses it may be used from (secret keys).
     pub allowed_ips: Vec<IpRange>,
+    /// How fast it may be used; as the key that makes it, unless given.
+    pub rates: Option<RateLimits>,
+    /// How much it may be used, likewise.
+    pub quota: Option<Quota>,
     /// The operator's own data.
     pub metadata: Metadata,
 }
@@ -72,6 +77,8 @@ impl KeyDraft {
             scopes: None,
             allowed_origins: Vec::new(),
             allowed_ips: Vec::new(),
+            rates: None,
+            quota: None,
             metadata: Metadata::default(),
         }
     }
@@ -94,6 +101,10 @@ pub struct KeyChange {
     pub allowed_origins: Option<Vec<Origin>>,
     /// Addresses it may be used from.
     pub allowed_ips: Option<Vec<IpRange>>,
+    /// How fast it may be used.
+    pub rates: Option<RateLimits>,
+    /// How much it may be used.
+    pub quota: Option<Quota>,
     /// The operator's own data.
     pub metadata: Option<Metadata>,
 }
@@ -434,7 +445,7 @@ impl<'a> Keys<'a> {
             unit.check_member(&tenant.business, Operation::KeysWrite, is_live(&tenant)).await?;
         }
         if let Some(key) = self.core.store.read().find_key(&tenant, refill.key).await? {
-            check_not_beyond(context, &key.scopes, key.valid_until)?;
+            check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
         }
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
@@ -544,7 +555,7 @@ impl<'a> Keys<'a> {
         if key.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
         }
-        check_not_beyond(context, &key.scopes, key.valid_until)?;
+        check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
         let ends_at = overlap
             .ends_at(unit.now, &life_of(&key).validity)
             .map_err(|error| ServiceError::invalid(overlap.member(), error.to_string()))?
@@ -607,7 +618,7 @@ impl<'a> Keys<'a> {
         if key.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
         }
-        check_not_beyond(context, &key.scopes, key.valid_until)?;
+        check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
         let version = unit
             .tx
             .read()
@@ -874,13 +885,19 @@ impl<'a> Keys<'a> {
         if let Some(ips) = &change.allowed_ips {
             new.allowed_ips.clone_from(ips);
         }
+        if let Some(rates) = &change.rates {
+            new.limits.rates = rates.clone();
+        }
+        if let Some(quota) = change.quota {
+            new.limits.quota = quota;
+        }
         if let Some(metadata) = &change.metadata {
             new.metadata = metadata.clone();
         }
         check_values(self.core, profile, &new)?;
         // Whoever gives a key more than it had must have all that it has then.
         if widens(old, &new) {
-            check_not_beyond(context, &new.scopes, new.valid_until)?;
+            check_not_beyond(context, &new.scopes, new.valid_until, &new.limits)?;
         }
         if new != *old {
             new.updated_at = now;
@@ -913,13 +930,21 @@ pub(crate) async fn create_in(
         return Err(ServiceError::invalid("name", "keys of this profile have no names"));
     }
     let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
-    let (scopes, valid_until) = match &context.authority {
-        Authority::Operator | Authority::Member { .. } => (draft.scopes.clone().unwrap_or(defaults), draft.valid_until),
-        Authority::Key { scopes: own, valid_until, .. } => {
-            (draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)), draft.valid_until.or(*valid_until))
+    let (scopes, valid_until, own_limits) = match &context.authority {
+        Authority::Operator | Authority::Member { .. } => {
+            (draft.scopes.clone().unwrap_or(defaults), draft.valid_until, Limits::default())
         }
+        Authority::Key { scopes: own, valid_until, limits, .. } => (
+            draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)),
+            draft.valid_until.or(*valid_until),
+            limits.clone(),
+        ),
     };
-    check_not_beyond(context, &scopes, valid_until)?;
+    let limits = Limits {
+        rates: draft.rates.clone().unwrap_or(own_limits.rates),
+        quota: draft.quota.unwrap_or(own_limits.quota),
+    };
+    check_not_beyond(context, &scopes, valid_until, &limits)?;
     let random = Zeroizing::new(core.entropy.bytes::<256>());
     let value = key_text::generate(form, core.settings.brand(), tenant.environment, draft.kind, &random);
     let key = KeyRow {
@@ -935,6 +960,7 @@ pub(crate) async fn create_in(
         scopes,
         allowed_origins: draft.allowed_origins.clone(),
         allowed_ips: draft.allowed_ips.clone(),
+        limits,
         metadata: draft.metadata.clone(),
         current_version: 1,
         mask_prefix: profile.mask_prefix(core.settings.brand(), tenant.environment, draft.kind),
@@ -1070,6 +1096,8 @@ fn check_change_allowed(profile: &Profile, business: &BusinessId, change: &KeyCh
         || change.scopes.is_some()
         || change.allowed_origins.is_some()
         || change.allowed_ips.is_some()
+        || change.rates.is_some()
+        || change.quota.is_some()
         || change.metadata.is_some();
     match profile.changing {
         Changing::Everything => Ok(()),
@@ -1096,15 +1124,24 @@ fn widens(old: &KeyRow, new: &KeyRow) -> bool {
         || new.scopes.first_beyond(&old.scopes).is_some()
         || opened(&old.allowed_origins, &new.allowed_origins)
         || opened(&old.allowed_ips, &new.allowed_ips)
+        || !new.limits.are_within(&old.limits)
 }
 
-/// A key never gives, nor obtains the value of, a key with more than its own scopes or a longer life.
-fn check_not_beyond(context: &Context, scopes: &ScopeSet, valid_until: Option<Timestamp>) -> Result<(), ServiceError> {
-    let Authority::Key { scopes: own, valid_until: own_end, .. } = &context.authority else {
+/// A key never gives, nor obtains the value of, a key with more than its own scopes, a longer life or wider limits.
+fn check_not_beyond(
+    context: &Context,
+    scopes: &ScopeSet,
+    valid_until: Option<Timestamp>,
+    limits: &Limits,
+) -> Result<(), ServiceError> {
+    let Authority::Key { scopes: own, valid_until: own_end, limits: own_limits, .. } = &context.authority else {
         return Ok(());
     };
     if let Some(scope) = scopes.first_beyond(own) {
         return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
+    }
+    if !limits.are_within(own_limits) {
+        return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Limits));
     }
     match (own_end, valid_until) {
         (Some(own), Some(wanted)) if wanted <= *own => Ok(()),
@@ -1160,6 +1197,9 @@ fn difference(old: &KeyRow, new: &KeyRow) -> serde_json::Value {
     note("scopes", json!(old.scopes), json!(new.scopes));
     note("allowed_origins", json!(old.allowed_origins), json!(new.allowed_origins));
     note("allowed_ips", json!(old.allowed_ips), json!(new.allowed_ips));
+    note("rate_limits", json!(old.limits.rates.texts()), json!(new.limits.rates.texts()));
+    note("quota_day", json!(old.limits.quota.day), json!(new.limits.quota.day));
+    note("quota_month", json!(old.limits.quota.month), json!(new.limits.quota.month));
     // Metadata is the operator's own and may be personal: the trail says only that it changed.
     if old.metadata != new.metadata {
         changed.insert("metadata".to_owned(), json!({ "changed": true }));

@@ -1,13 +1,14 @@
 //! The request log, usage, who uses a key, and why a request was refused.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use trousseau_domain::decision::Reason;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
+use trousseau_domain::limits::Allowance;
 use trousseau_domain::requests::{ClientName, Door, Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow};
@@ -25,21 +26,40 @@ const MOST_ALIKE: u32 = 1;
 /// Whose call a request is, and what the log will say of it: filled in where the key is judged, read when the
 /// request is answered.
 #[derive(Debug, Clone, Default)]
-pub struct CallTrace(Arc<Mutex<Option<Subject>>>);
+pub struct CallTrace(Arc<Mutex<Traced>>);
+
+#[derive(Debug, Default)]
+struct Traced {
+    subject: Option<Subject>,
+    allowances: Vec<Allowance>,
+}
 
 impl CallTrace {
+    fn traced(&self) -> MutexGuard<'_, Traced> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set(&self, subject: Subject) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject);
+        self.traced().subject = Some(subject);
     }
 
     pub(crate) fn refuse(&self, reason: Reason) {
-        if let Some(subject) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(subject) = self.traced().subject.as_mut() {
             subject.reason = Some(reason);
         }
     }
 
+    pub(crate) fn set_allowances(&self, allowances: Vec<Allowance>) {
+        self.traced().allowances = allowances;
+    }
+
+    /// Where the limits of the key stand; empty where it has none. They are given once.
+    pub fn take_allowances(&self) -> Vec<Allowance> {
+        std::mem::take(&mut self.traced().allowances)
+    }
+
     fn take(&self) -> Option<Subject> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.traced().subject.take()
     }
 }
 

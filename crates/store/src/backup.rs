@@ -289,6 +289,7 @@ impl Restoring {
         }
         // What was used since, or ended, would be good once more.
         let sessions = self.empty("sessions").await?;
+        self.empty("nodes").await?;
         self.empty("one_time_tokens").await?;
         self.empty("webauthn_ceremonies").await?;
         let extended_keys =

@@ -1,6 +1,7 @@
 //! Businesses.
 
 use trousseau_domain::ids::BusinessId;
+use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::text::{BusinessName, SearchText};
 use trousseau_domain::time::{TimeZone, Timestamp};
@@ -24,6 +25,8 @@ pub struct BusinessRow {
     pub time_zone: TimeZone,
     /// `en` or `fr`.
     pub language: String,
+    /// How often all its keys of one environment may be used.
+    pub limits: Limits,
     /// The operator's own data.
     pub metadata: Metadata,
     /// When it was made.
@@ -37,7 +40,7 @@ pub struct BusinessRow {
 macro_rules! business_columns {
     () => {
         "b.id AS b_id, b.name AS b_name, b.profile AS b_profile, b.time_zone AS b_time_zone, \
-         b.language AS b_language, b.metadata AS b_metadata, b.created_at AS b_created_at, \
+         b.language AS b_language, b.limits AS b_limits, b.metadata AS b_metadata, b.created_at AS b_created_at, \
          b.suspended_at AS b_suspended_at, b.revision AS b_revision"
     };
 }
@@ -55,6 +58,7 @@ impl BusinessRow {
             profile: row.text("b_profile")?,
             time_zone: row.parsed("b_time_zone")?,
             language: row.text("b_language")?,
+            limits: row.json("b_limits")?,
             metadata: row.json("b_metadata")?,
             created_at: row.time("b_created_at")?,
             suspended_at: row.opt_time("b_suspended_at")?,
@@ -135,7 +139,7 @@ impl Tx {
     /// [`StoreError::Unique`] where the id is taken.
     pub async fn insert_business(&mut self, business: &BusinessRow) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, \
-                           suspended_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+                           suspended_at, revision, limits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         self.execute(
             Stmt::new(SQL)
                 .text(&business.id)
@@ -146,7 +150,8 @@ impl Tx {
                 .json(&business.metadata)
                 .time(business.created_at)
                 .opt_time(business.suspended_at)
-                .int(business.revision),
+                .int(business.revision)
+                .json(&business.limits),
         )
         .await?;
         Ok(())
@@ -158,15 +163,15 @@ impl Tx {
     pub async fn lock_business(&mut self, id: &BusinessId) -> Result<Option<BusinessRow>, StoreError> {
         const SQL: &str = "UPDATE businesses SET revision = revision + 1 WHERE id = $1 \
                            RETURNING id AS b_id, name AS b_name, profile AS b_profile, time_zone AS b_time_zone, \
-                           language AS b_language, metadata AS b_metadata, created_at AS b_created_at, \
+                           language AS b_language, limits AS b_limits, metadata AS b_metadata, created_at AS b_created_at, \
                            suspended_at AS b_suspended_at, revision AS b_revision";
         self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(BusinessRow::from_row).transpose()
     }
 
-    /// Saves name, profile, zone, language and metadata, if the business is still at `business.revision`.
+    /// Saves name, profile, zone, language, limits and metadata, if the business is still at `business.revision`.
     pub async fn update_business(&mut self, business: &BusinessRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE businesses SET name = $3, profile = $4, time_zone = $5, language = $6, \
-                           metadata = $7 WHERE id = $1 AND revision = $2";
+                           metadata = $7, limits = $8 WHERE id = $1 AND revision = $2";
         self.change_one(
             Stmt::new(SQL)
                 .text(&business.id)
@@ -175,7 +180,8 @@ impl Tx {
                 .text(&business.profile)
                 .text(&business.time_zone)
                 .text(&business.language)
-                .json(&business.metadata),
+                .json(&business.metadata)
+                .json(&business.limits),
         )
         .await
     }

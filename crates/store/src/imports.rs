@@ -45,6 +45,7 @@ const KEY_COLUMNS: &[Column<'_>] = &[
     ("revoked_by", ColumnType::Text),
     ("updated_at", ColumnType::Int),
     ("created_by_key", ColumnType::Text),
+    ("limits", ColumnType::Text),
 ];
 const VERSION_COLUMNS: &[Column<'_>] = &[
     ("key_id", ColumnType::Text),
@@ -257,6 +258,7 @@ fn key_cells(key: &KeyRow) -> Vec<Value> {
         opt(key.revoked_by.as_ref(), json),
         time(key.updated_at),
         opt(maker, text),
+        json(&key.limits),
     ]
 }
 

@@ -5,6 +5,7 @@ use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::ScopeSet;
@@ -43,6 +44,8 @@ pub struct KeyRow {
     pub allowed_origins: Vec<Origin>,
     /// Addresses it may be used from; empty means any.
     pub allowed_ips: Vec<IpRange>,
+    /// How often it may be used.
+    pub limits: Limits,
     /// The owner's own data.
     pub metadata: Metadata,
     /// Which of its secret versions is the newest.
@@ -84,7 +87,7 @@ macro_rules! key_columns {
          k.number AS k_number, k.name AS k_name, k.external_reference AS k_external_reference, \
          k.state AS k_state, k.valid_from AS k_valid_from, k.valid_until AS k_valid_until, \
          k.scopes AS k_scopes, k.allowed_origins AS k_allowed_origins, k.allowed_ips AS k_allowed_ips, \
-         k.metadata AS k_metadata, k.current_version AS k_current_version, k.mask_prefix AS k_mask_prefix, \
+         k.limits AS k_limits, k.metadata AS k_metadata, k.current_version AS k_current_version, k.mask_prefix AS k_mask_prefix, \
          k.last_three AS k_last_three, k.previous_ends_at AS k_previous_ends_at, k.created_at AS k_created_at, \
          k.created_by AS k_created_by, k.revoked_at AS k_revoked_at, k.revoked_by AS k_revoked_by, \
          k.updated_at AS k_updated_at, u.last_used_at AS k_last_used_at"
@@ -123,6 +126,7 @@ impl KeyRow {
             scopes: row.json("k_scopes")?,
             allowed_origins: row.json("k_allowed_origins")?,
             allowed_ips: row.json("k_allowed_ips")?,
+            limits: row.json("k_limits")?,
             metadata: row.json("k_metadata")?,
             current_version: row.number("k_current_version")?,
             mask_prefix: row.text("k_mask_prefix")?,
@@ -286,8 +290,9 @@ impl Tx {
         const SQL: &str = "INSERT INTO keys (id, business_id, environment, kind, number, name, external_reference, \
                            state, valid_from, valid_until, scopes, allowed_origins, allowed_ips, metadata, \
                            current_version, mask_prefix, last_three, previous_ends_at, created_at, created_by, \
-                           revoked_at, revoked_by, updated_at, created_by_key) VALUES ($1, $2, $3, $4, $5, $6, \
-                           $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+                           revoked_at, revoked_by, updated_at, created_by_key, limits) VALUES ($1, $2, $3, $4, \
+                           $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+                           $23, $24, $25)";
         let maker = match &key.created_by {
             Actor::Key { id, .. } => Some(*id),
             Actor::Member { .. }
@@ -321,17 +326,19 @@ impl Tx {
                 .opt_time(key.revoked_at)
                 .opt_json(key.revoked_by.as_ref())
                 .time(key.updated_at)
-                .opt_text(maker),
+                .opt_text(maker)
+                .json(&key.limits),
         )
         .await?;
         Ok(())
     }
 
-    /// Saves what people may change of a key (name, state, dates, scopes, origins, ranges, metadata) and
+    /// Saves what people may change of a key (name, state, dates, scopes, origins, ranges, limits, metadata) and
     /// `updated_at`, unless it is revoked.
     pub async fn update_key(&mut self, tenant: &Tenant, key: &KeyRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE keys SET name = $4, state = $5, valid_from = $6, valid_until = $7, scopes = $8, \
-                           allowed_origins = $9, allowed_ips = $10, metadata = $11, updated_at = $12 \
+                           allowed_origins = $9, allowed_ips = $10, metadata = $11, updated_at = $12, \
+                           limits = $13 \
                            WHERE business_id = $1 AND environment = $2 AND id = $3 AND revoked_at IS NULL";
         self.change_one(
             Stmt::new(SQL)
@@ -346,7 +353,8 @@ impl Tx {
                 .json(&key.allowed_origins)
                 .json(&key.allowed_ips)
                 .json(&key.metadata)
-                .time(key.updated_at),
+                .time(key.updated_at)
+                .json(&key.limits),
         )
         .await
     }

@@ -8,6 +8,7 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState, VersionLife};
+use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::ScopeSet;
@@ -29,6 +30,8 @@ pub struct KeyAccess {
     pub allowed_origins: Vec<Origin>,
     /// Addresses it may be used from; empty means any.
     pub allowed_ips: Vec<IpRange>,
+    /// How often it may be used.
+    pub limits: Limits,
     /// The owner's own data.
     pub metadata: Metadata,
 }
@@ -84,6 +87,7 @@ impl From<&FoundVersion> for KnownVersion {
                 scopes: key.scopes.clone(),
                 allowed_origins: key.allowed_origins.clone(),
                 allowed_ips: key.allowed_ips.clone(),
+                limits: key.limits.clone(),
                 metadata: key.metadata.clone(),
             }),
         }
@@ -102,7 +106,7 @@ const MOST_SHARED: usize = 10_000;
 
 impl KnownShared {
     fn access(&mut self, row: &Row) -> Result<Arc<KeyAccess>, BadColumn> {
-        let columns = ["k_scopes", "k_allowed_origins", "k_allowed_ips", "k_metadata"];
+        let columns = ["k_scopes", "k_allowed_origins", "k_allowed_ips", "k_limits", "k_metadata"];
         let mut text = String::with_capacity(256);
         for column in columns {
             text.push_str(&row.text(column)?);
@@ -116,6 +120,7 @@ impl KnownShared {
             scopes: row.json("k_scopes")?,
             allowed_origins: row.json("k_allowed_origins")?,
             allowed_ips: row.json("k_allowed_ips")?,
+            limits: row.json("k_limits")?,
             metadata: row.json("k_metadata")?,
         });
         if self.access.len() >= MOST_SHARED {
@@ -147,7 +152,7 @@ macro_rules! select_known {
              v.business_id AS v_business_id, k.environment AS k_environment, k.kind AS k_kind, k.state AS k_state, \
              k.revoked_at AS k_revoked_at, k.valid_from AS k_valid_from, k.valid_until AS k_valid_until, \
              k.scopes AS k_scopes, k.allowed_origins AS k_allowed_origins, k.allowed_ips AS k_allowed_ips, \
-             k.metadata AS k_metadata FROM keys k JOIN key_versions v ON v.key_id = k.id",
+             k.limits AS k_limits, k.metadata AS k_metadata FROM keys k JOIN key_versions v ON v.key_id = k.id",
             $rest
         )
     };

@@ -104,6 +104,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0014_index_succeeded_refunds.sql"),
         include_str!("../migrations/postgres/0014_index_succeeded_refunds.sql"),
     ),
+    (
+        15,
+        "add limits and nodes",
+        include_str!("../migrations/sqlite/0015_add_limits_and_nodes.sql"),
+        include_str!("../migrations/postgres/0015_add_limits_and_nodes.sql"),
+    ),
 ];
 
 /// How to open a database.

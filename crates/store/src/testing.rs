@@ -75,10 +75,7 @@ impl TestDatabase {
 
     /// Runs statements as they are, past every rule of the store.
     pub async fn run(&self, sql: &'static str) -> Result<(), sqlx::Error> {
-        match &self.store.pools {
-            Pools::Sqlite { writer, .. } => writer.execute(sql).await.map(|_| ()),
-            Pools::Postgres(pool) => pool.execute(sql).await.map(|_| ()),
-        }
+        self.store.run(sql).await
     }
 
     /// The first column of every row, as text.
@@ -91,6 +88,16 @@ impl TestDatabase {
             Pools::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
         }
         .expect("the test's own statement is right")
+    }
+}
+
+impl Store {
+    /// Runs statements as they are, past every rule.
+    pub async fn run(&self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.execute(sql).await.map(|_| ()),
+            Pools::Postgres(pool) => pool.execute(sql).await.map(|_| ()),
+        }
     }
 }
 

@@ -387,11 +387,14 @@ impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Refused(refusal) => {
-                let failure = Self::new(Kind::from(refusal.reason));
-                match refusal.missing_scope {
-                    Some(scope) => failure.with_scope(scope.as_str()),
-                    None => failure,
+                let mut failure = Self::new(Kind::from(refusal.reason));
+                if let Some(scope) = refusal.missing_scope {
+                    failure = failure.with_scope(scope.as_str());
                 }
+                if let Some(after) = refusal.retry_after {
+                    failure = failure.with_retry_after(after);
+                }
+                failure
             }
             AccessError::Failed(error) => error.into(),
         }

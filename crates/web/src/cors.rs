@@ -13,6 +13,8 @@ use http::{Method, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{Any, CorsLayer};
 
+use crate::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
+
 /// Whether pages elsewhere may call this path.
 fn is_open(path: &str) -> bool {
     path.starts_with("/v1/checkout/") || path.starts_with("/checkout/")
@@ -35,7 +37,7 @@ fn layer() -> CorsLayer {
             ours("x-api-key"),
             ours("x-request-signature"),
         ])
-        .expose_headers([ours("x-request-id"), RETRY_AFTER])
+        .expose_headers([ours("x-request-id"), RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         .max_age(std::time::Duration::from_mins(10))
 }
 

@@ -25,6 +25,7 @@ use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
 use crate::dialect::{AUTHORIZE, Dialect};
 use crate::language::Language;
+use crate::limits;
 use crate::problem::{Failure, Kind};
 
 /// The header with our id of the request.
@@ -110,6 +111,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(caller);
     let reader = Reader::of(&request, edge.https);
+    let trace = request.extensions().get::<CallTrace>().cloned();
     let method = method_label(request.method());
     let route = request
         .extensions()
@@ -138,6 +140,9 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             response.extensions_mut().insert(ProblemCode(failure.kind().code()));
+        }
+        if let Some(trace) = trace {
+            limits::write(response.headers_mut(), &trace.take_allowances());
         }
         adorn(response.headers_mut(), id, edge.https);
         response

@@ -25,6 +25,7 @@ use crate::connection::Peer;
 use crate::dialect::{AUTHORIZE, Dialect};
 use crate::edge::{self, Edge, Reader};
 use crate::language::Language;
+use crate::limits;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
 
@@ -182,6 +183,7 @@ impl Doors {
                 (edge::rendered(&failure, &bare, &reader, request_id), Some(failure.kind().code()))
             }
         };
+        limits::write(response.headers_mut(), &trace.take_allowances());
         edge::adorn(response.headers_mut(), request_id, self.edge.https());
         self.note(question, &response, &trace, code, started.elapsed());
         response

@@ -13,6 +13,7 @@ mod explain;
 pub mod fast;
 pub mod idempotency;
 pub mod language;
+mod limits;
 mod movements;
 pub mod openapi;
 pub mod pages;

@@ -182,8 +182,8 @@ kinds! {
     }
     /// A key would make or widen a key beyond itself.
     BeyondOwnRights = FORBIDDEN "beyond_own_rights" {
-        en: "A key cannot give more than it has", "Ask for scopes and an end within those of the key that calls.";
-        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des autorisations et une fin comprises dans celles de la clé appelante.";
+        en: "A key cannot give more than it has", "Ask for scopes, an end and limits within those of the key that calls.";
+        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des autorisations, une fin et des limites comprises dans celles de la clé appelante.";
     }
     /// What the business's profile rules out.
     NotAllowedByProfile = FORBIDDEN "not_allowed_by_profile" {
@@ -650,7 +650,7 @@ impl From<ServiceError> for Failure {
             ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope)) => {
                 Self::new(Kind::BeyondOwnRights).with_scope(scope.as_str())
             }
-            ServiceError::BeyondOwnRights(BeyondOwnRights::Life) => Self::new(Kind::BeyondOwnRights),
+            ServiceError::BeyondOwnRights(BeyondOwnRights::Life | BeyondOwnRights::Limits) => Self::new(Kind::BeyondOwnRights),
             ServiceError::NotAllowedByProfile(_) => Self::new(Kind::NotAllowedByProfile),
             ServiceError::ValueNotReadable => Self::new(Kind::ValueNotReadable),
             ServiceError::EndpointSecretNotReadable => Self::new(Kind::ValueNotReadable)

@@ -4,10 +4,10 @@ use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
 use trousseau_domain::business::Language;
 use trousseau_domain::ids::BusinessId;
-use trousseau_service::businesses::{BusinessDraft, CreatedBusiness, status_of};
+use trousseau_service::businesses::{BusinessChange, BusinessDraft, CreatedBusiness, status_of};
 use trousseau_store::BusinessRow;
 
-use super::{done, metadata, read};
+use super::{done, limits, metadata, read};
 use crate::app::Opened;
 use crate::cli::{self, Business};
 use crate::exit::Failure;
@@ -79,6 +79,16 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
             confirm(&format!("All keys of {name} ({id}) will be refused."), sure.yes)?;
             show(&done(businesses.suspend(&opened.context, &id, None).await?), json)
         }
+        Business::Limit { id, rate_limits, quota_day, quota_month } => {
+            let id: BusinessId = read("the id", id)?;
+            let old = businesses.get(&id).await?.limits;
+            let change = BusinessChange {
+                rates: rate_limits.as_deref().map(limits::rates).transpose()?,
+                quota: Some(limits::quota(old.quota, *quota_day, *quota_month)?),
+                ..BusinessChange::default()
+            };
+            show(&businesses.update(&opened.context, &id, &change).await?, json)
+        }
         Business::Resume { id } => {
             let id = read("the id", id)?;
             show(&done(businesses.resume(&opened.context, &id, None).await?), json)
@@ -93,6 +103,8 @@ fn business_json(row: &BusinessRow) -> Value {
         "profile": row.profile,
         "time_zone": row.time_zone.name(),
         "language": row.language,
+        "rate_limits": limits::rates_json(&row.limits.rates),
+        "quota": limits::quota_json(row.limits.quota),
         "metadata": row.metadata,
         "status": status_of(row),
         "suspended_at": row.suspended_at,
@@ -121,6 +133,7 @@ fn show(row: &BusinessRow, json: bool) -> Result<(), Failure> {
         ("Profile", row.profile.clone()),
         ("Time zone", row.time_zone.to_string()),
         ("Language", row.language.clone()),
+        ("Limits", limits::words(&row.limits)),
         ("Status", status_of(row).to_string()),
         ("Created", row.created_at.truncated_to_second().to_string()),
     ]);

@@ -1,5 +1,7 @@
 //! `trousseau key ...`
 
+use std::time::{Duration, Instant};
+
 use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
@@ -7,11 +9,13 @@ use trousseau_domain::decision::{Decision, Demand};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::{KeyKind, KeyState, Overlap};
+use trousseau_domain::limits::Quota;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::text::KeyName;
 use trousseau_domain::time::{TimeZone, Timestamp};
 use trousseau_service::access::VerifyRequest;
 use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyQuery, KeyView};
+use trousseau_service::nodes::{InForce, NodeApplied};
 use trousseau_store::{KeyFilter, KeyOrder};
 
 use super::import::Input;
@@ -52,11 +56,20 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
                 &format!("{} ({}) will be refused from now on, for good.", view.key.id, view.masked_value()),
                 sure.yes,
             )?;
+            let since = Instant::now();
             let revoked = done(opened.app.keys().revoke(&opened.context, &view.key.tenant, view.key.id, None).await?);
+            let applied = opened.app.nodes().wait_applied(since).await?;
             if json {
-                return print_json(&view_json(&revoked));
+                let mut body = view_json(&revoked);
+                body["applied"] = applied_json(&applied);
+                return print_json(&body);
             }
             print(&format!("Revoked {}", revoked.key.id));
+            print(&match applied.nodes.len() {
+                0 => "No server runs on this database.".to_owned(),
+                1 => format!("In force on 1 server after {} ms.", applied.after.as_millis()),
+                count => format!("In force on {count} servers after {} ms.", applied.after.as_millis()),
+            });
             Ok(())
         }
         Key::Reveal(one) => {
@@ -125,6 +138,9 @@ async fn create(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
         scopes,
         allowed_origins,
         allowed_ips,
+        rate_limits,
+        quota_day,
+        quota_month,
         metadata: pairs,
     } = command
     else {
@@ -139,6 +155,8 @@ async fn create(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
         scopes: if scopes.is_empty() { None } else { Some(read_all("--scope", scopes)?) },
         allowed_origins: read_all("--allowed-origin", allowed_origins)?,
         allowed_ips: read_all("--allowed-ip", allowed_ips)?,
+        rates: Some(super::limits::rates(rate_limits)?),
+        quota: Some(super::limits::quota(Quota::default(), *quota_day, *quota_month)?),
         metadata: metadata(pairs)?,
         ..KeyDraft::new(kind(*of))
     };
@@ -200,6 +218,9 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
         scopes,
         allowed_origins,
         allowed_ips,
+        rate_limits,
+        quota_day,
+        quota_month,
         metadata: pairs,
         sure,
     } = command
@@ -232,6 +253,11 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
         allowed_ips: match allowed_ips {
             Some(texts) => Some(read_all("--allowed-ip", &without_blank(texts))?),
             None => None,
+        },
+        rates: rate_limits.as_deref().map(super::limits::rates).transpose()?,
+        quota: match (quota_day, quota_month) {
+            (None, None) => None,
+            _ => Some(super::limits::quota(view.key.limits.quota, *quota_day, *quota_month)?),
         },
         metadata: pairs.as_deref().map(metadata).transpose()?,
     };
@@ -328,12 +354,24 @@ pub(crate) fn view_json(view: &KeyView) -> Value {
         "scopes": key.scopes,
         "allowed_origins": key.allowed_origins,
         "allowed_ips": key.allowed_ips,
+        "rate_limits": super::limits::rates_json(&key.limits.rates),
+        "quota": super::limits::quota_json(key.limits.quota),
         "metadata": key.metadata,
         "previous_valid_until": key.previous_ends_at,
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
     })
+}
+
+/// From when on a change was in force, as JSON.
+fn applied_json(applied: &InForce) -> Value {
+    let node = |node: &NodeApplied| json!({ "id": node.node, "after_ms": millis(node.after), "by": node.by.as_str() });
+    json!({ "after_ms": millis(applied.after), "nodes": applied.nodes.iter().map(node).collect::<Vec<_>>() })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A key with its value as JSON.
@@ -360,6 +398,7 @@ fn pairs(view: &KeyView) -> Vec<(&'static str, String)> {
         ("Scopes", list_text(key.scopes.iter())),
         ("Origins", list_text(&key.allowed_origins)),
         ("Addresses", list_text(&key.allowed_ips)),
+        ("Limits", super::limits::words(&key.limits)),
         ("Earlier value ends", time(key.previous_ends_at)),
         ("Created", time(Some(key.created_at))),
         ("Last used", time(key.last_used_at)),

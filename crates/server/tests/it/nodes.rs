@@ -63,6 +63,15 @@ impl Tenant {
         }
     }
 
+    /// Revokes a key and waits until that is in force on every node; what the answer says of it.
+    fn revoke_everywhere(&self, node: SocketAddr, key: &Made) -> Value {
+        let path = format!("/v1/businesses/{}/keys/{}/revoke?environment=test&wait=applied", self.business, key.id);
+        let (status, body) = post(node, &path, &self.operator, "{}").expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        assert_eq!(body["status"], "revoked");
+        body["applied"].clone()
+    }
+
     fn revoke(&self, node: SocketAddr, key: &Made) {
         let path = format!("/v1/businesses/{}/keys/{}/revoke?environment=test", self.business, key.id);
         let (status, body) = post(node, &path, &self.operator, "{}").expect("an answer");
@@ -107,10 +116,27 @@ fn same_everywhere(tenant: &Tenant, nodes: &[Server]) {
     }
 }
 
+/// How each node came to refuse, by the answer to a revocation; whatever it says of time is within the bound.
+fn ways(applied: &Value) -> Vec<String> {
+    let nodes = applied["nodes"].as_array().unwrap_or_else(|| panic!("no nodes: {applied}"));
+    let mut ways: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            // The time of the request itself is in it, and that of a busy machine.
+            assert!(
+                node["after_ms"].as_u64() <= Some(3_000) && node["after_ms"].as_u64() <= applied["after_ms"].as_u64()
+            );
+            node["by"].as_str().expect("a word").to_owned()
+        })
+        .collect();
+    ways.sort_unstable();
+    ways
+}
+
 #[test]
 fn one_node_and_the_command_line_agree() {
     let tenant = Tenant::on(Place::new());
-    let nodes = [Server::start(&tenant.place, &[])];
+    let mut nodes = [Server::start(&tenant.place, &[])];
     same_everywhere(&tenant, &nodes);
     // Another process tells nobody but the database.
     let key = tenant.make(nodes[0].address);
@@ -118,6 +144,19 @@ fn one_node_and_the_command_line_agree() {
     let revoked = tenant.place.run(&["key", "revoke", &key.id, "--yes"]);
     assert_eq!(revoked.code, Some(0), "{}", revoked.err);
     refused_within(nodes[0].address, &key, Instant::now());
+    // It waits for the server, and says so.
+    let key = tenant.make(nodes[0].address);
+    let revoked = tenant.place.run(&["key", "revoke", &key.id, "--yes", "--json"]);
+    assert_eq!(status(nodes[0].address, &key), 401);
+    let told: Value = serde_json::from_str(&revoked.out).expect("JSON");
+    assert_eq!(ways(&told["applied"]), ["change"]);
+    assert_eq!(ways(&tenant.revoke_everywhere(nodes[0].address, &tenant.make(nodes[0].address))), ["change"]);
+    nodes[0].signal(Signal::TERM);
+    nodes[0].wait();
+    let alone = tenant.place.run(&["business", "create", "Alone", "--json"]);
+    let alone: Value = serde_json::from_str(&alone.out).expect("JSON");
+    let revoked = tenant.place.run(&["key", "revoke", alone["keys"][0]["id"].as_str().expect("an id"), "--yes"]);
+    assert!(revoked.out.contains("No server runs on this database."), "{}", revoked.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +166,25 @@ async fn three_nodes_agree() {
     let tenant = Tenant::on(Place::with_database(database.url()));
     let nodes: Vec<_> = (0..3).map(|_| Server::start(&tenant.place, &[])).collect();
     same_everywhere(&tenant, &nodes);
+    for round in 0..rounds() as usize {
+        let key = tenant.make(nodes[round % 3].address);
+        for node in &nodes {
+            assert_eq!(status(node.address, &key), 200);
+        }
+        let applied = tenant.revoke_everywhere(nodes[(round + 1) % 3].address, &key);
+        assert_eq!(ways(&applied), ["change", "change", "change"]);
+        // By the answer it is in force, wherever the next request goes.
+        for node in &nodes {
+            assert_eq!(status(node.address, &key), 401, "round {round}");
+        }
+    }
+    // One that does not answer cannot say so: what it had in memory is too old by then.
+    let key = tenant.make(nodes[0].address);
+    nodes[2].signal(Signal::STOP);
+    let applied = tenant.revoke_everywhere(nodes[0].address, &key);
+    nodes[2].signal(Signal::CONT);
+    assert_eq!(ways(&applied), ["change", "change", "lease_end"]);
+    assert_eq!(status(nodes[2].address, &key), 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

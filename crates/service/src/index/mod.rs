@@ -19,6 +19,7 @@ use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
+use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::profile::Profile;
 use trousseau_domain::time::Timestamp;
@@ -48,7 +49,7 @@ pub const MOST_OFFSET: Duration = Duration::from_secs(1);
 const CHANGES_PER_READ: u32 = 500;
 
 /// Nanoseconds since the machine was started, suspensions included: what a lease is measured by.
-fn since_boot() -> u64 {
+pub(crate) fn since_boot() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
     let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
     seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
@@ -65,6 +66,8 @@ pub struct KnownBusiness {
     pub id: BusinessId,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// How often all its keys of one environment may be used.
+    pub limits: Limits,
     /// The operator's own data.
     pub metadata: Metadata,
     /// Its rules; the name alone where no profile has it any more.
@@ -76,6 +79,7 @@ impl KnownBusiness {
         Self {
             id: row.id.clone(),
             suspended: row.suspended_at.is_some(),
+            limits: row.limits.clone(),
             metadata: row.metadata.clone(),
             profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
         }
@@ -404,6 +408,11 @@ impl Index {
         }
     }
 
+    /// Changes with every proof.
+    pub(crate) fn proofs(&self) -> watch::Receiver<u64> {
+        self.proven.subscribe()
+    }
+
     /// Something may have changed.
     pub(crate) fn heard(&self) {
         self.kick.notify_one();
@@ -636,6 +645,7 @@ impl Group {
         let business = KnownBusiness {
             id: "1".parse().expect("an id"),
             suspended: false,
+            limits: Limits::default(),
             metadata: Metadata::default(),
             profile: Err("none".into()),
         };
@@ -643,6 +653,7 @@ impl Group {
             scopes: trousseau_domain::scope::ScopeSet::default(),
             allowed_origins: Vec::new(),
             allowed_ips: Vec::new(),
+            limits: Limits::default(),
             metadata: Metadata::default(),
         };
         Self {

@@ -5,12 +5,13 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::text::SearchText;
 use trousseau_store::{StoreError, UniqueRule, both_engines};
 
-use crate::samples::{at, business, business_id, commit, two_businesses};
+use crate::samples::{at, business, business_id, commit, limits, two_businesses};
 
 both_engines! {
     async fn a_business_is_read_back_as_it_was_written(database) {
         let store = database.store();
         let mut written = business("b1", 5);
+        written.limits = limits();
         written.metadata =
             [("customer".to_owned(), "42 é".to_owned())].into_iter().collect::<std::collections::BTreeMap<_, _>>()
                 .try_into().expect("small");

@@ -2,7 +2,7 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::keys::{KeyKind, KeyState};
 use trousseau_store::{KeyNameRow, KeyRow, StoreError, UniqueRule, both_engines};
 
-use crate::samples::{add_key, at, business_id, commit, key, live, tenant, two_businesses};
+use crate::samples::{add_key, at, business_id, commit, key, limits, live, tenant, two_businesses};
 
 both_engines! {
     async fn a_key_is_found_by_its_tenant_only(database) {
@@ -11,6 +11,7 @@ both_engines! {
         let mine = tenant("b1");
         let full = KeyRow {
             valid_until: Some(at(99)),
+            limits: limits(),
             previous_ends_at: Some(at(50)),
             created_by: Actor::Operator { user: "root".to_owned(), actor: Some("Zoé".to_owned()) },
             ..key(&mine, 1)
@@ -102,7 +103,7 @@ both_engines! {
         commit!(store, |tx| add_key(tx, &first, 1).await);
         let changed = KeyRow {
             name: None, state: KeyState::Inactive, valid_from: at(3), valid_until: Some(at(9)),
-            scopes: std::iter::empty().collect(), allowed_origins: vec![], allowed_ips: vec![], updated_at: at(4),
+            scopes: std::iter::empty().collect(), allowed_origins: vec![], allowed_ips: vec![], limits: limits(), updated_at: at(4),
             ..first.clone()
         };
         commit!(store, |tx| {

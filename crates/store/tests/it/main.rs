@@ -6,6 +6,8 @@ mod events;
 mod keys;
 mod keys_list;
 mod ledgers;
+mod limits;
+mod nodes;
 mod opening;
 mod parity;
 mod payables;

@@ -5,6 +5,7 @@ use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::limits::{Limits, Quota};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{BusinessRow, KeyRow, Sealed, Store, Tx, VersionOrigin, VersionRow};
@@ -30,6 +31,15 @@ pub(crate) fn digest(byte: u8) -> KeyDigest {
     KeyDigest::from_stored(&[byte; 32]).expect("32 bytes")
 }
 
+/// Limits of every kind.
+pub(crate) fn limits() -> Limits {
+    let rates = vec!["5/1s".parse().expect("a rate"), "100/1m".parse().expect("a rate")];
+    Limits {
+        rates: rates.try_into().expect("two"),
+        quota: Quota { day: std::num::NonZeroU64::new(1_000), month: std::num::NonZeroU64::new(9_000) },
+    }
+}
+
 pub(crate) fn business(id: &str, created_at: i64) -> BusinessRow {
     BusinessRow {
         id: business_id(id),
@@ -37,6 +47,7 @@ pub(crate) fn business(id: &str, created_at: i64) -> BusinessRow {
         profile: "mileston".to_owned(),
         time_zone: "Europe/Paris".parse().expect("a known zone"),
         language: "fr".to_owned(),
+        limits: Limits::default(),
         metadata: Metadata::default(),
         created_at: at(created_at),
         suspended_at: None,
@@ -63,6 +74,7 @@ pub(crate) fn key(tenant: &Tenant, number: u32) -> KeyRow {
         scopes: ["payments:read".parse().expect("a good scope")].into_iter().collect(),
         allowed_origins: vec!["https://shop.example".parse().expect("a good origin")],
         allowed_ips: vec!["203.0.113.0/24".parse().expect("a good range")],
+        limits: Limits::default(),
         metadata: Metadata::default(),
         current_version: 1,
         mask_prefix: "Mileston_TEST_".to_owned(),

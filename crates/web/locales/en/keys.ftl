@@ -129,6 +129,30 @@ ips = Allowed IP ranges
 ips-hint = One per line, such as 203.0.113.0/24. Empty allows any address.
 origins = Allowed web origins
 origins-hint = One per line, such as https://shop.example. Empty allows any page.
+rates = Rate limits
+rates-hint = One per line, such as 100/1m for 100 requests a minute; s, m, h or 1d. At most 4. Empty is no limit.
+quota-day = Requests a day at most
+quota-month = Requests a month at most
+quota-hint = Counted in UTC. Empty is no limit.
+limit-rate = { $unit ->
+    [second] { $calls } requests in { $count ->
+        [one] { $count } second
+       *[other] { $count } seconds
+    }
+    [minute] { $calls } requests in { $count ->
+        [one] { $count } minute
+       *[other] { $count } minutes
+    }
+    [hour] { $calls } requests in { $count ->
+        [one] { $count } hour
+       *[other] { $count } hours
+    }
+   *[day] { $calls } requests in 24 hours
+}
+limit-quota = { $period ->
+    [day] { $calls } requests a day
+   *[month] { $calls } requests a month
+}
 day-hint = The whole day counts, in the time zone { $zone }.
 end-hint = The end day is included. Counted from the start date.
 end-none = No end
@@ -147,6 +171,9 @@ wrong-order = The end date lies before the start date.
 wrong-scope = This kind of key cannot have one of these permissions.
 wrong-ip = Not an IP range, or with host bits: { $list }
 wrong-ips = These ranges cannot be used with this kind of key.
+wrong-rate = Not a rate such as 100/1m, of 1 to 1000000 requests in at most 1d: { $list }
+wrong-rates-same = Two rates are for the same time.
+wrong-quota = Write a whole number of requests, at least 1, or nothing.
 wrong-origin = Not an origin such as https://shop.example: { $list }
 wrong-origins = These origins cannot be used with this kind of key.
 wrong-too-many = At most { $most } entries.

@@ -129,6 +129,30 @@ ips = Plages IP autorisées
 ips-hint = Une par ligne, par exemple 203.0.113.0/24. Vide : toute adresse est admise.
 origins = Origines web autorisées
 origins-hint = Une par ligne, par exemple https://boutique.example. Vide : toute page est admise.
+rates = Limites de débit
+rates-hint = Une par ligne, par exemple 100/1m pour 100 requêtes par minute ; s, m, h ou 1d (un jour). Quatre au plus. Vide : aucune limite.
+quota-day = Requêtes par jour au plus
+quota-month = Requêtes par mois au plus
+quota-hint = Compté en UTC. Vide : aucune limite.
+limit-rate = { $unit ->
+    [second] { $calls } requêtes en { $count ->
+        [one] { $count } seconde
+       *[other] { $count } secondes
+    }
+    [minute] { $calls } requêtes en { $count ->
+        [one] { $count } minute
+       *[other] { $count } minutes
+    }
+    [hour] { $calls } requêtes en { $count ->
+        [one] { $count } heure
+       *[other] { $count } heures
+    }
+   *[day] { $calls } requêtes en 24 heures
+}
+limit-quota = { $period ->
+    [day] { $calls } requêtes par jour
+   *[month] { $calls } requêtes par mois
+}
 day-hint = La journée entière compte, dans le fuseau horaire { $zone }.
 end-hint = Le jour de fin est inclus. Compté à partir de la date de début.
 end-none = Sans fin
@@ -147,6 +171,9 @@ wrong-order = La date de fin précède la date de début.
 wrong-scope = Ce type de clé ne peut pas avoir l'une de ces autorisations.
 wrong-ip = Ce n'est pas une plage IP, ou elle a des bits d'hôte : { $list }
 wrong-ips = Ces plages ne conviennent pas à ce type de clé.
+wrong-rate = Ce n'est pas un débit tel que 100/1m, de 1 à 1000000 requêtes en 1d au plus : { $list }
+wrong-rates-same = Deux débits portent sur la même durée.
+wrong-quota = Écrivez un nombre entier de requêtes, au moins 1, ou rien.
 wrong-origin = Ce n'est pas une origine telle que https://boutique.example : { $list }
 wrong-origins = Ces origines ne conviennent pas à ce type de clé.
 wrong-too-many = { $most } entrées au plus.

@@ -123,7 +123,8 @@ pub(crate) async fn answer(
         let assertion = web.app.assertions().sign(&caller, &audience, request_id);
         headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
     }
-    if let Some(fresh) = web.app.settings().answers_kept() {
+    // Each use of a key that has limits is asked for.
+    if let Some(fresh) = web.app.settings().answers_kept().filter(|_| !caller.is_limited()) {
         headers.insert(FRESH_MS, HeaderValue::from(u64::try_from(fresh.as_millis()).unwrap_or(0)));
     }
     Ok(headers)

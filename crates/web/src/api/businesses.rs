@@ -27,6 +27,7 @@ use crate::wire::businesses::{
     BusinessBody, BusinessChangeBody, BusinessChangeParts, BusinessWithKeysBody, NewBusinessBody, NewBusinessParts,
 };
 use crate::wire::keys::KeyWithValueBody;
+use crate::wire::limits::RateLimitBody;
 use crate::wire::{List, Nothing};
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
@@ -56,6 +57,8 @@ fn body_of(business: &BusinessRow) -> BusinessBody {
         profile: business.profile.clone(),
         time_zone: business.time_zone.name().to_owned(),
         language: business.language.parse().map_or("en", Language::as_str),
+        rate_limits: business.limits.rates.as_slice().iter().copied().map(RateLimitBody::from).collect(),
+        quota: business.limits.quota.into(),
         metadata: business.metadata.entries().clone(),
         status: status_of(business).as_str(),
         suspended_at: business.suspended_at.map(|at| at.to_string()),
@@ -179,6 +182,8 @@ pub(crate) async fn update(
         profile: parts.profile,
         time_zone: parts.time_zone,
         language: parts.language,
+        rates: parts.rates,
+        quota: parts.quota,
         metadata: parts.metadata,
     };
     Ok(Answer(body_of(&web.app.businesses().update(may.context(), &id, &change).await?)))

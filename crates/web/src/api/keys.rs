@@ -1,5 +1,7 @@
 //! `/v1/keys`, and the same under `/v1/businesses/{business_id}/keys` for platform keys.
 
+use std::time::Instant;
+
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::Response;
@@ -23,7 +25,8 @@ use crate::problem::Failure;
 use crate::query::{Query, about_query, parameter, refused};
 use crate::router::Web;
 use crate::wire::keys::{
-    KeyBody, KeyChangeBody, KeyChangeParts, KeyWithValueBody, NewKeyBody, NewKeyParts, RotationBody,
+    AppliedBody, KeyBody, KeyChangeBody, KeyChangeParts, KeyWithValueBody, NewKeyBody, NewKeyParts, RevokedKeyBody,
+    RotationBody,
 };
 use crate::wire::{List, Nothing};
 
@@ -84,6 +87,25 @@ pub(crate) struct ListParameters {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnvironmentParameter {
     environment: Option<String>,
+}
+
+/// What is asked for of a revocation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeParameters {
+    environment: Option<String>,
+    wait: Option<String>,
+}
+
+impl RevokeParameters {
+    /// Whether to wait until it is in force everywhere.
+    fn wait(&self) -> Result<bool, Failure> {
+        match self.wait.as_deref() {
+            None => Ok(false),
+            Some("applied") => Ok(true),
+            Some(_) => Err(refused("wait", "can only be applied")),
+        }
+    }
 }
 
 /// The environment in the query; there is no default.
@@ -277,9 +299,10 @@ pub(crate) async fn reveal(
     tag = "Keys",
     params(
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("wait" = Option<String>, Query, description = "`applied` to be answered once the revocation is in force on every server, at most a second later, with `applied` beside the key", example = "applied"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
-    responses((status = 200, description = "The key, revoked", body = KeyBody)),
+    responses((status = 200, description = "The key, revoked", body = RevokedKeyBody)),
     security(
         ("apikey" = ["keys:write"], "businessid" = []),
         ("basic" = ["keys:write"]),
@@ -291,10 +314,15 @@ pub(crate) async fn revoke(
     may: Granted<KeysWrite>,
     State(web): State<Web>,
     Path(id): Path<KeyId>,
+    Query(parameters): Query<RevokeParameters>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
-    revoke_in(&web, &Caller { context: may.context(), whose: may.whose() }, may.tenant(), id, repeatable, body).await
+    if parameters.environment.is_some() {
+        return Err(refused("environment", "is the key's own and cannot be chosen"));
+    }
+    let caller = Caller { context: may.context(), whose: may.whose() };
+    revoke_in(&web, &caller, may.tenant(), id, parameters.wait()?, repeatable, body).await
 }
 
 /// List keys of a business
@@ -479,21 +507,23 @@ pub(crate) async fn platform_reveal(
         ("business_id" = String, Path, description = "The id of the business", example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77"),
         ("environment" = String, Query, description = "`test` or `live`", example = "test"),
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("wait" = Option<String>, Query, description = "`applied` to be answered once the revocation is in force on every server, at most a second later, with `applied` beside the key", example = "applied"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
-    responses((status = 200, description = "The key, revoked", body = KeyBody)),
+    responses((status = 200, description = "The key, revoked", body = RevokedKeyBody)),
     security(("platform" = ["manage"]))
 )]
 pub(crate) async fn platform_revoke(
     may: PlatformGranted<Manage>,
     State(web): State<Web>,
     Path((business, id)): Path<(BusinessId, KeyId)>,
-    Query(parameters): Query<EnvironmentParameter>,
+    Query(parameters): Query<RevokeParameters>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
     let tenant = Tenant::new(business, environment(parameters.environment.as_deref())?);
-    revoke_in(&web, &Caller { context: may.context(), whose: may.whose() }, &tenant, id, repeatable, body).await
+    let caller = Caller { context: may.context(), whose: may.whose() };
+    revoke_in(&web, &caller, &tenant, id, parameters.wait()?, repeatable, body).await
 }
 
 /// How many entries a page has unless asked otherwise, and at most.
@@ -608,13 +638,20 @@ async fn revoke_in(
     caller: &Caller<'_>,
     tenant: &Tenant,
     id: KeyId,
+    wait: bool,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
 ) -> Result<Response, Failure> {
+    let since = Instant::now();
     let render = |view: &KeyView| stored(200, json(&KeyBody::from(view)), Vec::new());
     let repeated = repeatable.of(&caller.whose, &body.bytes, &render);
-    match web.app.keys().revoke(caller.context, tenant, id, repeated.as_ref()).await? {
-        Answered::Done(view) => Ok(respond(200, &json(&KeyBody::from(&view)))),
+    let answered = web.app.keys().revoke(caller.context, tenant, id, repeated.as_ref()).await?;
+    let applied = if wait { Some(web.app.nodes().wait_applied(since).await?) } else { None };
+    match answered {
+        Answered::Done(view) => {
+            let body = RevokedKeyBody { key: KeyBody::from(&view), applied: applied.as_ref().map(AppliedBody::from) };
+            Ok(respond(200, &json(&body)))
+        }
         Answered::Replayed(earlier) => replay(web, caller.context, earlier).await,
     }
 }

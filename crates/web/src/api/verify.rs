@@ -27,6 +27,7 @@ use crate::body::Json;
 use crate::idempotency::Repeatable;
 use crate::problem::{Failure, Faults};
 use crate::router::Web;
+use crate::wire::limits::{AllowanceBody, seconds};
 
 /// The most questions in one request.
 const MOST_QUESTIONS: usize = 1_000;
@@ -81,6 +82,12 @@ pub(crate) struct VerdictBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "5f2b8c1d4e6f7a8b9c0d1e2f3a4b5c6d")]
     reference: Option<String>,
+    /// In how many seconds it may be used again, where it was used too often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
+    /// Where the limits of the key and of its business stand, where they have any. A question counts as a request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rate_limits: Vec<AllowanceBody>,
     /// How many milliseconds a good answer may be kept; not at all where this is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 500)]
@@ -134,8 +141,19 @@ impl VerdictBody {
             business_metadata: caller.business_metadata().entries().clone(),
         });
         let reference = reference.filter(|_| key.is_none()).map(|reference| reference.to_string());
-        let fresh_ms = kept.filter(|_| key.is_some()).and_then(|kept| u64::try_from(kept.as_millis()).ok());
-        Self { valid: key.is_some(), code, missing_scope, reference, fresh_ms, key }
+        // Each use of a key that has limits is a question of its own.
+        let kept = kept.filter(|_| key.is_some() && verdict.allowances.is_empty());
+        let fresh_ms = kept.and_then(|kept| u64::try_from(kept.as_millis()).ok());
+        Self {
+            valid: key.is_some(),
+            code,
+            missing_scope,
+            reference,
+            retry_after_seconds: verdict.retry_after.map(seconds),
+            rate_limits: verdict.allowances.iter().map(AllowanceBody::from).collect(),
+            fresh_ms,
+            key,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::business;
 use trousseau_domain::ids::BusinessId;
+use trousseau_domain::limits::{Quota, RateLimits};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::profile::ProfileName;
 use trousseau_domain::text::BusinessName;
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::Change;
 use super::keys::{KeyWithValueBody, read_metadata};
+use super::limits::{QuotaBody, RateLimitBody, read_quota, read_rates};
 use crate::problem::{Failure, Faults};
 
 /// The language of a business's e-mails and pages.
@@ -53,6 +55,10 @@ pub struct BusinessBody {
     /// `en` or `fr`.
     #[schema(value_type = Language)]
     pub language: &'static str,
+    /// How fast all its keys of one environment together may be used; empty is any. The operator sets it.
+    pub rate_limits: Vec<RateLimitBody>,
+    /// How much, likewise.
+    pub quota: QuotaBody,
     /// The operator's own notes.
     pub metadata: BTreeMap<String, String>,
     /// `active` or `suspended`.
@@ -158,6 +164,14 @@ pub struct BusinessChangeBody {
     #[serde(default)]
     #[schema(value_type = Language, required = false)]
     pub language: Change<Language>,
+    /// All its rates from now on: at most 4, of different times.
+    #[serde(default)]
+    #[schema(value_type = Vec<RateLimitBody>, required = false)]
+    pub rate_limits: Change<Vec<RateLimitBody>>,
+    /// Its quota from now on; what is left out of it, or `null`, is no bound.
+    #[serde(default)]
+    #[schema(value_type = Option<QuotaBody>, required = false)]
+    pub quota: Change<QuotaBody>,
     /// All its notes from now on.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, required = false)]
@@ -175,6 +189,10 @@ pub struct BusinessChangeParts {
     pub time_zone: Option<TimeZone>,
     /// The language.
     pub language: Option<business::Language>,
+    /// All rates.
+    pub rates: Option<RateLimits>,
+    /// The quota.
+    pub quota: Option<Quota>,
     /// All notes.
     pub metadata: Option<Metadata>,
 }
@@ -187,12 +205,16 @@ impl TryFrom<BusinessChangeBody> for BusinessChangeParts {
         let name = body.name.required("/name", &mut faults);
         let time_zone = body.time_zone.required("/time_zone", &mut faults);
         let profile = body.profile.required("/profile", &mut faults);
+        let rates = body.rate_limits.required("/rate_limits", &mut faults);
+        let quota = body.quota.read(|quota| Some(read_quota(quota, &mut faults)));
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name: name.and_then(|text| faults.accept("/name", text.parse::<BusinessName>())),
             profile: profile.and_then(|text| faults.accept("/profile", text.parse::<ProfileName>())),
             time_zone: time_zone.and_then(|text| faults.accept("/time_zone", text.parse::<TimeZone>())),
             language: body.language.required("/language", &mut faults).map(business::Language::from),
+            rates: rates.map(|rates| read_rates(&rates, &mut faults)),
+            quota: quota.map(Option::unwrap_or_default),
             metadata: metadata.and_then(|entries| read_metadata(entries, &mut faults)),
         };
         faults.finish()?;

@@ -6,14 +6,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState, Overlap};
+use trousseau_domain::limits::{Quota, RateLimits};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::text::KeyName;
 use trousseau_domain::time::Timestamp;
 use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyView};
+use trousseau_service::nodes::InForce;
 use utoipa::ToSchema;
 
+use super::limits::{QuotaBody, RateLimitBody, read_quota, read_rates};
 use super::{Change, read_all};
 use crate::problem::{Failure, Faults};
 
@@ -106,6 +109,10 @@ pub struct KeyBody {
     /// The addresses that a secret key may be used from; empty is any.
     #[schema(example = json!(["203.0.113.0/24"]))]
     pub allowed_ips: Vec<String>,
+    /// How fast it may be used, all of these at once; empty is any.
+    pub rate_limits: Vec<RateLimitBody>,
+    /// How much it may be used.
+    pub quota: QuotaBody,
     /// The caller's own notes.
     pub metadata: BTreeMap<String, String>,
     /// Until when the value before the last rotation is accepted too.
@@ -120,6 +127,56 @@ pub struct KeyBody {
     /// When it was revoked.
     #[schema(format = DateTime)]
     pub revoked_at: Option<String>,
+}
+
+/// A key that was revoked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RevokedKey)]
+pub struct RevokedKeyBody {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyBody,
+    /// On which servers the revocation is in force, where that was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedBody>,
+}
+
+/// From when on a change is in force on every server.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Applied)]
+pub struct AppliedBody {
+    /// How many milliseconds after the request it was in force everywhere, at most.
+    #[schema(example = 12)]
+    pub after_ms: u64,
+    /// The servers that run.
+    pub nodes: Vec<AppliedNodeBody>,
+}
+
+/// From when on a change is in force on a server.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AppliedNode)]
+pub struct AppliedNodeBody {
+    /// The server, from its start to its end.
+    #[schema(example = "node_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+    pub id: String,
+    /// How many milliseconds after the request, at most.
+    #[schema(example = 12)]
+    pub after_ms: u64,
+    /// `change` where the server has said so, `lease_end` where it was silent and may answer from memory no longer.
+    #[schema(example = "change")]
+    pub by: &'static str,
+}
+
+impl From<&InForce> for AppliedBody {
+    fn from(applied: &InForce) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let nodes = applied.nodes.iter().map(|node| AppliedNodeBody {
+            id: node.node.to_string(),
+            after_ms: millis(node.after),
+            by: node.by.as_str(),
+        });
+        Self { after_ms: millis(applied.after), nodes: nodes.collect() }
+    }
 }
 
 /// A key with its value. Only creation, rotation and reveal answer this.
@@ -164,6 +221,8 @@ impl From<&KeyView> for KeyBody {
             scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             allowed_origins: key.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
             allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
+            rate_limits: key.limits.rates.as_slice().iter().copied().map(RateLimitBody::from).collect(),
+            quota: key.limits.quota.into(),
             metadata: key.metadata.entries().clone(),
             previous_valid_until: key.previous_ends_at.map(|end| end.to_string()),
             created_at: key.created_at.to_string(),
@@ -194,6 +253,8 @@ impl From<NewKeyParts> for KeyDraft {
             scopes: parts.scopes,
             allowed_origins: parts.allowed_origins,
             allowed_ips: parts.allowed_ips,
+            rates: parts.rates,
+            quota: parts.quota,
             metadata: parts.metadata,
             ..Self::new(parts.kind.unwrap_or(KeyKind::Secret))
         }
@@ -210,6 +271,8 @@ impl From<KeyChangeParts> for KeyChange {
             scopes: parts.scopes,
             allowed_origins: parts.allowed_origins,
             allowed_ips: parts.allowed_ips,
+            rates: parts.rates,
+            quota: parts.quota,
             metadata: parts.metadata,
         }
     }
@@ -239,6 +302,10 @@ pub struct NewKeyBody {
     pub allowed_origins: Option<Vec<String>>,
     /// For secret keys. Empty unless given, which allows any.
     pub allowed_ips: Option<Vec<String>>,
+    /// At most 4, of different times; those of the key that makes it, unless given.
+    pub rate_limits: Option<Vec<RateLimitBody>>,
+    /// That of the key that makes it, unless given.
+    pub quota: Option<QuotaBody>,
     /// At most 50 entries and 8 KiB.
     pub metadata: Option<BTreeMap<String, String>>,
 }
@@ -262,6 +329,10 @@ pub struct NewKeyParts {
     pub allowed_origins: Vec<Origin>,
     /// Addresses of a secret key.
     pub allowed_ips: Vec<IpRange>,
+    /// Absent: those of the maker.
+    pub rates: Option<RateLimits>,
+    /// Absent: that of the maker.
+    pub quota: Option<Quota>,
     /// The caller's notes.
     pub metadata: Metadata,
 }
@@ -280,6 +351,8 @@ impl TryFrom<NewKeyBody> for NewKeyParts {
             scopes: body.scopes.map(|scopes| read_all("/scopes", &scopes, MOST_SCOPES, &mut faults)),
             allowed_origins: read_origins(&body.allowed_origins.unwrap_or_default(), &mut faults),
             allowed_ips: read_ips(&body.allowed_ips.unwrap_or_default(), &mut faults),
+            rates: body.rate_limits.map(|rates| read_rates(&rates, &mut faults)),
+            quota: body.quota.map(|quota| read_quota(quota, &mut faults)),
             metadata: body.metadata.and_then(|entries| read_metadata(entries, &mut faults)).unwrap_or_default(),
         };
         faults.finish()?;
@@ -320,6 +393,14 @@ pub struct KeyChangeBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>, required = false)]
     pub allowed_ips: Change<Vec<String>>,
+    /// All its rates from now on.
+    #[serde(default)]
+    #[schema(value_type = Vec<RateLimitBody>, required = false)]
+    pub rate_limits: Change<Vec<RateLimitBody>>,
+    /// Its quota from now on; what is left out of it, or `null`, is no bound.
+    #[serde(default)]
+    #[schema(value_type = Option<QuotaBody>, required = false)]
+    pub quota: Change<QuotaBody>,
     /// All its notes from now on.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>, required = false)]
@@ -343,6 +424,10 @@ pub struct KeyChangeParts {
     pub allowed_origins: Option<Vec<Origin>>,
     /// All ranges.
     pub allowed_ips: Option<Vec<IpRange>>,
+    /// All rates.
+    pub rates: Option<RateLimits>,
+    /// The quota.
+    pub quota: Option<Quota>,
     /// All notes.
     pub metadata: Option<Metadata>,
 }
@@ -361,6 +446,8 @@ impl TryFrom<KeyChangeBody> for KeyChangeParts {
         let scopes = body.scopes.required("/scopes", &mut faults);
         let origins = body.allowed_origins.required("/allowed_origins", &mut faults);
         let ips = body.allowed_ips.required("/allowed_ips", &mut faults);
+        let rates = body.rate_limits.required("/rate_limits", &mut faults);
+        let quota = body.quota.read(|quota| Some(read_quota(quota, &mut faults)));
         let metadata = body.metadata.required("/metadata", &mut faults);
         let parts = Self {
             name,
@@ -370,6 +457,8 @@ impl TryFrom<KeyChangeBody> for KeyChangeParts {
             scopes: scopes.map(|scopes| read_all("/scopes", &scopes, MOST_SCOPES, &mut faults)),
             allowed_origins: origins.map(|origins| read_origins(&origins, &mut faults)),
             allowed_ips: ips.map(|ips| read_ips(&ips, &mut faults)),
+            rates: rates.map(|rates| read_rates(&rates, &mut faults)),
+            quota: quota.map(Option::unwrap_or_default),
             metadata: metadata.and_then(|entries| read_metadata(entries, &mut faults)),
         };
         faults.finish()?;

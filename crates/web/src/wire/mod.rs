@@ -3,6 +3,7 @@
 pub mod businesses;
 pub mod codat;
 pub mod keys;
+pub mod limits;
 pub mod payables;
 pub mod payline;
 pub mod payments;

@@ -14,6 +14,7 @@ mod keys_limits;
 mod keys_list;
 mod keys_rotate;
 mod leaks;
+mod limits;
 mod notices;
 mod pages;
 mod payments;

@@ -1,9 +1,12 @@
 //! The fields of the form that makes or changes a key: what was typed, and what it means.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState};
+use trousseau_domain::limits::{InvalidRateLimits, Limits, Quota, RateLimit, RateLimits};
 use trousseau_domain::origin::Origin;
 use trousseau_domain::scope::{BuiltIn, ScopeCatalogue, ScopeSet};
 use trousseau_domain::text::{InvalidText, KeyName};
@@ -32,6 +35,9 @@ pub(super) struct Fields {
     pub(super) end_date: String,
     pub(super) ips: String,
     pub(super) origins: String,
+    pub(super) rates: String,
+    pub(super) quota_day: String,
+    pub(super) quota_month: String,
     /// One entry per control; an entry may name several scopes, parted by spaces.
     pub(super) scope: Vec<String>,
     /// Makes one form one key, however often it is sent.
@@ -52,6 +58,7 @@ pub(super) struct Wanted {
     pub(super) scopes: ScopeSet,
     pub(super) origins: Vec<Origin>,
     pub(super) ips: Vec<IpRange>,
+    pub(super) limits: Limits,
 }
 
 impl Fields {
@@ -81,6 +88,9 @@ impl Fields {
             end_date: end.unwrap_or_default(),
             ips: texts(&key.allowed_ips).join("\n"),
             origins: texts(&key.allowed_origins).join("\n"),
+            rates: key.limits.rates.texts().join("\n"),
+            quota_day: key.limits.quota.day.map(|calls| calls.to_string()).unwrap_or_default(),
+            quota_month: key.limits.quota.month.map(|calls| calls.to_string()).unwrap_or_default(),
             scope: key.scopes.iter().map(ToString::to_string).collect(),
             once: String::new(),
         }
@@ -131,8 +141,36 @@ impl Fields {
                 origins = errors.entries("origins", &self.origins, MOST_ENTRIES, message!("wrong-origin"), t);
             }
         }
+        let limits = self.read_limits(t, errors);
         let state = self.state.parse().unwrap_or(KeyState::Active);
-        (errors.all().len() == before).then_some(Wanted { name, kind, state, start, end, scopes, origins, ips })
+        let wanted = Wanted { name, kind, state, start, end, scopes, origins, ips, limits };
+        (errors.all().len() == before).then_some(wanted)
+    }
+
+    fn read_limits(&self, t: Texts, errors: &mut FormErrors) -> Limits {
+        let rates: Vec<RateLimit> = errors.entries("rates", &self.rates, RateLimits::MOST, message!("wrong-rate"), t);
+        let rates = match RateLimits::try_from(rates) {
+            Ok(rates) => rates,
+            // Too many are noted with the entries.
+            Err(InvalidRateLimits::TooMany) => RateLimits::default(),
+            Err(InvalidRateLimits::SameTime) => {
+                errors.add("rates", t.get("wrong-rates-same"));
+                RateLimits::default()
+            }
+        };
+        let mut calls = |field, text: &str| {
+            let digits: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+            if digits.is_empty() {
+                return None;
+            }
+            let calls = digits.parse::<NonZeroU64>().ok().filter(|calls| calls.get() <= Quota::MOST);
+            if calls.is_none() {
+                errors.add(field, t.get("wrong-quota"));
+            }
+            calls
+        };
+        let quota = Quota { day: calls("quota_day", &self.quota_day), month: calls("quota_month", &self.quota_month) };
+        Limits { rates, quota }
     }
 
     fn read_name(&self, console: &Console, t: Texts, errors: &mut FormErrors) -> Option<KeyName> {

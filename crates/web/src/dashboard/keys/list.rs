@@ -360,6 +360,9 @@ async fn file(web: &Web, entered: Entered<ReadKeys>, asked: &Asked) -> Result<Re
         "scopes",
         "allowed_origins",
         "allowed_ips",
+        "rate_limits",
+        "quota_day",
+        "quota_month",
         "created_at",
         "last_used_at",
     ]);
@@ -386,6 +389,9 @@ async fn file(web: &Web, entered: Entered<ReadKeys>, asked: &Asked) -> Result<Re
                 words(key.scopes.iter().map(ToString::to_string).collect()),
                 words(super::view::texts(&key.allowed_origins)),
                 words(super::view::texts(&key.allowed_ips)),
+                words(key.limits.rates.texts()),
+                key.limits.quota.day.map(|calls| calls.to_string()).unwrap_or_default(),
+                key.limits.quota.month.map(|calls| calls.to_string()).unwrap_or_default(),
                 key.created_at.to_string(),
                 key.last_used_at.map(|at| at.to_string()).unwrap_or_default(),
             ]);

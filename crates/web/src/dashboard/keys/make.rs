@@ -131,6 +131,8 @@ fn drafted(console: &Console, wanted: &Wanted, zone: &TimeZone, now: Timestamp) 
         draft.scopes = (wanted.kind == KeyKind::Secret).then(|| wanted.scopes.clone());
         draft.allowed_origins.clone_from(&wanted.origins);
         draft.allowed_ips.clone_from(&wanted.ips);
+        draft.rates = Some(wanted.limits.rates.clone());
+        draft.quota = Some(wanted.limits.quota);
     }
     Ok(draft)
 }
@@ -272,6 +274,8 @@ fn difference(console: &Console, view: &KeyView, wanted: &Wanted, zone: &TimeZon
         }
         change.allowed_origins = (key.allowed_origins != wanted.origins).then(|| wanted.origins.clone());
         change.allowed_ips = (key.allowed_ips != wanted.ips).then(|| wanted.ips.clone());
+        change.rates = (key.limits.rates != wanted.limits.rates).then(|| wanted.limits.rates.clone());
+        change.quota = (key.limits.quota != wanted.limits.quota).then_some(wanted.limits.quota);
     }
     Ok(change)
 }

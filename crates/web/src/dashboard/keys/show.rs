@@ -12,7 +12,7 @@ use trousseau_service::{EventFilter, EventRow};
 
 use super::make::{number_in, origins_seen};
 use super::usage::{Call, Seen, Week, calls, seen, weeks};
-use super::view::{Console, Row, Rules, Stakes, abilities, reach, texts};
+use super::view::{Console, Row, Rules, Stakes, abilities, in_words, reach, texts};
 use super::{at_home, base, is_live, key_of};
 use crate::dashboard::events::{changes, happened};
 use crate::dashboard::format::Shown;
@@ -49,6 +49,7 @@ struct ShowPage<'a> {
     origins_seen: Vec<String>,
     abilities: Vec<String>,
     reach: String,
+    limits: Vec<String>,
     created: Shown,
     created_by: Who,
     revoked: Option<Shown>,
@@ -93,6 +94,7 @@ pub(super) async fn show(
         left_behind: exposure.left_behind.iter().map(|left| Row::of(&frame, &rules.profile, catalogue, left)).collect(),
         abilities: abilities(&key.scopes, catalogue, t),
         reach: reach(key.kind, &texts(&key.allowed_origins), &texts(&key.allowed_ips), t),
+        limits: in_words(&key.limits, f, t),
         created: f.moment(key.created_at),
         created_by: actors.who(&key.created_by, &keys),
         revoked: key.revoked_at.map(|at| f.moment(at)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use trousseau_domain::environment::Environment;
 use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus};
+use trousseau_domain::limits::{Limits, Period, RateLimit};
 use trousseau_domain::profile::{Changing, Profile, Revoking};
 use trousseau_domain::scope::{BuiltIn, ScopeCatalogue, ScopeSet};
 use trousseau_service::keys::{Exposure, KeyView};
@@ -272,6 +273,27 @@ pub(super) fn abilities(scopes: &ScopeSet, catalogue: &ScopeCatalogue, t: Texts)
 /// Phrases one after the other, in one sentence.
 pub(super) fn in_sentence(phrases: &[String], t: Texts) -> String {
     phrases.join(&t.get("list-phrases"))
+}
+
+/// How often a key may be used, one limit a line.
+pub(super) fn in_words(limits: &Limits, f: &Formats, t: Texts) -> Vec<String> {
+    let rate = |rate: &RateLimit| {
+        let seconds = rate.seconds();
+        let (count, unit) = match seconds {
+            86_400 => (1, "day"),
+            _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
+            _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
+            _ => (seconds, "second"),
+        };
+        let calls = f.number(rate.requests().into());
+        t.with("limit-rate", [("calls", Arg::from(calls)), ("count", Arg::from(count)), ("unit", Arg::from(unit))])
+    };
+    let quota = |period: Period| {
+        let calls = f.number(limits.quota.of(period)?);
+        Some(t.with("limit-quota", [("calls", Arg::from(calls)), ("period", Arg::from(period.as_str()))]))
+    };
+    let quotas = [Period::Day, Period::Month].into_iter().filter_map(quota);
+    limits.rates.as_slice().iter().map(rate).chain(quotas).collect()
 }
 
 /// From where a key works, in a sentence.

@@ -1,0 +1,436 @@
+//! How often keys were used, against how often they may be.
+//!
+//! Rates are kept by each node in its memory. Quotas are counted by each node and summed in the database every second:
+//! between two sums a node knows of its own calls only, and lets through at most what the others let through meanwhile.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use trousseau_domain::decision::Meter;
+use trousseau_domain::environment::Tenant;
+use trousseau_domain::ids::KeyId;
+use trousseau_domain::limits::{Allowance, LimitOf, LimitOver, Limits, Pace, Period, RateLimit};
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{QuotaCount, QuotaHolder, Store, StoreError};
+
+use crate::index::{KnownKey, since_boot};
+
+/// How often what was counted is summed in the database.
+pub const SUM_EVERY: Duration = Duration::from_secs(1);
+/// Holders whose counts are summed in one transaction.
+const HOLDERS_PER_WRITE: usize = 500;
+/// What quotas are counted over.
+const PERIODS: [Period; 2] = [Period::Day, Period::Month];
+
+/// What a call that was good otherwise came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Whether it was within its limits.
+    pub(crate) meter: Meter,
+    /// How long until there is room for it, where there is none.
+    pub(crate) retry_after: Option<Duration>,
+    /// Where each limit stands now.
+    pub(crate) allowances: Vec<Allowance>,
+}
+
+/// Calls of a holder in the period that is now.
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    number: i64,
+    /// What the database said with the last sum; none before the first.
+    summed: Option<u64>,
+    /// What this node has counted since then.
+    since: u64,
+}
+
+impl Used {
+    const fn calls(&self) -> u64 {
+        match self.summed {
+            Some(summed) => summed.saturating_add(self.since),
+            None => self.since,
+        }
+    }
+}
+
+/// What is known of a holder.
+#[derive(Debug, Default)]
+struct Counters {
+    /// By the seconds of the rate.
+    paces: Vec<(u32, Pace)>,
+    used: [Used; 2],
+    /// Calls of periods that are over, not summed yet.
+    left_over: Vec<(Period, i64, u64)>,
+}
+
+impl Counters {
+    fn pace(&self, rate: RateLimit) -> Pace {
+        self.paces.iter().find_map(|(seconds, pace)| (*seconds == rate.seconds()).then_some(*pace)).unwrap_or_default()
+    }
+
+    fn set_pace(&mut self, rate: RateLimit, to: Pace) {
+        match self.paces.iter_mut().find(|(seconds, _)| *seconds == rate.seconds()) {
+            Some((_, pace)) => *pace = to,
+            None => self.paces.push((rate.seconds(), to)),
+        }
+    }
+
+    /// Begins a new period where the old one is over.
+    fn turn(&mut self, now: Timestamp) {
+        for (period, used) in PERIODS.into_iter().zip(&mut self.used) {
+            let number = period.number_at(now);
+            // A clock that was set back goes on counting in the later period.
+            if number > used.number {
+                if used.since > 0 {
+                    self.left_over.push((period, used.number, used.since));
+                }
+                *used = Used { number, ..Used::default() };
+            }
+        }
+    }
+
+    fn used(&mut self, period: Period) -> &mut Used {
+        &mut self.used[usize::from(period == Period::Month)]
+    }
+
+    fn is_idle(&self, boot: u64) -> bool {
+        self.left_over.is_empty()
+            && self.used.iter().all(|used| used.since == 0)
+            && self.paces.iter().all(|(_, pace)| pace.full_in(boot).is_zero())
+    }
+}
+
+type Shared = Arc<Mutex<Counters>>;
+
+/// The counters of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    holders: Mutex<HashMap<QuotaHolder, Shared>>,
+    /// Those with calls that are not summed yet.
+    unsummed: Mutex<HashSet<QuotaHolder>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of the limits that a call has to keep.
+struct Part<'a> {
+    of: LimitOf,
+    limits: &'a Limits,
+    holder: QuotaHolder,
+    counters: Shared,
+}
+
+impl Limiter {
+    fn counters(&self, holder: &QuotaHolder) -> Shared {
+        Arc::clone(locked(&self.holders).entry(holder.clone()).or_default())
+    }
+
+    /// Counts a call with this key, if all its limits have room for it; none of them counts it otherwise.
+    ///
+    /// # Errors
+    /// When the sum of a quota that was not used here before cannot be read.
+    pub(crate) async fn take(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<Measured, StoreError> {
+        let (of_key, of_business) = (&key.access.limits, &key.business.limits);
+        if of_key.is_none() && of_business.is_none() {
+            return Ok(Measured::default());
+        }
+        self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
+    }
+
+    /// The same, at an instant and so many nanoseconds after the machine was started.
+    async fn measure(
+        &self,
+        store: &Store,
+        key: KeyId,
+        tenant: &Tenant,
+        of_key: &Limits,
+        of_business: &Limits,
+        (now, boot): (Timestamp, u64),
+    ) -> Result<Measured, StoreError> {
+        // Always in this order, so that two calls cannot wait for each other.
+        let parts = [
+            (LimitOf::Business, of_business, QuotaHolder::Tenant(tenant.clone())),
+            (LimitOf::Key, of_key, QuotaHolder::Key(key)),
+        ];
+        let parts: Vec<Part<'_>> = parts
+            .into_iter()
+            .filter(|(_, limits, _)| !limits.is_none())
+            .map(|(of, limits, holder)| Part { of, limits, counters: self.counters(&holder), holder })
+            .collect();
+        for part in &parts {
+            self.know_sums(store, part, now).await?;
+        }
+        let mut held: Vec<_> = parts.iter().map(|part| (part, locked(&part.counters))).collect();
+        let (mut rate_wait, mut quota_wait) = (None, None);
+        for (part, counters) in &mut held {
+            counters.turn(now);
+            for rate in part.limits.rates.as_slice() {
+                rate_wait = rate_wait.max(counters.pace(*rate).after(*rate, boot).err());
+            }
+            for period in PERIODS {
+                let spent = part.limits.quota.of(period).is_some_and(|most| counters.used(period).calls() >= most);
+                quota_wait = quota_wait.max(spent.then(|| period.left_at(now)));
+            }
+        }
+        let meter = match (rate_wait, quota_wait) {
+            (Some(_), _) => Meter::RateLimited,
+            (None, Some(_)) => Meter::QuotaExhausted,
+            (None, None) => Meter::Within,
+        };
+        let mut allowances = Vec::with_capacity(parts.len() * 2);
+        for (part, counters) in &mut held {
+            if meter == Meter::Within {
+                count(part, counters, boot);
+                if PERIODS.iter().any(|period| part.limits.quota.of(*period).is_some()) {
+                    locked(&self.unsummed).insert(part.holder.clone());
+                }
+            }
+            allowances.extend(allowances_of(part, counters, now, boot));
+        }
+        Ok(Measured { meter, retry_after: rate_wait.max(quota_wait), allowances })
+    }
+
+    /// Reads the sums of quotas that are not known here yet.
+    async fn know_sums(&self, store: &Store, part: &Part<'_>, now: Timestamp) -> Result<(), StoreError> {
+        for period in PERIODS {
+            if part.limits.quota.of(period).is_none() {
+                continue;
+            }
+            let number = {
+                let mut counters = locked(&part.counters);
+                counters.turn(now);
+                let used = counters.used(period);
+                if used.summed.is_some() {
+                    continue;
+                }
+                used.number
+            };
+            let sum = store.read().quota_used(&part.holder, period, number).await?;
+            let mut counters = locked(&part.counters);
+            let used = counters.used(period);
+            if used.number == number {
+                used.summed.get_or_insert(sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sums in the database what was counted since the last time, and learns what others counted.
+    ///
+    /// # Errors
+    /// When the database fails; what was counted is kept for the next time.
+    pub(crate) async fn sum(&self, store: &Store) -> Result<(), StoreError> {
+        let mut waiting: Vec<_> = locked(&self.unsummed).drain().collect();
+        // In one order, so that two nodes cannot wait for each other.
+        waiting.sort_unstable();
+        for (at, chunk) in waiting.chunks(HOLDERS_PER_WRITE).enumerate() {
+            if let Err(error) = self.sum_some(store, chunk).await {
+                locked(&self.unsummed).extend(waiting[at * HOLDERS_PER_WRITE..].iter().cloned());
+                return Err(error);
+            }
+        }
+        let boot = since_boot();
+        locked(&self.holders).retain(|_, counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
+        Ok(())
+    }
+
+    async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
+        let mut more = Vec::new();
+        for holder in holders {
+            let counters = self.counters(holder);
+            let counters = locked(&counters);
+            let present =
+                PERIODS.into_iter().zip(counters.used).map(|(period, used)| (period, used.number, used.since));
+            more.extend(
+                counters
+                    .left_over
+                    .iter()
+                    .copied()
+                    .chain(present)
+                    .filter(|(_, _, used)| *used > 0)
+                    .map(|(period, number, used)| QuotaCount { holder: holder.clone(), period, number, used }),
+            );
+        }
+        if more.is_empty() {
+            return Ok(());
+        }
+        let mut tx = store.begin().await?;
+        let mut sums = Vec::with_capacity(more.len());
+        for count in &more {
+            sums.push(tx.add_quota_used(count).await?);
+        }
+        tx.commit().await?;
+        for (count, sum) in more.into_iter().zip(sums) {
+            let counters = self.counters(&count.holder);
+            let mut counters = locked(&counters);
+            let used = counters.used(count.period);
+            if used.number == count.number {
+                used.summed = Some(sum);
+                used.since -= count.used;
+            } else if let Some(at) = counters
+                .left_over
+                .iter()
+                .position(|(period, number, _)| (*period, *number) == (count.period, count.number))
+            {
+                counters.left_over[at].2 -= count.used;
+                if counters.left_over[at].2 == 0 {
+                    counters.left_over.remove(at);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts a call.
+fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
+    for rate in part.limits.rates.as_slice() {
+        if let Ok(pace) = counters.pace(*rate).after(*rate, boot) {
+            counters.set_pace(*rate, pace);
+        }
+    }
+    for period in PERIODS {
+        if part.limits.quota.of(period).is_some() {
+            counters.used(period).since += 1;
+        }
+    }
+}
+
+/// Where each limit of a part stands.
+fn allowances_of(part: &Part<'_>, counters: &mut Counters, now: Timestamp, boot: u64) -> Vec<Allowance> {
+    let of = part.of;
+    let rates = part.limits.rates.as_slice().iter().map(|rate| {
+        let pace = counters.pace(*rate);
+        Allowance {
+            of,
+            over: LimitOver::Seconds(rate.seconds()),
+            limit: u64::from(rate.requests()),
+            remaining: pace.remaining(*rate, boot),
+            resets_in: pace.full_in(boot),
+        }
+    });
+    let mut allowances: Vec<_> = rates.collect();
+    for period in PERIODS {
+        if let Some(limit) = part.limits.quota.of(period) {
+            allowances.push(Allowance {
+                of,
+                over: LimitOver::Period(period),
+                limit,
+                remaining: limit.saturating_sub(counters.used(period).calls()),
+                resets_in: period.left_at(now),
+            });
+        }
+    }
+    allowances
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use trousseau_domain::environment::Environment;
+    use trousseau_domain::limits::Quota;
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn rates(texts: &[&str]) -> Limits {
+        let rates: Vec<RateLimit> = texts.iter().map(|text| text.parse().expect("a rate")).collect();
+        Limits { rates: rates.try_into().expect("they go together"), quota: Quota::default() }
+    }
+
+    fn quota(day: u64, month: u64) -> Limits {
+        Limits { quota: Quota { day: NonZeroU64::new(day), month: NonZeroU64::new(month) }, ..Limits::default() }
+    }
+
+    struct Node<'a> {
+        limiter: Limiter,
+        store: &'a Store,
+    }
+
+    impl Node<'_> {
+        async fn take(&self, key: u128, of_key: &Limits, of_business: &Limits, when: (&str, u64)) -> Measured {
+            let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
+            let when = (at(when.0), when.1);
+            let key = KeyId::from_bits(key);
+            self.limiter.measure(self.store, key, &tenant, of_key, of_business, when).await.expect("measured")
+        }
+    }
+
+    const NOON: &str = "2026-01-31T12:00:00Z";
+
+    #[tokio::test]
+    async fn all_limits_hold_and_a_refused_call_counts_nowhere() {
+        let database = TestDatabase::sqlite().await;
+        let node = Node { limiter: Limiter::default(), store: database.store() };
+        let (key, business) = (rates(&["2/1s", "3/1m"]), rates(&["4/1h"]));
+        let take = async |id, second| node.take(id, &key, &business, (NOON, second)).await;
+        for left in [1, 0] {
+            let measured = take(1, SECOND).await;
+            assert_eq!((measured.meter, measured.retry_after), (Meter::Within, None));
+            assert_eq!(measured.allowances[1].remaining, left);
+            assert_eq!(
+                measured.allowances.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                ["business-3600s", "key-1s", "key-60s"]
+            );
+        }
+        let measured = take(1, SECOND).await;
+        assert_eq!((measured.meter, measured.retry_after), (Meter::RateLimited, Some(Duration::from_millis(500))));
+        // The second is over, the minute is not; what was refused meanwhile is not held against anybody.
+        assert_eq!(take(1, 3 * SECOND).await.meter, Meter::Within);
+        let measured = take(1, 5 * SECOND).await;
+        assert_eq!((measured.meter, measured.retry_after), (Meter::RateLimited, Some(Duration::from_secs(16))));
+        // Another key has its own rates and the business's.
+        assert_eq!(take(2, 5 * SECOND).await.meter, Meter::Within);
+        assert_eq!(take(3, 5 * SECOND).await.meter, Meter::RateLimited);
+    }
+
+    #[tokio::test]
+    async fn a_quota_holds_over_nodes_restarts_and_midnight() {
+        let database = TestDatabase::sqlite().await;
+        let node = || Node { limiter: Limiter::default(), store: database.store() };
+        let (one, two) = (node(), node());
+        let (key, unlimited) = (quota(3, 5), Limits::default());
+        let meter = async |node: &Node<'_>, when| node.take(1, &key, &unlimited, (when, SECOND)).await.meter;
+        assert_eq!(meter(&one, NOON).await, Meter::Within);
+        one.limiter.sum(one.store).await.expect("summed");
+        // A node that begins later knows what was used before.
+        assert_eq!(meter(&two, NOON).await, Meter::Within);
+        assert_eq!(meter(&two, NOON).await, Meter::Within);
+        let spent = two.take(1, &key, &unlimited, (NOON, SECOND)).await;
+        assert_eq!((spent.meter, spent.retry_after), (Meter::QuotaExhausted, Some(Duration::from_hours(12))));
+        assert_eq!(spent.allowances.iter().map(|left| left.remaining).collect::<Vec<_>>(), [0, 2]);
+        // The first node learns of it with the next sum, and has let through one more until then.
+        assert_eq!(meter(&one, NOON).await, Meter::Within);
+        two.limiter.sum(two.store).await.expect("summed");
+        one.limiter.sum(one.store).await.expect("summed");
+        assert_eq!(meter(&one, NOON).await, Meter::QuotaExhausted);
+        // The next day has a quota of its own, the month has not.
+        assert_eq!(meter(&one, "2026-01-31T23:59:59Z").await, Meter::QuotaExhausted);
+        let next = one.take(1, &key, &unlimited, ("2026-02-01T00:00:00Z", SECOND)).await;
+        assert_eq!(next.meter, Meter::Within);
+        assert_eq!(next.allowances.iter().map(|left| left.remaining).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_before_midnight_is_summed_after_it() {
+        let database = TestDatabase::sqlite().await;
+        let node = Node { limiter: Limiter::default(), store: database.store() };
+        let (key, unlimited) = (quota(9, 9), Limits::default());
+        node.take(1, &key, &unlimited, ("2026-01-31T23:59:59Z", SECOND)).await;
+        node.take(1, &key, &unlimited, ("2026-02-01T00:00:01Z", SECOND)).await;
+        node.limiter.sum(node.store).await.expect("summed");
+        let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
+        assert_eq!(rows, ["day20484=1", "day20485=1", "month24312=1", "month24313=1"]);
+        node.limiter.sum(node.store).await.expect("summed");
+        assert!(locked(&node.limiter.holders).is_empty(), "nothing of it is kept");
+    }
+}

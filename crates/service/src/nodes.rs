@@ -1,0 +1,159 @@
+//! The servers that run on this database: what each tells of itself, and from when on a change is in force on all.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use trousseau_domain::ids::NodeId;
+use trousseau_store::{NodeRow, Store, StoreError};
+
+use crate::app::Core;
+use crate::entropy::EntropyExt as _;
+use crate::error::ServiceError;
+use crate::index::LEASE;
+
+/// How often a server tells of itself where nothing changes.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// How much apart it tells of changes at least: each time is a write.
+const TELL_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+/// A server that was silent for so long is gone.
+const GONE_AFTER: Duration = Duration::from_secs(15);
+/// A server that was silent for so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
+/// How often it is looked whether all have a change.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// When no server answers with what was before any more, whether it told of itself or not: its lease has run out.
+pub const BOUND: Duration = Duration::from_secs(1);
+const _: () = assert!(LEASE.as_millis() < BOUND.as_millis(), "the bound is above the lease");
+
+/// This server, as it tells of itself.
+#[derive(Debug, Default)]
+pub(crate) struct ThisNode(OnceLock<NodeId>);
+
+impl ThisNode {
+    /// Tells which changes this server has, as they come, until nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn tell(&self, core: &Core) -> Result<(), StoreError> {
+        let Core { store, index, clock, started_at, .. } = core;
+        let id = *self.0.get_or_init(|| NodeId::new(*started_at, core.entropy.bytes()));
+        let told_of = |applied_seq| NodeRow {
+            id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: *started_at,
+            seen_at: clock.now(),
+            applied_seq,
+        };
+        let mut proven = index.proofs();
+        let mut told = None;
+        loop {
+            let applied = index.state().applied;
+            if told != Some(applied) {
+                let row = told_of(applied);
+                let mut tx = store.begin().await?;
+                tx.note_node(&row).await?;
+                tx.prune_nodes(row.seen_at.saturating_sub(FORGOTTEN_AFTER)).await?;
+                tx.commit().await?;
+                told = Some(applied);
+                tokio::time::sleep(TELL_AT_MOST_EVERY).await;
+            }
+            let changed = proven.wait_for(|_| Some(index.state().applied) != told);
+            if tokio::time::timeout(TELL_EVERY, changed).await.is_err() {
+                told = None;
+            }
+        }
+    }
+
+    /// Takes this server off the list.
+    pub(crate) async fn leave(&self, store: &Store) -> Result<(), StoreError> {
+        let Some(id) = self.0.get() else { return Ok(()) };
+        let mut tx = store.begin().await?;
+        tx.remove_node(*id).await?;
+        tx.commit().await
+    }
+}
+
+/// Why a server does not act on what was before any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppliedBy {
+    /// It told that it has the change.
+    Change,
+    /// It did not tell, and may answer from memory no longer.
+    LeaseEnd,
+}
+
+impl AppliedBy {
+    /// As a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::LeaseEnd => "lease_end",
+        }
+    }
+}
+
+/// From when on a change was in force on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeApplied {
+    /// Which.
+    pub node: NodeId,
+    /// How long it took at most.
+    pub after: Duration,
+    /// How that is known.
+    pub by: AppliedBy,
+}
+
+/// From when on a change was in force everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// The servers that run; none where the command line works alone.
+    pub nodes: Vec<NodeApplied>,
+    /// How long it took on the last of them, at most.
+    pub after: Duration,
+}
+
+/// Use cases of servers.
+#[derive(Debug, Clone, Copy)]
+pub struct Nodes<'a> {
+    core: &'a Core,
+}
+
+impl<'a> Nodes<'a> {
+    pub(crate) const fn new(core: &'a Core) -> Self {
+        Self { core }
+    }
+
+    /// The servers that run.
+    pub async fn list(self) -> Result<Vec<NodeRow>, ServiceError> {
+        let since = self.core.clock.now().saturating_sub(GONE_AFTER);
+        Ok(self.core.store.read().list_nodes(since).await?)
+    }
+
+    /// Waits until all that is committed by now is in force on every server, at most as long as the bound, and tells how
+    /// long after `since` it was on each.
+    pub async fn wait_applied(self, since: Instant) -> Result<InForce, ServiceError> {
+        let committed = Instant::now();
+        let seq = self.core.store.read().current_seq().await?;
+        let mut applied = BTreeMap::new();
+        loop {
+            let nodes = self.list().await?;
+            // By now nobody answers from a memory without it, be the list complete or not.
+            let over = committed.elapsed() >= BOUND;
+            for node in &nodes {
+                let has_it = (node.applied_seq >= seq).then_some(AppliedBy::Change);
+                let by = has_it.or_else(|| over.then_some(AppliedBy::LeaseEnd));
+                if let Some(by) = by {
+                    applied.entry(node.id).or_insert((since.elapsed(), by));
+                }
+            }
+            if nodes.iter().all(|node| applied.contains_key(&node.id)) {
+                let nodes: Vec<_> =
+                    applied.into_iter().map(|(node, (after, by))| NodeApplied { node, after, by }).collect();
+                let after = nodes.iter().map(|node| node.after).max().unwrap_or_else(|| since.elapsed());
+                return Ok(InForce { nodes, after });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
