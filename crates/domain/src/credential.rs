@@ -156,8 +156,10 @@ const KEY_PARAMETERS: [&str; 5] = ["key", "apikey", "api_key", "x-api-key", "acc
 ///
 /// Both the text as sent and its percent-decoded form are looked at.
 pub fn url_holds_key(path: &str, query: Option<&str>, brand: &Brand) -> bool {
-    let holds =
-        |text: &str| key_text::contains_key(text, brand) || key_text::contains_key(&percent_decoded(text), brand);
+    let holds = |text: &str| {
+        key_text::contains_key(text, brand)
+            || (text.contains('%') && key_text::contains_key(&percent_decoded(text), brand))
+    };
     if holds(path) {
         return true;
     }

@@ -257,7 +257,10 @@ fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
 ///
 /// The work grows with the length of the text and no faster, whatever stands in it.
 pub fn contains_key(text: &str, brand: &Brand) -> bool {
-    let lengths: [usize; 5] = {
+    if text.len() < brand.as_str().len() + BODY_LEN {
+        return false;
+    }
+    let lengths = || -> [usize; 5] {
         let branded = |environment, kind| branded_prefix(brand, environment, kind).len() + BODY_LEN;
         [
             platform_prefix(brand).len() + BODY_LEN,
@@ -267,7 +270,10 @@ pub fn contains_key(text: &str, brand: &Brand) -> bool {
             branded(Environment::Live, KeyKind::Checkout),
         ]
     };
-    text.match_indices(brand.as_str()).any(|(start, _)| {
+    let mut found = text.match_indices(brand.as_str()).peekable();
+    // Nearly every text holds none, and is done with here.
+    let lengths = if found.peek().is_some() { lengths() } else { return false };
+    found.any(|(start, _)| {
         // What follows a key may run on in letters: each length that a form of ours has is tried.
         lengths
             .iter()

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trousseau_domain::ids::RequestId;
-use trousseau_service::entropy::EntropyExt as _;
+use trousseau_service::entropy::{EntropyExt as _, NameEntropy};
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
@@ -43,7 +43,6 @@ pub(crate) async fn serve(
     if let Err(error) = opened.app.fill_index().await {
         tracing::error!(error = &error as &dyn std::error::Error, "the keys could not be read: each is asked for");
     }
-    let ids = opened.app.clone();
     let (listener, address) = bind(settings.listen).await?;
     if settings.public_url.is_none()
         && let Ok(reached_at) = local_url(tls.is_some(), address).parse()
@@ -60,12 +59,10 @@ pub(crate) async fn serve(
     let upkeep = tokio::spawn(trousseau_web::telemetry::upkeep());
     let mut servers = JoinSet::new();
     let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
-    let edge = Edge::new(
-        ProxyTrust::new(settings.trusted_proxies.clone()),
-        settings.rules.brand().clone(),
-        https,
-        move || RequestId::from_random(ids.entropy().bytes()),
-    );
+    let edge =
+        Edge::new(ProxyTrust::new(settings.trusted_proxies.clone()), settings.rules.brand().clone(), https, || {
+            RequestId::from_random(NameEntropy.bytes())
+        });
     let scheme = if tls.is_some() { "https" } else { "http" };
     let main = Listening {
         listener,

@@ -26,7 +26,7 @@ use crate::idempotency::{self, Idempotent};
 use crate::index::{KnownKey, Lease, Remembered};
 use crate::limits::Measured;
 use crate::platform_keys::scopes_of;
-use crate::requests::{CallAnswer, CallTrace, Subject, SubjectKey};
+use crate::requests::{CallAnswer, CallTrace, Counted, Subject, SubjectKey};
 
 /// The parts of a request that the authenticator looks at.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +57,8 @@ pub struct RequestFacts<'a> {
     pub request_id: RequestId,
     /// Where whose call this is gets noted.
     pub trace: &'a CallTrace,
+    /// Whether the request asks about its key and for nothing else: an accepted one cannot fail any more.
+    pub is_question: bool,
 }
 
 /// A refusal, as the caller's door needs it.
@@ -359,10 +361,10 @@ impl<'a> Access<'a> {
             return Ok((judged.identified, decision, now));
         }
         if judged.lease.is_some() {
-            judged = if core.index.proven_now().await {
+            judged = if Box::pin(core.index.proven_now()).await {
                 self.look(claim, &digests).await?
             } else {
-                self.ask(claim, &digests).await?
+                Box::pin(self.ask(claim, &digests)).await?
             };
         }
         loop {
@@ -371,7 +373,7 @@ impl<'a> Access<'a> {
             if judged.holds() {
                 return Ok((judged.identified, decision, now));
             }
-            judged = self.ask(claim, &digests).await?;
+            judged = Box::pin(self.ask(claim, &digests)).await?;
         }
     }
 
@@ -388,12 +390,12 @@ impl<'a> Access<'a> {
             TextClaim::Platform => match index.find_platform(digests) {
                 Remembered::Is(row, lease) => Judged::remembered(Identified::Platform(Some(Box::new(row))), lease),
                 Remembered::Unknown(lease) => Judged::remembered(Identified::Platform(None), lease),
-                Remembered::Ask => self.ask(claim, digests).await?,
+                Remembered::Ask => Box::pin(self.ask(claim, digests)).await?,
             },
             TextClaim::Branded { .. } | TextClaim::Plain => match index.find(digests) {
                 Remembered::Is(known, lease) => Judged::remembered(Identified::Key(Some(Box::new(known))), lease),
                 Remembered::Unknown(lease) => Judged::remembered(Identified::Key(None), lease),
-                Remembered::Ask => self.ask(claim, digests).await?,
+                Remembered::Ask => Box::pin(self.ask(claim, digests)).await?,
             },
         })
     }
@@ -435,7 +437,10 @@ impl<'a> Access<'a> {
     ) -> Result<(Decision, Measured), ServiceError> {
         match (decision, found) {
             (Decision::Allow, Some(found)) => {
-                let measured = self.core.limiter.take(&self.core.store, found, now).await?;
+                if found.access.limits.is_none() && found.business.limits.is_none() {
+                    return Ok((Decision::Allow, Measured::default()));
+                }
+                let measured = Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?;
                 let decision = match measured.meter {
                     Meter::Within => Decision::Allow,
                     meter => judge(found, meter)?,
@@ -456,7 +461,11 @@ impl<'a> Access<'a> {
         now: Timestamp,
         retry_after: Option<Duration>,
     ) -> Result<KeyCaller, AccessError> {
-        if let Some(subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
+        let has_row = facts.is_question && decision == Decision::Allow && self.core.recorder.takes_row(now);
+        if let (true, false, Some(found)) = (facts.is_question && decision == Decision::Allow, has_row, &found) {
+            facts.trace.count(Counted { tenant: found.tenant(), key: found.id, at: now });
+        } else if let Some(mut subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
+            subject.has_row = has_row;
             self.core.recorder.record_refusal_of(&subject);
             facts.trace.set(subject);
         }
@@ -483,7 +492,10 @@ impl<'a> Access<'a> {
 
     /// An accepted key: its digest is brought under the current pepper.
     async fn accept(self, secret: &ApiKeySecret, found: KnownKey, now: Timestamp) -> Result<KeyCaller, ServiceError> {
-        self.renew_digest(secret, &found, now).await;
+        // Seldom, and large: it stays off the stack of every other request.
+        if self.renewed_is_due(found.pepper_version) {
+            Box::pin(self.renew_digest(secret, &found, now)).await;
+        }
         let profile = Arc::clone(found.business.profile()?);
         Ok(KeyCaller::new(found, profile))
     }
@@ -524,6 +536,10 @@ impl<'a> Access<'a> {
         }
     }
 
+    fn renewed_is_due(self, pepper_version: u32) -> bool {
+        pepper_version < self.core.secrets.ring().get().current_pepper()
+    }
+
     /// The digest under the current pepper, where the row's is an older one.
     fn renewed(self, secret: &ApiKeySecret, pepper_version: u32) -> Option<(KeyDigest, u32)> {
         let ring = self.core.secrets.ring().get();
@@ -550,6 +566,7 @@ impl<'a> Access<'a> {
             last_three: None,
             missing_scope: None,
             reason: Some(reason),
+            has_row: false,
         };
         self.core.recorder.record_refusal_of(&subject);
         facts.trace.set(subject);
@@ -586,6 +603,7 @@ impl<'a> Access<'a> {
             last_three: Some(secret.last_three().as_str().to_owned()),
             missing_scope: missing_scope_of(decision),
             reason,
+            has_row: false,
         };
         self.core.recorder.record_refusal_of(&subject);
         let status = reason.map_or(200, |reason| match reason.disclosure() {
@@ -645,6 +663,7 @@ fn subject_of(
         last_three: Some(secret.last_three().as_str().to_owned()),
         missing_scope: missing_scope_of(decision),
         reason: decision.reason(),
+        has_row: false,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Chance: the one door through which randomness comes in.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +31,34 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("a supported operating system always has a working generator once it has booted");
+    }
+}
+
+/// Random bytes for names that are no secrets: the operating system is asked for many at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NameEntropy;
+
+/// Bytes that are asked for at once.
+const NAME_BYTES: usize = 4_096;
+
+thread_local! {
+    static NAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Entropy for NameEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        NAMES.with_borrow_mut(|names| {
+            for chunk in bytes.chunks_mut(NAME_BYTES) {
+                if names.len() < chunk.len() {
+                    names.resize(NAME_BYTES, 0);
+                    SystemEntropy.fill(names);
+                }
+                // None is given out twice.
+                let rest = names.len() - chunk.len();
+                chunk.copy_from_slice(&names[rest..]);
+                names.truncate(rest);
+            }
+        });
     }
 }
 
@@ -65,6 +94,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_name_is_given_once() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..2_000 {
+            assert!(seen.insert(NameEntropy.bytes::<16>()));
+        }
+        assert_ne!(NameEntropy.bytes::<5_000>(), NameEntropy.bytes::<5_000>());
+    }
 
     #[test]
     fn a_seed_repeats_itself_and_no_other() {

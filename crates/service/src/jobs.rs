@@ -27,7 +27,7 @@ use crate::notices;
 use crate::payments;
 use crate::payments::invoices::MAILS_COUNT_FOR;
 use crate::reconciliations::Reconciliations;
-use crate::requests::{Call, CallAnswer, Dropped, Subject};
+use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
 use crate::tally::Tally;
@@ -74,6 +74,10 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Keys whose counts are written in one transaction, and in one turn.
 const TALLIED_PER_WRITE: usize = 1000;
+/// How long counts are gathered.
+const TALLY_EVERY: Duration = Duration::from_secs(4);
+/// With counts of so many keys nothing is gathered any longer.
+const MANY_TALLIED: usize = 5_000;
 
 enum Note {
     Use(KeyId, Timestamp),
@@ -188,7 +192,7 @@ impl Recorder {
             } else {
                 let tenant = Tenant::new(subject.business.clone(), environment);
                 let counted = self.tally.count(&tenant, key.id, subject.at);
-                if self.tally.has_row(subject.at) {
+                if subject.has_row || self.tally.has_row(subject.at) {
                     // Where there was no room, the row is what is counted by.
                     self.record_call(Call { counted, ..subject.answered(answer) });
                 } else if !counted {
@@ -198,6 +202,18 @@ impl Recorder {
             }
         }
         self.record_call(subject.answered(answer));
+    }
+
+    /// Whether a call that is accepted at this instant gets a row of its own.
+    pub(crate) fn takes_row(&self, at: Timestamp) -> bool {
+        self.tally.has_row(at)
+    }
+
+    /// Counts an accepted call that gets no row.
+    pub(crate) fn count(&self, counted: &Counted) {
+        if !self.tally.count(&counted.tenant, counted.key, counted.at) {
+            self.dropped.count(1, self.clock.now());
+        }
     }
 
     /// The refusal in a call, if it is one.
@@ -707,10 +723,16 @@ impl Jobs {
 
     async fn record(&self) {
         let mut health = Health::new("recorder").on(&self.inner.board);
+        let mut tallied = Instant::now();
         loop {
             // A timeout is the usual case: the turn has come.
             let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
-            health.note(self.flush(TALLIED_PER_WRITE).await).await;
+            // The longer counts are gathered, the fewer rows they are; those of many keys are written as they come.
+            let due = tallied.elapsed() >= TALLY_EVERY || self.inner.recorder.tally.waiting() > MANY_TALLIED;
+            if due {
+                tallied = Instant::now();
+            }
+            health.note(self.flush(if due { TALLIED_PER_WRITE } else { 0 }).await).await;
         }
     }
 

@@ -133,9 +133,6 @@ impl Limiter {
     /// When the sum of a quota that was not used here before cannot be read.
     pub(crate) async fn take(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<Measured, StoreError> {
         let (of_key, of_business) = (&key.access.limits, &key.business.limits);
-        if of_key.is_none() && of_business.is_none() {
-            return Ok(Measured::default());
-        }
         self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
     }
 

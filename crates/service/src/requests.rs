@@ -31,6 +31,7 @@ pub struct CallTrace(Arc<Mutex<Traced>>);
 #[derive(Debug, Default)]
 struct Traced {
     subject: Option<Subject>,
+    counted: Option<Counted>,
     allowances: Vec<Allowance>,
 }
 
@@ -41,6 +42,10 @@ impl CallTrace {
 
     pub(crate) fn set(&self, subject: Subject) {
         self.traced().subject = Some(subject);
+    }
+
+    pub(crate) fn count(&self, counted: Counted) {
+        self.traced().counted = Some(counted);
     }
 
     pub(crate) fn refuse(&self, reason: Reason) {
@@ -58,8 +63,9 @@ impl CallTrace {
         std::mem::take(&mut self.traced().allowances)
     }
 
-    fn take(&self) -> Option<Subject> {
-        self.traced().subject.take()
+    fn take(&self) -> (Option<Subject>, Option<Counted>) {
+        let mut traced = self.traced();
+        (traced.subject.take(), traced.counted.take())
     }
 }
 
@@ -80,6 +86,16 @@ pub(crate) struct Subject {
     pub(crate) last_three: Option<String>,
     pub(crate) missing_scope: Option<String>,
     pub(crate) reason: Option<Reason>,
+    /// Whether a row was set aside for it.
+    pub(crate) has_row: bool,
+}
+
+/// An accepted call of which nothing is kept but that there was one.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    pub(crate) tenant: Tenant,
+    pub(crate) key: KeyId,
+    pub(crate) at: Timestamp,
 }
 
 /// The key of a call.
@@ -286,8 +302,12 @@ impl<'a> Requests<'a> {
 
     /// Notes an answered call. Nothing waits for it.
     pub fn record(self, trace: &CallTrace, answer: CallAnswer) {
-        if let Some(subject) = trace.take() {
+        let (subject, counted) = trace.take();
+        if let Some(subject) = subject {
             self.core.recorder.record_answer(subject, answer);
+        }
+        if let Some(counted) = counted.filter(|_| answer.status < 400) {
+            self.core.recorder.count(&counted);
         }
     }
 

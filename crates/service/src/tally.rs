@@ -65,8 +65,7 @@ impl Tally {
     }
 
     /// How many keys wait.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 

@@ -295,6 +295,8 @@ pub(crate) struct Arrived<'a> {
     pub(crate) caller: CallerAddress,
     pub(crate) request_id: RequestId,
     pub(crate) trace: CallTrace,
+    /// Whether it asks about its key and for nothing else.
+    pub(crate) is_question: bool,
 }
 
 /// The parts of a request that the authenticator looks at, as they were sent.
@@ -313,6 +315,7 @@ pub(crate) struct Sent<'a> {
     user_agent: Option<&'a str>,
     request_id: RequestId,
     trace: CallTrace,
+    is_question: bool,
 }
 
 fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
@@ -326,6 +329,7 @@ impl<'a> Sent<'a> {
             caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
             request_id: *parts.extensions.get::<RequestId>().ok_or(Kind::Internal)?,
             trace: parts.extensions.get().cloned().unwrap_or_default(),
+            is_question: false,
         };
         Ok(Self::new(&parts.method, &parts.uri, &parts.headers, arrived))
     }
@@ -351,6 +355,7 @@ impl<'a> Sent<'a> {
             user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
             request_id: arrived.request_id,
             trace: arrived.trace,
+            is_question: arrived.is_question,
         }
     }
 
@@ -379,6 +384,7 @@ impl<'a> Sent<'a> {
             transport: if self.caller.protected { Transport::Protected } else { Transport::Plain },
             request_id: self.request_id,
             trace: &self.trace,
+            is_question: self.is_question,
         }
     }
 }

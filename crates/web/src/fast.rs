@@ -115,7 +115,8 @@ impl Application {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
-        match self.router.clone().oneshot(request).await {
+        // Large: what a connection carries with each request is to be small.
+        match Box::pin(self.router.clone().oneshot(request)).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
@@ -149,7 +150,8 @@ impl Doors {
         let request_id = self.edge.request_id();
         let trace = CallTrace::default();
         let caller = self.edge.caller(peer, headers);
-        let arrived = Arrived { route: question.route(), caller, request_id, trace: trace.clone() };
+        let route = question.route();
+        let arrived = Arrived { route, caller, request_id, trace: trace.clone(), is_question: true };
         let sent = Sent::new(method, uri, headers, arrived);
         let asked = async {
             edge::check(&self.edge, headers, uri)?;
