@@ -34,7 +34,8 @@ impl ProxyTrust {
         Self { proxies }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether the other end of a connection is one of them.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|range| range.contains(address))
     }
 

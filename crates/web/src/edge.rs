@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -12,7 +13,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use trousseau_domain::brand::Brand;
@@ -26,10 +27,13 @@ use crate::dashboard;
 use crate::dialect::{AUTHORIZE, Dialect};
 use crate::language::Language;
 use crate::limits;
+use crate::patience::Patience;
 use crate::problem::{Failure, Kind};
 
 /// The header with our id of the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The headers by which a proxy is known.
+const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
 /// The most bytes of one header, name and value.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
@@ -45,6 +49,7 @@ pub struct Edge {
     brand: Brand,
     https: bool,
     request_ids: Arc<dyn Fn() -> RequestId + Send + Sync>,
+    patience: Arc<Patience>,
 }
 
 impl fmt::Debug for Edge {
@@ -65,12 +70,40 @@ impl Edge {
         https: bool,
         request_ids: impl Fn() -> RequestId + Send + Sync + 'static,
     ) -> Self {
-        Self { proxies: Arc::new(proxies), brand, https, request_ids: Arc::new(request_ids) }
+        let (proxies, request_ids) = (Arc::new(proxies), Arc::new(request_ids));
+        Self { proxies, brand, https, request_ids, patience: Arc::default() }
     }
 
     /// A fresh id for a request.
     pub(crate) fn request_id(&self) -> RequestId {
         (self.request_ids)()
+    }
+
+    /// Lets a caller wait whose address sends mostly bad keys. Gives the address, for [`Edge::heard_of`].
+    ///
+    /// What a proxy or a gateway sends is its callers' doing: where it is none that is trusted to name them, nobody waits.
+    pub(crate) async fn patience(
+        &self,
+        request: (&Uri, &HeaderMap),
+        peer: Peer,
+        caller: CallerAddress,
+    ) -> Option<IpAddr> {
+        let (uri, headers) = request;
+        let stands_for_others = uri.path() == AUTHORIZE || FORWARDED.iter().any(|name| headers.contains_key(*name));
+        let address =
+            caller.ip.filter(|_| !stands_for_others || self.proxies.trusts(peer.address.ip().to_canonical()))?;
+        if let Some(wait) = self.patience.wait(address, Instant::now()) {
+            metrics::counter!("trousseau_slowed_requests_total").increment(1);
+            tokio::time::sleep(wait).await;
+        }
+        Some(address)
+    }
+
+    /// Notes whether the key of a request was good.
+    pub(crate) fn heard_of(&self, address: Option<IpAddr>, status: StatusCode) {
+        if let Some(address) = address {
+            self.patience.note(address, status == StatusCode::UNAUTHORIZED, Instant::now());
+        }
     }
 
     /// Who calls, as far as that can be believed.
@@ -104,10 +137,12 @@ pub async fn recorded(State(app): State<App>, mut request: Request, next: Next) 
 pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = (edge.request_ids)();
-    let caller = request
-        .extensions()
-        .get::<Peer>()
-        .map_or(CallerAddress::UNKNOWN, |peer| edge.proxies.caller(*peer, request.headers()));
+    let peer = request.extensions().get::<Peer>().copied();
+    let caller = peer.map_or(CallerAddress::UNKNOWN, |peer| edge.proxies.caller(peer, request.headers()));
+    let address = match peer {
+        Some(peer) => edge.patience((request.uri(), request.headers()), peer, caller).await,
+        None => None,
+    };
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(caller);
     let reader = Reader::of(&request, edge.https);
@@ -145,6 +180,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
             limits::write(response.headers_mut(), &trace.take_allowances());
         }
         adorn(response.headers_mut(), id, edge.https);
+        edge.heard_of(address, response.status());
         response
     };
     let response = answered.instrument(span.clone()).await;

@@ -150,6 +150,7 @@ impl Doors {
         let request_id = self.edge.request_id();
         let trace = CallTrace::default();
         let caller = self.edge.caller(peer, headers);
+        let address = self.edge.patience((uri, headers), peer, caller).await;
         let route = question.route();
         let arrived = Arrived { route, caller, request_id, trace: trace.clone(), is_question: true };
         let sent = Sent::new(method, uri, headers, arrived);
@@ -187,6 +188,7 @@ impl Doors {
         };
         limits::write(response.headers_mut(), &trace.take_allowances());
         edge::adorn(response.headers_mut(), request_id, self.edge.https());
+        self.edge.heard_of(address, response.status());
         self.note(question, &response, &trace, code, started.elapsed());
         response
     }

@@ -18,6 +18,7 @@ mod movements;
 pub mod openapi;
 pub mod pages;
 pub mod path;
+mod patience;
 pub mod problem;
 pub mod query;
 pub mod router;

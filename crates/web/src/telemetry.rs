@@ -67,6 +67,8 @@ pub const METRICS: &[Metric] = &[
         "Time from a request's headers to its answer."),
     metric!(Counter "trousseau_recorder_dropped_total" []
         "Notes of uses and calls that were dropped because the database did not take them in time."),
+    metric!(Counter "trousseau_slowed_requests_total" []
+        "Requests that had to wait because their address sends mostly bad keys."),
     metric!(Gauge "trousseau_keys_in_memory" [] "Values of keys that are answered from memory."),
     metric!(Gauge "trousseau_keys_in_memory_complete" [] "0 where some values found no room in memory."),
     metric!(Gauge "trousseau_keys_proven_age_seconds" [] "How long ago memory was seen to be up to date."),

@@ -7,7 +7,9 @@ use axum::body::Body;
 use axum::extract::FromRequest as _;
 use bytes::Bytes;
 use http::{Method, Request};
+use tokio::task::JoinSet;
 use trousseau_web::body::{BODY_TIMEOUT, BodyRejection, Json};
+use trousseau_web::connection::Peer;
 
 use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::TestApp;
@@ -100,4 +102,33 @@ async fn a_slow_body_ends_the_connection_without_an_answer() {
     assert!(matches!(refused, Err(BodyRejection::Closed)));
     // Two seconds until the first byte, then the whole allowance.
     assert_eq!(started.elapsed(), BODY_TIMEOUT + Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn an_address_that_sends_mostly_bad_keys_waits_and_the_others_do_not() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    let from = |last: u8| Peer { address: ([203, 0, 113, last], 4711).into(), tls: true };
+    let good = app.key(business.id(), business.value("test", "secret"));
+    let bad = app.anonymous().bearer("no-key-of-anybody").with("businessid", business.id()).from(from(1));
+    for _ in 0..50 {
+        bad.get("/v1/whoami").await.expect(401);
+    }
+    // From here on its requests are 20 ms apart: these are 4 seconds of them.
+    let mut waiting = JoinSet::new();
+    for _ in 0..200 {
+        let bad = bad.clone();
+        waiting.spawn(async move { bad.get("/v1/whoami").await.status.as_u16() });
+    }
+    assert_eq!(waiting.join_next().await.expect("some").expect("answered"), 401);
+    // A good key of the same address waits as well.
+    let same = good.clone().from(from(1));
+    assert!(tokio::time::timeout(Duration::from_millis(100), same.get("/v1/whoami")).await.is_err());
+    good.clone().from(from(2)).get("/v1/whoami").await.expect(200);
+    // A proxy that nobody trusts stands for callers that nobody knows.
+    good.clone().from(from(1)).with("x-forwarded-for", "198.51.100.7").get("/v1/whoami").await.expect(200);
+    assert!(waiting.len() > 50, "they were answered before the others");
+    while let Some(answered) = waiting.join_next().await {
+        assert_eq!(answered.expect("answered"), 401, "who waits is judged all the same");
+    }
 }
