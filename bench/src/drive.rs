@@ -1,13 +1,13 @@
 //! The load: keep-alive connections, each with one request in flight, each request with a key picked at random.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 /// Whom to load.
@@ -17,14 +17,30 @@ pub(crate) struct Target {
 }
 
 /// How to load.
+#[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     pub(crate) length: Duration,
+    /// The status of every answer.
+    pub(crate) status: u16,
+    /// The address of the machine to call from.
+    pub(crate) from: IpAddr,
+    /// How long a connection rests after an answer.
+    pub(crate) rest: Duration,
+}
+
+impl Load {
+    /// As many good requests as there can be, from the usual address.
+    pub(crate) const fn new(connections: usize, length: Duration) -> Self {
+        Self { connections, length, status: 200, from: IpAddr::V4(Ipv4Addr::LOCALHOST), rest: Duration::ZERO }
+    }
 }
 
 /// What a run gave.
 pub(crate) struct Measured {
-    requests: u64,
+    pub(crate) requests: u64,
+    /// Answers that took longer than a second.
+    pub(crate) late: u64,
     wall: Duration,
     cpu: Duration,
 }
@@ -55,15 +71,18 @@ pub(crate) async fn once(address: SocketAddr, request: &[u8]) -> anyhow::Result<
 
 /// Loads a server for a while.
 pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<Measured> {
-    let done = Arc::new(AtomicU64::new(0));
+    let (done, late) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let load = *load;
     let began = Instant::now();
     let before = cpu_of(target.process)?;
     let mut workers = Vec::new();
     for worker in 0..load.connections {
-        let (done, requests) = (Arc::clone(&done), Arc::clone(requests));
+        let (done, late, requests) = (Arc::clone(&done), Arc::clone(&late), Arc::clone(requests));
         let (address, end) = (target.address, began + load.length);
         workers.push(tokio::spawn(async move {
-            let mut connection = TcpStream::connect(address).await?;
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(load.from, 0))?;
+            let mut connection = socket.connect(address).await?;
             connection.set_nodelay(true)?;
             let mut buffer = Vec::with_capacity(4096);
             let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(worker as u64 + 1);
@@ -73,9 +92,14 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
                 state ^= state >> 7;
                 state ^= state << 17;
                 let index = usize::try_from(state % requests.len() as u64).context("below a usize")?;
+                let sent = Instant::now();
                 let answer = exchange(&mut connection, &requests[index], &mut buffer).await?;
-                anyhow::ensure!(answer.status == 200, "an answer with status {}", answer.status);
+                anyhow::ensure!(answer.status == load.status, "an answer with status {}", answer.status);
                 done.fetch_add(1, Ordering::Relaxed);
+                late.fetch_add(u64::from(sent.elapsed() > Duration::from_secs(1)), Ordering::Relaxed);
+                if !load.rest.is_zero() {
+                    tokio::time::sleep(load.rest).await;
+                }
             }
             anyhow::Ok(())
         }));
@@ -85,7 +109,25 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
     }
     let wall = began.elapsed();
     let cpu = cpu_of(target.process)?.saturating_sub(before);
-    Ok(Measured { requests: done.load(Ordering::Relaxed), wall, cpu })
+    Ok(Measured { requests: done.load(Ordering::Relaxed), late: late.load(Ordering::Relaxed), wall, cpu })
+}
+
+/// So many requests on one connection from an address, and what they cost the server.
+pub(crate) async fn some(
+    target: &Target,
+    from: IpAddr,
+    requests: &[Vec<u8>],
+    count: usize,
+) -> anyhow::Result<(u64, Duration)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    let mut connection = socket.connect(target.address).await?;
+    let mut buffer = Vec::new();
+    let before = cpu_of(target.process)?;
+    for request in requests.iter().cycle().take(count) {
+        exchange(&mut connection, request, &mut buffer).await?;
+    }
+    Ok((count as u64, cpu_of(target.process)?.saturating_sub(before)))
 }
 
 async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> anyhow::Result<Answer> {
@@ -125,4 +167,11 @@ fn cpu_of(process: u32) -> anyhow::Result<Duration> {
         }
     }
     Ok(total)
+}
+
+/// The memory that a process has, in KiB.
+pub(crate) fn memory_of(process: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a line with the memory")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
 }

@@ -5,7 +5,9 @@
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod bare;
+mod create;
 mod drive;
+mod flood;
 mod payments;
 mod seed;
 
@@ -39,6 +41,9 @@ struct Cli {
     /// The program to measure
     #[arg(long, default_value = "target/release/trousseau")]
     program: PathBuf,
+    /// Keys without limits; each has one of a million requests a second otherwise, so that it is counted
+    #[arg(long)]
+    unlimited: bool,
     /// A database to use again, with the keys in it; made if it is not there
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -48,6 +53,10 @@ struct Cli {
 enum Internal {
     /// Measure the watch over a network, with payments that wait and busy blocks
     Payments(payments::Scene),
+    /// Measure bad keys: what they cost, and what is left for the others
+    Flood,
+    /// Measure how fast payment links are made, next to bare commits of one row
+    Create,
     /// Answer so many bytes to everything (started by the bench itself)
     #[command(hide = true)]
     Bare {
@@ -78,11 +87,11 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Server> {
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("the server does not start")?;
     let server = Server { child, address };
-    for _ in 0..300 {
+    for _ in 0..6_000 {
         if std::net::TcpStream::connect(address).is_ok() {
             return Ok(server);
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(10));
     }
     anyhow::bail!("the server does not listen at {address}")
 }
@@ -92,7 +101,9 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Internal::Bare { address, size }) => bare::serve(address, size).await,
-        Some(Internal::Payments(scene)) => payments::measure(&scene).await,
+        Some(Internal::Payments(ref scene)) => payments::measure(scene).await,
+        Some(Internal::Flood) => flood::measure(&cli).await,
+        Some(Internal::Create) => create::measure(&cli).await,
         None => compare(cli).await,
     }
 }
@@ -100,12 +111,19 @@ async fn main() -> anyhow::Result<()> {
 async fn compare(cli: Cli) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = cli.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let requests = seed::requests(&folder, cli.keys).await?;
+    let requests = seed::requests(&folder, cli.keys, !cli.unlimited).await?;
 
     let address = free_address()?;
     let mut command = Command::new(&cli.program);
     command.args(["serve", "--listen", &address.to_string()]).arg("--data-dir").arg(&folder);
+    let began = std::time::Instant::now();
     let ours = start(command, address)?;
+    println!(
+        "listens {} ms after its start, with {} keys in memory and {} KiB in all",
+        began.elapsed().as_millis(),
+        cli.keys,
+        drive::memory_of(ours.child.id())?
+    );
     let sample = drive::once(address, &requests[0]).await?;
     anyhow::ensure!(sample.status == 200, "whoami answers {}", sample.status);
     let wrong = drive::once(address, &seed::made_up()).await?;
@@ -120,7 +138,7 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
         "{} keys, {} connections, {} pairs of {} s, {} bytes an answer",
         cli.keys, cli.connections, cli.pairs, cli.seconds, sample.body
     );
-    let load = Load { connections: cli.connections, length: Duration::from_secs(cli.seconds) };
+    let load = Load::new(cli.connections, Duration::from_secs(cli.seconds));
     let targets = [&ours, &bare].map(|server| Target { address: server.address, process: server.child.id() });
     for target in &targets {
         drive::run(target, &load, &requests).await?;

@@ -10,7 +10,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::key_text::{self, KeyForm};
 use trousseau_domain::keys::{KeyKind, KeyState};
-use trousseau_domain::limits::Limits;
+use trousseau_domain::limits::{Limits, RateLimit, RateLimits};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::scope::ScopeCatalogue;
 use trousseau_service::clock::{Clock, SystemClock};
@@ -21,12 +21,12 @@ use trousseau_store::{BusinessRow, KeyRow, Store, StoreOptions, VersionOrigin, V
 /// Keys of one business: as many as a business usually has.
 const PER_BUSINESS: u32 = 10;
 /// Businesses written in one transaction.
-const PER_COMMIT: u32 = 100;
+const PER_COMMIT: u32 = 500;
 /// The most requests that are kept.
 const MOST_REQUESTS: usize = 200_000;
 
 /// The requests for the keys in `folder`, which are made first if they are not there.
-pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec<Vec<u8>>>> {
+pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow::Result<Arc<Vec<Vec<u8>>>> {
     let list = folder.join("bench-requests.json");
     if let Ok(text) = std::fs::read_to_string(&list) {
         let requests: Vec<String> = serde_json::from_str(&text)?;
@@ -42,10 +42,14 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
     let scopes = ScopeCatalogue::default().default_for(KeyKind::Secret);
     let brand = Brand::default();
     let now = clock.now();
+    // Wide enough to refuse nothing, and counted with each request all the same.
+    let rates = if limited { vec![RateLimit::new(RateLimit::MOST_REQUESTS, 1)?] } else { Vec::new() };
+    let limits = Limits { rates: RateLimits::try_from(rates)?, ..Limits::default() };
     let businesses = keys.div_ceil(PER_BUSINESS);
     let mut requests = Vec::new();
     for first in (0..businesses).step_by(usize::try_from(PER_COMMIT)?) {
         let mut tx = store.begin().await?;
+        let mut made = Vec::new();
         for _ in first..(first + PER_COMMIT).min(businesses) {
             let business = BusinessId::random_uuid(entropy.bytes());
             tx.insert_business(&BusinessRow {
@@ -68,7 +72,7 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                 let (digest, pepper_version) = ring.digest(&KeyFingerprint::of(&value));
                 let id = KeyId::new(now, entropy.bytes());
                 let last_three = value.last_three().as_str().to_owned();
-                tx.insert_key(&KeyRow {
+                let key = KeyRow {
                     id,
                     tenant: tenant.clone(),
                     kind: KeyKind::Secret,
@@ -81,7 +85,7 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                     scopes: scopes.clone(),
                     allowed_origins: vec![],
                     allowed_ips: vec![],
-                    limits: Limits::default(),
+                    limits: limits.clone(),
                     metadata: Metadata::default(),
                     current_version: 1,
                     mask_prefix: String::new(),
@@ -93,9 +97,8 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                     revoked_by: None,
                     updated_at: now,
                     last_used_at: None,
-                })
-                .await?;
-                tx.insert_version(&VersionRow {
+                };
+                let version = VersionRow {
                     key_id: id,
                     version: 1,
                     tenant: tenant.clone(),
@@ -111,13 +114,14 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
                     origin: VersionOrigin::Generated,
                     sealed: None,
                     live_readable: false,
-                })
-                .await?;
+                };
+                made.push((key, version));
                 if requests.len() < MOST_REQUESTS {
                     requests.push(request(value.expose(), business.as_str()));
                 }
             }
         }
+        tx.insert_keys_untold(&made).await?;
         tx.commit().await?;
     }
     store.close().await;
@@ -127,6 +131,15 @@ pub(crate) async fn requests(folder: &Path, keys: u32) -> anyhow::Result<Arc<Vec
 
 fn request(key: &str, business: &str) -> String {
     format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: {key}\r\nbusinessid: {business}\r\n\r\n")
+}
+
+/// A request that makes a payment link with the key of another request.
+pub(crate) fn creation(request: &[u8]) -> Vec<u8> {
+    const BODY: &str = r#"{"amount":"12.50","currency":"USDC","title":"Bench"}"#;
+    let text = String::from_utf8_lossy(request);
+    let credentials = text.split_once("\r\n").map_or("", |(_, rest)| rest.trim_end());
+    let head = format!("content-type: application/json\r\ncontent-length: {}", BODY.len());
+    format!("POST /v1/payment_links HTTP/1.1\r\n{credentials}\r\n{head}\r\n\r\n{BODY}").into_bytes()
 }
 
 /// A request with a well-formed key that nobody has.

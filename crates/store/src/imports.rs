@@ -181,6 +181,21 @@ impl Reader<'_> {
 }
 
 impl Tx {
+    /// Adds keys with their values and nothing else: no trail tells of them, and nobody hears of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unique`] where a value, a number or an external reference is taken; the transaction is lost then.
+    pub async fn insert_keys_untold(&mut self, keys: &[(KeyRow, VersionRow)]) -> Result<(), StoreError> {
+        let mut rows = Bulk::new("keys", KEY_COLUMNS);
+        let mut versions = Bulk::new("key_versions", VERSION_COLUMNS);
+        for (key, version) in keys {
+            rows.push(key_cells(key));
+            versions.push(version_cells(version));
+        }
+        self.insert_bulk(rows).await?;
+        self.insert_bulk(versions).await
+    }
+
     /// Adds keys with their values, audit entries and events, in a handful of statements.
     ///
     /// # Errors
