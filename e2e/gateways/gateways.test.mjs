@@ -1,5 +1,5 @@
 // The real gateways, with the configurations of docs/gateways as they stand there, before an upstream that says what
-// reached it. Only the three addresses are replaced, by free ports.
+// reached it. Only the addresses are replaced, by free ports.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -47,7 +47,17 @@ const gateways = {
     files: () => ({ Caddyfile: files('caddy.md').caddyfile }),
     args: () => ['run', '--config', 'Caddyfile', '--adapter', 'caddyfile'],
   },
+  envoy: {
+    program: 'envoy',
+    passesAllStatuses: true,
+    asks: process.env.TROUSSEAU_TEST_EXT_AUTHZ,
+    files: () => ({ 'envoy.yaml': files('envoy.md').yaml }),
+    args: () => ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '-l', 'warn'],
+  },
 }
+
+/** Where a gateway asks. */
+const asksAt = (gateway) => gateway.asks ?? trousseau.port
 
 const connects = (port) =>
   new Promise((resolve) => {
@@ -97,6 +107,9 @@ const start = async (name, trousseauPort) => {
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${trousseauPort}`)
       .replaceAll('127.0.0.1:9000', `127.0.0.1:${upstream.address().port}`)
       .replaceAll(':8000', `:${port}`)
+      .replaceAll('port_value: 8000', `port_value: ${port}`)
+      .replaceAll('port_value: 8081', `port_value: ${trousseauPort}`)
+      .replaceAll('port_value: 9000', `port_value: ${upstream.address().port}`)
     writeFileSync(path.join(folder, file), placed)
   }
   let log = ''
@@ -140,7 +153,7 @@ for (const [name, gateway] of Object.entries(gateways)) {
   describe(name, { skip: missing && `${gateway.program} is not there` }, () => {
     let running
     before(async () => {
-      running = await start(name, trousseau.port)
+      running = await start(name, asksAt(gateway))
     })
     after(() => running?.stop())
 
@@ -162,6 +175,19 @@ for (const [name, gateway] of Object.entries(gateways)) {
         assert.ok(!answer.text.includes(keys[one.key].value), `${one.name}: the key is nowhere in the answer`)
       }
       assert.ok(asked > 40, `${asked} cases`)
+    })
+
+    test('says to the caller what Trousseau says', async () => {
+      const answer = await send(running.port, '/any/', [])
+      assert.equal(answer.status, 401, answer.text)
+      assert.match(answer.headers['www-authenticate'], /^Basic realm="trousseau", charset="UTF-8"/)
+      // nginx makes an answer of its own, with the first of these headers.
+      if (!gateway.passesAllStatuses) return
+      assert.match(answer.headers['www-authenticate'], /, Bearer realm="trousseau"$/)
+      assert.match(answer.headers['content-type'], /^application\/problem\+json/)
+      const { code, request_id: reference } = JSON.parse(answer.text)
+      assert.equal(code, 'credential_missing')
+      assert.equal(answer.headers['x-request-id'], reference)
     })
 
     test('tells the upstream who calls, and keeps the key', async () => {

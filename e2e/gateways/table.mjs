@@ -1,5 +1,7 @@
 // The golden table in JavaScript: its keys made through the API, its cases as header lines, its answers.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
@@ -67,7 +69,16 @@ const ask = async (method, target, body) => {
   return JSON.parse(text)
 }
 
-/** Makes the keys of the table, through the API. */
+/** Takes a key of another system over, by the command. What is added to its text makes it another one in each run. */
+const importKey = (business, text) => {
+  const value = `${text} ${randomUUID()}`
+  const [program, data] = [process.env.TROUSSEAU_TEST_PROGRAM, process.env.TROUSSEAU_TEST_DATA]
+  const args = ['key', 'import', '--business', business, '--environment', 'test', '--json', '--data-dir', data]
+  const told = execFileSync(program, args, { input: JSON.stringify({ value }) + '\n', encoding: 'utf8' })
+  return { ...JSON.parse(told.split('\n')[0]), value, environment: 'test' }
+}
+
+/** Makes the keys of the table, through the API and, for those of other systems, the command. */
 export const makeKeys = async () => {
   const businesses = new Map()
   const business = async (profile, suspended) => {
@@ -85,7 +96,9 @@ export const makeKeys = async () => {
     const below = (rest) => `/v1/businesses/${made.business.id}/keys${rest}?environment=test`
     const key = wanted.first
       ? made.keys.find((key) => key.environment === wanted.first[0] && key.kind === wanted.first[1])
-      : await ask('POST', below(''), wanted.draft)
+      : wanted.import
+        ? importKey(made.business.id, wanted.import)
+        : await ask('POST', below(''), wanted.draft)
     if (wanted.then) await ask('POST', below(`/${key.id}/${wanted.then}`), undefined)
     keys[name] = { id: key.id, value: key.value, business: made.business.id, environment: key.environment }
   }

@@ -150,6 +150,9 @@ pub(crate) struct Serve {
     /// Private key of the certificate in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
+    /// Address on which Envoy asks about keys, by gRPC
+    #[arg(long, value_name = "ADDR")]
+    ext_authz_listen: Option<SocketAddr>,
     /// Create a first business called NAME when there is none, and print a call that works
     #[arg(long, value_name = "NAME")]
     pub(crate) welcome: Option<String>,
@@ -702,6 +705,8 @@ impl Cli {
             set("public_url", "--public-url", &serve.public_url);
             set("tls.cert", "--tls-cert", &serve.tls_cert);
             set("tls.key", "--tls-key", &serve.tls_key);
+            let ext_authz = serve.ext_authz_listen.map(|address| address.to_string());
+            set("ext_authz.listen", "--ext-authz-listen", &ext_authz);
         }
         flags
     }

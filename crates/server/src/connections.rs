@@ -1,5 +1,6 @@
-//! The HTTP/1.1 server: connections, their limits, TLS, and an orderly end.
+//! The servers, HTTP/1.1 and for gRPC HTTP/2: connections, their limits, TLS, and an orderly end.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,18 +13,19 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt as _;
+use trousseau_envoy::ExtAuthz;
 use trousseau_web::connection::{CloseWithoutAnswer, Peer};
 use trousseau_web::fast::Application;
 
@@ -39,6 +41,20 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// Above the application's own limit of 64 KiB, so that its answer explains the refusal.
 const READ_BUFFER_BYTES: usize = 160 * 1024;
 const MOST_HEADERS: usize = 256;
+/// What a connection of HTTP/2 begins with (RFC 9113 section 3.4).
+const PREFACE_BYTES: usize = 24;
+/// How often the other end of a connection of HTTP/2 is asked whether it is there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// Nothing was read for so long, answers to pings included: nobody is there, or what is there reads no pings.
+const SILENT_AFTER: Duration = Duration::from_secs(45);
+/// Questions on one connection at a time; a gateway opens another one for more.
+const MOST_STREAMS: u32 = 256;
+/// The head of a call of gRPC; what its caller sent is in the message.
+const CALL_HEAD_BYTES: u32 = 16 * 1024;
+/// What may lie unread of one call, and of all calls of a connection.
+const CALL_WINDOW_BYTES: u32 = 256 * 1024;
+const CALLS_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// What a listener serves.
 #[derive(Debug, Clone)]
@@ -47,23 +63,13 @@ pub(crate) enum Served {
     Application(Application),
     /// The metrics alone.
     Metrics(Router),
+    /// The door for Envoy, by gRPC.
+    ExtAuthz(ExtAuthz),
 }
 
 impl From<Application> for Served {
     fn from(application: Application) -> Self {
         Self::Application(application)
-    }
-}
-
-impl Served {
-    async fn answer(&self, request: http::Request<Incoming>, peer: Peer) -> Response {
-        match self {
-            Self::Application(application) => application.call(request, Some(peer)).await,
-            Self::Metrics(router) => {
-                let Ok(response) = router.clone().oneshot(request).await;
-                response
-            }
-        }
     }
 }
 
@@ -157,10 +163,38 @@ async fn exchange<S>(stream: S, served: Served, peer: Peer, watcher: Watcher) ->
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    match served {
+        Served::Application(application) => {
+            let answer = move |request| {
+                let application = application.clone();
+                async move { application.call(request, Some(peer)).await }
+            };
+            exchange_http1(stream, answer, watcher).await
+        }
+        Served::Metrics(router) => {
+            let answer = move |request| {
+                let router = router.clone();
+                async move {
+                    let Ok(response) = router.oneshot(request).await;
+                    response
+                }
+            };
+            exchange_http1(stream, answer, watcher).await
+        }
+        Served::ExtAuthz(door) => exchange_grpc(stream, door, peer, watcher).await,
+    }
+}
+
+async fn exchange_http1<S, A, F>(stream: S, answer: A, watcher: Watcher) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Fn(http::Request<Incoming>) -> F,
+    F: Future<Output = Response>,
+{
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let served = served.clone();
+        let answered = answer(request);
         async move {
-            let response = served.answer(request, peer).await;
+            let response = answered.await;
             if response.extensions().get::<CloseWithoutAnswer>().is_some() { Err(Closed) } else { Ok(response) }
         }
     });
@@ -174,15 +208,58 @@ where
     watcher.watch(connection).await
 }
 
+async fn exchange_grpc<S>(stream: S, door: ExtAuthz, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PONG_WITHIN)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(CALL_HEAD_BYTES)
+        .initial_stream_window_size(CALL_WINDOW_BYTES)
+        .initial_connection_window_size(CALLS_WINDOW_BYTES)
+        .serve_connection(TokioIo::new(Unstalled::new(stream).unless_silent()), service);
+    watcher.watch(connection).await
+}
+
 /// A stream that fails once its other end has taken nothing for [`STALLED_AFTER`].
 struct Unstalled<S> {
     inner: S,
     deadline: Option<Pin<Box<Sleep>>>,
+    silence: Option<Silence>,
+}
+
+/// How long nothing may be read.
+struct Silence {
+    deadline: Pin<Box<Sleep>>,
+    /// How many bytes of the preface are still to come, for all of which there is [`HEADERS_WITHIN`].
+    preface: usize,
+}
+
+impl Silence {
+    fn broken_by(&mut self, bytes: usize) {
+        self.preface = self.preface.saturating_sub(bytes);
+        if bytes > 0 && self.preface == 0 {
+            self.deadline.as_mut().reset(Instant::now() + SILENT_AFTER);
+        }
+    }
 }
 
 impl<S> Unstalled<S> {
     fn new(inner: S) -> Self {
-        Self { inner, deadline: None }
+        Self { inner, deadline: None, silence: None }
+    }
+
+    /// The same, which fails too once the other end has been silent for too long. For HTTP/2, where pings are answered.
+    fn unless_silent(self) -> Self {
+        let silence = Silence { deadline: Box::pin(sleep(HEADERS_WITHIN)), preface: PREFACE_BYTES };
+        Self { silence: Some(silence), ..self }
     }
 
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -204,7 +281,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let Some(silence) = &mut self.silence else { return read };
+        if read.is_ready() {
+            silence.broken_by(buffer.filled().len() - before);
+            return read;
+        }
+        match silence.deadline.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -238,8 +325,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
     }
 }
 
-/// The TLS side of the server, from PEM files.
-pub(crate) fn tls(files: &TlsFiles) -> anyhow::Result<Arc<ServerConfig>> {
+/// What is spoken inside TLS, by the name that both ends agree on it by.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
+/// The same of gRPC.
+pub(crate) const HTTP2: &[u8] = b"h2";
+
+/// The TLS side of a listener that speaks `protocol`, from PEM files.
+pub(crate) fn tls(files: &TlsFiles, protocol: &[u8]) -> anyhow::Result<Arc<ServerConfig>> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
     let chain = CertificateDer::pem_slice_iter(&read(&files.cert)?)
         .collect::<Result<Vec<_>, _>>()
@@ -251,6 +343,6 @@ pub(crate) fn tls(files: &TlsFiles) -> anyhow::Result<Arc<ServerConfig>> {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .context("certificate and key do not fit")?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use trousseau_domain::ids::RequestId;
+use trousseau_envoy::ExtAuthz;
 use trousseau_service::entropy::{EntropyExt as _, NameEntropy};
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
@@ -22,6 +23,8 @@ use crate::settings::{Explained, Layers, Settings, Source, local_url};
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
+/// A gateway keeps one connection for each of its threads, and asks on it many times at once.
+const EXT_AUTHZ_CONNECTIONS: usize = 1_024;
 /// What is said of an endpoint of a network that does not answer at the start.
 const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
@@ -34,7 +37,8 @@ pub(crate) async fn serve(
 ) -> Result<(), Failure> {
     // Before anything is bound, so that a signal during the start is not lost.
     let mut signals = Signals::new()?;
-    let tls = settings.tls.as_ref().map(connections::tls).transpose()?;
+    let tls_of = |protocol| settings.tls.as_ref().map(|files| connections::tls(files, protocol)).transpose();
+    let (tls, grpc_tls) = (tls_of(connections::HTTP1)?, tls_of(connections::HTTP2)?);
     for unanswered in opened.app.networks().check().await.map_err(|wrong| Failure::Usage(wrong.into()))? {
         tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
     }
@@ -64,18 +68,23 @@ pub(crate) async fn serve(
             RequestId::from_random(NameEntropy.bytes())
         });
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let main = Listening {
-        listener,
-        application: trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers)).into(),
-        tls,
-        connections: settings.connections,
-    };
+    let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers));
+    let main = Listening { listener, application: application.clone().into(), tls, connections: settings.connections };
     servers.spawn(main.serve(stopped.clone()));
     if let Some(wanted) = settings.metrics_listen {
         let (listener, address) = bind(wanted).await?;
         tracing::info!(server.address = %address, "serving metrics");
         let application = Served::Metrics(trousseau_web::system::metrics_router());
-        servers.spawn(Listening { listener, application, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped));
+        servers.spawn(
+            Listening { listener, application, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped.clone()),
+        );
+    }
+    if let Some(wanted) = settings.ext_authz_listen {
+        let (listener, address) = bind(wanted).await?;
+        tracing::info!(server.address = %address, server.scheme = scheme, "serving ext_authz");
+        let application = Served::ExtAuthz(ExtAuthz::new(application));
+        let door = Listening { listener, application, tls: grpc_tls, connections: EXT_AUTHZ_CONNECTIONS };
+        servers.spawn(door.serve(stopped));
     }
     tracing::info!(server.address = %address, server.scheme = scheme, "listening");
     if let Some(folder) = opened.app.mailer().folder() {

@@ -63,6 +63,7 @@ struct Written {
     trusted_proxies: Vec<String>,
     tls: WrittenTls,
     metrics: WrittenMetrics,
+    ext_authz: WrittenExtAuthz,
     smtp: WrittenSmtp,
     log: WrittenLog,
     limits: WrittenLimits,
@@ -98,6 +99,12 @@ struct WrittenTls {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct WrittenMetrics {
+    listen: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenExtAuthz {
     listen: Option<String>,
 }
 
@@ -166,6 +173,7 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<IpRange>,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) ext_authz_listen: Option<SocketAddr>,
     /// Where mails go.
     pub(crate) mail: MailTransport,
     /// The mail server, which may hold a password; mails become files without one.
@@ -377,6 +385,11 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             tls,
             metrics_listen: written.metrics.listen.map(|text| parse(layers, "metrics.listen", &text)).transpose()?,
+            ext_authz_listen: written
+                .ext_authz
+                .listen
+                .map(|text| parse(layers, "ext_authz.listen", &text))
+                .transpose()?,
             log_format: parse(layers, "log.format", written.log.format.as_deref().unwrap_or("text"))?,
             log_level: parse(layers, "log.level", written.log.level.as_deref().unwrap_or("info"))?,
             connections: usize::try_from(connections).expect("at most a million"),
@@ -405,6 +418,7 @@ impl Settings {
             ("tls.cert", optional(self.tls.as_ref().map(|tls| path(&tls.cert)))),
             ("tls.key", optional(self.tls.as_ref().map(|tls| path(&tls.key)))),
             ("metrics.listen", optional(self.metrics_listen.map(|address| address.to_string()))),
+            ("ext_authz.listen", optional(self.ext_authz_listen.map(|address| address.to_string()))),
             ("smtp.url", optional(self.smtp.as_ref().map(|url| redacted_url(url.expose_secret())))),
             ("smtp.from", self.mail_from.clone()),
             ("log.format", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),

@@ -8,7 +8,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::settings::{LogFormat, LogLevel};
 
 /// Our own crates, which never log a secret at any level.
-const OURS: [&str; 5] = ["trousseau", "trousseau_domain", "trousseau_service", "trousseau_store", "trousseau_web"];
+const OURS: [&str; 6] =
+    ["trousseau", "trousseau_domain", "trousseau_envoy", "trousseau_service", "trousseau_store", "trousseau_web"];
 
 /// Starts logging to standard error.
 pub(crate) fn start(format: LogFormat, level: LogLevel) {

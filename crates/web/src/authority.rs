@@ -292,6 +292,8 @@ impl<P> PlatformGranted<P> {
 pub(crate) struct Arrived<'a> {
     /// The route that its path belongs to.
     pub(crate) route: &'a str,
+    /// What the caller of a gateway asked for, where it is known otherwise than by a header.
+    pub(crate) original: Option<&'a str>,
     pub(crate) caller: CallerAddress,
     pub(crate) request_id: RequestId,
     pub(crate) trace: CallTrace,
@@ -305,6 +307,7 @@ pub(crate) struct Sent<'a> {
     uri: &'a http::Uri,
     headers: &'a HeaderMap,
     route: &'a str,
+    original: Option<&'a str>,
     authorization: Vec<&'a [u8]>,
     apikey: Vec<&'a [u8]>,
     x_api_key: Vec<&'a [u8]>,
@@ -326,6 +329,7 @@ impl<'a> Sent<'a> {
     pub(crate) fn read(parts: &'a Parts) -> Result<Self, Failure> {
         let arrived = Arrived {
             route: parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
+            original: None,
             caller: parts.extensions.get().copied().unwrap_or(CallerAddress::UNKNOWN),
             request_id: *parts.extensions.get::<RequestId>().ok_or(Kind::Internal)?,
             trace: parts.extensions.get().cloned().unwrap_or_default(),
@@ -345,6 +349,7 @@ impl<'a> Sent<'a> {
             uri,
             headers,
             route: arrived.route,
+            original: arrived.original,
             authorization: all(headers, AUTHORIZATION.as_str()),
             apikey: all(headers, "apikey"),
             x_api_key: all(headers, "x-api-key"),
@@ -416,6 +421,7 @@ pub(crate) async fn judge_for_gateway(sent: &Sent<'_>, web: &Web, demand: &Deman
         .iter()
         .flat_map(|name| sent.headers.get_all(*name))
         .map(|uri| String::from_utf8_lossy(uri.as_bytes()))
+        .chain(sent.original.map(Into::into))
         .collect();
     let mut facts = sent.facts(AcceptedForms::All);
     let brand = web.app.settings().brand();

@@ -1,7 +1,8 @@
 //! The two questions that are asked most, `GET /v1/whoami` and `GET /v1/authorize`, answered without the router.
 //!
 //! The answers are those of the router, made by the same functions; only what stands around is leaner: no span, and one
-//! line of the log at `debug`. Whatever is out of the ordinary about a request goes to the router.
+//! line of the log at `debug`. Whatever is out of the ordinary about a request goes to the router. A gateway that asks
+//! otherwise than by HTTP ([`Application::judge`]) gets the answer of `/v1/authorize` here too.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -14,16 +15,20 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use trousseau_domain::decision::Demand;
+use trousseau_domain::ids::RequestId;
 use trousseau_service::requests::{CallAnswer, CallTrace};
 
-use crate::api::{authorize, whoami};
+use crate::api::authorize::{self, Demands};
+use crate::api::whoami;
 use crate::authority::{Arrived, Sent};
 use crate::connection::Peer;
 use crate::dialect::{AUTHORIZE, Dialect};
-use crate::edge::{self, Edge, Reader};
+use crate::edge::{self, Edge, MAX_URI_BYTES, Reader, method_label};
+use crate::gateway::Asked;
 use crate::language::Language;
 use crate::limits;
 use crate::problem::{Failure, Kind};
@@ -102,6 +107,19 @@ impl Application {
         Self { doors: Arc::new(Doors { edge, web, counts }), router }
     }
 
+    /// Whether the database answers, as `/readyz` says it.
+    pub async fn is_ready(&self) -> bool {
+        self.doors.web.app.check_ready().await.is_ok()
+    }
+
+    /// Judges the key in a request that a gateway at `peer` tells of. The answer is that of `/v1/authorize` with
+    /// `statuses=all`: 200 and who calls in its headers, or the status, headers and body that the caller is to get.
+    pub async fn judge(&self, asked: Asked, peer: Peer) -> http::Response<bytes::Bytes> {
+        let (parts, body) = self.doors.judge(asked, peer).await.into_parts();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        http::Response::from_parts(parts, body)
+    }
+
     /// Answers a request that came in over this connection.
     pub async fn call<B>(&self, request: Request<B>, peer: Option<Peer>) -> Response
     where
@@ -137,7 +155,18 @@ impl From<Application> for Router {
     }
 }
 
+/// A question on its way to its answer.
+struct Begun {
+    started: Instant,
+    request_id: RequestId,
+    trace: CallTrace,
+}
+
 impl Doors {
+    fn begin(&self) -> Begun {
+        Begun { started: Instant::now(), request_id: self.edge.request_id(), trace: CallTrace::default() }
+    }
+
     async fn answer(
         &self,
         question: Question,
@@ -146,13 +175,13 @@ impl Doors {
         headers: &HeaderMap,
         peer: Peer,
     ) -> Response {
-        let started = Instant::now();
-        let request_id = self.edge.request_id();
-        let trace = CallTrace::default();
+        let begun = self.begin();
+        let request_id = begun.request_id;
         let caller = self.edge.caller(peer, headers);
         let address = self.edge.patience((uri, headers), peer, caller).await;
+        let trace = begun.trace.clone();
         let route = question.route();
-        let arrived = Arrived { route, caller, request_id, trace: trace.clone(), is_question: true };
+        let arrived = Arrived { route, original: None, caller, request_id, trace, is_question: true };
         let sent = Sent::new(method, uri, headers, arrived);
         let asked = async {
             edge::check(&self.edge, headers, uri)?;
@@ -166,13 +195,64 @@ impl Doors {
                     Ok(response)
                 }
                 Question::Authorize => {
-                    let who = authorize::answer(&sent, &self.web, uri, headers, request_id).await?;
-                    let mut response = Response::new(Body::empty());
-                    *response.headers_mut() = who;
-                    Ok(response)
+                    let asked = Demands::of_query(uri)?;
+                    identified(authorize::answer(&sent, &self.web, asked, headers, request_id).await?)
                 }
             }
         };
+        let reader = || Reader::Program {
+            dialect: Dialect::of_uri(uri),
+            path: uri.path().to_owned(),
+            language: Language::of(headers),
+        };
+        let response = self.conclude(question, method, begun, reader, asked).await;
+        self.edge.heard_of(address, response.status());
+        response
+    }
+
+    /// What a gateway asks about otherwise than by HTTP, as if it had come to [`AUTHORIZE`] with every status.
+    async fn judge(&self, asked: Asked, peer: Peer) -> Response {
+        let begun = self.begin();
+        let request_id = begun.request_id;
+        let trace = begun.trace.clone();
+        let uri = http::Uri::from_static(AUTHORIZE);
+        let read = asked.read();
+        let language = read.as_ref().map(|(_, headers)| Language::of(headers)).unwrap_or_default();
+        let method = read.as_ref().map_or(Method::GET, |(method, _)| method.clone());
+        let judged = async {
+            let (method, mut headers) = read?;
+            edge::check(&self.edge, &headers, &uri)?;
+            if asked.target.len() > MAX_URI_BYTES {
+                return Err(Failure::new(Kind::UriTooLong));
+            }
+            let demands = Demands::of_configuration(asked.demands())?;
+            asked.note_way(&mut headers);
+            let arrived = Arrived {
+                route: AUTHORIZE,
+                original: Some(&asked.target),
+                caller: self.edge.caller(peer, &headers),
+                request_id,
+                trace,
+                is_question: true,
+            };
+            let sent = Sent::new(&method, &uri, &headers, arrived);
+            identified(authorize::answer(&sent, &self.web, demands, &headers, request_id).await?)
+        };
+        let dialect = Dialect::Gateway { every_status: true };
+        let reader = || Reader::Program { dialect, path: AUTHORIZE.to_owned(), language };
+        self.conclude(Question::Authorize, &method, begun, reader, judged).await
+    }
+
+    /// Waits for the answer, gives it the shape and the headers that every answer has, and notes it.
+    async fn conclude(
+        &self,
+        question: Question,
+        method: &Method,
+        begun: Begun,
+        reader: impl FnOnce() -> Reader,
+        asked: impl Future<Output = Result<Response, Failure>>,
+    ) -> Response {
+        let Begun { started, request_id, trace } = begun;
         let answered =
             AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| Err(Failure::new(Kind::Internal)));
         let (mut response, code) = match answered {
@@ -180,37 +260,49 @@ impl Doors {
             Err(failure) => {
                 let span = tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route());
                 span.in_scope(|| edge::report(&failure));
-                let (dialect, path) = (Dialect::of_uri(uri), uri.path().to_owned());
-                let reader = Reader::Program { dialect, path, language: Language::of(headers) };
                 let bare = Response::new(Body::empty());
-                (edge::rendered(&failure, &bare, &reader, request_id), Some(failure.kind().code()))
+                (edge::rendered(&failure, &bare, &reader(), request_id), Some(failure.kind().code()))
             }
         };
         limits::write(response.headers_mut(), &trace.take_allowances());
         edge::adorn(response.headers_mut(), request_id, self.edge.https());
-        self.edge.heard_of(address, response.status());
-        self.note(question, &response, &trace, code, started.elapsed());
+        self.note(question, method_label(method), &response, &trace, code, started.elapsed());
         response
     }
 
     fn note(
         &self,
         question: Question,
+        method: &'static str,
         response: &Response,
         trace: &CallTrace,
         code: Option<&'static str>,
         took: Duration,
     ) {
         let status = response.status();
-        tracing::debug!("http.route" = question.route(), "http.status" = status.as_u16(), "request answered");
+        let route = question.route();
+        tracing::debug!("http.route" = route, "http.status" = status.as_u16(), "request answered");
         let counts = &self.counts[question as usize];
-        if status == http::StatusCode::OK {
+        if method == "GET" && status == http::StatusCode::OK {
             counts.answered.increment(1);
         } else {
-            metrics::counter!("trousseau_http_requests_total", "method" => "GET", "route" => question.route(), "status" => status.as_str().to_owned())
+            metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route, "status" => status.as_str().to_owned())
                 .increment(1);
         }
-        counts.duration.record(took.as_secs_f64());
+        if method == "GET" {
+            counts.duration.record(took.as_secs_f64());
+        } else {
+            metrics::histogram!("trousseau_http_request_duration_seconds", "method" => method, "route" => route)
+                .record(took.as_secs_f64());
+        }
         self.web.app.requests().record(trace, CallAnswer { status: status.as_u16(), took, code });
     }
+}
+
+/// The good answer to a gateway.
+#[expect(clippy::unnecessary_wraps, reason = "the end of a chain of questions that may fail")]
+fn identified(who: HeaderMap) -> Result<Response, Failure> {
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = who;
+    Ok(response)
 }

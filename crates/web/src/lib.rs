@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod edge;
 mod explain;
 pub mod fast;
+pub mod gateway;
 pub mod idempotency;
 pub mod language;
 mod limits;

@@ -96,6 +96,11 @@ kinds! {
         en: "The length of the body is ambiguous", "Send either Content-Length, or Transfer-Encoding: chunked.";
         fr: "La longueur du corps est ambiguë", "Envoyez soit Content-Length, soit Transfer-Encoding: chunked.";
     }
+    /// A gateway passed on a header that HTTP does not have.
+    InvalidHeader = BAD_REQUEST "invalid_header" {
+        en: "A header cannot be read", "Names of headers are tokens, and their values hold no control characters.";
+        fr: "Un en-tête est illisible", "Les noms d'en-têtes sont des jetons, et leurs valeurs ne contiennent pas de caractères de contrôle.";
+    }
 
     // 401: who calls is not proven
     /// No credential at all.
@@ -439,6 +444,11 @@ kinds! {
     Internal = INTERNAL_SERVER_ERROR "internal_error" {
         en: "Something went wrong on our side", "Quote the request id to the operator.";
         fr: "Une erreur s'est produite de notre côté", "Communiquez le numéro de requête à l'exploitant.";
+    }
+    /// What the operator has set in a gateway cannot be followed.
+    GatewayMisconfigured = INTERNAL_SERVER_ERROR "gateway_misconfigured" {
+        en: "The gateway is not set up correctly", "Quote the request id to the operator.";
+        fr: "La passerelle n'est pas configurée correctement", "Communiquez le numéro de requête à l'exploitant.";
     }
     /// Overload, or a fact that cannot be proven right now.
     Unavailable = SERVICE_UNAVAILABLE "unavailable" {
@@ -848,7 +858,9 @@ mod tests {
             let status = kind.status();
             assert_ne!(status, StatusCode::REQUEST_TIMEOUT);
             if status.is_server_error() {
-                assert!(matches!(kind, Kind::Internal | Kind::Unavailable | Kind::NetworkUnavailable));
+                let ours = matches!(kind, Kind::Internal | Kind::Unavailable | Kind::NetworkUnavailable);
+                // A mistake of the operator is nobody's refusal, and over once it is corrected.
+                assert!(ours || *kind == Kind::GatewayMisconfigured);
             }
         }
     }

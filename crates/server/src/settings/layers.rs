@@ -37,6 +37,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("tls.cert", Kind::Text),
     ("tls.key", Kind::Text),
     ("metrics.listen", Kind::Text),
+    ("ext_authz.listen", Kind::Text),
     ("smtp.url", Kind::Text),
     ("smtp.url_file", Kind::Text),
     ("smtp.from", Kind::Text),

@@ -104,19 +104,20 @@ pub(crate) async fn authorize(
     Extension(request_id): Extension<RequestId>,
     parts: Parts,
 ) -> Result<Response, Failure> {
-    let headers = answer(&Sent::read(&parts)?, &web, &parts.uri, &parts.headers, request_id).await?;
+    let asked = Demands::of_query(&parts.uri)?;
+    let headers = answer(&Sent::read(&parts)?, &web, asked, &parts.headers, request_id).await?;
     Ok(headers.into_response())
 }
 
-/// The headers that say who calls, if the key is good for what is demanded.
+/// The headers that say who calls, if the key is good for what the gateway demands, and for what headers demand beside it.
 pub(crate) async fn answer(
     sent: &Sent<'_>,
     web: &Web,
-    uri: &Uri,
-    asked: &HeaderMap,
+    asked: Demands,
+    headers: &HeaderMap,
     request_id: RequestId,
 ) -> Result<HeaderMap, Failure> {
-    let (demand, audience) = demanded(uri, asked)?;
+    let Demands { demand, audience } = asked.and_of_headers(headers)?;
     let caller = judge_for_gateway(sent, web, &demand).await?;
     let mut headers = identity(&caller);
     if let Some(audience) = audience {
@@ -130,38 +131,103 @@ pub(crate) async fn answer(
     Ok(headers)
 }
 
-/// What the query and the headers demand together. A caller's own header can only add to it.
-fn demanded(uri: &Uri, headers: &HeaderMap) -> Result<(Demand, Option<Audience>), Failure> {
-    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let axum::extract::Query(pairs) = pairs.map_err(|_| Failure::new(crate::problem::Kind::InvalidQuery))?;
-    let mut demand = Demand::default();
-    let mut audience = None;
-    for (name, value) in &pairs {
-        match name.as_str() {
-            "scope" | "environment" | "business" | "kind" => demand = narrowed(demand, name, name, value)?,
-            "audience" if audience.is_none() => audience = parameter(name, Some(value))?,
-            "audience" => return Err(refused(name, "is given twice")),
-            "statuses" if value == "all" => {}
-            "statuses" => return Err(refused(name, "can only be all")),
-            _ => {
-                let known = "scope, environment, business, kind, audience, statuses";
-                let detail = format!("A parameter is not known here; known: {known}.");
-                return Err(Failure::new(crate::problem::Kind::InvalidQuery).with_detail(detail));
+/// What is demanded of a key, and for whom it is vouched. All of it adds up.
+#[derive(Debug, Default)]
+pub(crate) struct Demands {
+    demand: Demand,
+    audience: Option<Audience>,
+}
+
+/// What a gateway's own configuration demands cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Misconfigured {
+    #[error("nothing can be demanded by the name `{0}`; known: scope, environment, business, kind, audience")]
+    Unknown(String),
+    #[error("`{0}` is there and says nothing")]
+    Empty(String),
+    #[error("`{name}` {message}")]
+    Unusable { name: String, message: String },
+    #[error("{0} is no method of HTTP")]
+    Method(String),
+}
+
+impl From<Misconfigured> for Failure {
+    fn from(wrong: Misconfigured) -> Self {
+        Self::new(crate::problem::Kind::GatewayMisconfigured).with_cause(wrong)
+    }
+}
+
+impl Demands {
+    /// What a query demands.
+    pub(crate) fn of_query(uri: &Uri) -> Result<Self, Failure> {
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let axum::extract::Query(pairs) = pairs.map_err(|_| Failure::new(crate::problem::Kind::InvalidQuery))?;
+        let mut demands = Self::default();
+        for (name, value) in &pairs {
+            match name.as_str() {
+                "scope" | "environment" | "business" | "kind" | "audience" => demands.add(name, value)?,
+                "statuses" if value == "all" => {}
+                "statuses" => return Err(refused(name, "can only be all")),
+                _ => {
+                    let known = "scope, environment, business, kind, audience, statuses";
+                    let detail = format!("A parameter is not known here; known: {known}.");
+                    return Err(Failure::new(crate::problem::Kind::InvalidQuery).with_detail(detail));
+                }
             }
         }
+        Ok(demands)
     }
-    for (what, header) in REQUIRED {
-        for value in headers.get_all(header) {
-            let value = value.to_str().map_err(|_| refused(header, "is not ASCII"))?;
-            demand = narrowed(demand, what, header, value)?;
+
+    /// What a gateway's configuration demands, which no caller has a part in. Nothing of it may be void: a name that is
+    /// misspelt or a value that was forgotten would let in more than the operator meant to.
+    pub(crate) fn of_configuration<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Misconfigured> {
+        let mut demands = Self::default();
+        for (name, value) in pairs {
+            if !matches!(name, "scope" | "environment" | "business" | "kind" | "audience") {
+                return Err(Misconfigured::Unknown(name.to_owned()));
+            }
+            if words(value).next().is_none() {
+                return Err(Misconfigured::Empty(name.to_owned()));
+            }
+            demands.add(name, value).map_err(|failure| {
+                let message = failure.errors().first().map_or("cannot be used", |error| error.detail.as_str());
+                Misconfigured::Unusable { name: name.to_owned(), message: message.to_owned() }
+            })?;
         }
+        Ok(demands)
     }
-    Ok((demand, audience))
+
+    /// The same and what headers demand. A caller's own header can only add to it.
+    fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
+        for (what, header) in REQUIRED {
+            for value in headers.get_all(header) {
+                let value = value.to_str().map_err(|_| refused(header, "is not ASCII"))?;
+                self.demand = narrowed(self.demand, what, header, value)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// One more, by one of its five names.
+    fn add(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        match name {
+            "audience" if self.audience.is_none() => self.audience = parameter(name, Some(value))?,
+            "audience" => return Err(refused(name, "is given twice")),
+            _ => self.demand = narrowed(std::mem::take(&mut self.demand), name, name, value)?,
+        }
+        Ok(())
+    }
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split([' ', ',']).filter(|word| !word.is_empty())
 }
 
 /// The demand and one more. An empty value demands nothing, as a variable of a gateway that was not set.
 fn narrowed(mut demand: Demand, what: &str, named: &str, value: &str) -> Result<Demand, Failure> {
-    for word in value.split([' ', ',']).filter(|word| !word.is_empty()) {
+    for word in words(value) {
         match what {
             "scope" => demand.scopes.extend(parameter(named, Some(word))?),
             "environment" => demand.environment = add(demand.environment, parameter(named, Some(word))?),

@@ -7,6 +7,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use trousseau_domain::decision::Reason;
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::keys::KeyKind;
+use trousseau_service::Context;
+use trousseau_service::import::{ImportDraft, Imported, ImportedValue};
+use trousseau_service::keys::KeyDraft;
 use trousseau_testkit::app::TestApp;
 use trousseau_testkit::client::{Answer, Client};
 use trousseau_web::problem::Kind;
@@ -31,6 +36,8 @@ struct KeyOfTable {
     suspended: bool,
     first: Option<(String, String)>,
     draft: Option<Value>,
+    /// The text that another system gave out; whoever makes the key adds something to it, so that it is unique.
+    import: Option<String>,
     then: Option<String>,
 }
 
@@ -74,10 +81,11 @@ async fn make(app: &TestApp, table: &Table) -> BTreeMap<String, Made> {
         }
         let business = &businesses[&place];
         let path = |rest: &str| format!("/v1/businesses/{}/keys{rest}?environment=test", business.id());
-        let key = match (&wanted.first, &wanted.draft) {
-            (Some((environment, kind)), None) => business.key(environment, kind).clone(),
-            (None, Some(draft)) => app.platform().post(&path(""), draft).await.expect(201),
-            _ => unreachable!("a key of the table is one of the first, or drafted"),
+        let key = match (&wanted.first, &wanted.draft, &wanted.import) {
+            (Some((environment, kind)), None, None) => business.key(environment, kind).clone(),
+            (None, Some(draft), None) => app.platform().post(&path(""), draft).await.expect(201),
+            (None, None, Some(text)) => import(app, business.id(), &format!("{text} in a test")).await,
+            _ => unreachable!("a key of the table is one of the first, drafted, or imported"),
         };
         if let Some(act) = &wanted.then {
             app.platform().post_empty(&path(&format!("/{}/{act}", text(&key, "id")))).await.expect(200);
@@ -91,6 +99,20 @@ async fn make(app: &TestApp, table: &Table) -> BTreeMap<String, Made> {
         }
     }
     made
+}
+
+/// Takes a secret key of TEST over, as the command does.
+async fn import(app: &TestApp, business: &str, text: &str) -> Value {
+    let (secret, claim) = trousseau_domain::key_text::parse(text, app.app.settings().brand()).expect("printable");
+    let draft = ImportDraft {
+        key: KeyDraft::new(KeyKind::Secret),
+        value: ImportedValue::Text { secret, claim },
+        external_reference: None,
+    };
+    let tenant = Tenant { business: business.parse().expect("an id"), environment: Environment::Test };
+    let each = app.app.keys().import(&Context::system(), &tenant, &[draft]).await.expect("imported");
+    let Some(Ok(Imported::New(view))) = each.into_iter().next() else { unreachable!("it is new") };
+    json!({"id": view.key.id.to_string(), "value": text})
 }
 
 /// One case as it is presented.

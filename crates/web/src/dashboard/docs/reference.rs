@@ -370,6 +370,8 @@ impl Operation {
             Kind::ProfileFixed => self.id == "update_business",
             // These are for pages, or stand for every call and are told once.
             Kind::AmbiguousLength
+            | Kind::InvalidHeader
+            | Kind::GatewayMisconfigured
             | Kind::AlreadyMember
             | Kind::NotOffered
             | Kind::CrossSite
