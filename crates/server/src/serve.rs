@@ -59,7 +59,10 @@ pub(crate) async fn serve(
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = opened.app.jobs().clone();
     let mailer = opened.app.mailer().clone();
-    let jobs = tokio::spawn(async move { tokio::join!(jobs.run(jobs_stopped.clone()), mailer.run(jobs_stopped)) });
+    let jobs = tokio::spawn(async move {
+        let mails = jobs.while_clock_is_sure(&jobs_stopped, || mailer.run(jobs_stopped.clone()));
+        tokio::join!(jobs.run(jobs_stopped.clone()), mails)
+    });
     let upkeep = tokio::spawn(trousseau_web::telemetry::upkeep());
     let mut servers = JoinSet::new();
     let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);

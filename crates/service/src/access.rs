@@ -345,10 +345,20 @@ impl<'a> Access<'a> {
         claim: TextClaim,
         judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
     ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
+        self.core.clock_is_sure()?;
+        let identified = self.identify_now(secret, claim, judge).await?;
+        // It may have been moved while this was judged by it.
+        self.core.clock_is_sure()?;
+        Ok(identified)
+    }
+
+    async fn identify_now(
+        self,
+        secret: &ApiKeySecret,
+        claim: TextClaim,
+        judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
+    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
         let core = self.core;
-        if !core.index.clock_is_sure() {
-            return Err(ServiceError::ClockUnsure);
-        }
         let digests = self.digests_of(secret);
         let judgement = |judged: &Judged, now| match &judged.identified {
             Identified::Key(found) => judge(found.as_deref(), now),
@@ -403,7 +413,7 @@ impl<'a> Access<'a> {
     /// Asks the database.
     async fn ask(self, claim: TextClaim, digests: &[KeyDigest]) -> Result<Judged, ServiceError> {
         if claim == TextClaim::Platform {
-            let rows = self.core.store.read().find_platform_keys_by_digests(digests).await?;
+            let rows = self.core.store.read_at_door()?.find_platform_keys_by_digests(digests).await?;
             let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest)));
             return Ok(Judged::certain(Identified::Platform(found.map(Box::new))));
         }
@@ -413,7 +423,7 @@ impl<'a> Access<'a> {
     }
 
     async fn row_of(self, digests: &[KeyDigest]) -> Result<Option<FoundVersion>, ServiceError> {
-        let rows = self.core.store.read().find_by_digests(digests).await?;
+        let rows = self.core.store.read_at_door()?.find_by_digests(digests).await?;
         Ok(rows.into_iter().find(|row| digests.iter().any(|digest| row.version.digest.matches(digest))))
     }
 

@@ -295,13 +295,27 @@ impl App {
     }
 
     /// Whether the database answers.
-    pub async fn check_ready(&self) -> Result<(), StoreError> {
-        self.core.store.read().current_seq().await.map(|_| ())
+    pub async fn check_ready(&self) -> Result<(), ServiceError> {
+        self.core.check_ready().await
     }
 
     /// The store, for the executable to close.
     pub fn store(&self) -> &Store {
         &self.core.store
+    }
+}
+
+impl Core {
+    /// Whether dates may be judged, and written, by this node's clock.
+    pub(crate) fn clock_is_sure(&self) -> Result<(), ServiceError> {
+        if self.index.clock_is_sure() { Ok(()) } else { Err(ServiceError::ClockUnsure) }
+    }
+
+    /// Whether this node can serve: its clock may be believed, and its database answers in time and takes writes.
+    pub(crate) async fn check_ready(&self) -> Result<(), ServiceError> {
+        self.clock_is_sure()?;
+        self.store.read_at_door()?.current_seq().await?;
+        Ok(())
     }
 }
 
@@ -327,6 +341,7 @@ impl<'a> Unit<'a> {
         let tx = core.store.begin().await?;
         // Read after the transaction has begun: whoever waited for the writer decides at its own turn.
         let mut unit = Self { core, context, tx, now: core.clock.now() };
+        core.clock_is_sure()?;
         if let Actor::PlatformKey { id } = unit.context.actor {
             let caller = unit.tx.read().find_platform_key(id).await?;
             if caller.is_none_or(|caller| caller.revoked_at.is_some()) {

@@ -67,6 +67,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(5);
 const REMIND_EVERY: Duration = Duration::from_mins(1);
 /// How often networks are looked for whose sums are to be compared: once a night each, if all goes well.
 const RECONCILE_EVERY: Duration = Duration::from_mins(10);
+/// How often jobs look whether this node's clock may still be believed.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_millis(250);
 /// How often the metrics are told of the memory of keys.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
@@ -488,18 +490,18 @@ impl Jobs {
         // Boxed, so that whoever spawns this does not carry all the state machines on its stack.
         tokio::join!(
             Box::pin(until_shutdown(shutdown.clone(), self.record())),
-            Box::pin(until_shutdown(shutdown.clone(), self.dispatch())),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.dispatch()))),
             Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
-            Box::pin(until_shutdown(shutdown.clone(), self.announce())),
-            Box::pin(until_shutdown(shutdown.clone(), self.watch_ledgers())),
-            Box::pin(until_shutdown(shutdown.clone(), self.remind())),
-            Box::pin(until_shutdown(shutdown.clone(), self.reconcile())),
-            Box::pin(self.watch_networks(shutdown.clone())),
-            Box::pin(until_shutdown(shutdown.clone(), self.prune())),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.announce()))),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.watch_ledgers()))),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.remind()))),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.reconcile()))),
+            Box::pin(self.while_clock_is_sure(&shutdown, || self.watch_networks(shutdown.clone()))),
+            Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.prune()))),
             Box::pin(until_shutdown(shutdown.clone(), self.sum_quotas())),
             Box::pin(until_shutdown(shutdown.clone(), self.tell_node())),
-            Box::pin(self.deliver(shutdown)),
+            Box::pin(self.while_clock_is_sure(&shutdown, || self.deliver(shutdown.clone()))),
         );
         if let Err(error) = self.flush_now().await {
             report("recorder", &error);
@@ -531,6 +533,29 @@ impl Jobs {
             let Some(core) = self.core() else { return };
             let ended = core.node.tell(&core).await;
             health.note(ended).await;
+        }
+    }
+
+    /// Runs a job while this node's clock may be believed. By one that is wrong, leases would be taken until another day
+    /// or from others who hold them, and what is young would be pruned.
+    pub async fn while_clock_is_sure<F: Future<Output = ()>>(
+        &self,
+        shutdown: &watch::Receiver<bool>,
+        job: impl Fn() -> F,
+    ) {
+        loop {
+            until_shutdown(shutdown.clone(), self.clock_becomes(true)).await;
+            // Also where it was told to end meanwhile: it may have something to give back.
+            tokio::select! {
+                () = job() => return,
+                () = self.clock_becomes(false) => {}
+            }
+        }
+    }
+
+    async fn clock_becomes(&self, sure: bool) {
+        while self.inner.index.clock_is_sure() != sure {
+            tokio::time::sleep(LOOK_AT_CLOCK_EVERY).await;
         }
     }
 
@@ -748,6 +773,9 @@ impl Jobs {
     async fn dispatch_waiting(&self) -> Result<(), StoreError> {
         loop {
             let now = self.inner.clock.now();
+            if !self.inner.index.clock_is_sure() {
+                return Ok(());
+            }
             let mut tx = self.inner.store.begin().await?;
             let claimed = tx.claim_outbox(now, now.saturating_add(LEASE), EVENTS_PER_CLAIM).await?;
             tx.commit().await?;
@@ -783,8 +811,16 @@ impl Jobs {
 
     /// Tells how the memory is doing, whatever keeps the follower.
     async fn tell_memory(&self) {
+        let mut sure = true;
         loop {
             self.inner.index.tell();
+            if std::mem::replace(&mut sure, self.inner.index.clock_is_sure()) != sure {
+                if sure {
+                    tracing::info!("the clocks of this node and of the database agree again");
+                } else {
+                    tracing::error!("{}: keys and pages are refused, jobs wait", ServiceError::ClockUnsure);
+                }
+            }
             tokio::time::sleep(TELL_EVERY).await;
         }
     }

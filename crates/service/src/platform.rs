@@ -46,7 +46,7 @@ pub struct NodeHealth {
     pub started_at: Timestamp,
     /// Which database it works on.
     pub engine: Engine,
-    /// Whether the database answers: what `/readyz` tells.
+    /// Whether the clock may be believed and the database answers: what `/readyz` tells.
     pub ready: bool,
     /// Events that wait to be handed out.
     pub events_waiting: u64,
@@ -140,7 +140,7 @@ impl<'a> Platform<'a> {
         self.admit(context).await?;
         let core = self.core;
         let mut reader = core.store.read();
-        let ready = reader.current_seq().await.is_ok();
+        let ready = core.check_ready().await.is_ok();
         let mut jobs = core.jobs.states();
         jobs.extend(core.mailer.states());
         jobs.sort_by_key(|job| job.job);

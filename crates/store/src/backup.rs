@@ -125,7 +125,7 @@ impl Store {
         let mut tx = match &self.pools {
             Pools::Sqlite { readers, .. } => Tx::Sqlite(readers.begin_with("BEGIN").await?),
             Pools::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+                Tx::Postgres(pool.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
         };
         tx.take_time().await?;
@@ -194,7 +194,8 @@ impl Snapshot {
                 }
             }
             Tx::Postgres(tx) => {
-                let mut rows = stmt().bind::<Postgres>().fetch(&mut **tx);
+                let query = stmt().bind::<Postgres>().persistent(tx.keeps_statements());
+                let mut rows = query.fetch(tx.connection());
                 while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
                     take(cells_of(table, &Row::Postgres(row))?)?;
                     count += 1;

@@ -2,8 +2,8 @@
 
 use trousseau_domain::time::Timestamp;
 
-use crate::error::StoreError;
-use crate::exec::{Pools, Reader, Store, Tx};
+use crate::error::{StoreError, Unavailability};
+use crate::exec::{DOOR_DEADLINE, Pools, Reader, Source, Store, Tx};
 use crate::schema::Engine;
 use crate::stmt::Stmt;
 
@@ -13,15 +13,32 @@ pub(crate) const CHANNEL: &str = "trousseau_changes";
 impl Store {
     /// The number of the latest change, and what time it is for the database.
     ///
-    /// Only PostgreSQL has a clock of its own, maybe on another machine; SQLite runs in this process.
+    /// Only PostgreSQL has a clock of its own, maybe on another machine; SQLite runs in this process. And only a server
+    /// can be a standby, or a primary that was put aside: one that takes no writes may be behind, and proves nothing.
+    ///
+    /// # Errors
+    /// When there is no answer within two seconds, or none that can be believed.
     pub async fn current_seq_and_time(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
-        const SQL: &str = "SELECT seq, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now \
+        // The name of a file of the write-ahead log begins with its line of history, in hexadecimal digits. A server
+        // that takes no writes has none.
+        const SQL: &str = "SELECT seq, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now, \
+                           CASE WHEN current_setting('transaction_read_only') = 'on' THEN NULL \
+                           ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS line \
                            FROM change_counter WHERE id = 1";
-        match self.pools {
+        match &self.pools {
             Pools::Sqlite { .. } => Ok((self.read().current_seq().await?, None)),
-            Pools::Postgres(_) => {
-                let row = self.read().fetch_one(Stmt::new(SQL)).await?;
-                row.read("change_counter", "seq", |row| Ok((row.int("seq")?, Some(row.time("now")?))))
+            Pools::Postgres(pool) => {
+                let mut reader = Reader { source: Source::Store(self), deadline: DOOR_DEADLINE };
+                let row = reader.fetch_one(Stmt::new(SQL)).await?;
+                let (seq, now, line) = row.read("change_counter", "seq", |row| {
+                    Ok((row.int("seq")?, row.time("now")?, row.opt_text("line")?))
+                })?;
+                let line = line.map(|line| i64::from_str_radix(&line, 16).unwrap_or(0));
+                pool.note_server(line.is_none(), line.unwrap_or(0));
+                if line.is_none() {
+                    return Err(StoreError::Unavailable { reason: Unavailability::ReadOnly, source: None });
+                }
+                Ok((seq, Some(now)))
             }
         }
     }
@@ -149,6 +166,12 @@ pub(crate) const SQLITE_HAS_MIGRATIONS: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 /// The same question to PostgreSQL, answered along the search path.
 pub(crate) const POSTGRES_HAS_MIGRATIONS: &str = "SELECT CAST(COUNT(to_regclass('_sqlx_migrations')) AS BIGINT)";
+
+/// Held while the schema is brought up to date through a pooler: any number that is ours alone.
+pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236279832)";
+/// A row where PostgreSQL takes no writes: it is a standby, or was put aside. Not prepared, so that the answer of another
+/// server cannot be taken for it.
+pub(crate) const POSTGRES_IS_READ_ONLY: &str = "SELECT 1 WHERE current_setting('transaction_read_only') = 'on'";
 
 /// The columns of all our tables, in their order; each engine keeps its catalogue in its own way.
 pub(crate) const SQLITE_COLUMNS: &str = "SELECT m.name AS table_name, c.name AS column_name, c.type AS type_name \

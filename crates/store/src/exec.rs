@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::query::Query;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Database, Postgres, Sqlite, Transaction};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, Unavailability};
+use crate::pool::{PgPool, PgTx, Pooling};
 use crate::row::Row;
 use crate::schema::Engine;
 use crate::stmt::Stmt;
 
 /// How long one statement may take, waiting for its connection included.
 pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
+/// The same where somebody waits at a door: a no in time is worth more than an answer that nobody waits for any more.
+pub(crate) const DOOR_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The database. A clone is another handle to the same pools.
 #[derive(Debug, Clone)]
@@ -38,21 +42,31 @@ pub enum Tx {
     /// On SQLite's one writer.
     Sqlite(Transaction<'static, Sqlite>),
     /// On a connection of PostgreSQL's pool.
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PgTx),
 }
 
 /// Where to read: outside of any transaction, or inside one and seeing its changes.
 #[derive(Debug)]
-pub struct Reader<'a>(Source<'a>);
+pub struct Reader<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) deadline: Duration,
+}
 
 #[derive(Debug)]
-enum Source<'a> {
+pub(crate) enum Source<'a> {
     Store(&'a Store),
     Tx(&'a mut Tx),
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(STATEMENT_DEADLINE, work).await {
+    within(STATEMENT_DEADLINE, work).await
+}
+
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(deadline, work).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::timeout()),
     }
@@ -63,33 +77,77 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
-            Pools::Postgres(pool) => in_time(pool.begin()).await.map(Tx::Postgres),
+            Pools::Postgres(pool) => in_time(pool.begin("BEGIN")).await.map(Tx::Postgres),
         }
     }
 
     /// Reads what is committed, on the readers.
     pub const fn read(&self) -> Reader<'_> {
-        Reader(Source::Store(self))
+        Reader { source: Source::Store(self), deadline: STATEMENT_DEADLINE }
+    }
+
+    /// The same for a caller who waits at a door: two seconds at most, and only from a server that takes writes. One
+    /// that does not may be a standby, or a primary that was put aside, and be behind.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the server was last seen to take no writes.
+    pub fn read_at_door(&self) -> Result<Reader<'_>, StoreError> {
+        match &self.pools {
+            Pools::Postgres(pool) if pool.is_read_only() => {
+                Err(StoreError::Unavailable { reason: Unavailability::ReadOnly, source: None })
+            }
+            _ => Ok(Reader { source: Source::Store(self), deadline: DOOR_DEADLINE }),
+        }
+    }
+
+    /// The line of history that the server wrote on when it was last asked. It is another one after a failover, and
+    /// numbers of changes on two lines cannot be compared: those that the first one had last may be missing on the
+    /// second, and given to other changes there.
+    pub fn line(&self) -> i64 {
+        match &self.pools {
+            Pools::Sqlite { .. } => 0,
+            Pools::Postgres(pool) => pool.line(),
+        }
+    }
+}
+
+/// One statement on a connection of the pool: by itself, or in a transaction where the next statement might go to
+/// another connection.
+async fn read_postgres(pool: &PgPool, stmt: Stmt) -> Result<Vec<PgRow>, sqlx::Error> {
+    match pool.pooling() {
+        Pooling::Session => {
+            let mut lent = pool.acquire().await?;
+            let rows = stmt.bind::<Postgres>().fetch_all(lent.connection()).await?;
+            lent.done();
+            Ok(rows)
+        }
+        Pooling::Transaction => {
+            let mut tx = pool.begin("BEGIN").await?;
+            let rows = stmt.bind::<Postgres>().persistent(false).fetch_all(tx.connection()).await?;
+            tx.commit().await?;
+            Ok(rows)
+        }
     }
 }
 
 impl Reader<'_> {
     /// Which engine is read from.
     pub(crate) const fn engine(&self) -> Engine {
-        match &self.0 {
+        match &self.source {
             Source::Tx(tx) => tx.engine(),
             Source::Store(store) => store.engine(),
         }
     }
 
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
-        match &mut self.0 {
+        let deadline = self.deadline;
+        match &mut self.source {
             Source::Tx(tx) => tx.fetch_all(stmt).await,
             Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => {
-                in_time(stmt.bind::<Sqlite>().fetch_all(readers)).await.map(Row::sqlite)
+                within(deadline, stmt.bind::<Sqlite>().fetch_all(readers)).await.map(Row::sqlite)
             }
             Source::Store(Store { pools: Pools::Postgres(pool) }) => {
-                in_time(stmt.bind::<Postgres>().fetch_all(pool)).await.map(Row::postgres)
+                within(deadline, read_postgres(pool, stmt)).await.map(Row::postgres)
             }
         }
     }
@@ -101,19 +159,30 @@ impl Reader<'_> {
         mut take: impl FnMut(&Row) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         macro_rules! each {
-            ($engine:ident, $row:expr, $executor:expr) => {{
-                let mut rows = stmt.bind::<$engine>().fetch($executor);
+            ($engine:ident, $row:expr, $query:expr, $executor:expr) => {{
+                let query: Query<'static, $engine, <$engine as Database>::Arguments> = $query;
+                let mut rows = query.fetch($executor);
                 while let Some(row) = in_time(rows.try_next()).await? {
                     take(&$row(row))?;
                 }
-                Ok(())
+                Ok::<(), StoreError>(())
             }};
         }
-        match &mut self.0 {
-            Source::Tx(Tx::Sqlite(tx)) => each!(Sqlite, Row::Sqlite, &mut **tx),
-            Source::Tx(Tx::Postgres(tx)) => each!(Postgres, Row::Postgres, &mut **tx),
-            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => each!(Sqlite, Row::Sqlite, readers),
-            Source::Store(Store { pools: Pools::Postgres(pool) }) => each!(Postgres, Row::Postgres, pool),
+        match &mut self.source {
+            Source::Tx(Tx::Sqlite(tx)) => each!(Sqlite, Row::Sqlite, stmt.bind(), &mut **tx),
+            Source::Tx(Tx::Postgres(tx)) => {
+                let query = stmt.bind().persistent(tx.keeps_statements());
+                each!(Postgres, Row::Postgres, query, tx.connection())
+            }
+            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => {
+                each!(Sqlite, Row::Sqlite, stmt.bind(), readers)
+            }
+            Source::Store(Store { pools: Pools::Postgres(pool) }) => {
+                let mut tx = in_time(pool.begin("BEGIN")).await?;
+                let query = stmt.bind().persistent(tx.keeps_statements());
+                each!(Postgres, Row::Postgres, query, tx.connection())?;
+                in_time(tx.commit()).await
+            }
         }
     }
 
@@ -137,13 +206,16 @@ impl Tx {
 
     /// Reads inside the transaction.
     pub const fn read(&mut self) -> Reader<'_> {
-        Reader(Source::Tx(self))
+        Reader { source: Source::Tx(self), deadline: STATEMENT_DEADLINE }
     }
 
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(tx) => in_time(stmt.bind::<Sqlite>().fetch_all(&mut **tx)).await.map(Row::sqlite),
-            Self::Postgres(tx) => in_time(stmt.bind::<Postgres>().fetch_all(&mut **tx)).await.map(Row::postgres),
+            Self::Postgres(tx) => {
+                let query = stmt.bind::<Postgres>().persistent(tx.keeps_statements());
+                in_time(query.fetch_all(tx.connection())).await.map(Row::postgres)
+            }
         }
     }
 
@@ -162,7 +234,8 @@ impl Tx {
                 in_time(stmt.bind::<Sqlite>().execute(&mut **tx)).await.map(|done| done.rows_affected())
             }
             Self::Postgres(tx) => {
-                in_time(stmt.bind::<Postgres>().execute(&mut **tx)).await.map(|done| done.rows_affected())
+                let query = stmt.bind::<Postgres>().persistent(tx.keeps_statements());
+                in_time(query.execute(tx.connection())).await.map(|done| done.rows_affected())
             }
         }
     }

@@ -5,13 +5,14 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-use crate::dialect::{POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
+use crate::dialect::{MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
+use crate::pool::{LIMITS, PgPool, Pooling};
 
 /// Where applied migrations are noted.
 const TABLE: &str = "_sqlx_migrations";
@@ -191,22 +192,26 @@ impl Store {
 
     /// Opens a database of a PostgreSQL server.
     pub async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(url)
+        let (url, pooling) = pooling_of(url)?;
+        let connect = PgConnectOptions::from_str(&url)
             .map_err(|_| StoreError::Address("it is no PostgreSQL address: postgres://user@host:port/database"))?
             .application_name("trousseau")
             .disable_statement_logging();
-        migrate_postgres(&connect, options).await?;
-        let connect = connect.options([
-            ("statement_timeout", "8s"),
-            ("lock_timeout", "5s"),
-            // A node that froze inside a transaction must not hold the locks of a business for ever.
-            ("idle_in_transaction_session_timeout", "10s"),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(options.acquire_timeout)
-            .connect_with(connect)
-            .await?;
+        let connect = match pooling {
+            Pooling::Session => {
+                migrate_postgres(&connect, options).await?;
+                connect.options(LIMITS)
+            }
+            Pooling::Transaction => {
+                // What a pooler would have to remember for a client is not sent to it.
+                let connect = connect.extra_float_digits(None).statement_cache_capacity(0);
+                migrate_through_pooler(&connect, options).await?;
+                connect
+            }
+        };
+        let pool = PgPool::new(connect, pooling, options.connections, options.acquire_timeout);
+        // An address that leads nowhere is told of now.
+        pool.acquire().await?.done();
         Ok(Self { pools: Pools::Postgres(pool) })
     }
 
@@ -321,6 +326,44 @@ async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) ->
         migrator.run_direct(None, &mut connection, false).await.map_err(failed)?;
     }
     Ok(connection.close().await?)
+}
+
+/// The same where a pooler may give each transaction another connection: all of it is one transaction, with a lock that
+/// ends with it.
+async fn migrate_through_pooler(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
+    let mut migrator = migrator(Engine::Postgres, options.up_to);
+    migrator.set_locking(false);
+    let mut connection =
+        tokio::time::timeout(options.acquire_timeout, connect.connect()).await.map_err(|_| StoreError::timeout())??;
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '60s'").execute(&mut *tx).await?;
+    sqlx::raw_sql(MIGRATION_LOCK).execute(&mut *tx).await?;
+    // The driver's own questions are kept prepared under names that the next process would choose too.
+    sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
+    let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS).persistent(false).fetch_one(&mut *tx).await?;
+    if standing(&mut *tx, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+        migrator.run_direct(None, &mut *tx, false).await.map_err(failed)?;
+    }
+    sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(connection.close().await?)
+}
+
+/// Takes the parameter `pooling` out of an address, which is ours and not PostgreSQL's.
+fn pooling_of(url: &str) -> Result<(String, Pooling), StoreError> {
+    let Some((base, query)) = url.split_once('?') else { return Ok((url.to_owned(), Pooling::Session)) };
+    let mut pooling = Pooling::Session;
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some(("pooling", "transaction")) => pooling = Pooling::Transaction,
+            Some(("pooling", "session")) => pooling = Pooling::Session,
+            Some(("pooling", _)) => return Err(StoreError::Address("pooling is session or transaction")),
+            _ => rest.push(pair),
+        }
+    }
+    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
+    Ok((url, pooling))
 }
 
 fn failed(error: MigrateError) -> StoreError {

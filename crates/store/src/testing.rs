@@ -85,7 +85,12 @@ impl TestDatabase {
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         match &self.store.pools {
             Pools::Sqlite { writer, .. } => sqlx::query_scalar(sql).fetch_all(writer).await,
-            Pools::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+            Pools::Postgres(pool) => {
+                let mut lent = pool.acquire().await.expect("the test server answers");
+                let texts = sqlx::query_scalar(sql).fetch_all(lent.connection()).await;
+                lent.done();
+                texts
+            }
         }
         .expect("the test's own statement is right")
     }
@@ -96,7 +101,12 @@ impl Store {
     pub async fn run(&self, sql: &'static str) -> Result<(), sqlx::Error> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => writer.execute(sql).await.map(|_| ()),
-            Pools::Postgres(pool) => pool.execute(sql).await.map(|_| ()),
+            Pools::Postgres(pool) => {
+                let mut lent = pool.acquire().await?;
+                lent.connection().execute(sql).await?;
+                lent.done();
+                Ok(())
+            }
         }
     }
 }

@@ -2,18 +2,27 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{ConnectOptions as _, SqlitePool};
 
 use crate::dialect::CHANNEL;
 use crate::error::StoreError;
-use crate::exec::{Pools, STATEMENT_DEADLINE, Store};
+use crate::exec::{DOOR_DEADLINE, Pools, Store};
+use crate::pool::{PgPool, Pooling};
 
 /// How often SQLite's change counter is read.
 const SQLITE_POLL: Duration = Duration::from_millis(250);
 /// How long PostgreSQL may be silent before its change sequence is read: a lost notification heals itself.
 const POSTGRES_POLL: Duration = Duration::from_millis(500);
+
+/// What notifications come in by.
+#[derive(Debug, Default)]
+struct Ear {
+    listener: Option<Box<PgListener>>,
+    /// A change was seen that no notification has told of yet: one has to come, or this connection is dead.
+    owed: bool,
+}
 
 /// A watch over the database. It keeps no promise but this: after a committed change, [`Watcher::changed`] returns.
 #[derive(Debug)]
@@ -22,7 +31,7 @@ pub struct Watcher(Kind);
 #[derive(Debug)]
 enum Kind {
     Sqlite { pool: SqlitePool, connection: Option<SqliteConnection>, seen: Option<i64> },
-    Postgres { store: Store, pool: PgPool, listener: Option<Box<PgListener>>, seen: Option<i64> },
+    Postgres { store: Store, pool: PgPool, ear: Ear, seen: Option<i64> },
 }
 
 impl Store {
@@ -32,14 +41,8 @@ impl Store {
             Pools::Sqlite { readers, .. } => Kind::Sqlite { pool: readers.clone(), connection: None, seen: None },
             Pools::Postgres(pool) => Kind::Postgres {
                 store: self.clone(),
-                // A pool of its own, so that listening takes no connection away from requests.
-                pool: PgPoolOptions::new()
-                    .max_connections(1)
-                    .acquire_timeout(Duration::from_secs(5))
-                    .idle_timeout(None)
-                    .max_lifetime(None)
-                    .connect_lazy_with((*pool.connect_options()).clone()),
-                listener: None,
+                pool: pool.clone(),
+                ear: Ear::default(),
                 seen: None,
             },
         })
@@ -62,10 +65,10 @@ impl Watcher {
                 }
                 result
             }
-            Kind::Postgres { store, pool, listener, seen } => {
-                let result = sequence_changed(store, pool, listener, seen).await;
+            Kind::Postgres { store, pool, ear, seen } => {
+                let result = sequence_changed(store, pool, ear, seen).await;
                 if result.is_err() {
-                    *listener = None;
+                    *ear = Ear::default();
                     *seen = None;
                 }
                 result
@@ -100,33 +103,56 @@ async fn data_version_changed(
 async fn sequence_changed(
     store: &Store,
     pool: &PgPool,
-    slot: &mut Option<Box<PgListener>>,
+    ear: &mut Ear,
     seen: &mut Option<i64>,
 ) -> Result<(), StoreError> {
+    let listens = pool.pooling() == Pooling::Session;
     loop {
-        if slot.is_none() {
-            let connect = async {
-                let mut listener = PgListener::connect_with(pool).await?;
-                // A lost connection is replaced here, so that the sequence is read before the next silence.
-                listener.eager_reconnect(false);
-                listener.listen(CHANNEL).await?;
-                Ok::<_, sqlx::Error>(listener)
-            };
-            let listener =
-                tokio::time::timeout(STATEMENT_DEADLINE, connect).await.map_err(|_| StoreError::timeout())??;
-            *slot = Some(Box::new(listener));
+        if listens && ear.listener.is_none() {
+            *ear = Ear { listener: Some(listen(pool).await?), owed: false };
             *seen = None;
         }
         // Read after listening began: what was committed before is in the sequence, what comes later is heard.
-        let now = store.read().current_seq().await?;
-        if seen.replace(now) != Some(now) {
+        let now = store.read_at_door()?.current_seq().await?;
+        let before = seen.replace(now);
+        if before != Some(now) {
+            ear.owed |= before.is_some();
             return Ok(());
         }
-        if let Some(listener) = slot
-            && let Ok(heard) = tokio::time::timeout(POSTGRES_POLL, listener.try_recv()).await
-            && heard?.is_none()
-        {
-            *slot = None;
+        let Some(listener) = &mut ear.listener else {
+            tokio::time::sleep(POSTGRES_POLL).await;
+            continue;
+        };
+        match tokio::time::timeout(POSTGRES_POLL, listener.try_recv()).await {
+            Ok(heard) => {
+                // It told of this change or of one before: either way it lives.
+                ear.owed = false;
+                if heard?.is_none() {
+                    ear.listener = None;
+                }
+            }
+            // Silent where it had something to tell: the connection is lost, and nobody says so.
+            Err(_) if ear.owed => ear.listener = None,
+            Err(_) => {}
         }
     }
+}
+
+/// A connection of its own, so that listening takes none away from requests; in a pool of its own, because the driver
+/// waits for a lost one to be given back before it makes another in the same.
+async fn listen(pool: &PgPool) -> Result<Box<PgListener>, StoreError> {
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(DOOR_DEADLINE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(pool.options().clone());
+    let connect = async {
+        let mut listener = PgListener::connect_with(&own).await?;
+        // A lost connection is replaced by us, so that the sequence is read before the next silence.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(Box::new(listener))
+    };
+    Ok(tokio::time::timeout(DOOR_DEADLINE, connect).await.map_err(|_| StoreError::timeout())??)
 }

@@ -518,6 +518,9 @@ struct Inner {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+/// What is said where this node's clock and the database's do not agree.
+pub(crate) const CLOCK_UNSURE: &str = "The clock of this node is wrong: another node may answer.";
+
 /// What `Retry-After` says where nothing finer is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -709,7 +712,7 @@ impl From<ServiceError> for Failure {
             ServiceError::People(error) => Self::from(error),
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
-            ServiceError::ClockUnsure => Self::new(Kind::Unavailable).with_cause(error),
+            ServiceError::ClockUnsure => Self::new(Kind::Unavailable).with_detail(CLOCK_UNSURE).with_cause(error),
             ServiceError::Store(ref cause) if cause.is_unavailable() => Self::new(Kind::Unavailable).with_cause(error),
             // A statement that the database refuses is a fault of ours: trying again would not help.
             ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => {

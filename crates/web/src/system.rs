@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
+use trousseau_service::ServiceError;
 
 use crate::authority::{AnyPlatform, PlatformGranted};
-use crate::problem::{Failure, Kind};
+use crate::problem::{CLOCK_UNSURE, Failure, Kind};
 use crate::router::Web;
 use crate::telemetry;
 
@@ -28,18 +29,24 @@ pub(crate) fn livez() -> Ready<&'static str> {
 
 /// Whether the process can serve
 ///
-/// Looks whether the database answers.
+/// Looks whether the database answers in time and takes writes, and whether this node's clock agrees with it.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "System",
     responses(
         (status = 200, description = "It can", content_type = "text/plain", body = String, example = "ok"),
-        (status = 503, description = "The database does not answer"),
+        (status = 503, description = "The database does not answer, or the clock is wrong; the detail says which"),
     )
 )]
 pub(crate) async fn readyz(State(web): State<Web>) -> Result<&'static str, Failure> {
-    web.app.check_ready().await.map_err(|error| Failure::new(Kind::Unavailable).with_cause(error))?;
+    web.app.check_ready().await.map_err(|error| {
+        let why = match error {
+            ServiceError::ClockUnsure => CLOCK_UNSURE,
+            _ => "The database does not answer, or takes no writes.",
+        };
+        Failure::new(Kind::Unavailable).with_detail(why).with_cause(error)
+    })?;
     Ok("ok")
 }
 

@@ -55,6 +55,11 @@ pub(crate) fn since_boot() -> u64 {
     seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or(0))
 }
 
+/// How far the system's clock is ahead of [`since_boot`], in microseconds: it changes when the clock is moved only.
+fn clock_base() -> i64 {
+    SystemClock.now().as_micros().saturating_sub(i64::try_from(since_boot() / 1_000).unwrap_or(i64::MAX))
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -268,6 +273,11 @@ pub(crate) struct Index {
     /// When the last proof began, by [`since_boot`].
     proven: watch::Sender<u64>,
     offset_micros: AtomicI64,
+    /// How far the system's clock was ahead of the time since the start when the offset was measured, in microseconds;
+    /// 0 where there is nothing to measure it by.
+    clock_base: AtomicI64,
+    /// The database's line of history that `applied` is a number of.
+    line: AtomicI64,
     kick: Notify,
 }
 
@@ -292,6 +302,8 @@ impl Index {
             lease_until: AtomicU64::new(0),
             proven: watch::Sender::new(0),
             offset_micros: AtomicI64::new(0),
+            clock_base: AtomicI64::new(0),
+            line: AtomicI64::new(0),
             kick: Notify::new(),
         }
     }
@@ -304,8 +316,17 @@ impl Index {
             complete: self.complete.load(Ordering::Relaxed),
             applied: self.applied.load(Ordering::Relaxed),
             proven: (proven > 0).then(|| Duration::from_nanos(since_boot().saturating_sub(proven))),
-            offset_micros: self.offset_micros.load(Ordering::Relaxed),
+            offset_micros: self.offset_now(),
         }
+    }
+
+    /// The offset that was measured, and what the system's clock has moved since beside the time that went by.
+    fn offset_now(&self) -> i64 {
+        let moved = match self.clock_base.load(Ordering::Relaxed) {
+            0 => 0,
+            base => clock_base().saturating_sub(base),
+        };
+        self.offset_micros.load(Ordering::Relaxed).saturating_add(moved)
     }
 
     /// Tells the metrics how it is doing.
@@ -325,9 +346,10 @@ impl Index {
         }));
     }
 
-    /// Whether this node's clock is near enough to the database's for dates to be judged by it.
+    /// Whether this node's clock is near enough to the database's for dates to be judged by it. A clock that is moved
+    /// is found out at once, before the database is asked again.
     pub(crate) fn clock_is_sure(&self) -> bool {
-        self.offset_micros.load(Ordering::Relaxed).unsigned_abs() <= u64::try_from(MOST_OFFSET.as_micros()).unwrap_or(0)
+        self.offset_now().unsigned_abs() <= u64::try_from(MOST_OFFSET.as_micros()).unwrap_or(0)
     }
 
     fn table(&self) -> Arc<Table> {
@@ -429,6 +451,7 @@ impl Index {
     pub(crate) async fn fill(&self, store: &Store) -> Result<(), StoreError> {
         self.lease_until.store(0, Ordering::Release);
         self.filled.store(false, Ordering::Release);
+        self.line.store(store.line(), Ordering::Release);
         let seq = store.read().current_seq().await?;
         let table = Table::new(self.settings.keys_in_memory());
         let total = store.read().count_versions().await?;
@@ -468,15 +491,19 @@ impl Index {
         // Before the question: whatever is committed by then is in the answer.
         let began = since_boot();
         // This machine's clock, whatever time the application is told: it is what is measured.
-        let before = SystemClock.now();
+        let (before, base) = (SystemClock.now(), clock_base());
         let (latest, theirs) = store.current_seq_and_time().await?;
         if let Some(theirs) = theirs {
-            self.note_offset(before, theirs, SystemClock.now());
+            // By the time that went by, and not by a clock that may have been moved meanwhile.
+            let after = before.saturating_add(Duration::from_nanos(since_boot().saturating_sub(began)));
+            self.note_offset(before, theirs, after);
+            self.clock_base.store(base, Ordering::Relaxed);
         }
         let mut applied = self.applied.load(Ordering::Acquire);
         let mut all = Vec::new();
         // A restored database may have a lower number: nothing that is remembered is of it.
-        let mut torn = latest < applied;
+        // After a failover the same numbers may be those of other changes.
+        let mut torn = latest < applied || store.line() != self.line.load(Ordering::Acquire);
         while applied < latest && !torn {
             let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
             torn = changes.first().is_none_or(|first| first.seq != applied + 1);
@@ -805,6 +832,12 @@ mod tests {
         for theirs in [8, 16] {
             index.note_offset(at(10), at(theirs), at(14));
             assert!(!index.clock_is_sure());
+        }
+        index.note_offset(at(10), at(12), at(14));
+        // Moved since it was measured, in either direction.
+        for (moved, sure) in [(500_000, true), (-500_000, true), (2_000_000, false), (-2_000_000, false)] {
+            index.clock_base.store(clock_base() - moved, Ordering::Relaxed);
+            assert_eq!(index.clock_is_sure(), sure, "{moved}");
         }
     }
 }

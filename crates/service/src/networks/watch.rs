@@ -297,6 +297,8 @@ async fn report(core: &Core, network: &Network, ledger: &LedgerId) -> Result<(),
 async fn hold(core: &Core, network: &Network, ledger: &LedgerId) -> Result<bool, ServiceError> {
     let lease = LEASE.max(network.settings.poll.saturating_mul(3));
     let now = core.clock.now();
+    // What is held by a clock that is wrong would be held until another day.
+    core.clock_is_sure()?;
     if now.saturating_add(lease / 2).as_micros() < network.held_until.load(Ordering::Relaxed) {
         return Ok(true);
     }

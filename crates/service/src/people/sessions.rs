@@ -75,6 +75,8 @@ impl People<'_> {
     /// The person behind a session's cookie, if the session has not ended.
     pub async fn session(self, token: &SessionToken) -> Result<Option<SignedIn>, ServiceError> {
         let now = self.core.clock.now();
+        // By a clock that is wrong a session would be over, or would not.
+        self.core.clock_is_sure()?;
         let mut reader = self.core.store.read();
         let Some((session, account, passkeys)) = reader.find_session(&token.digest(), now).await? else {
             return Ok(None);
