@@ -75,7 +75,8 @@ const expected = (one, keys, gateway) => {
   // These listeners speak plain HTTP and say so; a LIVE key that is otherwise good does not pass there.
   if (reason === 'ok' && keys[one.key].environment === 'live') reason = 'https_required'
   const { status, code } = answerOf(reason)
-  return { status: status === 400 && !gateway.passesAllStatuses ? 401 : status, code }
+  const fewer = { 400: 401, 429: 403 }
+  return { status: gateway.passesAllStatuses ? status : (fewer[status] ?? status), code }
 }
 
 let keys

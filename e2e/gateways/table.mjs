@@ -20,11 +20,14 @@ const FORBIDDEN = new Set([
   'https_required', 'browser_not_allowed', 'kind_not_allowed', 'ip_not_allowed', 'origin_not_allowed', 'scope_missing',
 ])
 
+const LIMITED = new Set(['rate_limited', 'quota_exhausted'])
+
 /** The answer on the wire to a reason. */
 export const answerOf = (reason) => {
   if (reason === 'ok') return { status: 200 }
   const code = GENERIC.has(reason) ? 'unauthorized' : reason
   if (FORBIDDEN.has(reason)) return { status: 403, code }
+  if (LIMITED.has(reason)) return { status: 429, code }
   return { status: reason === 'ambiguous_credentials' ? 400 : 401, code }
 }
 
@@ -99,7 +102,9 @@ export const makeKeys = async () => {
       : wanted.import
         ? importKey(made.business.id, wanted.import)
         : await ask('POST', below(''), wanted.draft)
-    if (wanted.then) await ask('POST', below(`/${key.id}/${wanted.then}`), undefined)
+    // A question about it is a use of it.
+    if (wanted.then === 'verify') await ask('POST', '/v1/keys/verify', { key: key.value, business_id: made.business.id })
+    else if (wanted.then) await ask('POST', below(`/${key.id}/${wanted.then}`), undefined)
     keys[name] = { id: key.id, value: key.value, business: made.business.id, environment: key.environment }
   }
   const suspended = businesses.get('mileston true')

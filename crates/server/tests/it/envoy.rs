@@ -263,8 +263,13 @@ fn make(place: &Place, door: &Door, table: &Value) -> BTreeMap<String, Made> {
             (_, Value::String(text)) => Made::of(&owner.0, &import(place, &owner.0, &format!("{text} for Envoy"))),
             _ => Made::of(&owner.0, &door.api(&below(""), &wanted["draft"])),
         };
-        if let Some(act) = wanted["then"].as_str() {
-            door.api(&below(&format!("/{}/{act}", key.id)), &Value::Null);
+        match wanted["then"].as_str() {
+            // A question about it is a use of it.
+            Some("verify") => {
+                drop(door.api("/v1/keys/verify", &json!({"key": key.value, "business_id": key.business})));
+            }
+            Some(act) => drop(door.api(&below(&format!("/{}/{act}", key.id)), &Value::Null)),
+            None => {}
         }
         made.insert(name.clone(), key);
     }
