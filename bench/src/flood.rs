@@ -54,7 +54,12 @@ pub(crate) async fn measure(cli: &Cli) -> anyhow::Result<()> {
         let (beside, flooded) = (beside?, flooded?);
         late += beside.late;
         share.push(permille(beside.per_second(), alone.per_second()));
-        println!("good {}/s alone, {}/s beside {} bad/s", alone.per_second(), beside.per_second(), flooded.per_second());
+        println!(
+            "good {}/s alone, {}/s beside {} bad/s",
+            alone.per_second(),
+            beside.per_second(),
+            flooded.per_second()
+        );
     }
     println!("good requests a second, beside the flood / alone: {}", summary(&mut share));
     println!("good answers beside it that took longer than a second: {late}");

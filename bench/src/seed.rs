@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use trousseau_domain::actor::Actor;
 use trousseau_domain::brand::Brand;
-use trousseau_domain::digest::KeyFingerprint;
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
-use trousseau_domain::key_text::{self, KeyForm};
+use trousseau_domain::key_text::{self, ApiKeySecret, KeyForm};
 use trousseau_domain::keys::{KeyKind, KeyState};
 use trousseau_domain::limits::{Limits, RateLimit, RateLimits};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::scope::ScopeCatalogue;
+use trousseau_domain::time::Timestamp;
 use trousseau_service::clock::{Clock, SystemClock};
 use trousseau_service::entropy::{Entropy, EntropyExt as _, SystemEntropy};
 use trousseau_service::secrets::Secrets;
@@ -39,7 +40,6 @@ pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow:
     let secrets =
         Secrets::open(store.clone(), folder.join("keys.toml"), Arc::clone(&clock), Arc::clone(&entropy)).await?;
     let ring = secrets.ring().get();
-    let scopes = ScopeCatalogue::default().default_for(KeyKind::Secret);
     let brand = Brand::default();
     let now = clock.now();
     // Wide enough to refuse nothing, and counted with each request all the same.
@@ -69,53 +69,14 @@ pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow:
             for number in 1..=PER_BUSINESS {
                 let value =
                     key_text::generate(KeyForm::Branded, &brand, Environment::Test, KeyKind::Secret, &entropy.bytes());
-                let (digest, pepper_version) = ring.digest(&KeyFingerprint::of(&value));
                 let id = KeyId::new(now, entropy.bytes());
-                let last_three = value.last_three().as_str().to_owned();
-                let key = KeyRow {
-                    id,
-                    tenant: tenant.clone(),
-                    kind: KeyKind::Secret,
-                    number,
-                    name: None,
-                    external_reference: None,
-                    state: KeyState::Active,
-                    valid_from: now,
-                    valid_until: None,
-                    scopes: scopes.clone(),
-                    allowed_origins: vec![],
-                    allowed_ips: vec![],
-                    limits: limits.clone(),
-                    metadata: Metadata::default(),
-                    current_version: 1,
-                    mask_prefix: String::new(),
-                    last_three: last_three.clone(),
-                    previous_ends_at: None,
-                    created_at: now,
-                    created_by: Actor::System,
-                    revoked_at: None,
-                    revoked_by: None,
-                    updated_at: now,
-                    last_used_at: None,
-                };
-                let version = VersionRow {
-                    key_id: id,
-                    version: 1,
-                    tenant: tenant.clone(),
-                    kind: KeyKind::Secret,
-                    digest,
-                    pepper_version,
-                    last_three,
-                    starts_at: now,
-                    ends_at: None,
-                    ended_by: None,
-                    created_at: now,
-                    created_by: Actor::System,
-                    origin: VersionOrigin::Generated,
-                    sealed: None,
-                    live_readable: false,
-                };
-                made.push((key, version));
+                made.push(rows(
+                    &tenant,
+                    (id, number),
+                    &value,
+                    ring.digest(&KeyFingerprint::of(&value)),
+                    (&limits, now),
+                ));
                 if requests.len() < MOST_REQUESTS {
                     requests.push(request(value.expose(), business.as_str()));
                 }
@@ -131,6 +92,61 @@ pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow:
 
 fn request(key: &str, business: &str) -> String {
     format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: {key}\r\nbusinessid: {business}\r\n\r\n")
+}
+
+/// A key and its value as they are written.
+fn rows(
+    tenant: &Tenant,
+    (id, number): (KeyId, u32),
+    value: &ApiKeySecret,
+    (digest, pepper_version): (KeyDigest, u32),
+    (limits, now): (&Limits, Timestamp),
+) -> (KeyRow, VersionRow) {
+    let last_three = value.last_three().as_str().to_owned();
+    let key = KeyRow {
+        id,
+        tenant: tenant.clone(),
+        kind: KeyKind::Secret,
+        number,
+        name: None,
+        external_reference: None,
+        state: KeyState::Active,
+        valid_from: now,
+        valid_until: None,
+        scopes: ScopeCatalogue::default().default_for(KeyKind::Secret),
+        allowed_origins: vec![],
+        allowed_ips: vec![],
+        limits: limits.clone(),
+        metadata: Metadata::default(),
+        current_version: 1,
+        mask_prefix: String::new(),
+        last_three: last_three.clone(),
+        previous_ends_at: None,
+        created_at: now,
+        created_by: Actor::System,
+        revoked_at: None,
+        revoked_by: None,
+        updated_at: now,
+        last_used_at: None,
+    };
+    let version = VersionRow {
+        key_id: id,
+        version: 1,
+        tenant: tenant.clone(),
+        kind: KeyKind::Secret,
+        digest,
+        pepper_version,
+        last_three,
+        starts_at: now,
+        ends_at: None,
+        ended_by: None,
+        created_at: now,
+        created_by: Actor::System,
+        origin: VersionOrigin::Generated,
+        sealed: None,
+        live_readable: false,
+    };
+    (key, version)
 }
 
 /// A request that makes a payment link with the key of another request.

@@ -60,6 +60,8 @@ pub enum Unavailability {
     Disk,
     /// The database only answers reads.
     ReadOnly,
+    /// Too many wait for it already.
+    Busy,
 }
 
 impl fmt::Display for Unavailability {
@@ -70,6 +72,7 @@ impl fmt::Display for Unavailability {
             Self::Locked => "locked by another process",
             Self::Disk => "the disk is full or fails",
             Self::ReadOnly => "it only answers reads",
+            Self::Busy => "too many wait for it",
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Running statements: the only place that tells the engines apart, besides `dialect` and `schema`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -7,6 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
+use tokio::sync::Semaphore;
 
 use crate::error::{StoreError, Unavailability};
 use crate::pool::{PgPool, PgTx, Pooling};
@@ -19,10 +21,15 @@ pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
 /// The same where somebody waits at a door: a no in time is worth more than an answer that nobody waits for any more.
 pub(crate) const DOOR_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Transactions that may wait to begin.
+const MOST_WAITING: usize = 1_000;
+
 /// The database. A clone is another handle to the same pools.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pools: Pools,
+    /// Places of those who wait to begin a transaction.
+    queue: Arc<Semaphore>,
 }
 
 /// The connections of one engine.
@@ -62,10 +69,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
     within(STATEMENT_DEADLINE, work).await
 }
 
-async fn within<T>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::timeout()),
@@ -73,11 +77,23 @@ async fn within<T>(
 }
 
 impl Store {
+    pub(crate) fn new(pools: Pools) -> Self {
+        Self { pools, queue: Arc::new(Semaphore::new(MOST_WAITING)) }
+    }
+
     /// Begins a transaction; on SQLite it takes the write lock now, because a later upgrade would fail at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] at once where a thousand others wait for the same: whoever came later would wait
+    /// longer than anybody waits for an answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let Ok(_place) = self.queue.try_acquire() else {
+            return Err(StoreError::Unavailable { reason: Unavailability::Busy, source: None });
+        };
         match &self.pools {
             Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
-            Pools::Postgres(pool) => in_time(pool.begin("BEGIN")).await.map(Tx::Postgres),
+            // What it takes to connect is large and seldom.
+            Pools::Postgres(pool) => in_time(Box::pin(pool.begin("BEGIN"))).await.map(Tx::Postgres),
         }
     }
 
@@ -143,11 +159,11 @@ impl Reader<'_> {
         let deadline = self.deadline;
         match &mut self.source {
             Source::Tx(tx) => tx.fetch_all(stmt).await,
-            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => {
+            Source::Store(Store { pools: Pools::Sqlite { readers, .. }, .. }) => {
                 within(deadline, stmt.bind::<Sqlite>().fetch_all(readers)).await.map(Row::sqlite)
             }
-            Source::Store(Store { pools: Pools::Postgres(pool) }) => {
-                within(deadline, read_postgres(pool, stmt)).await.map(Row::postgres)
+            Source::Store(Store { pools: Pools::Postgres(pool), .. }) => {
+                within(deadline, Box::pin(read_postgres(pool, stmt))).await.map(Row::postgres)
             }
         }
     }
@@ -174,11 +190,11 @@ impl Reader<'_> {
                 let query = stmt.bind().persistent(tx.keeps_statements());
                 each!(Postgres, Row::Postgres, query, tx.connection())
             }
-            Source::Store(Store { pools: Pools::Sqlite { readers, .. } }) => {
+            Source::Store(Store { pools: Pools::Sqlite { readers, .. }, .. }) => {
                 each!(Sqlite, Row::Sqlite, stmt.bind(), readers)
             }
-            Source::Store(Store { pools: Pools::Postgres(pool) }) => {
-                let mut tx = in_time(pool.begin("BEGIN")).await?;
+            Source::Store(Store { pools: Pools::Postgres(pool), .. }) => {
+                let mut tx = in_time(Box::pin(pool.begin("BEGIN"))).await?;
                 let query = stmt.bind().persistent(tx.keeps_statements());
                 each!(Postgres, Row::Postgres, query, tx.connection())?;
                 in_time(tx.commit()).await

@@ -142,7 +142,8 @@ impl PgPool {
             match self.0.options.connect().await {
                 Ok(connection) => break connection,
                 Err(error) => {
-                    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+                    let code =
+                        error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
                     if !code.is_some_and(|code| PASSING.contains(&code.as_str())) {
                         return Err(error);
                     }

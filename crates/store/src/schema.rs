@@ -187,7 +187,7 @@ impl Store {
         };
         migrate_sqlite(&writer, options).await?;
         let readers = pool().max_connections(options.connections).connect_with(connect.read_only(true)).await?;
-        Ok(Self { pools: Pools::Sqlite { readers, writer } })
+        Ok(Self::new(Pools::Sqlite { readers, writer }))
     }
 
     /// Opens a database of a PostgreSQL server.
@@ -212,7 +212,7 @@ impl Store {
         let pool = PgPool::new(connect, pooling, options.connections, options.acquire_timeout);
         // An address that leads nowhere is told of now.
         pool.acquire().await?.done();
-        Ok(Self { pools: Pools::Postgres(pool) })
+        Ok(Self::new(Pools::Postgres(pool)))
     }
 
     /// Which database is behind this store.

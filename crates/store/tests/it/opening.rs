@@ -1,3 +1,4 @@
+use tokio::task::JoinSet;
 use trousseau_store::testing::TestDatabase;
 use trousseau_store::{Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines};
 
@@ -101,4 +102,23 @@ async fn sqlite_commits_are_synced() {
     assert_eq!(database.texts("SELECT journal_mode FROM pragma_journal_mode").await, ["wal"]);
     assert_eq!(database.texts("SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await, ["2"]);
     assert_eq!(database.texts("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys").await, ["1"]);
+}
+
+#[tokio::test]
+async fn whoever_would_wait_too_long_to_write_is_told_so_at_once() {
+    let database = TestDatabase::sqlite().await;
+    let held = database.store().begin().await.expect("the one writer");
+    let mut waiting = JoinSet::new();
+    for _ in 0..1_000 {
+        let store = database.store().clone();
+        waiting.spawn(async move { store.begin().await.map(drop) });
+    }
+    // All of them have asked before this one does.
+    tokio::task::yield_now().await;
+    let refused = database.store().begin().await.expect_err("no place is left");
+    assert!(matches!(refused, StoreError::Unavailable { reason: Unavailability::Busy, .. }), "{refused}");
+    drop(held);
+    while let Some(begun) = waiting.join_next().await {
+        begun.expect("ends").expect("had its turn");
+    }
 }
