@@ -87,12 +87,12 @@ pub fn answered(answer: http::Response<Bytes>, sent: &SentAsOurs) -> CheckRespon
 /// Who calls goes to the upstream; the key stays behind, and so does what a caller said under our names.
 fn handed_on(headers: &HeaderMap, sent: &SentAsOurs) -> OkHttpResponse {
     let identity = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-trousseau-"));
-    let headers_set = identity.map(|(name, value)| option(name.as_str(), value.as_bytes())).collect();
+    let told = identity.map(|(name, value)| option(name.as_str(), value.as_bytes())).collect();
     // Envoy need not have told of all headers, so that those which we could have set go whether or not they were sent.
     let names = IDENTITY.iter().copied().chain(sent.0.iter().map(String::as_str));
     let unset: BTreeSet<&str> = names.filter(|name| !headers.contains_key(*name)).collect();
     let removed = CREDENTIALS.into_iter().chain(unset).map(str::to_owned).collect();
-    OkHttpResponse { headers: headers_set, headers_to_remove: removed }
+    OkHttpResponse { headers: told, headers_to_remove: removed }
 }
 
 /// The headers that the caller is told.

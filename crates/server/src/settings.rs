@@ -384,12 +384,8 @@ impl Settings {
                 .map(|text| parse(layers, "trusted_proxies", text))
                 .collect::<Result<_, _>>()?,
             tls,
-            metrics_listen: written.metrics.listen.map(|text| parse(layers, "metrics.listen", &text)).transpose()?,
-            ext_authz_listen: written
-                .ext_authz
-                .listen
-                .map(|text| parse(layers, "ext_authz.listen", &text))
-                .transpose()?,
+            metrics_listen: listener(layers, "metrics.listen", written.metrics.listen)?,
+            ext_authz_listen: listener(layers, "ext_authz.listen", written.ext_authz.listen)?,
             log_format: parse(layers, "log.format", written.log.format.as_deref().unwrap_or("text"))?,
             log_level: parse(layers, "log.level", written.log.level.as_deref().unwrap_or("info"))?,
             connections: usize::try_from(connections).expect("at most a million"),
@@ -464,6 +460,11 @@ impl Settings {
             })
             .collect()
     }
+}
+
+/// The address of a listener that is there only if it is set.
+fn listener(layers: &Layers, name: &str, text: Option<String>) -> Result<Option<SocketAddr>, SettingsError> {
+    text.map(|text| parse(layers, name, &text)).transpose()
 }
 
 /// How a browser on this machine reaches `address`: by a name where there is one, because passkeys want one.

@@ -200,12 +200,13 @@ impl Doors {
                 }
             }
         };
+        let answered = AssertUnwindSafe(asked).catch_unwind().await;
         let reader = || Reader::Program {
             dialect: Dialect::of_uri(uri),
             path: uri.path().to_owned(),
             language: Language::of(headers),
         };
-        let response = self.conclude(question, method, begun, reader, asked).await;
+        let response = self.conclude(question, method, begun, reader, answered);
         self.edge.heard_of(address, response.status());
         response
     }
@@ -238,24 +239,23 @@ impl Doors {
             let sent = Sent::new(&method, &uri, &headers, arrived);
             identified(authorize::answer(&sent, &self.web, demands, &headers, request_id).await?)
         };
+        let answered = AssertUnwindSafe(Box::pin(judged)).catch_unwind().await;
         let dialect = Dialect::Gateway { every_status: true };
         let reader = || Reader::Program { dialect, path: AUTHORIZE.to_owned(), language };
-        self.conclude(Question::Authorize, &method, begun, reader, judged).await
+        self.conclude(Question::Authorize, &method, begun, reader, answered)
     }
 
-    /// Waits for the answer, gives it the shape and the headers that every answer has, and notes it.
-    async fn conclude(
+    /// Gives an answer the shape and the headers that every answer has, and notes it. A panic is a failure of ours.
+    fn conclude(
         &self,
         question: Question,
         method: &Method,
         begun: Begun,
         reader: impl FnOnce() -> Reader,
-        asked: impl Future<Output = Result<Response, Failure>>,
+        answered: std::thread::Result<Result<Response, Failure>>,
     ) -> Response {
         let Begun { started, request_id, trace } = begun;
-        let answered =
-            AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| Err(Failure::new(Kind::Internal)));
-        let (mut response, code) = match answered {
+        let (mut response, code) = match answered.unwrap_or_else(|_| Err(Failure::new(Kind::Internal))) {
             Ok(response) => (response, None),
             Err(failure) => {
                 let span = tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route());
