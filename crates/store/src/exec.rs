@@ -19,6 +19,9 @@ pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
 /// The same where somebody waits at a door: a no in time is worth more than an answer that nobody waits for any more.
 pub(crate) const DOOR_DEADLINE: Duration = Duration::from_secs(2);
 
+/// The same for the follower of changes: it tries again soon, and nobody is answered from memory meanwhile.
+const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
+
 /// The database. A clone is another handle to the same pools.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -62,10 +65,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
     within(STATEMENT_DEADLINE, work).await
 }
 
-async fn within<T>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result.map_err(StoreError::from),
         Err(_) => Err(StoreError::timeout()),
@@ -77,13 +77,27 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
-            Pools::Postgres(pool) => in_time(pool.begin("BEGIN")).await.map(Tx::Postgres),
+            Pools::Postgres(pool) => in_time(Box::pin(pool.begin("BEGIN"))).await.map(Tx::Postgres),
         }
     }
 
     /// Reads what is committed, on the readers.
-    pub const fn read(&self) -> Reader<'_> {
-        Reader { source: Source::Store(self), deadline: STATEMENT_DEADLINE }
+    pub fn read(&self) -> Reader<'_> {
+        let deadline = match &self.pools {
+            Pools::Postgres(pool) if pool.is_first() => FOLLOWER_DEADLINE,
+            _ => STATEMENT_DEADLINE,
+        };
+        Reader { source: Source::Store(self), deadline }
+    }
+
+    /// The same database for the follower of changes: where all connections are busy, or lost in the middle of something,
+    /// there is one for it, and it waits for less long.
+    #[must_use]
+    pub fn first(&self) -> Self {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.clone(),
+            Pools::Postgres(pool) => Self { pools: Pools::Postgres(pool.first()) },
+        }
     }
 
     /// The same for a caller who waits at a door: two seconds at most, and only from a server that takes writes. One
@@ -147,7 +161,7 @@ impl Reader<'_> {
                 within(deadline, stmt.bind::<Sqlite>().fetch_all(readers)).await.map(Row::sqlite)
             }
             Source::Store(Store { pools: Pools::Postgres(pool) }) => {
-                within(deadline, read_postgres(pool, stmt)).await.map(Row::postgres)
+                within(deadline, Box::pin(read_postgres(pool, stmt))).await.map(Row::postgres)
             }
         }
     }
@@ -178,7 +192,7 @@ impl Reader<'_> {
                 each!(Sqlite, Row::Sqlite, stmt.bind(), readers)
             }
             Source::Store(Store { pools: Pools::Postgres(pool) }) => {
-                let mut tx = in_time(pool.begin("BEGIN")).await?;
+                let mut tx = in_time(Box::pin(pool.begin("BEGIN"))).await?;
                 let query = stmt.bind().persistent(tx.keeps_statements());
                 each!(Postgres, Row::Postgres, query, tx.connection())?;
                 in_time(tx.commit()).await

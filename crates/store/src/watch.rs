@@ -39,12 +39,9 @@ impl Store {
     pub fn watch(&self) -> Watcher {
         Watcher(match &self.pools {
             Pools::Sqlite { readers, .. } => Kind::Sqlite { pool: readers.clone(), connection: None, seen: None },
-            Pools::Postgres(pool) => Kind::Postgres {
-                store: self.clone(),
-                pool: pool.clone(),
-                ear: Ear::default(),
-                seen: None,
-            },
+            Pools::Postgres(pool) => {
+                Kind::Postgres { store: self.clone(), pool: pool.clone(), ear: Ear::default(), seen: None }
+            }
         })
     }
 }
