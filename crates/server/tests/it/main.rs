@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod connections;
 mod deploy;
+mod faults;
 mod import;
 mod kill;
 mod kill_live;
