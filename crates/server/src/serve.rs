@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use trousseau_domain::ids::RequestId;
 use trousseau_envoy::ExtAuthz;
 use trousseau_service::entropy::{EntropyExt as _, NameEntropy};
+use trousseau_service::index::MOST_OFFSET;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
@@ -27,6 +28,8 @@ const METRICS_CONNECTIONS: usize = 16;
 const EXT_AUTHZ_CONNECTIONS: usize = 1_024;
 /// What is said of an endpoint of a network that does not answer at the start.
 const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
+/// Beyond this a clock is not believed.
+const MOST_OFFSET_MICROS: u64 = MOST_OFFSET.as_secs() * 1_000_000;
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) async fn serve(
@@ -96,7 +99,11 @@ pub(crate) async fn serve(
     if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
         tracing::warn!(url = url.as_str(), "the public URL is not HTTPS: keys would be sent in the clear");
     }
-    crate::welcome::welcome(&opened, welcome).await?;
+    if opened.app.index_state().offset_micros.unsigned_abs() <= MOST_OFFSET_MICROS {
+        crate::welcome::welcome(&opened, welcome).await?;
+    } else {
+        tracing::error!("the clock is wrong: nothing is made for a first start, and keys are refused");
+    }
 
     signals.wait().await;
     tracing::info!("stopping: running requests may end, new ones are not accepted");

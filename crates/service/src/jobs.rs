@@ -861,8 +861,9 @@ impl Jobs {
         // A change between the opening of the key file and now is in no feed that we read.
         let mut reload_due = true;
         let mut tried = None;
+        let store = self.inner.store.first();
         loop {
-            match self.inner.index.prove(&self.inner.store).await {
+            match self.inner.index.prove(&store).await {
                 Ok(seen) => {
                     reload_due |= self.tell_of(&seen);
                     health.note(Ok(())).await;

@@ -23,6 +23,8 @@ pub(crate) const DOOR_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Transactions that may wait to begin.
 const MOST_WAITING: usize = 1_000;
+/// The same for the follower of changes: it tries again soon, and nobody is answered from memory meanwhile.
+const FOLLOWER_DEADLINE: Duration = Duration::from_secs(4);
 
 /// The database. A clone is another handle to the same pools.
 #[derive(Debug, Clone)]
@@ -98,8 +100,22 @@ impl Store {
     }
 
     /// Reads what is committed, on the readers.
-    pub const fn read(&self) -> Reader<'_> {
-        Reader { source: Source::Store(self), deadline: STATEMENT_DEADLINE }
+    pub fn read(&self) -> Reader<'_> {
+        let deadline = match &self.pools {
+            Pools::Postgres(pool) if pool.is_first() => FOLLOWER_DEADLINE,
+            _ => STATEMENT_DEADLINE,
+        };
+        Reader { source: Source::Store(self), deadline }
+    }
+
+    /// The same database for the follower of changes: where all connections are busy, or lost in the middle of something,
+    /// there is one for it, and it waits for less long.
+    #[must_use]
+    pub fn first(&self) -> Self {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.clone(),
+            Pools::Postgres(pool) => Self { pools: Pools::Postgres(pool.first()) },
+        }
     }
 
     /// The same for a caller who waits at a door: two seconds at most, and only from a server that takes writes. One

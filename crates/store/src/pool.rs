@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::dialect::POSTGRES_IS_READ_ONLY;
@@ -44,7 +44,10 @@ pub(crate) enum Pooling {
 
 /// Connections to one database. A clone is another handle to the same ones.
 #[derive(Clone)]
-pub(crate) struct PgPool(Arc<Shared>);
+pub(crate) struct PgPool {
+    shared: Arc<Shared>,
+    first: bool,
+}
 
 struct Shared {
     options: PgConnectOptions,
@@ -52,6 +55,8 @@ struct Shared {
     wait: Duration,
     most: u32,
     permits: Arc<Semaphore>,
+    /// A place that is kept free for what comes first.
+    reserved: Arc<Semaphore>,
     idle: Mutex<Vec<Kept>>,
     read_only: AtomicBool,
     line: AtomicI64,
@@ -65,66 +70,90 @@ struct Kept {
 
 impl fmt::Debug for PgPool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PgPool").field("pooling", &self.0.pooling).finish_non_exhaustive()
+        formatter.debug_struct("PgPool").field("pooling", &self.shared.pooling).finish_non_exhaustive()
     }
 }
 
 impl PgPool {
-    /// At most `most` connections; one is waited for no longer than `wait`. None is made yet.
+    /// At most `most` connections and one for what comes first; one is waited for no longer than `wait`. None is made yet.
     pub(crate) fn new(options: PgConnectOptions, pooling: Pooling, most: u32, wait: Duration) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             options,
             pooling,
             wait,
             most,
             permits: Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(1))),
+            reserved: Arc::new(Semaphore::new(1)),
             idle: Mutex::default(),
             read_only: AtomicBool::new(false),
             line: AtomicI64::new(0),
-        }))
+        });
+        Self { shared, first: false }
+    }
+
+    /// The same connections, and one more where all of them are busy or lost.
+    pub(crate) fn first(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), first: true }
+    }
+
+    /// Whether this is for what comes first.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first
     }
 
     pub(crate) fn options(&self) -> &PgConnectOptions {
-        &self.0.options
+        &self.shared.options
     }
 
     pub(crate) fn pooling(&self) -> Pooling {
-        self.0.pooling
+        self.shared.pooling
     }
 
     /// What was last seen of the server: whether it takes no writes, and which line of history it writes on.
     pub(crate) fn note_server(&self, read_only: bool, line: i64) {
-        self.0.read_only.store(read_only, Ordering::Release);
+        self.shared.read_only.store(read_only, Ordering::Release);
         if !read_only {
-            self.0.line.store(line, Ordering::Release);
+            self.shared.line.store(line, Ordering::Release);
         }
     }
 
     /// Whether the server took no writes when it was last asked.
     pub(crate) fn is_read_only(&self) -> bool {
-        self.0.read_only.load(Ordering::Acquire)
+        self.shared.read_only.load(Ordering::Acquire)
     }
 
     /// The line of history that the server wrote on when it was last asked; 0 where it does not say.
     pub(crate) fn line(&self) -> i64 {
-        self.0.line.load(Ordering::Acquire)
+        self.shared.line.load(Ordering::Acquire)
     }
 
     /// A connection that is nobody else's until it is dropped.
     pub(crate) async fn acquire(&self) -> Result<Lent, sqlx::Error> {
-        timeout(self.0.wait, self.lend()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(self.shared.wait, self.lend()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let one = Arc::clone(&self.shared.permits).acquire_owned();
+        if !self.first {
+            return one.await;
+        }
+        tokio::select! {
+            biased;
+            permit = one => permit,
+            permit = Arc::clone(&self.shared.reserved).acquire_owned() => permit,
+        }
     }
 
     async fn lend(&self) -> Result<Lent, sqlx::Error> {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let taken = self.0.take();
+        let permit = self.permit().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let taken = self.shared.take();
         let kept = match taken {
             Some(mut kept) => {
                 if kept.seen.elapsed() < FRESH || kept.answers().await {
                     Some(kept)
                 } else {
                     // The others were made on the same way.
-                    self.0.forget_idle();
+                    self.shared.forget_idle();
                     None
                 }
             }
@@ -132,14 +161,15 @@ impl PgPool {
         };
         let kept = match kept {
             Some(kept) => kept,
-            None => self.connect().await?,
+            // Boxed: it is rare, and would make every future that asks the database larger.
+            None => Box::pin(self.connect()).await?,
         };
         Ok(Lent { kept: Some(kept), permit: Some(permit), pool: self.clone(), clean: true, open: false })
     }
 
     async fn connect(&self) -> Result<Kept, sqlx::Error> {
         let mut connection = loop {
-            match self.0.options.connect().await {
+            match self.shared.options.connect().await {
                 Ok(connection) => break connection,
                 Err(error) => {
                     let code =
@@ -151,10 +181,10 @@ impl PgPool {
             }
             tokio::time::sleep(TRY_AGAIN).await;
         };
-        if self.0.pooling == Pooling::Session {
+        if self.shared.pooling == Pooling::Session {
             // A standby that is behind must not be believed before the next proof finds out what it is.
             let read_only = matches!(connection.fetch_optional(POSTGRES_IS_READ_ONLY).await, Ok(Some(_)));
-            self.0.read_only.store(read_only, Ordering::Release);
+            self.shared.read_only.store(read_only, Ordering::Release);
         }
         let now = Instant::now();
         Ok(Kept { connection, made: now, seen: now })
@@ -163,7 +193,7 @@ impl PgPool {
     /// Begins a transaction with this statement.
     pub(crate) async fn begin(&self, begin: &'static str) -> Result<PgTx, sqlx::Error> {
         let mut lent = self.acquire().await?;
-        let text = match self.0.pooling {
+        let text = match self.shared.pooling {
             Pooling::Session => begin.to_owned(),
             Pooling::Transaction => {
                 let limits = LIMITS.map(|(name, value)| format!("SET LOCAL {name} = '{value}'"));
@@ -177,10 +207,11 @@ impl PgPool {
 
     /// Closes what is idle, lends no more, and waits a moment for what is lent.
     pub(crate) async fn close(&self) {
-        let all = timeout(LOOK_WITHIN, self.0.permits.acquire_many(self.0.most)).await;
-        self.0.permits.close();
+        let all = timeout(LOOK_WITHIN, self.shared.permits.acquire_many(self.shared.most)).await;
+        self.shared.permits.close();
+        self.shared.reserved.close();
         drop(all);
-        let idle = std::mem::take(&mut *self.0.idle());
+        let idle = std::mem::take(&mut *self.shared.idle());
         let closing = idle.into_iter().map(|kept| timeout(LOOK_WITHIN, kept.connection.close()));
         futures_util::future::join_all(closing).await;
     }
@@ -256,7 +287,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let (Some(mut kept), Some(permit)) = (self.kept.take(), self.permit.take()) else { return };
         if self.clean && !self.open {
-            self.pool.0.keep(kept);
+            self.pool.shared.keep(kept);
             return;
         }
         // Outside of the runtime nobody is there to wait: the connection goes.
@@ -267,8 +298,8 @@ impl Drop for Lent {
                 if open { kept.connection.execute("ROLLBACK").await.map(drop) } else { kept.connection.ping().await }
             };
             match timeout(LOOK_WITHIN, tidy).await {
-                Ok(Ok(())) => pool.0.keep(kept),
-                Ok(Err(_)) | Err(_) => pool.0.forget_idle(),
+                Ok(Ok(())) => pool.shared.keep(kept),
+                Ok(Err(_)) | Err(_) => pool.shared.forget_idle(),
             }
             drop(permit);
         });

@@ -378,6 +378,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_may_name_a_pooler() {
+        let parted = |url: &str| pooling_of(url).expect("good");
+        let plain = "postgres://user@host/name";
+        assert_eq!(parted(plain), (plain.to_owned(), Pooling::Session));
+        assert_eq!(parted(&format!("{plain}?pooling=session")), (plain.to_owned(), Pooling::Session));
+        assert_eq!(parted(&format!("{plain}?pooling=transaction")), (plain.to_owned(), Pooling::Transaction));
+        let (url, pooling) = parted(&format!("{plain}?sslmode=require&pooling=transaction&options=a"));
+        assert_eq!((url, pooling), (format!("{plain}?sslmode=require&options=a"), Pooling::Transaction));
+        assert!(matches!(pooling_of(&format!("{plain}?pooling=statement")), Err(StoreError::Address(_))));
+    }
+
+    #[test]
     fn the_names_of_files_and_migrations_agree() {
         for folder in ["sqlite", "postgres"] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);

@@ -9,6 +9,7 @@ mod configuration;
 mod connections;
 mod deploy;
 mod envoy;
+mod faults;
 mod import;
 mod kill;
 mod kill_live;

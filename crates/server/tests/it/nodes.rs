@@ -12,7 +12,7 @@ use crate::kill::post;
 use crate::process::{Place, Server, exchange};
 
 /// How long after a change was acknowledged no node may act on what was before.
-const BOUND: Duration = Duration::from_secs(1);
+pub(crate) const BOUND: Duration = Duration::from_secs(1);
 /// Rounds unless `TROUSSEAU_TEST_ROUNDS` says how many.
 const ROUNDS: u32 = 20;
 
@@ -21,20 +21,30 @@ fn rounds() -> u32 {
 }
 
 /// A business on a fresh installation.
-struct Tenant {
-    place: Place,
-    operator: String,
-    business: String,
+pub(crate) struct Tenant {
+    pub(crate) place: Place,
+    pub(crate) operator: String,
+    pub(crate) business: String,
 }
 
 /// A key that was made.
-struct Made {
-    id: String,
-    headers: String,
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+    pub(crate) headers: String,
+}
+
+impl Made {
+    /// From the answer to its creation; nothing where that does not tell the value.
+    pub(crate) fn from_answer(body: &Value, business: &str) -> Option<Self> {
+        let value = body["value"].as_str()?;
+        let id = body.pointer("/key/id").or_else(|| body.pointer("/id")).and_then(Value::as_str).expect("an id");
+        Some(Self { id: id.to_owned(), headers: format!("apikey: {value}\r\nbusinessid: {business}\r\n") })
+    }
 }
 
 impl Tenant {
-    fn on(place: Place) -> Self {
+    pub(crate) fn on(place: Place) -> Self {
         let key: Value =
             serde_json::from_str(&place.run(&["platform-key", "create", "nodes", "--json"]).out).expect("JSON");
         let made = place.run(&["business", "create", "Nodes", "--json"]);
@@ -47,20 +57,11 @@ impl Tenant {
         }
     }
 
-    fn make(&self, node: SocketAddr) -> Made {
+    pub(crate) fn make(&self, node: SocketAddr) -> Made {
         let path = format!("/v1/businesses/{}/keys?environment=test", self.business);
         let (status, body) = post(node, &path, &self.operator, r#"{"kind":"secret"}"#).expect("an answer");
         assert_eq!(status, 201, "{body}");
-        let value = body["value"].as_str().expect("a value");
-        Made {
-            id: body
-                .pointer("/key/id")
-                .or_else(|| body.pointer("/id"))
-                .and_then(Value::as_str)
-                .expect("an id")
-                .to_owned(),
-            headers: format!("apikey: {value}\r\nbusinessid: {}\r\n", self.business),
-        }
+        Made::from_answer(&body, &self.business).expect("a value")
     }
 
     /// Revokes a key and waits until that is in force on every node; what the answer says of it.
@@ -72,7 +73,7 @@ impl Tenant {
         body["applied"].clone()
     }
 
-    fn revoke(&self, node: SocketAddr, key: &Made) {
+    pub(crate) fn revoke(&self, node: SocketAddr, key: &Made) {
         let path = format!("/v1/businesses/{}/keys/{}/revoke?environment=test", self.business, key.id);
         let (status, body) = post(node, &path, &self.operator, "{}").expect("an answer");
         assert_eq!(status, 200, "{body}");
@@ -87,7 +88,7 @@ fn status(node: SocketAddr, key: &Made) -> u16 {
 }
 
 /// How long after `since` the node refuses, within the bound and a little for the asking.
-fn refused_within(node: SocketAddr, key: &Made, since: Instant) -> Duration {
+pub(crate) fn refused_within(node: SocketAddr, key: &Made, since: Instant) -> Duration {
     loop {
         let asked = Instant::now();
         match status(node, key) {

@@ -451,8 +451,8 @@ impl Index {
     pub(crate) async fn fill(&self, store: &Store) -> Result<(), StoreError> {
         self.lease_until.store(0, Ordering::Release);
         self.filled.store(false, Ordering::Release);
+        let (seq, _) = store.current_seq_and_time().await?;
         self.line.store(store.line(), Ordering::Release);
-        let seq = store.read().current_seq().await?;
         let table = Table::new(self.settings.keys_in_memory());
         let total = store.read().count_versions().await?;
         table.reserve(usize::try_from(total).unwrap_or(usize::MAX));
@@ -805,6 +805,18 @@ mod tests {
         // A database that was put back.
         run(&database, vec!["UPDATE change_counter SET seq = 3".to_owned()]).await;
         assert!(matches!(index.prove(database.store()).await, Ok(Seen::Anew)));
+    }
+
+    #[tokio::test]
+    async fn everything_is_read_once_at_the_start() {
+        let Some(server) = TestDatabase::postgres_server() else { return };
+        let database = TestDatabase::postgres(&server).await;
+        let index = Index::new(Settings::default());
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Changes(none)) if none.is_empty()));
+        assert_ne!(database.store().line(), 0, "PostgreSQL says which line of history it writes on");
+        index.line.store(0, Ordering::Release);
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Anew)), "after a failover");
+        assert!(matches!(index.prove(database.store()).await, Ok(Seen::Changes(_))));
     }
 
     #[tokio::test]
