@@ -114,7 +114,7 @@ impl Store {
     pub fn first(&self) -> Self {
         match &self.pools {
             Pools::Sqlite { .. } => self.clone(),
-            Pools::Postgres(pool) => Self { pools: Pools::Postgres(pool.first()) },
+            Pools::Postgres(pool) => Self::new(Pools::Postgres(pool.first())),
         }
     }
 

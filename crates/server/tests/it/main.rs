@@ -3,6 +3,7 @@
 mod backup;
 mod bound;
 mod canary;
+mod client;
 mod collecting;
 mod commands;
 mod configuration;

@@ -1,0 +1,189 @@
+//! One question in flight for everybody who asks the same.
+//!
+//! Who comes while a question is in flight may not have its answer: it may have been given before they came, and what
+//! was true then may have been taken back since. They wait for the next one, which all of them share. So there are two
+//! round trips at the most, and an answer is never older than the request that it decides about.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cache::Digest;
+
+struct Flight<V> {
+    /// How many questions have been sent.
+    begun: Arc<AtomicU64>,
+    /// The last answer that came, with the number of its question. Who holds the lock asks.
+    turn: tokio::sync::Mutex<Option<(u64, V)>>,
+}
+
+pub(crate) struct Flights<V>(Mutex<HashMap<Digest, Arc<Flight<V>>>>);
+
+impl<V> Default for Flights<V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// A place among those who ask the same.
+struct Seat<'a, V> {
+    flights: &'a Flights<V>,
+    question: Digest,
+    flight: Arc<Flight<V>>,
+    /// The first question that is sent after this one came.
+    first: u64,
+}
+
+impl<V> Drop for Seat<'_, V> {
+    fn drop(&mut self) {
+        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's and this one: nobody else is here, and nobody can come while the map is locked.
+        if Arc::strong_count(&self.flight) == 2 {
+            flights.remove(&self.question);
+        }
+    }
+}
+
+/// What is to be done next.
+pub(crate) enum Step<V> {
+    /// This is the answer already.
+    Answered(V),
+    /// Ask, after `begin` was called.
+    Ask,
+}
+
+impl<V: Clone> Flights<V> {
+    /// The answer to a question: an own one, or one that was asked for after this call. `look` is asked, once nobody
+    /// else is asking, whether there is one that was kept.
+    pub(crate) async fn ask<L, A, F>(&self, question: Digest, look: L, ask: A) -> V
+    where
+        L: FnOnce() -> Step<V>,
+        A: FnOnce(Begin) -> F,
+        F: Future<Output = V>,
+    {
+        let seat = self.enter(question);
+        let mut turn = seat.flight.turn.lock().await;
+        if let Some((number, answer)) = &*turn
+            && *number >= seat.first
+        {
+            return answer.clone();
+        }
+        if let Step::Answered(answer) = look() {
+            return answer;
+        }
+        let answer = ask(Begin(Arc::clone(&seat.flight.begun))).await;
+        *turn = Some((seat.flight.begun.load(Ordering::SeqCst), answer.clone()));
+        answer
+    }
+
+    fn enter(&self, question: Digest) -> Seat<'_, V> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let flight = Arc::clone(
+            flights
+                .entry(question)
+                .or_insert_with(|| Arc::new(Flight { begun: Arc::default(), turn: tokio::sync::Mutex::new(None) })),
+        );
+        drop(flights);
+        let first = flight.begun.load(Ordering::SeqCst) + 1;
+        Seat { flights: self, question, flight, first }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().expect("not poisoned").len()
+    }
+}
+
+/// Says that a question is about to be sent: whoever comes from now on needs a later one.
+pub(crate) struct Begin(Arc<AtomicU64>);
+
+impl Begin {
+    pub(crate) fn now(self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::cache::Digester;
+
+    /// A server that counts, and answers when it is let.
+    #[derive(Default)]
+    struct Slow {
+        flights: Flights<u64>,
+        asked: AtomicU64,
+        at_once: AtomicU64,
+        several: AtomicBool,
+    }
+
+    impl Slow {
+        async fn ask(&self, gate: &Semaphore) -> u64 {
+            let asking = |begin: Begin| {
+                begin.now();
+                let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+                if self.at_once.fetch_add(1, Ordering::SeqCst) > 0 {
+                    self.several.store(true, Ordering::SeqCst);
+                }
+                async move {
+                    gate.acquire().await.expect("open").forget();
+                    self.at_once.fetch_sub(1, Ordering::SeqCst);
+                    number
+                }
+            };
+            self.flights.ask(Digester::new(b"q").finish(), || Step::Ask, asking).await
+        }
+    }
+
+    async fn settle() {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+
+    #[tokio::test]
+    async fn who_comes_later_shares_the_next_answer() {
+        let (slow, gate) = (Arc::new(Slow::default()), Arc::new(Semaphore::new(0)));
+        let spawn = || {
+            let (slow, gate) = (Arc::clone(&slow), Arc::clone(&gate));
+            tokio::spawn(async move { slow.ask(&gate).await })
+        };
+        let first = spawn();
+        settle().await;
+        let later: Vec<_> = (0..20).map(|_| spawn()).collect();
+        settle().await;
+        gate.add_permits(1);
+        assert_eq!(first.await.expect("done"), 1);
+        settle().await;
+        let latest = spawn();
+        settle().await;
+        gate.add_permits(2);
+        for one in later {
+            assert_eq!(one.await.expect("done"), 2, "neither the answer that was on its way, nor one for each");
+        }
+        assert_eq!(latest.await.expect("done"), 3);
+        assert!(!slow.several.load(Ordering::SeqCst));
+        assert_eq!(slow.flights.len(), 0, "nothing stays");
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_leaves_the_turn_to_the_next() {
+        let (slow, gate) = (Arc::new(Slow::default()), Arc::new(Semaphore::new(0)));
+        let first = tokio::time::timeout(Duration::from_millis(20), slow.ask(&gate)).await;
+        first.expect_err("nobody answered");
+        assert_eq!(slow.flights.len(), 0);
+        let waiting = {
+            let (slow, gate) = (Arc::clone(&slow), Arc::clone(&gate));
+            tokio::spawn(async move { slow.ask(&gate).await })
+        };
+        settle().await;
+        let second = { tokio::time::timeout(Duration::from_millis(20), slow.ask(&gate)) }.await;
+        second.expect_err("still nobody");
+        gate.add_permits(1);
+        assert_eq!(waiting.await.expect("done"), 2);
+        assert_eq!(slow.flights.len(), 0);
+    }
+}
