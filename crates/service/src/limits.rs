@@ -20,6 +20,8 @@ use crate::index::{KnownKey, since_boot};
 pub const SUM_EVERY: Duration = Duration::from_secs(1);
 /// Holders whose counts are summed in one transaction.
 const HOLDERS_PER_WRITE: usize = 500;
+/// How long a holder is remembered that is not used, in nanoseconds.
+const KEPT_FOR_NANOS: u64 = 60_000_000_000;
 /// What quotas are counted over.
 const PERIODS: [Period; 2] = [Period::Day, Period::Month];
 
@@ -61,6 +63,8 @@ struct Counters {
     used: [Used; 2],
     /// Calls of periods that are over, not summed yet.
     left_over: Vec<(Period, i64, u64)>,
+    /// When it was last asked for, in nanoseconds since the machine was started.
+    asked: u64,
 }
 
 impl Counters {
@@ -93,8 +97,10 @@ impl Counters {
         &mut self.used[usize::from(period == Period::Month)]
     }
 
+    /// Whether nothing would be lost by forgetting it, and nobody would soon have to ask the database for it again.
     fn is_idle(&self, boot: u64) -> bool {
-        self.left_over.is_empty()
+        boot.saturating_sub(self.asked) > KEPT_FOR_NANOS
+            && self.left_over.is_empty()
             && self.used.iter().all(|used| used.since == 0)
             && self.paces.iter().all(|(_, pace)| pace.full_in(boot).is_zero())
     }
@@ -163,6 +169,7 @@ impl Limiter {
         let (mut rate_wait, mut quota_wait) = (None, None);
         for (part, counters) in &mut held {
             counters.turn(now);
+            counters.asked = boot;
             for rate in part.limits.rates.as_slice() {
                 rate_wait = rate_wait.max(counters.pace(*rate).after(*rate, boot).err());
             }
@@ -228,9 +235,12 @@ impl Limiter {
                 return Err(error);
             }
         }
-        let boot = since_boot();
-        locked(&self.holders).retain(|_, counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
+        self.forget_idle(since_boot());
         Ok(())
+    }
+
+    fn forget_idle(&self, boot: u64) {
+        locked(&self.holders).retain(|_, counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
@@ -427,7 +437,9 @@ mod tests {
         node.limiter.sum(node.store).await.expect("summed");
         let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
         assert_eq!(rows, ["day20484=1", "day20485=1", "month24312=1", "month24313=1"]);
-        node.limiter.sum(node.store).await.expect("summed");
-        assert!(locked(&node.limiter.holders).is_empty(), "nothing of it is kept");
+        node.limiter.forget_idle(SECOND * 60);
+        assert_eq!(locked(&node.limiter.holders).len(), 1, "it may be used again soon");
+        node.limiter.forget_idle(SECOND * 62);
+        assert!(locked(&node.limiter.holders).is_empty());
     }
 }

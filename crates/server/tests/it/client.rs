@@ -47,6 +47,7 @@ struct KeyOfTable {
     suspended: bool,
     first: Option<(String, String)>,
     draft: Option<Value>,
+    import: Option<String>,
     then: Option<String>,
 }
 
@@ -88,7 +89,7 @@ impl Made {
 struct Installation {
     server: Server,
     platform_key: String,
-    _place: Place,
+    place: Place,
 }
 
 impl Installation {
@@ -97,7 +98,7 @@ impl Installation {
         let made: Value =
             serde_json::from_str(&place.run(&["platform-key", "create", "client", "--json"]).out).expect("JSON");
         let platform_key = text(&made, "/value");
-        Self { server: Server::start_with(&place, variables, &[]), platform_key, _place: place }
+        Self { server: Server::start_with(&place, variables, &[]), platform_key, place }
     }
 
     fn client(&self) -> Client {
@@ -135,6 +136,17 @@ impl Installation {
         made_of(&made, business)
     }
 
+    /// Takes a key of another system over, by the command.
+    fn import(&self, business: &Value, text_of_key: &str) -> Made {
+        let (business, value) = (text(business, "/business/id"), format!("{text_of_key} for clients"));
+        std::fs::write(self.place.path().join("import.jsonl"), json!({ "value": value }).to_string()).expect("written");
+        let arguments = ["key", "import", "--business", &business, "--environment", "test", "--json", "import.jsonl"];
+        let ended = self.place.run(&arguments);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let told: Value = serde_json::from_str(ended.out.lines().next().expect("a line")).expect("JSON");
+        Made { id: text(&told, "/id"), value, business, environment: "test".to_owned() }
+    }
+
     fn act(&self, key: &Made, act: &str) {
         let path = format!("/v1/businesses/{}/keys/{}/{act}?environment=test", key.business, key.id);
         self.call("POST", &path, None);
@@ -161,10 +173,19 @@ impl Installation {
                         .find(|key| key["environment"] == environment.as_str() && key["kind"] == kind.as_str());
                     made_of(first.expect("one of each"), text(business, "/business/id"))
                 }
-                None => self.key(business, wanted.draft.as_ref().expect("first or drafted")),
+                None => match (&wanted.import, &wanted.draft) {
+                    (Some(text), _) => self.import(business, text),
+                    (None, draft) => self.key(business, draft.as_ref().expect("first, imported or drafted")),
+                },
             };
-            if let Some(act) = &wanted.then {
-                self.act(&key, act);
+            match wanted.then.as_deref() {
+                // A question about it is a use of it.
+                Some("verify") => {
+                    let question = json!({"key": key.value, "business_id": key.business});
+                    self.call("POST", "/v1/keys/verify", Some(&question));
+                }
+                Some(act) => self.act(&key, act),
+                None => {}
             }
             keys.insert(name.clone(), key);
         }
@@ -286,6 +307,7 @@ fn expected(reason: &str) -> (u16, &str) {
     match reason {
         "ok" => (200, "ok"),
         "ambiguous_credentials" => (400, reason),
+        "rate_limited" | "quota_exhausted" => (429, reason),
         "https_required"
         | "browser_not_allowed"
         | "kind_not_allowed"
