@@ -156,8 +156,11 @@ fn one_node_and_the_command_line_agree() {
     nodes[0].wait();
     let alone = tenant.place.run(&["business", "create", "Alone", "--json"]);
     let alone: Value = serde_json::from_str(&alone.out).expect("JSON");
-    let revoked = tenant.place.run(&["key", "revoke", alone["keys"][0]["id"].as_str().expect("an id"), "--yes"]);
-    assert!(revoked.out.contains("No server runs on this database."), "{}", revoked.out);
+    let business = alone["business"]["id"].as_str().expect("an id");
+    let made = tenant.place.run(&["key", "create", "--business", business, "--environment", "test", "--json"]);
+    let made: Value = serde_json::from_str(&made.out).expect("JSON");
+    let revoked = tenant.place.run(&["key", "revoke", made["id"].as_str().expect("an id"), "--yes"]);
+    assert!(revoked.out.contains("No server runs on this database."), "{revoked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use trousseau_store::testing::TestDatabase;
 use trousseau_store::{Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines};
@@ -114,7 +116,7 @@ async fn whoever_would_wait_too_long_to_write_is_told_so_at_once() {
         waiting.spawn(async move { store.begin().await.map(drop) });
     }
     // All of them have asked before this one does.
-    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let refused = database.store().begin().await.expect_err("no place is left");
     assert!(matches!(refused, StoreError::Unavailable { reason: Unavailability::Busy, .. }), "{refused}");
     drop(held);

@@ -83,7 +83,7 @@ async fn a_refusal_is_answered_as_trousseau_answers() {
         assert_eq!(headers["x-trousseau-code"], code);
         assert_eq!(headers.get_all("www-authenticate").iter().count(), 2);
         assert_eq!(
-            headers.get("retry-after").map(|value| value.as_bytes()),
+            headers.get("retry-after").map(http::HeaderValue::as_bytes),
             (status == 429).then_some(b"9".as_slice())
         );
         assert!(headers.get("set-cookie").is_none());
@@ -201,8 +201,5 @@ async fn a_router_of_axum_takes_it() {
     server.reply(refusal(401, "credential_missing", ""));
     let response = router.oneshot(ask()).await.expect("infallible");
     assert_eq!(response.status(), 401);
-    assert_eq!(
-        response.extensions().get::<Refusal>().map(|refusal| refusal.reason()),
-        Some(&Reason::CredentialMissing)
-    );
+    assert_eq!(response.extensions().get::<Refusal>().map(Refusal::reason), Some(&Reason::CredentialMissing));
 }

@@ -32,7 +32,7 @@ impl Reply {
 
     /// Nothing at all.
     pub(crate) fn silence() -> Self {
-        Self::Whole(String::new(), Duration::from_secs(600))
+        Self::Whole(String::new(), Duration::from_mins(10))
     }
 
     pub(crate) fn after(self, wait: Duration) -> Self {
@@ -96,10 +96,10 @@ impl StandIn {
                 let (reply, seen, tls) = (Arc::clone(&reply), Arc::clone(&seen), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => serve(stream, &reply, &seen).await,
+                        None => Box::pin(serve(stream, &reply, &seen)).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, &reply, &seen).await;
+                                Box::pin(serve(stream, &reply, &seen)).await;
                             }
                         }
                     }
@@ -142,7 +142,7 @@ impl StandIn {
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, reply: &Mutex<Reply>, seen: &Seen) {
-    while let Some(question) = read(&mut stream).await {
+    while let Some(question) = Box::pin(read(&mut stream)).await {
         seen.questions.lock().expect("not poisoned").push(question);
         seen.asked.fetch_add(1, Ordering::SeqCst);
         let now = seen.at_once.fetch_add(1, Ordering::SeqCst) + 1;
