@@ -518,7 +518,7 @@ async fn while_trousseau_is_away_nothing_passes() {
     let business = installation.business("mileston", &json!({"customer": "17"}));
     let key = installation.key(&business, &json!({}));
     let url = format!("http://{}", installation.server.address);
-    let client = Client::builder(&url).timeout(Duration::from_millis(300)).build().expect("a client");
+    let client = Client::builder(&url).timeout(Duration::from_secs(1)).build().expect("a client");
     let layer = VerifyLayer::new(client.clone(), Demand::new());
     assert_eq!(through(&layer, key.headers(), "/orders").await.status, 200);
 
@@ -527,12 +527,16 @@ async fn while_trousseau_is_away_nothing_passes() {
     let asked = Instant::now();
     let answered = through(&layer, key.headers(), "/orders").await;
     assert_eq!(answered.status, 503, "{}", answered.text);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     let failure = client.authorize(Asked::new(&key.headers()), &Demand::new()).await;
     assert!(matches!(failure, Err(Error::TimedOut)), "{failure:?}");
 
     installation.server.signal(Signal::CONT);
-    assert_eq!(through(&layer, key.headers(), "/orders").await.status, 200, "it is back");
+    let woken = Instant::now();
+    // It proves first that it has missed nothing.
+    while through(&layer, key.headers(), "/orders").await.status != 200 {
+        assert!(woken.elapsed() < Duration::from_secs(20), "it does not come back");
+    }
 
     installation.server.signal(Signal::KILL);
     installation.server.wait();
@@ -541,7 +545,7 @@ async fn while_trousseau_is_away_nothing_passes() {
         let answered = through(&layer, key.headers(), "/orders").await;
         assert_eq!((answered.status, &answered.headers["retry-after"]), (503, &HeaderValue::from_static("1")));
         let failure = client.authorize(Asked::new(&key.headers()), &Demand::new()).await;
-        assert!(matches!(failure, Err(Error::Unreachable(_))), "{failure:?}");
+        assert!(matches!(failure, Err(Error::Unreachable(_) | Error::TimedOut)), "{failure:?}");
     }
 }
 
