@@ -306,7 +306,7 @@ impl Drop for Lent {
     }
 }
 
-/// A transaction. Dropping it without [`PgTx::commit`] rolls it back.
+/// A transaction. Dropping it without a commit rolls it back.
 #[derive(Debug)]
 pub struct PgTx(Lent);
 
