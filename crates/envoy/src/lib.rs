@@ -59,9 +59,12 @@ impl ExtAuthz {
         B: HttpBody + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let Ok(_room) = self.room.try_acquire() else {
+        // Being busy is not being ill.
+        let is_question = request.uri().path() != HEALTH;
+        let room = is_question.then(|| self.room.try_acquire());
+        if matches!(room, Some(Err(_))) {
             return Status::resource_exhausted("too many questions at a time").into_http();
-        };
+        }
         let within = asked_within(request.headers()).map_or(ANSWERED_WITHIN, |asked| asked.min(ANSWERED_WITHIN));
         let answered = async {
             match request.uri().path() {

@@ -186,7 +186,11 @@ impl<'a> Access<'a> {
     /// The key of a business behind a request, good for `demand`.
     pub async fn authenticate(self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
         let presented = self.read(facts)?;
-        let (identified, decision, now) = self.identify_for(facts, demand, &presented).await?;
+        let (mut identified, mut decision, mut now) = self.identify_for(facts, demand, &presented).await?;
+        if self.has_waited(&identified, &decision, now).await? {
+            // What was judged before may be over.
+            (identified, decision, now) = self.identify_for(facts, demand, &presented).await?;
+        }
         match identified {
             Identified::Key(found) => {
                 let judge = |found: &KnownKey, meter| judge(facts, demand, &presented, Some(found), (meter, now));
@@ -278,8 +282,11 @@ impl<'a> Access<'a> {
             };
             Ok(decide(snapshot.as_ref(), &request.demand, &circumstances))
         };
-        let (identified, decision, now) =
-            self.identify(&secret, claim, |found, now| judge(found, Meter::Within, now)).await?;
+        let judge_it = |found: Option<&KnownKey>, now| judge(found, Meter::Within, now);
+        let (mut identified, mut decision, mut now) = self.identify(&secret, claim, judge_it).await?;
+        if self.has_waited(&identified, &decision, now).await? {
+            (identified, decision, now) = self.identify(&secret, claim, judge_it).await?;
+        }
         let Identified::Key(found) = identified else {
             return Ok(deny(Reason::KeyUnknown));
         };
@@ -435,6 +442,24 @@ impl<'a> Access<'a> {
     ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
         let judge = |found: Option<&KnownKey>, now| judge(facts, demand, presented, found, (Meter::Within, now));
         self.identify(&presented.secret, presented.claim, judge).await
+    }
+
+    /// Whether it took the database to know how much of its quotas an accepted key has used: whatever was judged before
+    /// that has to be judged once more.
+    async fn has_waited(
+        self,
+        identified: &Identified,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        match (identified, decision) {
+            (Identified::Key(Some(found)), Decision::Allow)
+                if !(found.access.limits.is_none() && found.business.limits.is_none()) =>
+            {
+                Ok(Box::pin(self.core.limiter.learn(&self.core.store, found, now)).await?)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Counts a call that is good otherwise, and judges it once more where it is one too many.

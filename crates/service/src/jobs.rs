@@ -499,7 +499,7 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.reconcile()))),
             Box::pin(self.while_clock_is_sure(&shutdown, || self.watch_networks(shutdown.clone()))),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.prune()))),
-            Box::pin(until_shutdown(shutdown.clone(), self.sum_quotas())),
+            Box::pin(self.sum_quotas(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.tell_node())),
             Box::pin(self.while_clock_is_sure(&shutdown, || self.deliver(shutdown.clone()))),
         );
@@ -517,10 +517,11 @@ impl Jobs {
     }
 
     /// Sums what was counted of quotas.
-    async fn sum_quotas(&self) {
+    async fn sum_quotas(&self, shutdown: watch::Receiver<bool>) {
         let mut health = Health::new("quotas").on(&self.inner.board);
-        loop {
-            tokio::time::sleep(SUM_EVERY).await;
+        // Only the pause is cut short: what is being summed is summed to its end, or counted twice.
+        while !*shutdown.borrow() && shutdown.has_changed().is_ok() {
+            until_shutdown(shutdown.clone(), tokio::time::sleep(SUM_EVERY)).await;
             let Some(core) = self.core() else { return };
             health.note(core.limiter.sum(&core.store).await).await;
         }
@@ -545,7 +546,10 @@ impl Jobs {
     ) {
         loop {
             until_shutdown(shutdown.clone(), self.clock_becomes(true)).await;
-            // Also where it was told to end meanwhile: it may have something to give back.
+            if *shutdown.borrow() || shutdown.has_changed().is_err() {
+                // It ends by itself, and may have something to give back.
+                return job().await;
+            }
             tokio::select! {
                 () = job() => return,
                 () = self.clock_becomes(false) => {}

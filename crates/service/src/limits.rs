@@ -142,6 +142,29 @@ impl Limiter {
         self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
     }
 
+    /// Makes sure that the sums of the quotas of this key are known here, so that counting a call waits for nothing. Gives
+    /// whether the database was asked, and time went by.
+    ///
+    /// # Errors
+    /// When a sum cannot be read.
+    pub(crate) async fn learn(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<bool, StoreError> {
+        let mut has_asked = false;
+        for part in self.parts(key.id, &key.tenant(), &key.access.limits, &key.business.limits) {
+            has_asked |= self.know_sums(store, &part, now).await?;
+        }
+        Ok(has_asked)
+    }
+
+    /// The limits that a call has to keep. Always in this order, so that two calls cannot wait for each other.
+    fn parts<'a>(&self, key: KeyId, tenant: &Tenant, of_key: &'a Limits, of_business: &'a Limits) -> Vec<Part<'a>> {
+        let parts = [
+            (LimitOf::Business, of_business, QuotaHolder::Tenant(tenant.clone())),
+            (LimitOf::Key, of_key, QuotaHolder::Key(key)),
+        ];
+        let limited = parts.into_iter().filter(|(_, limits, _)| !limits.is_none());
+        limited.map(|(of, limits, holder)| Part { of, limits, counters: self.counters(&holder), holder }).collect()
+    }
+
     /// The same, at an instant and so many nanoseconds after the machine was started.
     async fn measure(
         &self,
@@ -152,16 +175,7 @@ impl Limiter {
         of_business: &Limits,
         (now, boot): (Timestamp, u64),
     ) -> Result<Measured, StoreError> {
-        // Always in this order, so that two calls cannot wait for each other.
-        let parts = [
-            (LimitOf::Business, of_business, QuotaHolder::Tenant(tenant.clone())),
-            (LimitOf::Key, of_key, QuotaHolder::Key(key)),
-        ];
-        let parts: Vec<Part<'_>> = parts
-            .into_iter()
-            .filter(|(_, limits, _)| !limits.is_none())
-            .map(|(of, limits, holder)| Part { of, limits, counters: self.counters(&holder), holder })
-            .collect();
+        let parts = self.parts(key, tenant, of_key, of_business);
         for part in &parts {
             self.know_sums(store, part, now).await?;
         }
@@ -196,8 +210,9 @@ impl Limiter {
         Ok(Measured { meter, retry_after: rate_wait.max(quota_wait), allowances })
     }
 
-    /// Reads the sums of quotas that are not known here yet.
-    async fn know_sums(&self, store: &Store, part: &Part<'_>, now: Timestamp) -> Result<(), StoreError> {
+    /// Reads the sums of quotas that are not known here yet; gives whether there were any.
+    async fn know_sums(&self, store: &Store, part: &Part<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let mut has_asked = false;
         for period in PERIODS {
             if part.limits.quota.of(period).is_none() {
                 continue;
@@ -211,14 +226,15 @@ impl Limiter {
                 }
                 used.number
             };
-            let sum = store.read().quota_used(&part.holder, period, number).await?;
+            let sum = store.read_at_door()?.quota_used(&part.holder, period, number).await?;
+            has_asked = true;
             let mut counters = locked(&part.counters);
             let used = counters.used(period);
             if used.number == number {
                 used.summed.get_or_insert(sum);
             }
         }
-        Ok(())
+        Ok(has_asked)
     }
 
     /// Sums in the database what was counted since the last time, and learns what others counted.

@@ -16,10 +16,8 @@ use crate::index::LEASE;
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How much apart it tells of changes at least: each time is a write.
 const TELL_AT_MOST_EVERY: Duration = Duration::from_millis(20);
-/// A server that was silent for so long is gone.
-const GONE_AFTER: Duration = Duration::from_secs(15);
 /// A server that was silent for so long is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(10);
 /// How often it is looked whether all have a change.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// When no server answers with what was before any more, whether it told of itself or not: its lease has run out.
@@ -124,9 +122,8 @@ impl<'a> Nodes<'a> {
         Self { core }
     }
 
-    /// The servers that run.
-    pub async fn list(self) -> Result<Vec<NodeRow>, ServiceError> {
-        let since = self.core.clock.now().saturating_sub(GONE_AFTER);
+    async fn told_within(self, time: Duration) -> Result<Vec<NodeRow>, ServiceError> {
+        let since = self.core.clock.now().saturating_sub(time);
         Ok(self.core.store.read().list_nodes(since).await?)
     }
 
@@ -137,7 +134,8 @@ impl<'a> Nodes<'a> {
         let seq = self.core.store.read().current_seq().await?;
         let mut applied = BTreeMap::new();
         loop {
-            let nodes = self.list().await?;
+            // Also those that have been silent for a while: they may answer from memory as long as their lease lasts.
+            let nodes = self.told_within(FORGOTTEN_AFTER).await?;
             // By now nobody answers from a memory without it, be the list complete or not.
             let over = committed.elapsed() >= BOUND;
             for node in &nodes {

@@ -5,7 +5,7 @@
 //! of something has a moment to answer, or is dropped with its place free again.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,12 +60,15 @@ struct Shared {
     idle: Mutex<Vec<Kept>>,
     read_only: AtomicBool,
     line: AtomicI64,
+    /// Raised when connections made so far may lead to another server than new ones do.
+    generation: AtomicU64,
 }
 
 struct Kept {
     connection: PgConnection,
     made: Instant,
     seen: Instant,
+    generation: u64,
 }
 
 impl fmt::Debug for PgPool {
@@ -87,6 +90,7 @@ impl PgPool {
             idle: Mutex::default(),
             read_only: AtomicBool::new(false),
             line: AtomicI64::new(0),
+            generation: AtomicU64::new(0),
         });
         Self { shared, first: false }
     }
@@ -112,8 +116,11 @@ impl PgPool {
     /// What was last seen of the server: whether it takes no writes, and which line of history it writes on.
     pub(crate) fn note_server(&self, read_only: bool, line: i64) {
         self.shared.read_only.store(read_only, Ordering::Release);
-        if !read_only {
-            self.shared.line.store(line, Ordering::Release);
+        let moved = !read_only && self.shared.line.swap(line, Ordering::AcqRel) != line;
+        if read_only || moved {
+            // What was connected before may lead to a server that was put aside, and goes on answering.
+            self.shared.generation.fetch_add(1, Ordering::AcqRel);
+            self.shared.forget_idle();
         }
     }
 
@@ -168,6 +175,7 @@ impl PgPool {
     }
 
     async fn connect(&self) -> Result<Kept, sqlx::Error> {
+        let generation = self.shared.generation.load(Ordering::Acquire);
         let mut connection = loop {
             match self.shared.options.connect().await {
                 Ok(connection) => break connection,
@@ -183,11 +191,11 @@ impl PgPool {
         };
         if self.shared.pooling == Pooling::Session {
             // A standby that is behind must not be believed before the next proof finds out what it is.
-            let read_only = matches!(connection.fetch_optional(POSTGRES_IS_READ_ONLY).await, Ok(Some(_)));
+            let read_only = connection.fetch_optional(POSTGRES_IS_READ_ONLY).await?.is_some();
             self.shared.read_only.store(read_only, Ordering::Release);
         }
         let now = Instant::now();
-        Ok(Kept { connection, made: now, seen: now })
+        Ok(Kept { connection, made: now, seen: now, generation })
     }
 
     /// Begins a transaction with this statement.
@@ -241,7 +249,8 @@ impl Shared {
         kept.seen = Instant::now();
         let mut idle = self.idle();
         let gone: Vec<Kept> = idle.extract_if(.., |kept| kept.seen.elapsed() > IDLE_AT_MOST).collect();
-        if !self.permits.is_closed() && kept.made.elapsed() < AGE_AT_MOST {
+        let is_of_now = kept.generation == self.generation.load(Ordering::Acquire);
+        if !self.permits.is_closed() && is_of_now && kept.made.elapsed() < AGE_AT_MOST {
             idle.push(kept);
         }
         drop((idle, gone));
@@ -283,6 +292,11 @@ impl Lent {
     }
 }
 
+/// Ends what may be open on a connection, and hears that it answers.
+async fn tidied(connection: &mut PgConnection, open: bool) -> Result<(), sqlx::Error> {
+    if open { connection.execute("ROLLBACK").await.map(drop) } else { connection.ping().await }
+}
+
 impl Drop for Lent {
     fn drop(&mut self) {
         let (Some(mut kept), Some(permit)) = (self.kept.take(), self.permit.take()) else { return };
@@ -295,7 +309,11 @@ impl Drop for Lent {
         let (pool, open) = (self.pool.clone(), self.open);
         runtime.spawn(async move {
             let tidy = async {
-                if open { kept.connection.execute("ROLLBACK").await.map(drop) } else { kept.connection.ping().await }
+                match tidied(&mut kept.connection, open).await {
+                    // The answer to what was cut off; ours comes after it.
+                    Err(sqlx::Error::Database(_)) => tidied(&mut kept.connection, open).await,
+                    other => other,
+                }
             };
             match timeout(LOOK_WITHIN, tidy).await {
                 Ok(Ok(())) => pool.shared.keep(kept),

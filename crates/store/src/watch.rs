@@ -104,6 +104,7 @@ async fn sequence_changed(
     seen: &mut Option<i64>,
 ) -> Result<(), StoreError> {
     let listens = pool.pooling() == Pooling::Session;
+    let mut told = false;
     loop {
         if listens && ear.listener.is_none() {
             *ear = Ear { listener: Some(listen(pool).await?), owed: false };
@@ -113,7 +114,7 @@ async fn sequence_changed(
         let now = store.read_at_door()?.current_seq().await?;
         let before = seen.replace(now);
         if before != Some(now) {
-            ear.owed |= before.is_some();
+            ear.owed |= before.is_some() && !told;
             return Ok(());
         }
         let Some(listener) = &mut ear.listener else {
@@ -123,7 +124,7 @@ async fn sequence_changed(
         match tokio::time::timeout(POSTGRES_POLL, listener.try_recv()).await {
             Ok(heard) => {
                 // It told of this change or of one before: either way it lives.
-                ear.owed = false;
+                (ear.owed, told) = (false, true);
                 if heard?.is_none() {
                     ear.listener = None;
                 }

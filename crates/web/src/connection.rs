@@ -43,7 +43,9 @@ impl ProxyTrust {
     pub fn caller(&self, peer: Peer, headers: &HeaderMap) -> CallerAddress {
         let direct = peer.address.ip().to_canonical();
         if !self.trusts(direct) {
-            return CallerAddress { ip: Some(direct), protected: peer.tls || direct.is_loopback() };
+            // What a stranger says of the way here can only narrow.
+            let protected = (peer.tls || direct.is_loopback()) && forwarded_https(headers) != Some(false);
+            return CallerAddress { ip: Some(direct), protected };
         }
         let ip = self.forwarded_for(direct, headers);
         let protected = match forwarded_https(headers) {

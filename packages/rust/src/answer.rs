@@ -15,14 +15,26 @@ use crate::error::Error;
 use crate::verification::{BusinessId, Environment, KeyId, KeyKind, RequestId, Verification, Verified};
 
 /// The headers of a refusal that its caller may see.
-const TOLD: [HeaderName; 6] =
-    [CONTENT_TYPE, CONTENT_LANGUAGE, WWW_AUTHENTICATE, RETRY_AFTER, X_REQUEST_ID, X_TROUSSEAU_CODE];
+const TOLD: [HeaderName; 8] = [
+    CONTENT_TYPE,
+    CONTENT_LANGUAGE,
+    WWW_AUTHENTICATE,
+    RETRY_AFTER,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
+    X_REQUEST_ID,
+    X_TROUSSEAU_CODE,
+];
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// A decision, and for how long after the question was sent it holds.
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) decision: Decision,
     pub(crate) fresh: Duration,
+    /// Whether the question counted against limits of the key, or found no room in them: it is for one request then.
+    pub(crate) is_counted: bool,
 }
 
 /// The members of a problem that are looked at.
@@ -35,11 +47,12 @@ struct Problem {
 /// An answer of `/v1/authorize`.
 pub(crate) fn authorized(parts: &Parts, body: &Bytes) -> Result<Heard, Error> {
     let status = parts.status;
+    let is_counted = parts.headers.contains_key(&RATE_LIMIT);
     if status == StatusCode::OK {
         let verification = identity(&parts.headers)
             .ok_or(Error::Unintelligible { status, what: "it does not say whose key it is" })?;
         let decision = Decision::Allowed(Verified::from(verification));
-        return Ok(Heard { decision, fresh: fresh(&parts.headers) });
+        return Ok(Heard { decision, fresh: fresh(&parts.headers), is_counted });
     }
     let code = one(&parts.headers, &X_TROUSSEAU_CODE);
     match code {
@@ -61,7 +74,7 @@ pub(crate) fn authorized(parts: &Parts, body: &Bytes) -> Result<Heard, Error> {
                 retry_after: retry_after(&parts.headers),
                 told: Some(Told { status, headers, body: body.clone() }),
             };
-            Ok(Heard { decision: Decision::Refused(refusal.into()), fresh: Duration::ZERO })
+            Ok(Heard { decision: Decision::Refused(refusal.into()), fresh: Duration::ZERO, is_counted })
         }
         _ => Err(failed(parts)),
     }
@@ -104,6 +117,8 @@ struct Verdict {
     reference: Option<String>,
     fresh_ms: Option<u64>,
     key: Option<VerifiedKey>,
+    #[serde(default)]
+    rate_limits: Vec<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -139,12 +154,13 @@ pub(crate) fn verified(parts: &Parts, body: &Bytes) -> Result<Heard, Error> {
             return Err(Error::Unintelligible { status, what });
         }
         let verdict: Verdict = serde_json::from_slice(body).map_err(|_| Error::Unintelligible { status, what })?;
+        let is_counted = !verdict.rate_limits.is_empty();
         return match (verdict.valid, verdict.code.as_str(), verdict.key) {
             (true, "ok", Some(key)) => {
                 let mut verification = key.verification().ok_or(Error::Unintelligible { status, what })?;
                 verification.request_id = request_id(&parts.headers);
                 let decision = Decision::Allowed(Verified::from(verification));
-                Ok(Heard { decision, fresh: Duration::from_millis(verdict.fresh_ms.unwrap_or(0)) })
+                Ok(Heard { decision, fresh: Duration::from_millis(verdict.fresh_ms.unwrap_or(0)), is_counted })
             }
             (false, code, None) if code != "ok" => {
                 let refusal = Refused {
@@ -154,7 +170,7 @@ pub(crate) fn verified(parts: &Parts, body: &Bytes) -> Result<Heard, Error> {
                     retry_after: None,
                     told: None,
                 };
-                Ok(Heard { decision: Decision::Refused(refusal.into()), fresh: Duration::ZERO })
+                Ok(Heard { decision: Decision::Refused(refusal.into()), fresh: Duration::ZERO, is_counted })
             }
             _ => Err(Error::Unintelligible { status, what }),
         };

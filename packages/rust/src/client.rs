@@ -136,9 +136,23 @@ impl Inner {
                 Some(verified) => Step::Answered(Ok(Decision::Allowed(verified))),
                 None => Step::Ask,
             };
-            self.flights.ask(name, look, |begin| self.ask_and_keep(begin, name, request, read)).await
+            self.flights.ask(name, look, |begin| self.ask_and_say_for_whom(begin, name, request, read)).await
         };
         timeout(self.timeout, answered).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Asks; says beside the answer whether it may be shared.
+    async fn ask_and_say_for_whom(
+        &self,
+        begin: Begin,
+        name: Digest,
+        request: Request<Full<Bytes>>,
+        read: Read,
+    ) -> (Result<Decision, Error>, bool) {
+        match self.ask_and_keep(begin, name, request, read).await {
+            Ok(heard) => (Ok(heard.decision), !heard.is_counted),
+            Err(error) => (Err(error), true),
+        }
     }
 
     async fn ask_and_keep(
@@ -147,20 +161,20 @@ impl Inner {
         name: Digest,
         request: Request<Full<Bytes>>,
         read: Read,
-    ) -> Result<Decision, Error> {
+    ) -> Result<Heard, Error> {
         let _room = self.room.acquire().await.map_err(Error::unreachable)?;
         begin.now();
         // Counted from before the question: the answer was true at some moment after it.
         let sent = clock::now();
         let (parts, body) = self.wire.send(request).await?;
-        let Heard { decision, fresh } = read(&parts, &body)?;
-        if let Decision::Allowed(verified) = &decision
-            && !fresh.is_zero()
+        let heard = read(&parts, &body)?;
+        if let Decision::Allowed(verified) = &heard.decision
+            && !heard.fresh.is_zero()
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.keep(name, verified.clone(), sent.after(fresh), clock::now());
+            kept.keep(name, verified.clone(), sent.after(heard.fresh), clock::now());
         }
-        Ok(decision)
+        Ok(heard)
     }
 
     fn look(&self, name: &Digest) -> Option<Verified> {

@@ -11,10 +11,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cache::Digest;
 
 struct Flight<V> {
+    /// Who is here, counted under the lock of the map.
+    seats: AtomicU64,
     /// How many questions have been sent.
     begun: Arc<AtomicU64>,
-    /// The last answer that came, with the number of its question. Who holds the lock asks.
-    turn: tokio::sync::Mutex<Option<(u64, V)>>,
+    /// The number of the last question that was answered, with its answer if that may be shared. Who holds the lock asks.
+    turn: tokio::sync::Mutex<Option<(u64, Option<V>)>>,
+}
+
+impl<V> Flight<V> {
+    fn new() -> Self {
+        Self { seats: AtomicU64::new(0), begun: Arc::default(), turn: tokio::sync::Mutex::new(None) }
+    }
 }
 
 pub(crate) struct Flights<V>(Mutex<HashMap<Digest, Arc<Flight<V>>>>);
@@ -37,8 +45,8 @@ struct Seat<'a, V> {
 impl<V> Drop for Seat<'_, V> {
     fn drop(&mut self) {
         let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's and this one: nobody else is here, and nobody can come while the map is locked.
-        if Arc::strong_count(&self.flight) == 2 {
+        // Nobody can come while the map is locked.
+        if self.flight.seats.fetch_sub(1, Ordering::SeqCst) == 1 {
             flights.remove(&self.question);
         }
     }
@@ -54,35 +62,38 @@ pub(crate) enum Step<V> {
 
 impl<V: Clone> Flights<V> {
     /// The answer to a question: an own one, or one that was asked for after this call. `look` is asked, once nobody
-    /// else is asking, whether there is one that was kept.
+    /// else is asking, whether there is one that was kept. Beside its answer, `ask` says whether that may be shared: one
+    /// that counted against a limit is for one request.
     pub(crate) async fn ask<L, A, F>(&self, question: Digest, look: L, ask: A) -> V
     where
         L: FnOnce() -> Step<V>,
         A: FnOnce(Begin) -> F,
-        F: Future<Output = V>,
+        F: Future<Output = (V, bool)>,
     {
         let seat = self.enter(question);
         let mut turn = seat.flight.turn.lock().await;
-        if let Some((number, answer)) = &*turn
+        if let Some((number, shared)) = &*turn
             && *number >= seat.first
         {
-            return answer.clone();
+            if let Some(answer) = shared {
+                return answer.clone();
+            }
+            // Each is a question of its own then, side by side.
+            drop(turn);
+            return ask(Begin(Arc::clone(&seat.flight.begun))).await.0;
         }
         if let Step::Answered(answer) = look() {
             return answer;
         }
-        let answer = ask(Begin(Arc::clone(&seat.flight.begun))).await;
-        *turn = Some((seat.flight.begun.load(Ordering::SeqCst), answer.clone()));
+        let (answer, may_be_shared) = ask(Begin(Arc::clone(&seat.flight.begun))).await;
+        *turn = Some((seat.flight.begun.load(Ordering::SeqCst), may_be_shared.then(|| answer.clone())));
         answer
     }
 
     fn enter(&self, question: Digest) -> Seat<'_, V> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = Arc::clone(
-            flights
-                .entry(question)
-                .or_insert_with(|| Arc::new(Flight { begun: Arc::default(), turn: tokio::sync::Mutex::new(None) })),
-        );
+        let flight = Arc::clone(flights.entry(question).or_insert_with(|| Arc::new(Flight::new())));
+        flight.seats.fetch_add(1, Ordering::SeqCst);
         drop(flights);
         let first = flight.begun.load(Ordering::SeqCst) + 1;
         Seat { flights: self, question, flight, first }
@@ -120,6 +131,8 @@ mod tests {
         asked: AtomicU64,
         at_once: AtomicU64,
         several: AtomicBool,
+        /// Whether answers count against a limit.
+        counted: AtomicBool,
     }
 
     impl Slow {
@@ -133,7 +146,7 @@ mod tests {
                 async move {
                     gate.acquire().await.expect("open").forget();
                     self.at_once.fetch_sub(1, Ordering::SeqCst);
-                    number
+                    (number, !self.counted.load(Ordering::SeqCst))
                 }
             };
             self.flights.ask(Digester::new(b"q").finish(), || Step::Ask, asking).await
@@ -166,6 +179,25 @@ mod tests {
         }
         assert_eq!(latest.await.expect("done"), 3);
         assert!(!slow.several.load(Ordering::SeqCst));
+        assert_eq!(slow.flights.len(), 0, "nothing stays");
+    }
+
+    #[tokio::test]
+    async fn what_counts_against_a_limit_is_asked_for_each() {
+        let (slow, gate) = (Arc::new(Slow::default()), Arc::new(Semaphore::new(100)));
+        slow.counted.store(true, Ordering::SeqCst);
+        let all: Vec<_> = (0..20)
+            .map(|_| {
+                let (slow, gate) = (Arc::clone(&slow), Arc::clone(&gate));
+                tokio::spawn(async move { slow.ask(&gate).await })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for one in all {
+            answers.push(one.await.expect("done"));
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, (1..=20).collect::<Vec<u64>>());
         assert_eq!(slow.flights.len(), 0, "nothing stays");
     }
 

@@ -31,7 +31,8 @@ type ProtocolOf = dyn Fn(&Parts) -> Protocol + Send + Sync;
 /// `X-Trousseau-*` headers of callers are taken away: behind gateways such headers say who calls.
 ///
 /// Until it is said otherwise, the caller's address is unknown, which refuses keys that are bound to addresses, and callers
-/// came by plain HTTP, which refuses LIVE keys.
+/// came by plain HTTP, which refuses LIVE keys. What is said of callers is believed once this service is one of Trousseau's
+/// `trusted_proxies`; before that a key is judged by the address of this service itself, and the scheme can only narrow.
 ///
 /// [`Verified`]: crate::Verified
 /// [`Refusal`]: crate::Refusal

@@ -84,7 +84,10 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
             let old = businesses.get(&id).await?.limits;
             let change = BusinessChange {
                 rates: rate_limits.as_deref().map(limits::rates).transpose()?,
-                quota: Some(limits::quota(old.quota, *quota_day, *quota_month)?),
+                quota: match (quota_day, quota_month) {
+                    (None, None) => None,
+                    _ => Some(limits::quota(old.quota, *quota_day, *quota_month)?),
+                },
                 ..BusinessChange::default()
             };
             show(&businesses.update(&opened.context, &id, &change).await?, json)
