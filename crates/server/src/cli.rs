@@ -203,15 +203,8 @@ pub(crate) enum Business {
     Limit {
         /// Its id
         id: String,
-        /// How fast they may be used, repeatable; one empty text takes all limits away
-        #[arg(long = "rate-limit", value_name = "N/TIME")]
-        rate_limits: Option<Vec<String>>,
-        /// How many requests a day at most, in UTC; 0 for any number
-        #[arg(long, value_name = "N")]
-        quota_day: Option<u64>,
-        /// How many requests a month at most, in UTC; 0 for any number
-        #[arg(long, value_name = "N")]
-        quota_month: Option<u64>,
+        #[command(flatten)]
+        limits: LimitChange,
     },
     /// Refuse all keys of a business from now on
     #[command(after_help = "Example:\n  trousseau business suspend 17616983000123 --yes")]
@@ -283,6 +276,20 @@ pub(crate) enum Member {
         #[command(flatten)]
         sure: Sure,
     },
+}
+
+/// What is to be different about limits; what is not named stays.
+#[derive(Debug, Args)]
+pub(crate) struct LimitChange {
+    /// How fast, repeatable, such as 100/1m; one empty text takes all rates away
+    #[arg(long = "rate-limit", value_name = "N/TIME")]
+    pub(crate) rate_limits: Option<Vec<String>>,
+    /// How many requests a day at most, in UTC; 0 for any number
+    #[arg(long, value_name = "N")]
+    pub(crate) quota_day: Option<u64>,
+    /// How many requests a month at most, in UTC; 0 for any number
+    #[arg(long, value_name = "N")]
+    pub(crate) quota_month: Option<u64>,
 }
 
 /// The answer to *are you sure*, given in advance.
@@ -455,15 +462,8 @@ pub(crate) enum Key {
         /// Addresses its calls may come from, repeatable; one empty text allows all
         #[arg(long = "allowed-ip", value_name = "RANGE")]
         allowed_ips: Option<Vec<String>>,
-        /// How fast it may be used, repeatable; one empty text takes all limits away
-        #[arg(long = "rate-limit", value_name = "N/TIME")]
-        rate_limits: Option<Vec<String>>,
-        /// How many requests a day at most, in UTC; 0 for any number
-        #[arg(long, value_name = "N")]
-        quota_day: Option<u64>,
-        /// How many requests a month at most, in UTC; 0 for any number
-        #[arg(long, value_name = "N")]
-        quota_month: Option<u64>,
+        #[command(flatten)]
+        limits: LimitChange,
         /// What else is known about it, repeatable; replaces what was there
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Option<Vec<(String, String)>>,

@@ -453,9 +453,7 @@ impl<'a> Access<'a> {
         now: Timestamp,
     ) -> Result<bool, ServiceError> {
         match (identified, decision) {
-            (Identified::Key(Some(found)), Decision::Allow)
-                if !(found.access.limits.is_none() && found.business.limits.is_none()) =>
-            {
+            (Identified::Key(Some(found)), Decision::Allow) if found.is_limited() => {
                 Ok(Box::pin(self.core.limiter.learn(&self.core.store, found, now)).await?)
             }
             _ => Ok(false),
@@ -472,7 +470,7 @@ impl<'a> Access<'a> {
     ) -> Result<(Decision, Measured), ServiceError> {
         match (decision, found) {
             (Decision::Allow, Some(found)) => {
-                if found.access.limits.is_none() && found.business.limits.is_none() {
+                if !found.is_limited() {
                     return Ok((Decision::Allow, Measured::default()));
                 }
                 let measured = Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?;

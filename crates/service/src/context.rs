@@ -69,7 +69,7 @@ impl KeyCaller {
 
     /// Whether it, or its business, may be used so often only.
     pub fn is_limited(&self) -> bool {
-        !(self.known.access.limits.is_none() && self.known.business.limits.is_none())
+        self.known.is_limited()
     }
 
     /// When the value was made that was presented.

@@ -14,6 +14,7 @@ use trousseau_service::people::PeopleError;
 use trousseau_service::{BeyondOwnRights, ServiceError};
 
 use crate::language::Language;
+use crate::wire::limits::seconds;
 
 /// One kind of failure: what it is called, what status it has, what it says.
 macro_rules! kinds {
@@ -600,7 +601,7 @@ impl Failure {
 
     /// When to come back, in whole seconds, at least one.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.0.retry_after.map(|after| after.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX))
+        self.0.retry_after.map(|after| seconds(after).max(1))
     }
 
     /// The cause and the causes behind it, for the log.

@@ -79,17 +79,10 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
             confirm(&format!("All keys of {name} ({id}) will be refused."), sure.yes)?;
             show(&done(businesses.suspend(&opened.context, &id, None).await?), json)
         }
-        Business::Limit { id, rate_limits, quota_day, quota_month } => {
+        Business::Limit { id, limits: named } => {
             let id: BusinessId = read("the id", id)?;
-            let old = businesses.get(&id).await?.limits;
-            let change = BusinessChange {
-                rates: rate_limits.as_deref().map(limits::rates).transpose()?,
-                quota: match (quota_day, quota_month) {
-                    (None, None) => None,
-                    _ => Some(limits::quota(old.quota, *quota_day, *quota_month)?),
-                },
-                ..BusinessChange::default()
-            };
+            let (rates, quota) = limits::changed(named, &businesses.get(&id).await?.limits)?;
+            let change = BusinessChange { rates, quota, ..BusinessChange::default() };
             show(&businesses.update(&opened.context, &id, &change).await?, json)
         }
         Business::Resume { id } => {

@@ -218,9 +218,7 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
         scopes,
         allowed_origins,
         allowed_ips,
-        rate_limits,
-        quota_day,
-        quota_month,
+        limits: named,
         metadata: pairs,
         sure,
     } = command
@@ -230,6 +228,7 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
     let view = find(opened, key).await?;
     let zone = zone(opened, &view.key.tenant.business).await?;
     let without_blank = |texts: &[String]| texts.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>();
+    let (rates, quota) = super::limits::changed(named, &view.key.limits)?;
     let change = KeyChange {
         name: name
             .as_deref()
@@ -254,11 +253,8 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
             Some(texts) => Some(read_all("--allowed-ip", &without_blank(texts))?),
             None => None,
         },
-        rates: rate_limits.as_deref().map(super::limits::rates).transpose()?,
-        quota: match (quota_day, quota_month) {
-            (None, None) => None,
-            _ => Some(super::limits::quota(view.key.limits.quota, *quota_day, *quota_month)?),
-        },
+        rates,
+        quota,
         metadata: pairs.as_deref().map(metadata).transpose()?,
     };
     if change.state == Some(KeyState::Inactive) {

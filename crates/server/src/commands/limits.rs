@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use trousseau_domain::limits::{Limits, Quota, RateLimits};
 
 use super::read_all;
+use crate::cli::LimitChange;
 use crate::exit::Failure;
 
 /// The rates that these texts say; an empty text says nothing.
@@ -13,6 +14,16 @@ pub(crate) fn rates(texts: &[String]) -> Result<RateLimits, Failure> {
     let texts: Vec<String> = texts.iter().filter(|text| !text.is_empty()).cloned().collect();
     let rates: Vec<_> = read_all("--rate-limit", &texts)?;
     RateLimits::try_from(rates).map_err(|error| Failure::usage(format!("--rate-limit: {error}")))
+}
+
+/// What was named, of limits that are these now.
+pub(crate) fn changed(named: &LimitChange, now: &Limits) -> Result<(Option<RateLimits>, Option<Quota>), Failure> {
+    let rates = named.rate_limits.as_deref().map(rates).transpose()?;
+    let quota = match (named.quota_day, named.quota_month) {
+        (None, None) => None,
+        (day, month) => Some(quota(now.quota, day, month)?),
+    };
+    Ok((rates, quota))
 }
 
 /// The quota with what was named; 0 is any number.

@@ -179,6 +179,11 @@ impl KnownKey {
         Tenant::new(self.business.id.clone(), self.environment)
     }
 
+    /// Whether it, or its business, may be used so often only.
+    pub(crate) fn is_limited(&self) -> bool {
+        !(self.access.limits.is_none() && self.business.limits.is_none())
+    }
+
     pub(crate) fn snapshot(&self) -> Result<KeySnapshot<'_>, ServiceError> {
         Ok(KeySnapshot {
             business: &self.business.id,
