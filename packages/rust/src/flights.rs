@@ -184,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_counts_against_a_limit_is_asked_for_each() {
-        let (slow, gate) = (Arc::new(Slow::default()), Arc::new(Semaphore::new(100)));
+        let (slow, gate) = (Arc::new(Slow::default()), Arc::new(Semaphore::new(0)));
         slow.counted.store(true, Ordering::SeqCst);
         let all: Vec<_> = (0..20)
             .map(|_| {
@@ -192,6 +192,9 @@ mod tests {
                 tokio::spawn(async move { slow.ask(&gate).await })
             })
             .collect();
+        // All of them have come before the first is answered.
+        settle().await;
+        gate.add_permits(20);
         let mut answers = Vec::new();
         for one in all {
             answers.push(one.await.expect("done"));
