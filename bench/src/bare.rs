@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -11,10 +12,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// Answers every request with `size` bytes.
-pub(crate) async fn serve(address: SocketAddr, size: usize) -> anyhow::Result<()> {
+/// What the requests ask for.
+const ROUTE: &str = "/v1/whoami";
+
+/// Answers every request with `size` bytes, by hyper alone or by a route of axum.
+pub(crate) async fn serve(address: SocketAddr, size: usize, by_axum: bool) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await?;
     let body = Bytes::from(vec![b'x'; size]);
+    if by_axum {
+        let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
+        let answer = axum::routing::get(move || std::future::ready(body.clone()));
+        axum::serve(listener, axum::Router::new().route(ROUTE, answer)).await?;
+        return Ok(());
+    }
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -26,6 +36,7 @@ pub(crate) async fn serve(address: SocketAddr, size: usize) -> anyhow::Result<()
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
+                .pipeline_flush(true)
                 .serve_connection(TokioIo::new(stream), answer);
             // A client that goes away is none of our business here.
             let _ = connection.await;

@@ -27,12 +27,15 @@ pub(crate) struct Load {
     pub(crate) from: IpAddr,
     /// How long a connection rests after an answer.
     pub(crate) rest: Duration,
+    /// Requests that are sent before their answers are read.
+    pub(crate) depth: usize,
 }
 
 impl Load {
     /// As many good requests as there can be, from the usual address.
     pub(crate) const fn new(connections: usize, length: Duration) -> Self {
-        Self { connections, length, status: 200, from: IpAddr::V4(Ipv4Addr::LOCALHOST), rest: Duration::ZERO }
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self { connections, length, status: 200, from, rest: Duration::ZERO, depth: 1 }
     }
 }
 
@@ -84,19 +87,29 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
             socket.bind(SocketAddr::new(load.from, 0))?;
             let mut connection = socket.connect(address).await?;
             connection.set_nodelay(true)?;
-            let mut buffer = Vec::with_capacity(4096);
+            let (mut sent_together, mut buffer) = (Vec::new(), Vec::with_capacity(16 * 1024));
             let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(worker as u64 + 1);
             while Instant::now() < end {
-                // Xorshift: cheap, and good enough to defeat a cache of the last key.
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                let index = usize::try_from(state % requests.len() as u64).context("below a usize")?;
+                sent_together.clear();
+                for _ in 0..load.depth {
+                    // Xorshift: cheap, and good enough to defeat a cache of the last key.
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    let index = usize::try_from(state % requests.len() as u64).context("below a usize")?;
+                    sent_together.extend_from_slice(&requests[index]);
+                }
                 let sent = Instant::now();
-                let answer = exchange(&mut connection, &requests[index], &mut buffer).await?;
-                anyhow::ensure!(answer.status == load.status, "an answer with status {}", answer.status);
-                done.fetch_add(1, Ordering::Relaxed);
-                late.fetch_add(u64::from(sent.elapsed() > Duration::from_secs(1)), Ordering::Relaxed);
+                connection.write_all(&sent_together).await?;
+                buffer.clear();
+                let mut read = 0;
+                for _ in 0..load.depth {
+                    let answer = next(&mut connection, &mut buffer, &mut read).await?;
+                    anyhow::ensure!(answer.status == load.status, "an answer with status {}", answer.status);
+                }
+                let answers = load.depth as u64;
+                done.fetch_add(answers, Ordering::Relaxed);
+                late.fetch_add(if sent.elapsed() > Duration::from_secs(1) { answers } else { 0 }, Ordering::Relaxed);
                 if !load.rest.is_zero() {
                     tokio::time::sleep(load.rest).await;
                 }
@@ -133,13 +146,18 @@ pub(crate) async fn some(
 async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> anyhow::Result<Answer> {
     connection.write_all(request).await?;
     buffer.clear();
+    next(connection, buffer, &mut 0).await
+}
+
+/// The answer that begins at `read` in what was received, and after it where the next one does.
+async fn next(connection: &mut TcpStream, buffer: &mut Vec<u8>, read: &mut usize) -> anyhow::Result<Answer> {
     let head = loop {
-        anyhow::ensure!(connection.read_buf(buffer).await? > 0, "the connection was closed");
-        if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+        if let Some(end) = memchr::memmem::find(&buffer[*read..], b"\r\n\r\n") {
             break end + 4;
         }
+        anyhow::ensure!(connection.read_buf(buffer).await? > 0, "the connection was closed");
     };
-    let text = std::str::from_utf8(&buffer[..head])?;
+    let text = std::str::from_utf8(&buffer[*read..*read + head])?;
     let status = text.get(9..12).context("a status line")?.parse()?;
     let body: usize = text
         .lines()
@@ -148,7 +166,8 @@ async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut Vec<u
         .1
         .trim()
         .parse()?;
-    while buffer.len() < head + body {
+    *read += head + body;
+    while buffer.len() < *read {
         anyhow::ensure!(connection.read_buf(buffer).await? > 0, "the connection was closed");
     }
     Ok(Answer { status, body })

@@ -14,6 +14,7 @@ mod seed;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -38,6 +39,15 @@ struct Cli {
     /// Keep-alive connections
     #[arg(long, default_value_t = 32)]
     connections: usize,
+    /// Requests in flight on a connection
+    #[arg(long, default_value_t = 1)]
+    depth: usize,
+    /// Next to a route of axum rather than to hyper alone
+    #[arg(long)]
+    axum: bool,
+    /// Ask for a gateway, /v1/authorize, rather than /v1/whoami
+    #[arg(long)]
+    authorize: bool,
     /// The program to measure
     #[arg(long, default_value = "target/release/trousseau")]
     program: PathBuf,
@@ -64,6 +74,9 @@ enum Internal {
         address: SocketAddr,
         /// Bytes of the answer
         size: usize,
+        /// By a route of axum
+        #[arg(long)]
+        axum: bool,
     },
 }
 
@@ -78,6 +91,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command that runs on the first processor.
+fn pinned(program: &std::path::Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
@@ -100,7 +120,7 @@ fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Server> {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
-        Some(Internal::Bare { address, size }) => bare::serve(address, size).await,
+        Some(Internal::Bare { address, size, axum }) => bare::serve(address, size, axum).await,
         Some(Internal::Payments(ref scene)) => payments::measure(scene).await,
         Some(Internal::Flood) => flood::measure(&cli).await,
         Some(Internal::Create) => create::measure(&cli).await,
@@ -112,9 +132,10 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = cli.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     let requests = seed::requests(&folder, cli.keys, !cli.unlimited).await?;
+    let requests = if cli.authorize { Arc::new(requests.iter().map(|one| seed::authorize(one)).collect()) } else { requests };
 
     let address = free_address()?;
-    let mut command = Command::new(&cli.program);
+    let mut command = pinned(&cli.program);
     command.args(["serve", "--listen", &address.to_string()]).arg("--data-dir").arg(&folder);
     let began = std::time::Instant::now();
     let ours = start(command, address)?;
@@ -130,15 +151,18 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     anyhow::ensure!(wrong.status == 401, "a made-up key is answered with {}", wrong.status);
 
     let address = free_address()?;
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = pinned(&std::env::current_exe()?);
     command.args(["bare", &address.to_string(), &sample.body.to_string()]);
+    if cli.axum {
+        command.arg("--axum");
+    }
     let bare = start(command, address)?;
 
     println!(
-        "{} keys, {} connections, {} pairs of {} s, {} bytes an answer",
-        cli.keys, cli.connections, cli.pairs, cli.seconds, sample.body
+        "{} keys, {} connections with {} in flight, {} pairs of {} s, {} bytes an answer",
+        cli.keys, cli.connections, cli.depth, cli.pairs, cli.seconds, sample.body
     );
-    let load = Load::new(cli.connections, Duration::from_secs(cli.seconds));
+    let load = Load { depth: cli.depth, ..Load::new(cli.connections, Duration::from_secs(cli.seconds)) };
     let targets = [&ours, &bare].map(|server| Target { address: server.address, process: server.child.id() });
     for target in &targets {
         drive::run(target, &load, &requests).await?;

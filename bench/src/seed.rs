@@ -149,6 +149,11 @@ fn rows(
     (key, version)
 }
 
+/// The same request, as a gateway asks.
+pub(crate) fn authorize(request: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(request).replacen("/v1/whoami", "/v1/authorize", 1).into_bytes()
+}
+
 /// A request that makes a payment link with the key of another request.
 pub(crate) fn creation(request: &[u8]) -> Vec<u8> {
     const BODY: &str = r#"{"amount":"12.50","currency":"USDC","title":"Bench"}"#;

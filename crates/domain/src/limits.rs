@@ -193,7 +193,8 @@ impl Quota {
         .map(NonZeroU64::get)
     }
 
-    const fn is_none(&self) -> bool {
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
         self.day.is_none() && self.month.is_none()
     }
 }

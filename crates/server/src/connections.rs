@@ -29,6 +29,7 @@ use trousseau_envoy::ExtAuthz;
 use trousseau_web::connection::{CloseWithoutAnswer, Peer};
 use trousseau_web::fast::Application;
 
+use crate::lanes::Lanes;
 use crate::settings::TlsFiles;
 
 /// From the first byte of waiting to the end of the header section; also how long a kept connection may idle.
@@ -40,7 +41,6 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// Above the application's own limit of 64 KiB, so that its answer explains the refusal.
 const READ_BUFFER_BYTES: usize = 160 * 1024;
-const MOST_HEADERS: usize = 256;
 /// What a connection of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// How often the other end of a connection of HTTP/2 is asked whether it is there, and how long it may take to say so.
@@ -81,6 +81,8 @@ pub(crate) struct Listening {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// The most connections served at a time; more wait to be accepted.
     pub(crate) connections: usize,
+    /// Where they are served; none for the main runtime.
+    pub(crate) lanes: Option<Lanes>,
 }
 
 impl Listening {
@@ -106,7 +108,14 @@ impl Listening {
             };
             let connection =
                 Connection { served: self.application.clone(), acceptor: acceptor.clone(), address, permit };
-            tokio::spawn(connection.run(stream, graceful.watcher()));
+            let watcher = graceful.watcher();
+            match &self.lanes {
+                None => drop(tokio::spawn(connection.run(stream, watcher))),
+                Some(lanes) => match stream.into_std() {
+                    Ok(stream) => lanes.spawn(connection.move_and_run(stream, watcher)),
+                    Err(error) => tracing::warn!(error = %error, "a connection could not be handed over"),
+                },
+            }
         }
         drop(self.listener);
         if timeout(DRAIN_WITHIN, graceful.shutdown()).await.is_err() {
@@ -132,6 +141,14 @@ struct Connection {
 }
 
 impl Connection {
+    /// The same on another runtime than the one that accepted it.
+    async fn move_and_run(self, stream: std::net::TcpStream, watcher: Watcher) {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => self.run(stream, watcher).await,
+            Err(error) => tracing::warn!(error = %error, "a connection could not be taken over"),
+        }
+    }
+
     async fn run(self, stream: TcpStream, watcher: Watcher) {
         // An answer is written at once; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
@@ -185,6 +202,8 @@ where
     }
 }
 
+/// Serves HTTP/1.1, with at most the 100 header fields that hyper has room for by itself; for any other number it takes
+/// room anew with each request.
 async fn exchange_http1<S, A, F>(stream: S, answer: A, watcher: Watcher) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -202,8 +221,9 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(READ_BUFFER_BYTES)
-        .max_headers(MOST_HEADERS)
         .half_close(false)
+        // Answers to requests that came together leave together.
+        .pipeline_flush(true)
         .serve_connection(TokioIo::new(Unstalled::new(stream)), service);
     watcher.watch(connection).await
 }

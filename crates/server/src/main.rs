@@ -8,6 +8,7 @@ mod commands;
 mod connections;
 mod exit;
 mod hardening;
+mod lanes;
 mod output;
 mod serve;
 mod settings;
@@ -26,6 +27,9 @@ use crate::app::Opened;
 use crate::cli::{Cli, Command};
 use crate::exit::Failure;
 use crate::settings::{Layers, Settings, SettingsError};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     hardening::harden();

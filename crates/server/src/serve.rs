@@ -20,6 +20,7 @@ use trousseau_web::edge::Edge;
 use crate::app::Opened;
 use crate::connections::{self, Listening, Served};
 use crate::exit::Failure;
+use crate::lanes::Lanes;
 use crate::settings::{Explained, Layers, Settings, Source, local_url};
 
 /// Few scrapers are ever there, and they must not take the API's place.
@@ -74,22 +75,33 @@ pub(crate) async fn serve(
             RequestId::from_random(NameEntropy.bytes())
         });
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers));
-    let main = Listening { listener, application: application.clone().into(), tls, connections: settings.connections };
+    let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers))
+        .beside(tokio::runtime::Handle::current());
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (lanes, running) = Lanes::start(threads).context("no threads for connections")?;
+    let main = Listening {
+        listener,
+        application: application.clone().into(),
+        tls,
+        connections: settings.connections,
+        lanes: Some(lanes.clone()),
+    };
     servers.spawn(main.serve(stopped.clone()));
     if let Some(wanted) = settings.metrics_listen {
         let (listener, address) = bind(wanted).await?;
         tracing::info!(server.address = %address, "serving metrics");
         let application = Served::Metrics(trousseau_web::system::metrics_router());
         servers.spawn(
-            Listening { listener, application, tls: None, connections: METRICS_CONNECTIONS }.serve(stopped.clone()),
+            Listening { listener, application, tls: None, connections: METRICS_CONNECTIONS, lanes: None }
+                .serve(stopped.clone()),
         );
     }
     if let Some(wanted) = settings.ext_authz_listen {
         let (listener, address) = bind(wanted).await?;
         tracing::info!(server.address = %address, server.scheme = scheme, "serving ext_authz");
         let application = Served::ExtAuthz(ExtAuthz::new(application));
-        let door = Listening { listener, application, tls: grpc_tls, connections: EXT_AUTHZ_CONNECTIONS };
+        let lanes = Some(lanes.clone());
+        let door = Listening { listener, application, tls: grpc_tls, connections: EXT_AUTHZ_CONNECTIONS, lanes };
         servers.spawn(door.serve(stopped));
     }
     tracing::info!(server.address = %address, server.scheme = scheme, "listening");
@@ -120,6 +132,7 @@ pub(crate) async fn serve(
     }
     upkeep.abort();
     opened.close().await;
+    running.end();
     tracing::info!("stopped");
     Ok(())
 }

@@ -453,7 +453,7 @@ impl<'a> Access<'a> {
         now: Timestamp,
     ) -> Result<bool, ServiceError> {
         match (identified, decision) {
-            (Identified::Key(Some(found)), Decision::Allow) if found.is_limited() => {
+            (Identified::Key(Some(found)), Decision::Allow) if found.has_quota() => {
                 Ok(Box::pin(self.core.limiter.learn(&self.core.store, found, now)).await?)
             }
             _ => Ok(false),
@@ -473,7 +473,10 @@ impl<'a> Access<'a> {
                 if !found.is_limited() {
                     return Ok((Decision::Allow, Measured::default()));
                 }
-                let measured = Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?;
+                let measured = match self.core.limiter.take_pace(found, now) {
+                    Some(measured) => measured,
+                    None => Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?,
+                };
                 let decision = match measured.meter {
                     Meter::Within => Decision::Allow,
                     meter => judge(found, meter)?,

@@ -74,12 +74,17 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Keys whose counts are written in one transaction, and in one turn.
+/// Keys whose counts are written in one transaction.
 const TALLIED_PER_WRITE: usize = 1000;
+/// The same in one turn, as long as few wait.
+const TALLIED_PER_TURN: usize = 500;
 /// How long counts are gathered.
 const TALLY_EVERY: Duration = Duration::from_secs(4);
 /// With counts of so many keys nothing is gathered any longer.
 const MANY_TALLIED: usize = 5_000;
+/// The part of what is counted that is written in one turn, where that is more: so the longer more keys are counted
+/// than are written, the more are written, and memory does not fill.
+const TALLIED_PART: usize = 200;
 
 enum Note {
     Use(KeyId, Timestamp),
@@ -757,11 +762,13 @@ impl Jobs {
             // A timeout is the usual case: the turn has come.
             let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
             // The longer counts are gathered, the fewer rows they are; those of many keys are written as they come.
-            let due = tallied.elapsed() >= TALLY_EVERY || self.inner.recorder.tally.waiting() > MANY_TALLIED;
+            let waiting = self.inner.recorder.tally.waiting();
+            let due = tallied.elapsed() >= TALLY_EVERY || waiting > MANY_TALLIED;
             if due {
                 tallied = Instant::now();
             }
-            health.note(self.flush(if due { TALLIED_PER_WRITE } else { 0 }).await).await;
+            let most = TALLIED_PER_TURN.max(waiting / TALLIED_PART);
+            health.note(self.flush(if due { most } else { 0 }).await).await;
         }
     }
 

@@ -142,6 +142,15 @@ impl Limiter {
         self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
     }
 
+    /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone.
+    pub(crate) fn take_pace(&self, key: &KnownKey, now: Timestamp) -> Option<Measured> {
+        if key.has_quota() {
+            return None;
+        }
+        let parts = self.parts(key.id, &key.tenant(), &key.access.limits, &key.business.limits);
+        Some(self.measure_known(&parts, (now, since_boot())))
+    }
+
     /// Makes sure that the sums of the quotas of this key are known here, so that counting a call waits for nothing. Gives
     /// whether the database was asked, and time went by.
     ///
@@ -179,6 +188,11 @@ impl Limiter {
         for part in &parts {
             self.know_sums(store, part, now).await?;
         }
+        Ok(self.measure_known(&parts, (now, boot)))
+    }
+
+    /// The same where every sum is known here.
+    fn measure_known(&self, parts: &[Part<'_>], (now, boot): (Timestamp, u64)) -> Measured {
         let mut held: Vec<_> = parts.iter().map(|part| (part, locked(&part.counters))).collect();
         let (mut rate_wait, mut quota_wait) = (None, None);
         for (part, counters) in &mut held {
@@ -207,7 +221,7 @@ impl Limiter {
             }
             allowances.extend(allowances_of(part, counters, now, boot));
         }
-        Ok(Measured { meter, retry_after: rate_wait.max(quota_wait), allowances })
+        Measured { meter, retry_after: rate_wait.max(quota_wait), allowances }
     }
 
     /// Reads the sums of quotas that are not known here yet; gives whether there were any.

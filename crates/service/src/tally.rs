@@ -1,9 +1,10 @@
 //! What is counted of accepted calls, in memory: nothing of a request waits for the database, and no use is lost to a
 //! burst of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
@@ -12,10 +13,17 @@ use trousseau_domain::time::Timestamp;
 
 /// Parts with a lock of their own.
 const SHARDS: usize = 16;
-/// Keys that may wait to be written; calls of more of them are dropped and counted.
-const MOST: usize = 200_000;
+/// Keys that may wait to be written, some 100 bytes each; calls of more of them are dropped and counted.
+const MOST: usize = 1_000_000;
 /// Accepted calls a second that each get a row of the request log; beyond them they are only counted.
 const ROWS_PER_SECOND: u32 = 500;
+/// The same after a second with more than [`BUSY`] calls: rows would take a good part of what is left for calls then.
+const ROWS_PER_BUSY_SECOND: u32 = 100;
+/// Calls of a second that is busy.
+const BUSY: u32 = 5_000;
+
+/// What calls are counted by.
+type By = (KeyId, UtcDay);
 
 /// Calls of one key on one day.
 #[derive(Debug)]
@@ -28,19 +36,27 @@ pub(crate) struct Counted {
 /// Calls by key and day, until they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    shards: [Mutex<HashMap<(KeyId, UtcDay), Counted>>; SHARDS],
+    shards: [Mutex<BTreeMap<By, Counted>>; SHARDS],
     waiting: AtomicUsize,
-    /// Where to begin the next time, so that no part waits behind the others.
-    next: AtomicUsize,
+    /// What was taken out last. The next ones are taken from there on: rows of neighbours lie next to each other, so that
+    /// many of them are one page to write, and none waits behind the others.
+    taken: Mutex<Option<By>>,
     second: AtomicI64,
-    rows: AtomicU32,
+    /// Calls of that second.
+    calls: AtomicU32,
+    /// How many of them have rows.
+    most_rows: AtomicU32,
 }
 
 impl Tally {
+    fn shard(&self, key: KeyId) -> MutexGuard<'_, BTreeMap<By, Counted>> {
+        let shard = usize::try_from(key.bits() % SHARDS as u128).expect("below their number");
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a call; `false` if there was no room for its key.
     pub(crate) fn count(&self, tenant: &Tenant, key: KeyId, at: Timestamp) -> bool {
-        let shard = usize::try_from(key.bits() % SHARDS as u128).expect("below their number");
-        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.shard(key);
         let by = (key, UtcDay::of(at));
         if let Some(counted) = shard.get_mut(&by) {
             counted.requests += 1;
@@ -59,9 +75,11 @@ impl Tally {
     pub(crate) fn has_row(&self, at: Timestamp) -> bool {
         let second = at.as_seconds();
         if self.second.swap(second, Ordering::Relaxed) != second {
-            self.rows.store(0, Ordering::Relaxed);
+            let before = self.calls.swap(0, Ordering::Relaxed);
+            let most = if before > BUSY { ROWS_PER_BUSY_SECOND } else { ROWS_PER_SECOND };
+            self.most_rows.store(most, Ordering::Relaxed);
         }
-        self.rows.fetch_add(1, Ordering::Relaxed) < ROWS_PER_SECOND
+        self.calls.fetch_add(1, Ordering::Relaxed) < self.most_rows.load(Ordering::Relaxed)
     }
 
     /// How many keys wait.
@@ -69,20 +87,33 @@ impl Tally {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Takes out what is counted of at most `most` keys.
-    pub(crate) fn take(&self, most: usize) -> Vec<((KeyId, UtcDay), Counted)> {
-        let mut taken = Vec::new();
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        for at in 0..SHARDS {
-            let mut shard = self.shards[(first + at) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
-            let wanted: Vec<_> = shard.keys().take(most - taken.len()).copied().collect();
-            taken.extend(wanted.into_iter().filter_map(|by| shard.remove(&by).map(|counted| (by, counted))));
-            if taken.len() >= most {
-                break;
-            }
+    /// Takes out what is counted of at most `most` keys, neighbours if there are more.
+    pub(crate) fn take(&self, most: usize) -> Vec<(By, Counted)> {
+        let mut last = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.first((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded), most);
+        if let (Some(last), true) = (*last, wanted.len() < most) {
+            // From the beginning again.
+            wanted.extend(self.first((Bound::Unbounded, Bound::Included(last)), most - wanted.len()));
         }
+        *last = wanted.last().copied();
+        let taken: Vec<_> = wanted
+            .into_iter()
+            .filter_map(|by| self.shard(by.0).remove(&by).map(|counted| (by, counted)))
+            .collect();
         self.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
         taken
+    }
+
+    /// The first of those within these bounds, at most `most`.
+    fn first(&self, within: (Bound<By>, Bound<By>), most: usize) -> Vec<By> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(shard.range(within).take(most).map(|(by, _)| *by));
+        }
+        found.sort_unstable();
+        found.truncate(most);
+        found
     }
 }
 
@@ -114,9 +145,33 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_taken_together_and_each_gets_its_turn() {
+        let tally = Tally::default();
+        let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
+        let count = |key| assert!(tally.count(&tenant, KeyId::from_bits(key), at(1)));
+        (0..100).rev().for_each(count);
+        let take = |most| tally.take(most).into_iter().map(|((key, _), _)| key.bits()).collect::<Vec<_>>();
+        assert_eq!(take(40), (0..40).collect::<Vec<_>>());
+        // One that is counted again meanwhile waits until the others had their turn.
+        count(7);
+        assert_eq!(take(40), (40..80).collect::<Vec<_>>());
+        assert_eq!(take(40), (80..100).chain([7]).collect::<Vec<_>>());
+        assert_eq!((take(usize::MAX).len(), tally.waiting()), (0, 0));
+    }
+
+    #[test]
     fn a_second_has_so_many_rows() {
         let tally = Tally::default();
         let rows = |second| (0..ROWS_PER_SECOND * 2).filter(|_| tally.has_row(at(second))).count();
         assert_eq!((rows(1), rows(2)), (ROWS_PER_SECOND as usize, ROWS_PER_SECOND as usize));
+    }
+
+    #[test]
+    fn a_second_after_a_busy_one_has_fewer() {
+        let tally = Tally::default();
+        let rows = |second, calls: u32| (0..calls).filter(|_| tally.has_row(at(second))).count();
+        assert_eq!(rows(1, BUSY + 1), ROWS_PER_SECOND as usize);
+        assert_eq!(rows(2, BUSY), ROWS_PER_BUSY_SECOND as usize);
+        assert_eq!(rows(3, BUSY), ROWS_PER_SECOND as usize);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqlitePool;
@@ -194,7 +194,13 @@ impl Reader<'_> {
             ($engine:ident, $row:expr, $query:expr, $executor:expr) => {{
                 let query: Query<'static, $engine, <$engine as Database>::Arguments> = $query;
                 let mut rows = query.fetch($executor);
-                while let Some(row) = in_time(rows.try_next()).await? {
+                loop {
+                    // Most rows are there already, and a deadline for each would cost more than the row.
+                    let next = match rows.try_next().now_or_never() {
+                        Some(next) => next?,
+                        None => in_time(rows.try_next()).await?,
+                    };
+                    let Some(row) = next else { break };
                     take(&$row(row))?;
                 }
                 Ok::<(), StoreError>(())

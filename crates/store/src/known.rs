@@ -1,8 +1,10 @@
 //! What a node keeps of keys in its memory: what a door has to know of a value, and nothing else.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
@@ -98,45 +100,69 @@ impl From<&FoundVersion> for KnownVersion {
 #[derive(Debug, Default)]
 pub struct KnownShared {
     access: HashMap<String, Arc<KeyAccess>>,
+    /// The latest of them: most keys have the access of the key before.
+    last: Option<(String, Arc<KeyAccess>)>,
     business: Option<BusinessId>,
 }
 
 /// What is shared is forgotten beyond this number: keys that all differ would fill the memory with their texts.
 const MOST_SHARED: usize = 10_000;
 
+fn bad(column: &'static str) -> BadColumn {
+    BadColumn { column, source: "cannot be read".into() }
+}
+
+fn parsed<T>(text: &str, column: &'static str) -> Result<T, BadColumn>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() })
+}
+
+fn json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, BadColumn> {
+    serde_json::from_str(text).map_err(|source| BadColumn { column, source: source.into() })
+}
+
 impl KnownShared {
-    fn access(&mut self, row: &Row) -> Result<Arc<KeyAccess>, BadColumn> {
-        let columns = ["k_scopes", "k_allowed_origins", "k_allowed_ips", "k_limits", "k_metadata"];
-        let mut text = String::with_capacity(256);
-        for column in columns {
-            text.push_str(&row.text(column)?);
-            // JSON has no line break outside of a text, and inside of one it is escaped.
-            text.push('\n');
+    /// The access in a text of five documents, one to a line: JSON has no line break outside of a text, and inside of
+    /// one it is escaped.
+    fn access(&mut self, text: &str) -> Result<Arc<KeyAccess>, BadColumn> {
+        if let Some((last, access)) = &self.last
+            && last == text
+        {
+            return Ok(Arc::clone(access));
         }
-        if let Some(known) = self.access.get(&text) {
-            return Ok(Arc::clone(known));
-        }
+        let access = match self.access.get(text) {
+            Some(known) => Arc::clone(known),
+            None => self.new_access(text)?,
+        };
+        self.last = Some((text.to_owned(), Arc::clone(&access)));
+        Ok(access)
+    }
+
+    fn new_access(&mut self, text: &str) -> Result<Arc<KeyAccess>, BadColumn> {
+        let mut lines = text.split('\n');
+        let mut line = |column| lines.next().ok_or_else(|| bad(column));
         let access = Arc::new(KeyAccess {
-            scopes: row.json("k_scopes")?,
-            allowed_origins: row.json("k_allowed_origins")?,
-            allowed_ips: row.json("k_allowed_ips")?,
-            limits: row.json("k_limits")?,
-            metadata: row.json("k_metadata")?,
+            scopes: json(line("k_scopes")?, "k_scopes")?,
+            allowed_origins: json(line("k_allowed_origins")?, "k_allowed_origins")?,
+            allowed_ips: json(line("k_allowed_ips")?, "k_allowed_ips")?,
+            limits: json(line("k_limits")?, "k_limits")?,
+            metadata: json(line("k_metadata")?, "k_metadata")?,
         });
         if self.access.len() >= MOST_SHARED {
             self.access.clear();
         }
-        self.access.insert(text, Arc::clone(&access));
+        self.access.insert(text.to_owned(), Arc::clone(&access));
         Ok(access)
     }
 
-    fn business(&mut self, row: &Row) -> Result<BusinessId, BadColumn> {
-        let text = row.text("v_business_id")?;
+    fn business(&mut self, text: &str) -> Result<BusinessId, BadColumn> {
         match &self.business {
             Some(last) if last.as_str() == text => Ok(last.clone()),
             _ => {
-                let id: BusinessId =
-                    text.parse().map_err(|source| BadColumn { column: "v_business_id", source: Box::new(source) })?;
+                let id: BusinessId = parsed(text, "v_business_id")?;
                 self.business = Some(id.clone());
                 Ok(id)
             }
@@ -144,37 +170,71 @@ impl KnownShared {
     }
 }
 
+// All but the digest and what a key may be used for is one text: each column of a row is a good part of what it costs
+// to read it, and a million of them stand between a start and the first answer.
 macro_rules! select_known {
     ($rest:literal) => {
         concat!(
-            "SELECT v.digest AS v_digest, v.pepper_version AS v_pepper_version, v.key_id AS v_key_id, \
-             v.version AS v_version, v.starts_at AS v_starts_at, v.ends_at AS v_ends_at, \
-             v.business_id AS v_business_id, k.environment AS k_environment, k.kind AS k_kind, k.state AS k_state, \
-             k.revoked_at AS k_revoked_at, k.valid_from AS k_valid_from, k.valid_until AS k_valid_until, \
-             k.scopes AS k_scopes, k.allowed_origins AS k_allowed_origins, k.allowed_ips AS k_allowed_ips, \
-             k.limits AS k_limits, k.metadata AS k_metadata FROM keys k JOIN key_versions v ON v.key_id = k.id",
+            "SELECT v.digest AS v_digest, v.key_id || ' ' || v.version || ' ' || v.pepper_version || ' ' || \
+             v.starts_at || ' ' || COALESCE(CAST(v.ends_at AS TEXT), '-') || ' ' || v.business_id || ' ' || \
+             k.environment || ' ' || k.kind || ' ' || k.state || ' ' || \
+             CASE WHEN k.revoked_at IS NULL THEN '-' ELSE 'revoked' END || ' ' || k.valid_from || ' ' || \
+             COALESCE(CAST(k.valid_until AS TEXT), '-') AS v_known, \
+             k.scopes || '\n' || k.allowed_origins || '\n' || k.allowed_ips || '\n' || k.limits || '\n' || k.metadata \
+             AS k_access FROM keys k JOIN key_versions v ON v.key_id = k.id",
             $rest
         )
     };
 }
 
+/// The words of a text, each read as what it is.
+struct Words<'a>(std::str::Split<'a, char>);
+
+impl<'a> Words<'a> {
+    fn next(&mut self, column: &'static str) -> Result<&'a str, BadColumn> {
+        self.0.next().ok_or_else(|| bad(column))
+    }
+
+    fn parsed<T>(&mut self, column: &'static str) -> Result<T, BadColumn>
+    where
+        T: FromStr,
+        T::Err: std::error::Error + Send + Sync + 'static,
+    {
+        parsed(self.next(column)?, column)
+    }
+
+    fn time(&mut self, column: &'static str) -> Result<Timestamp, BadColumn> {
+        Timestamp::from_micros(self.parsed(column)?).map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn opt_time(&mut self, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
+        match self.next(column)? {
+            "-" => Ok(None),
+            text => Timestamp::from_micros(parsed(text, column)?)
+                .map(Some)
+                .map_err(|source| BadColumn { column, source: source.into() }),
+        }
+    }
+}
+
 impl KnownVersion {
     fn from_row(row: &Row, shared: &mut KnownShared) -> Result<Self, StoreError> {
-        row.read("key_versions", "v_key_id", |row| {
+        row.read("key_versions", "v_known", |row| {
+            let mut words = Words(row.str("v_known")?.split(' '));
             let known = Self {
                 digest: digest(row, "v_digest")?,
-                pepper_version: row.number("v_pepper_version")?,
-                key_id: row.parsed("v_key_id")?,
-                version: row.number("v_version")?,
-                life: VersionLife { starts_at: row.time("v_starts_at")?, ends_at: row.opt_time("v_ends_at")? },
-                business: shared.business(row)?,
-                environment: row.parsed("k_environment")?,
-                kind: row.parsed("k_kind")?,
-                state: row.parsed("k_state")?,
-                revoked: row.opt_int("k_revoked_at")?.is_some(),
-                valid_from: row.time("k_valid_from")?,
-                valid_until: row.opt_time("k_valid_until")?,
-                access: shared.access(row)?,
+                key_id: words.parsed("v_key_id")?,
+                version: words.parsed("v_version")?,
+                pepper_version: words.parsed("v_pepper_version")?,
+                life: VersionLife { starts_at: words.time("v_starts_at")?, ends_at: words.opt_time("v_ends_at")? },
+                business: shared.business(words.next("v_business_id")?)?,
+                environment: words.parsed("k_environment")?,
+                kind: words.parsed("k_kind")?,
+                state: words.parsed("k_state")?,
+                revoked: words.next("k_revoked_at")? != "-",
+                valid_from: words.time("k_valid_from")?,
+                valid_until: words.opt_time("k_valid_until")?,
+                access: shared.access(row.str("k_access")?)?,
             };
             // A window without an inside is damage; it must not be read as one without an end.
             match known.valid_until {
@@ -183,6 +243,13 @@ impl KnownVersion {
                 }
                 _ => Ok(known),
             }
+        })
+        .map_err(|error| match error {
+            StoreError::CorruptRow { table, id, source } => {
+                let id = id.split(' ').next().unwrap_or_default().to_owned();
+                StoreError::CorruptRow { table, id, source }
+            }
+            other => other,
         })
     }
 }

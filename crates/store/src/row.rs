@@ -52,6 +52,11 @@ impl Row {
         })
     }
 
+    /// A text where it lies.
+    pub(crate) fn str(&self, column: &'static str) -> Result<&str, BadColumn> {
+        get!(self, column)
+    }
+
     pub(crate) fn text(&self, column: &'static str) -> Result<String, BadColumn> {
         get!(self, column)
     }

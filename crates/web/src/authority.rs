@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, MatchedPath};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, url_holds_key};
@@ -321,7 +321,13 @@ pub(crate) struct Sent<'a> {
     is_question: bool,
 }
 
-fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+const APIKEY: HeaderName = HeaderName::from_static("apikey");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const BUSINESSID: HeaderName = HeaderName::from_static("businessid");
+/// What a browser says of where a request comes from (Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+fn all(headers: &HeaderMap, name: HeaderName) -> Vec<&[u8]> {
     headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
 }
 
@@ -350,12 +356,12 @@ impl<'a> Sent<'a> {
             headers,
             route: arrived.route,
             original: arrived.original,
-            authorization: all(headers, AUTHORIZATION.as_str()),
-            apikey: all(headers, "apikey"),
-            x_api_key: all(headers, "x-api-key"),
-            business_id: all(headers, "businessid"),
+            authorization: all(headers, AUTHORIZATION),
+            apikey: all(headers, APIKEY),
+            x_api_key: all(headers, X_API_KEY),
+            business_id: all(headers, BUSINESSID),
             origin: headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
-            from_browser: headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site"),
+            from_browser: headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE),
             caller: arrived.caller,
             user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
             request_id: arrived.request_id,
@@ -413,13 +419,14 @@ impl From<AccessError> for Failure {
 }
 
 /// The headers in which gateways hand on what their caller asked for.
-const ORIGINAL_URIS: [&str; 2] = ["x-original-uri", "x-forwarded-uri"];
+const ORIGINAL_URIS: [HeaderName; 2] =
+    [HeaderName::from_static("x-original-uri"), HeaderName::from_static("x-forwarded-uri")];
 
 /// Judges the key in a request that a gateway asks about, with what the gateway demands of it.
 pub(crate) async fn judge_for_gateway(sent: &Sent<'_>, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
     let originals: Vec<_> = ORIGINAL_URIS
         .iter()
-        .flat_map(|name| sent.headers.get_all(*name))
+        .flat_map(|name| sent.headers.get_all(name))
         .map(|uri| String::from_utf8_lossy(uri.as_bytes()))
         .chain(sent.original.map(Into::into))
         .collect();

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, VIA, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ use crate::problem::{Failure, Kind};
 /// The header with our id of the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The headers by which a proxy is known.
-const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
+const FORWARDED: [HeaderName; 3] = [HeaderName::from_static("x-forwarded-for"), http::header::FORWARDED, VIA];
 /// The most bytes of one header, name and value.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
@@ -89,7 +89,7 @@ impl Edge {
         caller: CallerAddress,
     ) -> Option<IpAddr> {
         let (uri, headers) = request;
-        let stands_for_others = uri.path() == AUTHORIZE || FORWARDED.iter().any(|name| headers.contains_key(*name));
+        let stands_for_others = uri.path() == AUTHORIZE || FORWARDED.iter().any(|name| headers.contains_key(name));
         let address =
             caller.ip.filter(|_| !stands_for_others || self.proxies.trusts(peer.address.ip().to_canonical()))?;
         if self.proxies.trusts(address) {
@@ -302,7 +302,7 @@ fn length_is_plain(headers: &HeaderMap) -> bool {
 
 /// The headers of every answer. A route that chose its own keeps it.
 pub(crate) fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
-    let id = HeaderValue::from_str(&id.to_string()).expect("hexadecimal digits");
+    let id = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits");
     headers.insert(X_REQUEST_ID, id);
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),

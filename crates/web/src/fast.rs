@@ -6,16 +6,20 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use trousseau_domain::decision::Demand;
@@ -41,6 +45,7 @@ const WHOAMI: &str = "/v1/whoami";
 pub struct Application {
     doors: Arc<Doors>,
     router: Router,
+    beside: Option<Handle>,
 }
 
 #[derive(Debug)]
@@ -104,7 +109,13 @@ impl Counts {
 impl Application {
     pub(crate) fn new(edge: Edge, web: Web, router: Router) -> Self {
         let counts = [WHOAMI, AUTHORIZE].map(Counts::of);
-        Self { doors: Arc::new(Doors { edge, web, counts }), router }
+        Self { doors: Arc::new(Doors { edge, web, counts }), router, beside: None }
+    }
+
+    /// The same, whose router works on this runtime, whichever one a connection is served by.
+    #[must_use]
+    pub fn beside(self, runtime: Handle) -> Self {
+        Self { beside: Some(runtime), ..self }
     }
 
     /// Whether the database answers, as `/readyz` says it.
@@ -134,10 +145,40 @@ impl Application {
             request.extensions_mut().insert(peer);
         }
         // Large: what a connection carries with each request is to be small.
-        match Box::pin(self.router.clone().oneshot(request)).await {
+        let routed = Box::pin(self.router.clone().oneshot(request));
+        let routed = match &self.beside {
+            None => routed.await,
+            Some(runtime) => Task(runtime.spawn(routed)).await,
+        };
+        match routed {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+}
+
+/// Work on another runtime, which ends with whoever waits for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match Pin::new(&mut self.0).poll(context) {
+            Poll::Ready(Ok(output)) => Poll::Ready(output),
+            Poll::Ready(Err(ended)) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Its runtime has ended, and the process is about to.
+                Err(_) => Poll::Pending,
+            },
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -188,11 +229,7 @@ impl Doors {
             match question {
                 Question::Whoami => {
                     let caller = sent.authenticate(&self.web, &Demand::default()).await?;
-                    let body = serde_json::to_vec(&whoami::answer(&caller)).map_err(|_| Kind::Internal)?;
-                    let json = HeaderValue::from_static("application/json");
-                    let mut response = Response::new(Body::from(body));
-                    response.headers_mut().insert(CONTENT_TYPE, json);
-                    Ok(response)
+                    whoami::answer(&caller)
                 }
                 Question::Authorize => {
                     let asked = Demands::of_query(uri)?;

@@ -184,6 +184,11 @@ impl KnownKey {
         !(self.access.limits.is_none() && self.business.limits.is_none())
     }
 
+    /// Whether one of its limits is of a day or a month.
+    pub(crate) fn has_quota(&self) -> bool {
+        [&self.access.limits, &self.business.limits].iter().any(|limits| !limits.quota.is_none())
+    }
+
     pub(crate) fn snapshot(&self) -> Result<KeySnapshot<'_>, ServiceError> {
         Ok(KeySnapshot {
             business: &self.business.id,

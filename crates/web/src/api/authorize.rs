@@ -34,12 +34,16 @@ const BUSINESS_METADATA: HeaderName = HeaderName::from_static("x-trousseau-busin
 const ASSERTION: HeaderName = HeaderName::from_static("x-trousseau-assertion");
 const FRESH_MS: HeaderName = HeaderName::from_static("x-trousseau-fresh-ms");
 
+/// The header fields that most answers have room for, those of every answer included.
+const USUAL_HEADERS: usize = 20;
+const NO_METADATA: HeaderValue = HeaderValue::from_static("{}");
+
 /// The headers in which a gateway demands something, by what they demand.
-const REQUIRED: [(&str, &str); 4] = [
-    ("scope", "x-trousseau-require-scope"),
-    ("environment", "x-trousseau-require-environment"),
-    ("business", "x-trousseau-require-business"),
-    ("kind", "x-trousseau-require-kind"),
+const REQUIRED: [(&str, HeaderName); 4] = [
+    ("scope", HeaderName::from_static("x-trousseau-require-scope")),
+    ("environment", HeaderName::from_static("x-trousseau-require-environment")),
+    ("business", HeaderName::from_static("x-trousseau-require-business")),
+    ("kind", HeaderName::from_static("x-trousseau-require-kind")),
 ];
 
 /// How long a set of public keys may be kept; a key is published far longer before it signs.
@@ -160,6 +164,9 @@ impl From<Misconfigured> for Failure {
 impl Demands {
     /// What a query demands.
     pub(crate) fn of_query(uri: &Uri) -> Result<Self, Failure> {
+        if uri.query().is_none_or(str::is_empty) {
+            return Ok(Self::default());
+        }
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
         let axum::extract::Query(pairs) = pairs.map_err(|_| Failure::new(crate::problem::Kind::InvalidQuery))?;
         let mut demands = Self::default();
@@ -201,10 +208,10 @@ impl Demands {
 
     /// The same and what headers demand. A caller's own header can only add to it.
     fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
-        for (what, header) in REQUIRED {
+        for (what, header) in &REQUIRED {
             for value in headers.get_all(header) {
-                let value = value.to_str().map_err(|_| refused(header, "is not ASCII"))?;
-                self.demand = narrowed(self.demand, what, header, value)?;
+                let value = value.to_str().map_err(|_| refused(header.as_str(), "is not ASCII"))?;
+                self.demand = narrowed(self.demand, what, header.as_str(), value)?;
             }
         }
         Ok(self)
@@ -250,7 +257,7 @@ fn add<T: PartialEq>(
 
 /// Who calls, as headers.
 fn identity(caller: &KeyCaller) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(9);
+    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
     let text = |text: &str| HeaderValue::from_str(text).expect("ids and scopes are visible ASCII");
     headers.insert(BUSINESS, text(caller.tenant.business.as_str()));
     headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
@@ -258,14 +265,18 @@ fn identity(caller: &KeyCaller) -> HeaderMap {
     headers.insert(KEY, text(&caller.key_id().to_string()));
     headers.insert(SCOPES, text(&caller.scope_words()));
     for (name, metadata) in [(METADATA, caller.metadata()), (BUSINESS_METADATA, caller.business_metadata())] {
-        headers.insert(name, text(&ascii_json(metadata)));
+        let value = if metadata.entries().is_empty() { NO_METADATA } else { text(&ascii_json(metadata)) };
+        headers.insert(name, value);
     }
     headers
 }
 
 /// A map as JSON in visible ASCII and spaces: what else there is, is escaped (RFC 8259 section 7).
 fn ascii_json(metadata: &Metadata) -> String {
-    let json = serde_json::to_string(metadata).expect("a map of texts");
+    let json = serde_json::to_string(metadata.entries()).expect("a map of texts");
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json;
+    }
     let mut ascii = String::with_capacity(json.len());
     for character in json.chars() {
         if matches!(character, ' '..='~') {

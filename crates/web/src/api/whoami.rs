@@ -2,27 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json as Answer;
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue};
+use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use trousseau_domain::ids::KeyId;
+use trousseau_domain::scope::Scope;
 use trousseau_service::KeyCaller;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::authority::{AnyKey, Granted};
+use crate::problem::{Failure, Kind};
 use crate::router::Web;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new().routes(routes!(whoami))
 }
 
+/// The bytes that most answers have room in.
+const USUAL_BYTES: usize = 768;
+/// The header fields that most answers have room for, those of every answer included.
+const USUAL_HEADERS: usize = 12;
+
 /// Who calls.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Whoami)]
-pub(crate) struct WhoamiBody {
+pub(crate) struct WhoamiBody<'a> {
     /// The id of the business.
     #[schema(example = "3f0c8a52-6a0e-4a7e-9f53-0f3f2f1f9a77")]
-    business_id: String,
+    business_id: &'a str,
     /// `test` or `live`.
     #[schema(example = "test")]
     environment: &'static str,
@@ -30,15 +41,17 @@ pub(crate) struct WhoamiBody {
     #[schema(example = "secret")]
     kind: &'static str,
     /// The id of the key.
-    #[schema(example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3")]
-    key_id: String,
+    #[schema(value_type = String, example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3")]
+    key_id: KeyId,
     /// What the key may do.
     #[schema(example = json!(["payments:read"]))]
-    scopes: Vec<String>,
+    scopes: Vec<&'a str>,
     /// The notes kept beside the key.
-    metadata: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: &'a BTreeMap<String, String>,
     /// The notes kept beside the business.
-    business_metadata: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    business_metadata: &'a BTreeMap<String, String>,
 }
 
 /// Who am I
@@ -48,22 +61,28 @@ pub(crate) struct WhoamiBody {
     get,
     path = "/v1/whoami",
     tag = "Access",
-    responses((status = 200, description = "The key that calls", body = WhoamiBody)),
+    responses((status = 200, description = "The key that calls", body = WhoamiBody<'_>)),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-pub(crate) async fn whoami(may: Granted<AnyKey>) -> Answer<WhoamiBody> {
-    Answer(answer(may.caller()))
+pub(crate) async fn whoami(may: Granted<AnyKey>) -> Result<Response, Failure> {
+    answer(may.caller())
 }
 
 /// What there is to say of a caller.
-pub(crate) fn answer(caller: &KeyCaller) -> WhoamiBody {
-    WhoamiBody {
-        business_id: caller.tenant.business.to_string(),
+pub(crate) fn answer(caller: &KeyCaller) -> Result<Response, Failure> {
+    let body = WhoamiBody {
+        business_id: caller.tenant.business.as_str(),
         environment: caller.tenant.environment.as_str(),
         kind: caller.kind().as_str(),
-        key_id: caller.key_id().to_string(),
-        scopes: caller.scopes().iter().map(ToString::to_string).collect(),
-        metadata: caller.metadata().entries().clone(),
-        business_metadata: caller.business_metadata().entries().clone(),
-    }
+        key_id: caller.key_id(),
+        scopes: caller.scopes().iter().map(Scope::as_str).collect(),
+        metadata: caller.metadata().entries(),
+        business_metadata: caller.business_metadata().entries(),
+    };
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, &body).map_err(|_| Kind::Internal)?;
+    let mut response = Response::new(Body::from(json));
+    *response.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
 }
