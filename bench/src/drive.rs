@@ -155,7 +155,7 @@ async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut Vec<u
 }
 
 /// Time on a processor of all threads of a process: from the scheduler, in nanoseconds.
-fn cpu_of(process: u32) -> anyhow::Result<Duration> {
+pub(crate) fn cpu_of(process: u32) -> anyhow::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         let path = thread?.path().join("schedstat");

@@ -1,5 +1,5 @@
-//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; and the
-//! watch over a network.
+//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; next to
+//! other ways to check a key; and the watch over a network.
 //!
 //! Only ratios are printed as results: absolute figures move with the machine and its neighbours.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
@@ -8,7 +8,10 @@ mod bare;
 mod create;
 mod drive;
 mod flood;
+mod lookups;
 mod payments;
+mod peers;
+mod processes;
 mod seed;
 
 use std::net::{SocketAddr, TcpListener};
@@ -57,6 +60,16 @@ enum Internal {
     Flood,
     /// Measure how fast payment links are made, next to bare commits of one row
     Create,
+    /// Measure Trousseau side by side with other ways to check a key
+    Peers(peers::Scene),
+    /// Answer by queries of a database (started by the bench itself)
+    #[command(hide = true)]
+    Lookup {
+        /// Where to listen
+        address: SocketAddr,
+        /// An address of PostgreSQL, or a file of SQLite
+        database: String,
+    },
     /// Answer so many bytes to everything (started by the bench itself)
     #[command(hide = true)]
     Bare {
@@ -101,6 +114,8 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Internal::Bare { address, size }) => bare::serve(address, size).await,
+        Some(Internal::Lookup { address, ref database }) => lookups::serve(address, database).await,
+        Some(Internal::Peers(ref scene)) => peers::measure(scene).await,
         Some(Internal::Payments(ref scene)) => payments::measure(scene).await,
         Some(Internal::Flood) => flood::measure(&cli).await,
         Some(Internal::Create) => create::measure(&cli).await,
