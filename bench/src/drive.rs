@@ -174,7 +174,7 @@ async fn next(connection: &mut TcpStream, buffer: &mut Vec<u8>, read: &mut usize
 }
 
 /// Time on a processor of all threads of a process: from the scheduler, in nanoseconds.
-fn cpu_of(process: u32) -> anyhow::Result<Duration> {
+pub(crate) fn cpu_of(process: u32) -> anyhow::Result<Duration> {
     let mut total = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         let path = thread?.path().join("schedstat");

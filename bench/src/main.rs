@@ -1,5 +1,5 @@
-//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; and the
-//! watch over a network.
+//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; next to
+//! other ways to check a key; and the watch over a network.
 //!
 //! Only ratios are printed as results: absolute figures move with the machine and its neighbours.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
@@ -8,7 +8,10 @@ mod bare;
 mod create;
 mod drive;
 mod flood;
+mod lookups;
 mod payments;
+mod peers;
+mod processes;
 mod seed;
 
 use std::net::{SocketAddr, TcpListener};
@@ -67,6 +70,16 @@ enum Internal {
     Flood,
     /// Measure how fast payment links are made, next to bare commits of one row
     Create,
+    /// Measure Trousseau side by side with other ways to check a key
+    Peers(peers::Scene),
+    /// Answer by queries of a database (started by the bench itself)
+    #[command(hide = true)]
+    Lookup {
+        /// Where to listen
+        address: SocketAddr,
+        /// An address of PostgreSQL, or a file of SQLite
+        database: String,
+    },
     /// Answer so many bytes to everything (started by the bench itself)
     #[command(hide = true)]
     Bare {
@@ -93,13 +106,6 @@ impl Drop for Server {
     }
 }
 
-/// A command that runs on the first processor.
-fn pinned(program: &std::path::Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0"]).arg(program);
-    command
-}
-
 fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
@@ -121,6 +127,8 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Internal::Bare { address, size, axum }) => bare::serve(address, size, axum).await,
+        Some(Internal::Lookup { address, ref database }) => lookups::serve(address, database).await,
+        Some(Internal::Peers(ref scene)) => peers::measure(scene).await,
         Some(Internal::Payments(ref scene)) => payments::measure(scene).await,
         Some(Internal::Flood) => flood::measure(&cli).await,
         Some(Internal::Create) => create::measure(&cli).await,
@@ -132,10 +140,13 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     let folder = cli.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     let requests = seed::requests(&folder, cli.keys, !cli.unlimited).await?;
-    let requests = if cli.authorize { Arc::new(requests.iter().map(|one| seed::authorize(one)).collect()) } else { requests };
+    let pinning = Pinning::of_this_machine();
+    pinning.move_load()?;
+    let requests =
+        if cli.authorize { Arc::new(requests.iter().map(|one| seed::authorize(one)).collect()) } else { requests };
 
     let address = free_address()?;
-    let mut command = pinned(&cli.program);
+    let mut command = pinning.command(&cli.program);
     command.args(["serve", "--listen", &address.to_string()]).arg("--data-dir").arg(&folder);
     let began = std::time::Instant::now();
     let ours = start(command, address)?;
@@ -151,7 +162,7 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     anyhow::ensure!(wrong.status == 401, "a made-up key is answered with {}", wrong.status);
 
     let address = free_address()?;
-    let mut command = pinned(&std::env::current_exe()?);
+    let mut command = pinning.command(std::env::current_exe()?);
     command.args(["bare", &address.to_string(), &sample.body.to_string()]);
     if cli.axum {
         command.arg("--axum");

@@ -96,10 +96,8 @@ impl Tally {
             wanted.extend(self.first((Bound::Unbounded, Bound::Included(last)), most - wanted.len()));
         }
         *last = wanted.last().copied();
-        let taken: Vec<_> = wanted
-            .into_iter()
-            .filter_map(|by| self.shard(by.0).remove(&by).map(|counted| (by, counted)))
-            .collect();
+        let taken: Vec<_> =
+            wanted.into_iter().filter_map(|by| self.shard(by.0).remove(&by).map(|counted| (by, counted))).collect();
         self.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
         taken
     }

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, MatchedPath};
-use http::{HeaderMap, HeaderName};
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, url_holds_key};
 use trousseau_domain::decision::{Demand, Transport, Wanted};
 use trousseau_domain::environment::{Environment, Tenant};

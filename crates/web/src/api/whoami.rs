@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue};
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::scope::Scope;
