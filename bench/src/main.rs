@@ -24,6 +24,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::drive::{Load, Measured, Target};
+use crate::processes::Pinning;
 
 /// Measures whoami against a bare answer of the same size.
 #[derive(Debug, Parser)]
