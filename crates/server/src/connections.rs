@@ -1,17 +1,19 @@
 //! The servers, HTTP/1.1 and for gRPC HTTP/2: connections, their limits, TLS, and an orderly end.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::response::Response;
+use bytes::{Buf as _, BytesMut};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -41,6 +43,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// Above the application's own limit of 64 KiB, so that its answer explains the refusal.
 const READ_BUFFER_BYTES: usize = 160 * 1024;
+/// The most of answers that is gathered before it is written.
+const MOST_GATHERED: usize = 64 * 1024;
 /// What a connection of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// How often the other end of a connection of HTTP/2 is asked whether it is there, and how long it may take to say so.
@@ -165,7 +169,7 @@ impl Connection {
             },
         };
         if let Err(error) = ended {
-            tracing::debug!(error = %error, "a connection ended early");
+            tracing::debug!(error = &*error as &dyn std::error::Error, "a connection ended early");
         }
         drop(self.permit);
     }
@@ -176,7 +180,7 @@ impl Connection {
 #[error("closed without an answer")]
 struct Closed;
 
-async fn exchange<S>(stream: S, served: Served, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
+async fn exchange<S>(stream: S, served: Served, peer: Peer, watcher: Watcher) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -204,7 +208,7 @@ where
 
 /// Serves HTTP/1.1, with at most the 100 header fields that hyper has room for by itself; for any other number it takes
 /// room anew with each request.
-async fn exchange_http1<S, A, F>(stream: S, answer: A, watcher: Watcher) -> Result<(), hyper::Error>
+async fn exchange_http1<S, A, F>(stream: S, answer: A, watcher: Watcher) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(http::Request<Incoming>) -> F,
@@ -217,18 +221,27 @@ where
             if response.extensions().get::<CloseWithoutAnswer>().is_some() { Err(Closed) } else { Ok(response) }
         }
     });
+    let gathered = Gathered::new(Unstalled::new(stream));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(READ_BUFFER_BYTES)
         .half_close(false)
-        // Answers to requests that came together leave together.
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(Unstalled::new(stream)), service);
-    watcher.watch(connection).await
+        .serve_connection(TokioIo::new(gathered.clone()), service);
+    let mut served = pin!(watcher.watch(connection));
+    poll_fn(|context| {
+        let ended = served.as_mut().poll(context);
+        let sent = gathered.send(context);
+        match (ended, sent) {
+            (Poll::Ready(ended), _) => Poll::Ready(ended.map_err(anyhow::Error::from)),
+            (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
+            (Poll::Pending, Poll::Ready(Ok(())) | Poll::Pending) => Poll::Pending,
+        }
+    })
+    .await
 }
 
-async fn exchange_grpc<S>(stream: S, door: ExtAuthz, peer: Peer, watcher: Watcher) -> Result<(), hyper::Error>
+async fn exchange_grpc<S>(stream: S, door: ExtAuthz, peer: Peer, watcher: Watcher) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -245,7 +258,92 @@ where
         .initial_stream_window_size(CALL_WINDOW_BYTES)
         .initial_connection_window_size(CALLS_WINDOW_BYTES)
         .serve_connection(TokioIo::new(Unstalled::new(stream).unless_silent()), service);
-    watcher.watch(connection).await
+    Ok(watcher.watch(connection).await?)
+}
+
+/// What a connection writes in one turn of its task leaves together at the end of it: answers to requests that came
+/// together. hyper can do that by itself (`pipeline_flush`), but forgets its answer to what it cannot read then.
+struct Gathered<S>(Arc<Mutex<Writing<S>>>);
+
+/// A stream and what is still to be written to it.
+struct Writing<S> {
+    stream: Unstalled<S>,
+    waiting: BytesMut,
+    /// Whether the stream may still hold some of what was written to it, as TLS does.
+    is_unflushed: bool,
+}
+
+impl<S> Clone for Gathered<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> Gathered<S> {
+    fn new(stream: Unstalled<S>) -> Self {
+        Self(Arc::new(Mutex::new(Writing { stream, waiting: BytesMut::new(), is_unflushed: false })))
+    }
+
+    /// One task alone has it: nobody waits for the lock.
+    fn writing(&self) -> MutexGuard<'_, Writing<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Gathered<S> {
+    /// Writes what waits.
+    fn send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing().send(context)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Writing<S> {
+    fn send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.waiting.is_empty() {
+            self.is_unflushed = true;
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.waiting))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.waiting.advance(written),
+            }
+        }
+        if self.is_unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+            self.is_unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writing().stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut writing = self.writing();
+        if writing.waiting.len() + bytes.len() > MOST_GATHERED {
+            ready!(writing.send(context))?;
+        }
+        if bytes.len() > MOST_GATHERED {
+            writing.is_unflushed = true;
+            return Pin::new(&mut writing.stream).poll_write(context, bytes);
+        }
+        writing.waiting.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    /// Nothing is held back for longer than this turn of the task.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut writing = self.writing();
+        ready!(writing.send(context))?;
+        Pin::new(&mut writing.stream).poll_shutdown(context)
+    }
 }
 
 /// A stream that fails once its other end has taken nothing for [`STALLED_AFTER`].

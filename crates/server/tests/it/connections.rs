@@ -39,6 +39,34 @@ fn headers_above_the_limits_are_refused_with_a_reason() {
 }
 
 #[test]
+fn a_request_has_at_most_a_hundred_header_fields() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let fields = |count: usize| (0..count).map(|number| format!("x-{number}: a\r\n")).collect::<String>();
+    assert!(server.get("/livez", &fields(90)).starts_with("HTTP/1.1 200"));
+    assert!(server.get("/livez", &fields(120)).starts_with("HTTP/1.1 431"));
+}
+
+#[test]
+fn requests_that_come_together_are_all_answered_in_their_order() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let one = |path: &str, connection: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{connection}\r\n");
+    // More than are answered in one turn, some by the lane and some by the main runtime.
+    let paths = ["/v1/whoami", "/livez", "/v1/authorize", "/v1/nothing"];
+    let requests: String = (0..40).map(|number| one(paths[number % 4], "")).collect();
+    let last = one("/livez", "connection: close\r\n");
+    let answer = server.exchange(format!("{requests}{last}").as_bytes());
+    let statuses: Vec<_> = answer.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    let expected: Vec<_> = ["401", "200", "401", "404"].repeat(10).into_iter().chain(["200"]).collect();
+    assert_eq!(statuses, expected);
+    // One that cannot be read is told so, after the answers to those before it.
+    let broken = server.exchange(format!("{}{}\x01 \r\n\r\n", one("/livez", ""), one("/v1/whoami", "")).as_bytes());
+    let statuses: Vec<_> = broken.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "401", "400"]);
+}
+
+#[test]
 fn a_request_that_two_servers_could_read_differently_is_refused_and_the_connection_closed() {
     let place = Place::new();
     let server = Server::start(&place, &[]);
