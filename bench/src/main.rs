@@ -55,7 +55,7 @@ enum Internal {
     Payments(payments::Scene),
     /// Measure bad keys: what they cost, and what is left for the others
     Flood,
-    /// Measure how fast payment links are made, next to bare commits of one row
+    /// Measure how fast payment links and keys are made, next to bare commits of one row and synced appends
     Create,
     /// Answer so many bytes to everything (started by the bench itself)
     #[command(hide = true)]
