@@ -44,6 +44,8 @@ pub(crate) struct Measured {
     pub(crate) requests: u64,
     /// Answers that took longer than a second.
     pub(crate) late: u64,
+    /// What half of the answers took at most.
+    pub(crate) median: Duration,
     wall: Duration,
     cpu: Duration,
 }
@@ -88,6 +90,7 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
             let mut connection = socket.connect(address).await?;
             connection.set_nodelay(true)?;
             let (mut sent_together, mut buffer) = (Vec::new(), Vec::with_capacity(16 * 1024));
+            let mut took = Vec::new();
             let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(worker as u64 + 1);
             while Instant::now() < end {
                 sent_together.clear();
@@ -109,20 +112,29 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
                 }
                 let answers = load.depth as u64;
                 done.fetch_add(answers, Ordering::Relaxed);
+                took.push(sent.elapsed());
                 late.fetch_add(if sent.elapsed() > Duration::from_secs(1) { answers } else { 0 }, Ordering::Relaxed);
                 if !load.rest.is_zero() {
                     tokio::time::sleep(load.rest).await;
                 }
             }
-            anyhow::Ok(())
+            anyhow::Ok(took)
         }));
     }
+    let mut took = Vec::new();
     for worker in workers {
-        worker.await??;
+        took.extend(worker.await??);
     }
+    let median = median(&mut took);
     let wall = began.elapsed();
     let cpu = cpu_of(target.process)?.saturating_sub(before);
-    Ok(Measured { requests: done.load(Ordering::Relaxed), late: late.load(Ordering::Relaxed), wall, cpu })
+    Ok(Measured { requests: done.load(Ordering::Relaxed), late: late.load(Ordering::Relaxed), median, wall, cpu })
+}
+
+/// What half of these took at most.
+pub(crate) fn median(took: &mut [Duration]) -> Duration {
+    took.sort_unstable();
+    took.get(took.len() / 2).copied().unwrap_or_default()
 }
 
 /// So many requests on one connection from an address, and what they cost the server.

@@ -69,7 +69,7 @@ enum Internal {
     Payments(payments::Scene),
     /// Measure bad keys: what they cost, and what is left for the others
     Flood,
-    /// Measure how fast payment links are made, next to bare commits of one row
+    /// Measure how fast payment links and keys are made, next to bare commits of one row and synced appends
     Create,
     /// Measure Trousseau side by side with other ways to check a key
     Peers(peers::Scene),

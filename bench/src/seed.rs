@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
@@ -161,6 +162,19 @@ pub(crate) fn creation(request: &[u8]) -> Vec<u8> {
     let credentials = text.split_once("\r\n").map_or("", |(_, rest)| rest.trim_end());
     let head = format!("content-type: application/json\r\ncontent-length: {}", BODY.len());
     format!("POST /v1/payment_links HTTP/1.1\r\n{credentials}\r\n{head}\r\n\r\n{BODY}").into_bytes()
+}
+
+/// A request that makes a key in the business of another request: an inactive one, as those in force are limited in number.
+pub(crate) fn key_creation(request: &[u8], operator: &str) -> anyhow::Result<Vec<u8>> {
+    const BODY: &str = r#"{"kind":"secret","name":"Bench","state":"inactive"}"#;
+    let text = String::from_utf8_lossy(request);
+    let business = text.lines().find_map(|line| line.strip_prefix("businessid: ")).context("a business")?;
+    Ok(format!(
+        "POST /v1/businesses/{business}/keys?environment=test HTTP/1.1\r\nhost: localhost\r\n\
+         authorization: Bearer {operator}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    )
+    .into_bytes())
 }
 
 /// A request with a well-formed key that nobody has.

@@ -21,7 +21,7 @@ use crate::context::{Authority, Context};
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
 use crate::events::Events;
-use crate::idempotency::InFlight;
+use crate::idempotency::{Answered, InFlight, StoredAnswer};
 use crate::index::{Index, IndexState};
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
@@ -338,7 +338,15 @@ pub(crate) struct Happened<'a> {
 
 impl<'a> Unit<'a> {
     pub(crate) async fn begin(core: &'a Core, context: &'a Context) -> Result<Self, ServiceError> {
-        let tx = core.store.begin().await?;
+        Self::begin_in(core.store.begin().await?, core, context).await
+    }
+
+    /// The same for what takes long: nobody else's answer waits for its end.
+    pub(crate) async fn begin_alone(core: &'a Core, context: &'a Context) -> Result<Self, ServiceError> {
+        Self::begin_in(core.store.begin_alone().await?, core, context).await
+    }
+
+    async fn begin_in(tx: Tx, core: &'a Core, context: &'a Context) -> Result<Self, ServiceError> {
         // Read after the transaction has begun: whoever waited for the writer decides at its own turn.
         let mut unit = Self { core, context, tx, now: core.clock.now() };
         core.clock_is_sure()?;
@@ -390,9 +398,8 @@ impl<'a> Unit<'a> {
         else {
             return Ok(());
         };
-        let mut reader = self.tx.read();
-        let key = reader.find_key(tenant, *id).await?.ok_or(ServiceError::CallerRefused)?;
-        let version = reader.find_version(tenant, *id, *version).await?.ok_or(ServiceError::CallerRefused)?;
+        let found = self.tx.read().find_key_and_version(tenant, *id, *version).await?;
+        let (key, version) = found.ok_or(ServiceError::CallerRefused)?;
         let life = VersionLife { starts_at: version.starts_at, ends_at: version.ends_at };
         if life_of(&key).status_at(self.now) != KeyStatus::Active || !life.accepts(self.now) {
             return Err(ServiceError::CallerRefused);
@@ -536,6 +543,18 @@ impl<'a> Unit<'a> {
             request_id: self.context.request_id,
         };
         (audit, event)
+    }
+
+    /// Ends without a change, for an answer that rests on what was read here: others may have written it in the same
+    /// transaction, and it may be told once it is there for good.
+    pub(crate) async fn settle(self) -> Result<(), ServiceError> {
+        Ok(self.tx.settle().await?)
+    }
+
+    /// Ends with the answer of an earlier request.
+    pub(crate) async fn replay<T>(self, answer: StoredAnswer) -> Result<Answered<T>, ServiceError> {
+        self.settle().await?;
+        Ok(Answered::Replayed(answer))
     }
 
     /// Announces the change to every node and commits.

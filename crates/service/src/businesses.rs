@@ -108,7 +108,7 @@ impl<'a> Businesses<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         unit.check_platform(true).await?;
         let mut created = create_business_in(self.core, &mut unit, context, draft, name, profile, id.clone()).await?;
@@ -195,6 +195,7 @@ impl<'a> Businesses<'a> {
             new.metadata = metadata.clone();
         }
         if new == old {
+            unit.settle().await?;
             return Ok(old);
         }
         if !unit.tx.update_business(&new).await? {
@@ -259,7 +260,7 @@ impl<'a> Businesses<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let mut business = unit.lock_business(id).await?;
         unit.check_platform(true).await?;

@@ -47,7 +47,7 @@ impl<'a> Checkout<'a> {
         unit.check_member(&tenant.business, Operation::BusinessWrite, proven).await?;
         let old = unit.tx.read().find_checkout_settings(tenant).await?;
         if old == *settings {
-            return Ok(());
+            return unit.settle().await;
         }
         let (now, actor) = (unit.now, unit.actor().clone());
         unit.tx.put_checkout_settings(tenant, settings, now, &actor).await?;

@@ -124,11 +124,11 @@ pub(crate) async fn note(core: &Core, wanted: Option<&Idempotent<'_, ()>>) -> Re
     let _claim = core.in_flight.claim(wanted)?;
     let mut tx = core.store.begin().await?;
     let now = core.clock.now();
-    if earlier(&mut tx, wanted, now).await?.is_none() {
-        keep(&mut tx, wanted, &(), now).await?;
-        tx.commit().await?;
+    if earlier(&mut tx, wanted, now).await?.is_some() {
+        return Ok(tx.settle().await?);
     }
-    Ok(())
+    keep(&mut tx, wanted, &(), now).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Looks for the answer of an earlier request inside the transaction that would otherwise do it, and reserves the name if

@@ -162,7 +162,10 @@ impl Keys<'_> {
     ) -> Result<ImportedEach, ServiceError> {
         let core = self.core();
         let ring = core.secrets.ring().get();
-        let mut unit = Unit::begin(core, context).await?;
+        let mut unit = match drafts {
+            [] | [_] => Unit::begin(core, context).await?,
+            _ => Unit::begin_alone(core, context).await?,
+        };
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, tenant.environment == Environment::Live).await?;
         if !profile.environments.offers(tenant.environment) {
@@ -215,6 +218,8 @@ impl Keys<'_> {
             unit.tx.insert_new_keys(&added).await?;
             let ids: Vec<KeyId> = added.iter().map(|new| new.key.id).collect();
             unit.commit_new_keys(&business.id, &ids).await?;
+        } else {
+            unit.settle().await?;
         }
         Ok(each)
     }

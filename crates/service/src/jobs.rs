@@ -349,7 +349,7 @@ impl Queue {
     async fn write(&self, store: &Store) -> Result<(), StoreError> {
         let uses = in_order(&self.uses);
         let platform_uses = in_order(&self.platform_uses);
-        let mut tx = store.begin().await?;
+        let mut tx = store.begin_alone().await?;
         for chunk in uses.chunks(FULL) {
             tx.touch_keys(chunk).await?;
         }
@@ -797,7 +797,7 @@ impl Jobs {
                 hand_out(&row.event);
             }
             let core = self.core();
-            let mut tx = self.inner.store.begin().await?;
+            let mut tx = self.inner.store.begin_alone().await?;
             for row in &claimed {
                 let queued = match &core {
                     Some(core) => webhooks::fan_out(core, &mut tx, &row.event, now).await,
@@ -820,11 +820,15 @@ impl Jobs {
         tokio::join!(self.listen(), self.apply_changes(), self.tell_memory());
     }
 
-    /// Tells how the memory is doing, whatever keeps the follower.
+    /// Tells how memory and database are doing, whatever keeps the follower.
     async fn tell_memory(&self) {
         let mut sure = true;
         loop {
             self.inner.index.tell();
+            if let Some(commits) = self.inner.store.commits() {
+                metrics::counter!("trousseau_store_commits_total").absolute(commits.transactions);
+                metrics::counter!("trousseau_store_committed_total").absolute(commits.turns);
+            }
             if std::mem::replace(&mut sure, self.inner.index.clock_is_sure()) != sure {
                 if sure {
                     tracing::info!("the clocks of this node and of the database agree again");
@@ -912,7 +916,7 @@ impl Jobs {
     async fn prune_once(&self) -> Result<(), StoreError> {
         let now = self.inner.clock.now();
         loop {
-            let mut tx = self.inner.store.begin().await?;
+            let mut tx = self.inner.store.begin_alone().await?;
             let refusals = tx.prune_refusals(now.saturating_sub(self.inner.keep.refusals), PRUNE_STEP).await?;
             let requests = tx.prune_requests(now.saturating_sub(self.inner.keep.requests), PRUNE_STEP).await?;
             let first_day = UtcDay::of(now.saturating_sub(self.inner.keep.usage));

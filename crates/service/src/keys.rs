@@ -443,6 +443,7 @@ impl<'a> Keys<'a> {
         if context.is_member() {
             let mut unit = Unit::begin(self.core, context).await?;
             unit.check_member(&tenant.business, Operation::KeysWrite, is_live(&tenant)).await?;
+            unit.settle().await?;
         }
         if let Some(key) = self.core.store.read().find_key(&tenant, refill.key).await? {
             check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
@@ -471,7 +472,7 @@ impl<'a> Keys<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
@@ -501,7 +502,9 @@ impl<'a> Keys<'a> {
         check_change_allowed(&profile, &tenant.business, change)?;
         let new = self.changed(context, &profile, &old, change, unit.now)?;
         if new == old {
-            return Ok(KeyView::new(old, unit.now));
+            let view = KeyView::new(old, unit.now);
+            unit.settle().await?;
+            return Ok(view);
         }
         if is_live(tenant) && widens(&old, &new) {
             unit.check_session(true).await?;
@@ -544,7 +547,7 @@ impl<'a> Keys<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let (business, profile) = self.open_for_change(&mut unit, &tenant.business).await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
@@ -609,7 +612,7 @@ impl<'a> Keys<'a> {
         unit.check_caller().await?;
         unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let key = self.key_in(&mut unit, tenant, KeyHandle::Id(id)).await?;
         if !profile.value_readable(tenant.environment, key.kind) {
@@ -654,7 +657,7 @@ impl<'a> Keys<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let business = unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
@@ -977,9 +980,10 @@ pub(crate) async fn create_in(
     if life_of(&key).counts_at(unit.now) {
         check_limit(unit, profile, tenant, key.kind, None).await?;
     }
-    unit.tx.insert_key(&key).await?;
-    let fingerprint = KeyFingerprint::of(&value);
-    insert_version(core, unit, context, profile, &key, &fingerprint, Some(&value), VersionOrigin::Generated).await?;
+    let digest = core.secrets.ring().get().digest(&KeyFingerprint::of(&value));
+    let maker = (unit.now, &context.actor);
+    let version = version_row(core, maker, profile, &key, digest, Some(&value), VersionOrigin::Generated);
+    of_new_value(unit.tx.insert_key_and_version(&key, &version).await)?;
     unit.record(Happened {
         event: EventType::KeyCreated,
         business: &business.id,
@@ -1011,7 +1015,11 @@ pub(crate) async fn insert_version(
     let (digest, pepper_version) = ring.digest(fingerprint);
     let maker = (unit.now, &context.actor);
     let row = version_row(core, maker, profile, key, (digest, pepper_version), value, origin);
-    match unit.tx.insert_version(&row).await {
+    of_new_value(unit.tx.insert_version(&row).await)
+}
+
+fn of_new_value(inserted: Result<(), StoreError>) -> Result<(), ServiceError> {
+    match inserted {
         Err(StoreError::Unique { constraint: UniqueRule::Digest, .. }) => {
             Err(ServiceError::invalid("value", "there is a key with this value already"))
         }

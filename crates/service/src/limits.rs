@@ -293,7 +293,7 @@ impl Limiter {
         if more.is_empty() {
             return Ok(());
         }
-        let mut tx = store.begin().await?;
+        let mut tx = store.begin_alone().await?;
         let mut sums = Vec::with_capacity(more.len());
         for count in &more {
             sums.push(tx.add_quota_used(count).await?);

@@ -89,7 +89,7 @@ pub(crate) async fn of_ending_keys(core: &Core) -> Result<(), ServiceError> {
         let keys = core.store.read().list_ending_keys(now, farthest, after, KEYS_PER_STEP).await?;
         let Some(last) = keys.last() else { return Ok(()) };
         after = last.valid_until.map(|end| (end, last.id));
-        let mut unit = Unit::begin(core, &system).await?;
+        let mut unit = Unit::begin_alone(core, &system).await?;
         for key in &keys {
             announce_end(core, &mut unit, key, now).await?;
         }

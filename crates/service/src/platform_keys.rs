@@ -62,7 +62,7 @@ impl<'a> PlatformKeys<'a> {
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_platform(true).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let key = PlatformKeyRow {
             id: PlatformKeyId::new(unit.now, self.core.entropy.bytes()),

@@ -189,7 +189,7 @@ async fn compare(core: &Core, network: &Network) -> Result<Compared, ServiceErro
         differences: u64::try_from(found.differences.len()).unwrap_or(u64::MAX),
         failure,
     };
-    let mut tx = core.store.begin().await?;
+    let mut tx = core.store.begin_alone().await?;
     tx.insert_reconciliation(&run, &found.differences).await?;
     tx.release_reconciliation(&ledger, core.networks.holder(core.entropy.as_ref())).await?;
     tx.commit().await?;
@@ -335,7 +335,7 @@ async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &Ledge
         match outgoing_between(way, (next, end), &contracts, &addresses).await {
             Ok(rows) => {
                 way.answered_logs();
-                let mut tx = core.store.begin().await?;
+                let mut tx = core.store.begin_alone().await?;
                 // Blocks were taken back meanwhile: this was read of a fork, or the part below is missing.
                 if !tx.keep_outgoing(ledger, (next - 1, end), &rows).await? {
                     return Err(Fault::OtherFork);

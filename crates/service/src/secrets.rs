@@ -348,7 +348,7 @@ impl Secrets {
                 return Ok(());
             }
             stuck = 0;
-            let mut tx = self.inner.store.begin().await?;
+            let mut tx = self.inner.store.begin_alone().await?;
             for value in &values {
                 // A value of a newer version than ours was moved by a newer ring.
                 let fresh = if value.sealed().kek_version > current {
@@ -376,7 +376,7 @@ impl Secrets {
         while let Some(last) = rows.last() {
             // What does not open stays behind; the next page begins after it.
             let after = Some((last.key_id, last.version));
-            let (mut tx, now) = (self.inner.store.begin().await?, self.inner.clock.now());
+            let (mut tx, now) = (self.inner.store.begin_alone().await?, self.inner.clock.now());
             let mut renamed = Vec::new();
             for row in &rows {
                 renamed.extend(redigest(&mut tx, ring, row).await?.map(|target| (&row.tenant.business, target)));

@@ -56,7 +56,7 @@ impl Tx {
     pub async fn append_audit(&mut self, entry: &AuditRow) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO audit_entries (id, at, actor, action, business_id, environment, target, \
                            details, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        self.execute(
+        self.execute_later(
             Stmt::new(SQL)
                 .text(entry.id)
                 .time(entry.at)
@@ -68,8 +68,7 @@ impl Tx {
                 .json(&entry.details)
                 .opt_text(entry.request_id),
         )
-        .await?;
-        Ok(())
+        .await
     }
 }
 

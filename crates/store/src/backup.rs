@@ -123,7 +123,7 @@ impl Store {
     /// Takes a snapshot. Writers go on; what they commit from now on is not in it.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut tx = match &self.pools {
-            Pools::Sqlite { readers, .. } => Tx::Sqlite(readers.begin_with("BEGIN").await?),
+            Pools::Sqlite { readers, .. } => Tx::SqliteReader(readers.begin_with("BEGIN").await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
         };
         tx.take_time().await?;
@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// [`RestoreError::NotEmpty`] names the first table that holds something.
     pub async fn restoring(&self) -> Result<Restoring, RestoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone().await?;
         tx.take_time().await?;
         let shapes = tx.tables().await?;
         if matches!(tx, Tx::Postgres(_)) {
@@ -184,7 +184,14 @@ impl Snapshot {
         let stmt = || Stmt::assembled(format!("SELECT {} FROM {}", table.list(), table.name));
         let mut count = 0;
         match &mut self.tx {
-            Tx::Sqlite(tx) => {
+            // A snapshot is never on the writer.
+            Tx::Sqlite(turn) => {
+                for row in turn.run(stmt()).await?.rows {
+                    take(cells_of(table, &Row::Sqlite(row))?)?;
+                    count += 1;
+                }
+            }
+            Tx::SqliteReader(tx) => {
                 let mut rows = stmt().bind::<Sqlite>().fetch(&mut **tx);
                 while let Some(row) = rows.try_next().await.map_err(StoreError::from)? {
                     take(cells_of(table, &Row::Sqlite(row))?)?;
@@ -311,11 +318,7 @@ impl Restoring {
 
     /// Makes all of it last, however long that takes.
     pub async fn commit(self) -> Result<(), StoreError> {
-        match self.tx {
-            Tx::Sqlite(tx) => tx.commit().await?,
-            Tx::Postgres(tx) => tx.commit().await?,
-        }
-        Ok(())
+        self.tx.commit_patiently().await
     }
 
     async fn empty(&mut self, table: &str) -> Result<u64, StoreError> {

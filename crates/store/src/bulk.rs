@@ -114,7 +114,7 @@ impl Tx {
     /// Which engine this transaction is on.
     pub(crate) const fn engine(&self) -> Engine {
         match self {
-            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Sqlite(_) | Self::SqliteReader(_) => Engine::Sqlite,
             Self::Postgres(_) => Engine::Postgres,
         }
     }

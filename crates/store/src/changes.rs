@@ -102,11 +102,12 @@ impl Tx {
         target: Option<&str>,
         now: Timestamp,
     ) -> Result<i64, StoreError> {
-        const NEXT: &str = "UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq";
-        const CHANGE: &str = "INSERT INTO changes (seq, at, kind, business_id, target) VALUES ($1, $2, $3, $4, $5)";
-        let seq = self.fetch_one(Stmt::new(NEXT)).await?.read("change_counter", "seq", |row| row.int("seq"))?;
-        self.execute(Stmt::new(CHANGE).int(seq).time(now).text(kind.as_str()).opt_text(business).opt_text(target))
-            .await?;
+        const NEXT: &str = "UPDATE change_counter SET seq = seq + 1 WHERE id = 1";
+        const CHANGE: &str = "INSERT INTO changes (seq, at, kind, business_id, target) \
+                              SELECT c.seq, $1, $2, $3, $4 FROM change_counter c WHERE c.id = 1 RETURNING seq";
+        self.execute_later(Stmt::new(NEXT)).await?;
+        let change = Stmt::new(CHANGE).time(now).text(kind.as_str()).opt_text(business).opt_text(target);
+        let seq = self.fetch_one(change).await?.read("changes", "seq", |row| row.int("seq"))?;
         self.notify().await?;
         Ok(seq)
     }

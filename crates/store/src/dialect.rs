@@ -64,7 +64,7 @@ impl Tx {
         const SQL: &str = "SELECT CAST(CASE WHEN pg_try_advisory_xact_lock(hashtextextended($1, 0)) \
                            THEN 1 ELSE 0 END AS BIGINT) AS locked";
         match self {
-            Self::Sqlite(_) => Ok(true),
+            Self::Sqlite(_) | Self::SqliteReader(_) => Ok(true),
             Self::Postgres(_) => {
                 let statement = Stmt::new(SQL).text(format!("{scope}\n{key}"));
                 let row = self.fetch_one(statement).await?;
@@ -77,13 +77,13 @@ impl Tx {
     ///
     /// PostgreSQL's workers must step over each other's rows, not queue for them; SQLite has no row locks.
     pub(crate) const fn claim_outbox_sql(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => {
+        match self.engine() {
+            Engine::Sqlite => {
                 "UPDATE outbox SET locked_until = $1, attempt = attempt + 1 WHERE event_id IN (\
                  SELECT event_id FROM outbox WHERE locked_until IS NULL OR locked_until <= $2 \
                  ORDER BY created_at, event_id LIMIT $3) RETURNING event_id, attempt"
             }
-            Self::Postgres(_) => {
+            Engine::Postgres => {
                 "UPDATE outbox SET locked_until = $1, attempt = attempt + 1 WHERE event_id IN (\
                  SELECT event_id FROM outbox WHERE locked_until IS NULL OR locked_until <= $2 \
                  ORDER BY created_at, event_id LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING event_id, attempt"
@@ -93,13 +93,13 @@ impl Tx {
 
     /// Leases the mails that are due, for the same reason.
     pub(crate) const fn claim_mails_sql(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => {
+        match self.engine() {
+            Engine::Sqlite => {
                 "UPDATE mails SET next_at = $1, attempt = attempt + 1 WHERE id IN (\
                  SELECT id FROM mails WHERE next_at <= $2 ORDER BY next_at, id LIMIT $3) \
                  RETURNING id, account_id, template, sealed, kek_version, created_at, attempt, next_at"
             }
-            Self::Postgres(_) => {
+            Engine::Postgres => {
                 "UPDATE mails SET next_at = $1, attempt = attempt + 1 WHERE id IN (\
                  SELECT id FROM mails WHERE next_at <= $2 ORDER BY next_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) \
                  RETURNING id, account_id, template, sealed, kek_version, created_at, attempt, next_at"
@@ -110,14 +110,14 @@ impl Tx {
     /// The webhook endpoints that have something due, the one that was not served for longest first; locked, so that
     /// another node serves others meanwhile. New deliveries may still be queued for them.
     pub(crate) const fn claim_queues_sql(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => {
+        match self.engine() {
+            Engine::Sqlite => {
                 "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
                  AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
                  FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \
                  AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2"
             }
-            Self::Postgres(_) => {
+            Engine::Postgres => {
                 "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
                  AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
                  FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \

@@ -62,6 +62,8 @@ pub enum Unavailability {
     ReadOnly,
     /// Too many wait for it already.
     Busy,
+    /// What was done in the same transaction failed, and all of it was undone.
+    Undone,
 }
 
 impl fmt::Display for Unavailability {
@@ -73,6 +75,7 @@ impl fmt::Display for Unavailability {
             Self::Disk => "the disk is full or fails",
             Self::ReadOnly => "it only answers reads",
             Self::Busy => "too many wait for it",
+            Self::Undone => "the transaction was undone together with others in it",
         })
     }
 }

@@ -150,7 +150,7 @@ impl Tx {
                              request_id, subject) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         const OUTBOX: &str =
             "INSERT INTO outbox (event_id, locked_until, attempt, created_at) VALUES ($1, NULL, 0, $2)";
-        self.execute(
+        self.execute_later(
             Stmt::new(EVENT)
                 .text(event.id)
                 .time(event.at)
@@ -164,8 +164,7 @@ impl Tx {
                 .opt_text(event.subject.as_ref()),
         )
         .await?;
-        self.execute(Stmt::new(OUTBOX).text(event.id).time(event.at)).await?;
-        Ok(())
+        self.execute_later(Stmt::new(OUTBOX).text(event.id).time(event.at)).await
     }
 
     /// Leases up to `limit` waiting events until `lease_until`, the oldest first. A lease that ran out is taken over.

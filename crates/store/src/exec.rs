@@ -9,12 +9,14 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::error::{StoreError, Unavailability};
 use crate::pool::{PgPool, PgTx, Pooling};
 use crate::row::Row;
 use crate::schema::Engine;
 use crate::stmt::Stmt;
+use crate::writer::{Commits, Moment, Turn, Writer};
 
 /// How long one statement may take, waiting for its connection included.
 pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
@@ -40,7 +42,7 @@ pub(crate) enum Pools {
     /// Many readers and one writer: SQLite has one writer anyway, and ours wait in a fair queue.
     Sqlite {
         readers: SqlitePool,
-        writer: SqlitePool,
+        writer: Writer,
     },
     Postgres(PgPool),
 }
@@ -49,7 +51,9 @@ pub(crate) enum Pools {
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite's one writer.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Turn),
+    /// On one of SQLite's readers, for a look at one moment.
+    SqliteReader(Transaction<'static, Sqlite>),
     /// On a connection of PostgreSQL's pool.
     Postgres(PgTx),
 }
@@ -89,13 +93,56 @@ impl Store {
     /// [`StoreError::Unavailable`] at once where a thousand others wait for the same: whoever came later would wait
     /// longer than anybody waits for an answer.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.begin_as(false).await
+    }
+
+    /// The same for work that takes long: on SQLite, where others share a transaction, nobody waits for it to be answered.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub async fn begin_alone(&self) -> Result<Tx, StoreError> {
+        self.begin_as(true).await
+    }
+
+    async fn begin_as(&self, alone: bool) -> Result<Tx, StoreError> {
         let Ok(_place) = self.queue.try_acquire() else {
             return Err(StoreError::Unavailable { reason: Unavailability::Busy, source: None });
         };
         match &self.pools {
-            Pools::Sqlite { writer, .. } => in_time(writer.begin_with("BEGIN IMMEDIATE")).await.map(Tx::Sqlite),
+            Pools::Sqlite { writer, .. } => {
+                let turn = timeout(STATEMENT_DEADLINE, writer.turn(alone)).await;
+                turn.unwrap_or(Err(StoreError::timeout())).map(Tx::Sqlite)
+            }
             // What it takes to connect is large and seldom.
             Pools::Postgres(pool) => in_time(Box::pin(pool.begin("BEGIN"))).await.map(Tx::Postgres),
+        }
+    }
+
+    /// Now, for [`Store::settled`].
+    pub fn moment(&self) -> Moment {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.moment(),
+            Pools::Postgres(_) => Moment(0),
+        }
+    }
+
+    /// Waits until whatever transactions that began after `moment` could see is there for good: on SQLite they see what
+    /// others did before them in the same one. [`Tx::settle`] is the same for one transaction.
+    ///
+    /// # Errors
+    /// When some of it is lost, or it takes too long.
+    pub async fn settled(&self, moment: Moment) -> Result<(), StoreError> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.settled(moment).await,
+            Pools::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// How much was committed how often on SQLite; none on PostgreSQL, where everybody commits by themselves.
+    pub fn commits(&self) -> Option<Commits> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Some(writer.commits()),
+            Pools::Postgres(_) => None,
         }
     }
 
@@ -207,7 +254,11 @@ impl Reader<'_> {
             }};
         }
         match &mut self.source {
-            Source::Tx(Tx::Sqlite(tx)) => each!(Sqlite, Row::Sqlite, stmt.bind(), &mut **tx),
+            // The writer's statements come to their end by themselves, whoever reads their rows.
+            Source::Tx(Tx::Sqlite(turn)) => {
+                turn.run(stmt).await?.rows.into_iter().map(Row::Sqlite).try_for_each(|row| take(&row))
+            }
+            Source::Tx(Tx::SqliteReader(tx)) => each!(Sqlite, Row::Sqlite, stmt.bind(), &mut **tx),
             Source::Tx(Tx::Postgres(tx)) => {
                 let query = stmt.bind().persistent(tx.keeps_statements());
                 each!(Postgres, Row::Postgres, query, tx.connection())
@@ -237,8 +288,30 @@ impl Tx {
     /// Makes the changes last. On an error the outcome is not known.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => in_time(tx.commit()).await,
+            Self::Sqlite(turn) => turn.commit().await,
+            Self::SqliteReader(tx) => in_time(tx.commit()).await,
             Self::Postgres(tx) => in_time(tx.commit()).await,
+        }
+    }
+
+    /// The same, however long the disk takes.
+    pub(crate) async fn commit_patiently(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(turn) => turn.commit_patiently().await,
+            Self::SqliteReader(tx) => Ok(tx.commit().await?),
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+
+    /// Undoes what was done, and waits until what was read is there for good: for an answer that rests on it alone. On
+    /// SQLite it may have been read before it was committed.
+    ///
+    /// # Errors
+    /// When some of it is lost, or it takes too long.
+    pub async fn settle(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(turn) => turn.settle().await,
+            Self::SqliteReader(_) | Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -249,7 +322,8 @@ impl Tx {
 
     pub(crate) async fn fetch_all(&mut self, stmt: Stmt) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(tx) => in_time(stmt.bind::<Sqlite>().fetch_all(&mut **tx)).await.map(Row::sqlite),
+            Self::Sqlite(turn) => turn.run(stmt).await.map(|done| Row::sqlite(done.rows)),
+            Self::SqliteReader(tx) => in_time(stmt.bind::<Sqlite>().fetch_all(&mut **tx)).await.map(Row::sqlite),
             Self::Postgres(tx) => {
                 let query = stmt.bind::<Postgres>().persistent(tx.keeps_statements());
                 in_time(query.fetch_all(tx.connection())).await.map(Row::postgres)
@@ -268,7 +342,8 @@ impl Tx {
     /// Runs a change; returns how many rows it touched.
     pub(crate) async fn execute(&mut self, stmt: Stmt) -> Result<u64, StoreError> {
         match self {
-            Self::Sqlite(tx) => {
+            Self::Sqlite(turn) => turn.run(stmt).await.map(|done| done.changed),
+            Self::SqliteReader(tx) => {
                 in_time(stmt.bind::<Sqlite>().execute(&mut **tx)).await.map(|done| done.rows_affected())
             }
             Self::Postgres(tx) => {
@@ -276,6 +351,16 @@ impl Tx {
                 in_time(query.execute(tx.connection())).await.map(|done| done.rows_affected())
             }
         }
+    }
+
+    /// Runs a change of which nothing is asked but that it succeeds: on SQLite together with the next statement, which
+    /// fails in its place, as a round trip to the writer costs more than most statements.
+    pub(crate) async fn execute_later(&mut self, stmt: Stmt) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(turn) => turn.run_later(stmt),
+            Self::SqliteReader(_) | Self::Postgres(_) => _ = self.execute(stmt).await?,
+        }
+        Ok(())
     }
 
     /// Runs a guarded change of one row; returns whether the row was as expected.

@@ -281,55 +281,55 @@ impl Reader<'_> {
     }
 }
 
+/// The statement that adds a key.
+pub(crate) fn insert_key(key: &KeyRow) -> Stmt {
+    const SQL: &str = "INSERT INTO keys (id, business_id, environment, kind, number, name, external_reference, \
+                       state, valid_from, valid_until, scopes, allowed_origins, allowed_ips, metadata, \
+                       current_version, mask_prefix, last_three, previous_ends_at, created_at, created_by, \
+                       revoked_at, revoked_by, updated_at, created_by_key, limits) VALUES ($1, $2, $3, $4, \
+                       $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+                       $23, $24, $25)";
+    let maker = match &key.created_by {
+        Actor::Key { id, .. } => Some(*id),
+        Actor::Member { .. } | Actor::PlatformKey { .. } | Actor::Operator { .. } | Actor::Payer | Actor::System => {
+            None
+        }
+    };
+    Stmt::new(SQL)
+        .text(key.id)
+        .text(&key.tenant.business)
+        .text(key.tenant.environment)
+        .text(key.kind)
+        .int(i64::from(key.number))
+        .opt_text(key.name.as_ref())
+        .opt_text(key.external_reference.as_ref())
+        .text(key.state)
+        .time(key.valid_from)
+        .opt_time(key.valid_until)
+        .json(&key.scopes)
+        .json(&key.allowed_origins)
+        .json(&key.allowed_ips)
+        .json(&key.metadata)
+        .int(i64::from(key.current_version))
+        .text(&key.mask_prefix)
+        .text(&key.last_three)
+        .opt_time(key.previous_ends_at)
+        .time(key.created_at)
+        .json(&key.created_by)
+        .opt_time(key.revoked_at)
+        .opt_json(key.revoked_by.as_ref())
+        .time(key.updated_at)
+        .opt_text(maker)
+        .json(&key.limits)
+}
+
 impl Tx {
     /// Adds a key; its versions are added by [`Tx::insert_version`].
     ///
     /// # Errors
     /// [`StoreError::Unique`] where the id, the number or the external reference is taken.
     pub async fn insert_key(&mut self, key: &KeyRow) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO keys (id, business_id, environment, kind, number, name, external_reference, \
-                           state, valid_from, valid_until, scopes, allowed_origins, allowed_ips, metadata, \
-                           current_version, mask_prefix, last_three, previous_ends_at, created_at, created_by, \
-                           revoked_at, revoked_by, updated_at, created_by_key, limits) VALUES ($1, $2, $3, $4, \
-                           $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-                           $23, $24, $25)";
-        let maker = match &key.created_by {
-            Actor::Key { id, .. } => Some(*id),
-            Actor::Member { .. }
-            | Actor::PlatformKey { .. }
-            | Actor::Operator { .. }
-            | Actor::Payer
-            | Actor::System => None,
-        };
-        self.execute(
-            Stmt::new(SQL)
-                .text(key.id)
-                .text(&key.tenant.business)
-                .text(key.tenant.environment)
-                .text(key.kind)
-                .int(i64::from(key.number))
-                .opt_text(key.name.as_ref())
-                .opt_text(key.external_reference.as_ref())
-                .text(key.state)
-                .time(key.valid_from)
-                .opt_time(key.valid_until)
-                .json(&key.scopes)
-                .json(&key.allowed_origins)
-                .json(&key.allowed_ips)
-                .json(&key.metadata)
-                .int(i64::from(key.current_version))
-                .text(&key.mask_prefix)
-                .text(&key.last_three)
-                .opt_time(key.previous_ends_at)
-                .time(key.created_at)
-                .json(&key.created_by)
-                .opt_time(key.revoked_at)
-                .opt_json(key.revoked_by.as_ref())
-                .time(key.updated_at)
-                .opt_text(maker)
-                .json(&key.limits),
-        )
-        .await?;
+        self.execute(insert_key(key)).await?;
         Ok(())
     }
 

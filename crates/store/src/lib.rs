@@ -57,6 +57,7 @@ mod usage;
 mod versions;
 mod watch;
 mod webhooks;
+mod writer;
 
 pub use accounts::{AccountRow, JoinedRow, MemberRow, MembershipRow, TotpRow};
 pub use audit::AuditRow;
@@ -104,3 +105,4 @@ pub use watch::Watcher;
 pub use webhooks::{
     AttemptRow, ClaimedDelivery, DeliveryFilter, DeliveryRow, Finished, WebhookEndpointRow, WebhookSecretRow,
 };
+pub use writer::{Commits, Moment, Turn};

@@ -198,8 +198,7 @@ impl Tx {
             .time(link.created_at)
             .json(&link.created_by)
             .time(link.updated_at);
-        self.execute(stmt).await?;
-        Ok(())
+        self.execute_later(stmt).await
     }
 
     /// Saves what a merchant may change, if the link is not deleted.

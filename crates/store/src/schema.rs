@@ -6,18 +6,24 @@ use std::time::Duration;
 
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use crate::dialect::{MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
 use crate::pool::{LIMITS, PgPool, Pooling};
+use crate::writer::Writer;
 
 /// Where applied migrations are noted.
 const TABLE: &str = "_sqlx_migrations";
 /// How long a writer of another process is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Long beside a wait for the disk, and short beside anything that a caller notices.
+const SHARED_FOR: Duration = Duration::from_millis(5);
+/// Statements that the writer keeps prepared.
+const WRITER_STATEMENTS: usize = 400;
 
 /// One migration in both dialects: number, name, SQLite, PostgreSQL.
 const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
@@ -124,11 +130,19 @@ pub struct StoreOptions {
     pub connections: u32,
     /// How long a request waits for a free connection.
     pub acquire_timeout: Duration,
+    /// How old a transaction on SQLite becomes before it is committed although others wait to go on in it.
+    pub shared_for: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { migrate: true, up_to: None, connections: 8, acquire_timeout: Duration::from_secs(5) }
+        Self {
+            migrate: true,
+            up_to: None,
+            connections: 8,
+            acquire_timeout: Duration::from_secs(5),
+            shared_for: SHARED_FOR,
+        }
     }
 }
 
@@ -171,11 +185,11 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let pool =
-            || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).idle_timeout(None).max_lifetime(None);
+        // All that the writer runs again and again, alone and after a savepoint.
+        let writer_options = connect.clone().statement_cache_capacity(WRITER_STATEMENTS);
         let mut attempts_left = 20;
-        let writer = loop {
-            match pool().max_connections(1).connect_with(connect.clone()).await.map_err(StoreError::from) {
+        let mut writer = loop {
+            match writer_options.connect().await.map_err(StoreError::from) {
                 Ok(writer) => break writer,
                 // The first switch to WAL does not wait for another process that is doing the same.
                 Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) if attempts_left > 0 => {
@@ -185,8 +199,15 @@ impl Store {
                 Err(error) => return Err(error),
             }
         };
-        migrate_sqlite(&writer, options).await?;
-        let readers = pool().max_connections(options.connections).connect_with(connect.read_only(true)).await?;
+        migrate_sqlite(&mut writer, options).await?;
+        let writer = Writer::new(writer, writer_options, (options.acquire_timeout, options.shared_for));
+        let readers = SqlitePoolOptions::new()
+            .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .max_connections(options.connections)
+            .connect_with(connect.read_only(true))
+            .await?;
         Ok(Self::new(Pools::Sqlite { readers, writer }))
     }
 
@@ -228,7 +249,7 @@ impl Store {
         match &self.pools {
             Pools::Sqlite { readers, writer } => {
                 readers.close().await;
-                writer.close().await;
+                writer.end().await;
             }
             Pools::Postgres(pool) => pool.close().await,
         }
@@ -301,9 +322,8 @@ async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bo
     Ok(compare(migrator, &applied)?)
 }
 
-async fn migrate_sqlite(writer: &sqlx::SqlitePool, options: &StoreOptions) -> Result<(), StoreError> {
+async fn migrate_sqlite(connection: &mut SqliteConnection, options: &StoreOptions) -> Result<(), StoreError> {
     let migrator = migrator(Engine::Sqlite, options.up_to);
-    let mut connection = writer.acquire().await?;
     let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
     if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
         return Ok(());

@@ -89,6 +89,25 @@ impl Stmt {
         self.int(i64::from(value))
     }
 
+    /// Several statements as one text, for SQLite, which runs them one after the other: each finds its own arguments.
+    pub(crate) fn joined(mut statements: Vec<Self>) -> Self {
+        if statements.len() == 1
+            && let Some(only) = statements.pop()
+        {
+            return only;
+        }
+        let mut sql = String::with_capacity(statements.iter().map(|stmt| stmt.sql.as_str().len() + 8).sum());
+        let mut values = Vec::with_capacity(statements.iter().map(|stmt| stmt.values.len()).sum());
+        for statement in statements {
+            if !sql.is_empty() {
+                sql.push_str("; ");
+            }
+            push_counting_on(&mut sql, statement.sql.as_str(), values.len());
+            values.extend(statement.values);
+        }
+        Self { sql: AssertSqlSafe(sql).into_sql_str(), values }
+    }
+
     /// The statement for one engine's driver.
     pub(crate) fn bind<DB>(self) -> sqlx::query::Query<'static, DB, DB::Arguments>
     where
@@ -103,6 +122,20 @@ impl Stmt {
             Value::Bytes(value) => query.bind(value),
         })
     }
+}
+
+/// Adds a statement whose `$1` is the argument after the first `before`.
+fn push_counting_on(text: &mut String, sql: &str, before: usize) {
+    let mut rest = sql;
+    while let Some((front, after)) = rest.split_once('$') {
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let number: usize = after[..digits].parse().expect("a number follows each $ of our statements");
+        text.push_str(front);
+        text.push('$');
+        text.push_str(&(number + before).to_string());
+        rest = &after[digits..];
+    }
+    text.push_str(rest);
 }
 
 /// A pattern that finds `text` anywhere, its own wildcards taken as they are.
@@ -120,5 +153,23 @@ pub(crate) fn push_literally(pattern: &mut String, text: &str) {
             pattern.push('!');
         }
         pattern.push(character.to_ascii_lowercase());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_statements_find_their_own_arguments() {
+        let first = Stmt::new("INSERT INTO a (x, y) VALUES ($1, $2)").int(1).int(2);
+        let second = Stmt::new("UPDATE b SET x = $2 WHERE y = $1 OR x = $11").int(3).int(4);
+        let joined = Stmt::joined(vec![Stmt::new("SAVEPOINT turn"), first, second]);
+        assert_eq!(
+            joined.sql.as_str(),
+            "SAVEPOINT turn; INSERT INTO a (x, y) VALUES ($1, $2); UPDATE b SET x = $4 WHERE y = $3 OR x = $13"
+        );
+        assert_eq!(joined.values.len(), 4);
+        assert_eq!(Stmt::joined(vec![Stmt::new("COMMIT")]).sql.as_str(), "COMMIT");
     }
 }

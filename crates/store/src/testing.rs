@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 
-use crate::exec::{Pools, Store};
+use crate::error::StoreError;
+use crate::exec::{Pools, Store, Tx};
 use crate::schema::StoreOptions;
+use crate::stmt::Stmt;
 
 /// The variable with the address of a PostgreSQL server, as a user who may create databases.
 pub const POSTGRES_VARIABLE: &str = "TROUSSEAU_TEST_POSTGRES";
@@ -30,9 +32,17 @@ impl TestDatabase {
     /// # Panics
     /// When it cannot be made: the test cannot go on.
     pub async fn sqlite() -> Self {
+        Self::sqlite_with(&StoreOptions::default()).await
+    }
+
+    /// The same, opened in this way.
+    ///
+    /// # Panics
+    /// When it cannot be made: the test cannot go on.
+    pub async fn sqlite_with(options: &StoreOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let url = format!("sqlite:{}", folder.path().join("trousseau.db").display());
-        let store = Store::open(&url, &StoreOptions::default()).await.expect("a fresh file opens");
+        let store = Store::open(&url, options).await.expect("a fresh file opens");
         Self { store, url, place: Place::Folder(folder) }
     }
 
@@ -84,7 +94,10 @@ impl TestDatabase {
     /// When the statement is wrong.
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {
         match &self.store.pools {
-            Pools::Sqlite { writer, .. } => sqlx::query_scalar(sql).fetch_all(writer).await,
+            Pools::Sqlite { writer, .. } => {
+                let mut outside = writer.outside().await.expect("the writer is there");
+                sqlx::query_scalar(sql).fetch_all(outside.connection()).await
+            }
             Pools::Postgres(pool) => {
                 let mut lent = pool.acquire().await.expect("the test server answers");
                 let texts = sqlx::query_scalar(sql).fetch_all(lent.connection()).await;
@@ -96,11 +109,35 @@ impl TestDatabase {
     }
 }
 
+impl Tx {
+    /// Runs a statement as it is, past every rule.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn run(&mut self, sql: &'static str) -> Result<u64, StoreError> {
+        self.execute(Stmt::new(sql)).await
+    }
+}
+
 impl Store {
+    /// How many wait to begin a transaction on SQLite.
+    pub fn waiting(&self) -> usize {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => writer.waiting(),
+            Pools::Postgres(_) => 0,
+        }
+    }
+
     /// Runs statements as they are, past every rule.
+    ///
+    /// # Panics
+    /// When SQLite's writer is not there.
     pub async fn run(&self, sql: &'static str) -> Result<(), sqlx::Error> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => writer.execute(sql).await.map(|_| ()),
+            Pools::Sqlite { writer, .. } => {
+                let mut outside = writer.outside().await.expect("the writer is there");
+                outside.connection().execute(sql).await.map(drop)
+            }
             Pools::Postgres(pool) => {
                 let mut lent = pool.acquire().await?;
                 lent.connection().execute(sql).await?;

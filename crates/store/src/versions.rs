@@ -10,7 +10,7 @@ use trousseau_domain::time::Timestamp;
 use crate::businesses::{BusinessRow, business_columns};
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
-use crate::keys::{KeyRow, key_columns};
+use crate::keys::{KeyRow, insert_key, key_columns};
 use crate::row::Row;
 use crate::stmt::Stmt;
 
@@ -262,6 +262,26 @@ impl Reader<'_> {
         self.fetch_optional(stmt).await?.as_ref().map(VersionRow::from_row).transpose()
     }
 
+    /// The tenant's key of this id with this version of it.
+    pub async fn find_key_and_version(
+        &mut self,
+        tenant: &Tenant,
+        key: KeyId,
+        version: u32,
+    ) -> Result<Option<(KeyRow, VersionRow)>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            version_columns!(),
+            ", ",
+            key_columns!(),
+            " FROM key_versions v JOIN keys k ON k.id = v.key_id LEFT JOIN key_uses u ON u.key_id = k.id \
+             WHERE v.business_id = $1 AND v.environment = $2 AND v.key_id = $3 AND v.version = $4"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(key).int(i64::from(version));
+        let row = self.fetch_optional(stmt).await?;
+        row.map(|row| Ok((KeyRow::from_row(&row)?, VersionRow::from_row(&row)?))).transpose()
+    }
+
     /// Sealed values under another key-encryption key than `current`, in every tenant; at most `limit`.
     pub async fn list_sealed_on_other_kek(&mut self, current: u32, limit: u32) -> Result<Vec<SealedRow>, StoreError> {
         const SQL: &str = concat!(
@@ -320,6 +340,15 @@ impl Reader<'_> {
 }
 
 impl Tx {
+    /// Adds a key with its first version.
+    ///
+    /// # Errors
+    /// As [`Tx::insert_key`] and [`Tx::insert_version`].
+    pub async fn insert_key_and_version(&mut self, key: &KeyRow, version: &VersionRow) -> Result<(), StoreError> {
+        self.execute_later(insert_key(key)).await?;
+        self.insert_version(version).await
+    }
+
     /// Adds a version to a key of the version's tenant.
     ///
     /// # Errors

@@ -19,8 +19,8 @@ use tracing::Instrument as _;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
-use trousseau_service::App;
 use trousseau_service::requests::{CallAnswer, CallTrace};
+use trousseau_service::{App, ServiceError};
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
@@ -135,6 +135,23 @@ pub async fn recorded(State(app): State<App>, mut request: Request, next: Next) 
     let answer = CallAnswer { status: response.status().as_u16(), took: started.elapsed(), code };
     app.requests().record(&trace, answer);
     response
+}
+
+/// Inside of that: a refusal to change something may rest on what others did in the same transaction of the database,
+/// and is told once that is there for good.
+pub async fn settled(State(app): State<App>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let moment = app.store().moment();
+    let response = next.run(request).await;
+    if !response.status().is_client_error() {
+        return response;
+    }
+    match app.store().settled(moment).await {
+        Ok(()) => response,
+        Err(error) => Failure::from(ServiceError::from(error)).into_response(),
+    }
 }
 
 /// The layer with an id, limits and a trace for every request.

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::dashboard::platform::Configuration;
-use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded};
+use crate::edge::{Edge, method_not_allowed, not_found, outermost, panicked, recorded, settled};
 use crate::fast::Application;
 use crate::velocity::Velocity;
 use crate::{api, cors, dashboard, openapi, pages, shop_script, system};
@@ -100,18 +100,19 @@ pub fn application(edge: Edge, app: App, configuration: Configuration) -> Applic
         started: Instant::now(),
         calls: None,
     };
-    let record = from_fn_with_state(app, recorded);
-    let calls = enclose(router.clone().with_state(web.clone()), edge.clone()).layer(record.clone());
+    let record = from_fn_with_state(app.clone(), recorded);
+    let calls = enclose(router.clone().with_state(web.clone()), edge.clone(), app.clone()).layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });
-    let around = enclose(router.with_state(web.clone()).merge(pages), edge.clone());
+    let around = enclose(router.with_state(web.clone()).merge(pages), edge.clone(), app);
     Application::new(edge, web, around.layer(record).layer(from_fn(cors::around)))
 }
 
 /// Puts what stands around all routes around these.
-fn enclose(routes: Router, edge: Edge) -> Router {
+fn enclose(routes: Router, edge: Edge, app: App) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app, settled))
         .layer(from_fn_with_state(edge, outermost))
 }

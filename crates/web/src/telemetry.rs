@@ -74,6 +74,9 @@ pub const METRICS: &[Metric] = &[
     metric!(Gauge "trousseau_keys_proven_age_seconds" [] "How long ago memory was seen to be up to date."),
     metric!(Gauge "trousseau_changes_applied" [] "The number of the latest change that memory has."),
     metric!(Gauge "trousseau_clock_offset_seconds" [] "How far the clock is ahead of the database's."),
+    metric!(Counter "trousseau_store_commits_total" [] "Commits of the embedded database, each a wait for the disk."),
+    metric!(Counter "trousseau_store_committed_total" []
+        "What those commits kept: divided by them, how much shares one."),
     metric!(Counter "trousseau_webhook_attempts_total" ["outcome"] "Attempts to deliver an event, by outcome."),
     metric!(Counter "trousseau_network_calls_total" ["network", "endpoint", "outcome"]
         "Questions to the nodes of a network, by endpoint and outcome."),

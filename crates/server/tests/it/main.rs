@@ -14,6 +14,7 @@ mod faults;
 mod import;
 mod kill;
 mod kill_live;
+mod kill_many;
 mod kill_payments;
 mod members;
 mod networks;

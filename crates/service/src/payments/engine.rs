@@ -369,7 +369,7 @@ async fn apply(
         Cause::Rescan(context, kept) => (*context, kept),
         Cause::Look | Cause::Late(_) => (&system, &nothing_kept),
     };
-    let mut unit = Unit::begin(core, context).await?;
+    let mut unit = Unit::begin_alone(core, context).await?;
     // Blocks that were open at the last look may have become final by this one.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
     let is_further =

@@ -19,7 +19,7 @@ use trousseau_store::{BusinessRow, ChangeKind, InvoiceFilter, InvoiceMailRow, In
 
 use super::invoice_mail::InvoiceLetter;
 use super::invoice_paper::{self, Printed};
-use super::test_ledger::now_of;
+use super::test_ledger::{now_in, now_of};
 use super::{repriced, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -153,7 +153,7 @@ impl<'a> Invoices<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.core.networks.check_asset(tenant.environment, draft.billed.asset())?;
         let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
@@ -212,7 +212,7 @@ impl<'a> Invoices<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
         let mut invoice = open(&mut unit, tenant, id).await?;
@@ -287,6 +287,7 @@ impl<'a> Invoices<'a> {
         new.metadata = change.metadata.unwrap_or(new.metadata);
         new.with_pdf = change.with_pdf.unwrap_or(new.with_pdf);
         if new == old {
+            unit.settle().await?;
             return Ok(old);
         }
         if let (Some(sent_at), true) = (new.sent_at, new.due_at != old.due_at) {
@@ -309,11 +310,12 @@ impl<'a> Invoices<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let mut invoice = unit.tx.read().find_invoice(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if invoice.voided_at.is_some() {
+            unit.settle().await?;
             return Ok(Answered::Done(invoice));
         }
         if invoice.paid_at.is_some() {
@@ -330,6 +332,7 @@ impl<'a> Invoices<'a> {
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let mut invoice = unit.tx.read().find_invoice(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if invoice.deleted_at.is_some() {
+            unit.settle().await?;
             return Ok(invoice);
         }
         invoice.deleted_at = Some(unit.now);
@@ -397,7 +400,7 @@ pub(crate) async fn make(
         _ => false,
     };
     if mails {
-        let now = now_of(core, tenant).await?;
+        let now = now_in(core, &mut unit.tx.read(), tenant).await?;
         begin_reminders(&mut invoice, business, unit.now, now);
     }
     if !unit.tx.insert_invoice(&invoice).await? {

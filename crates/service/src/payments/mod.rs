@@ -38,12 +38,12 @@ use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     BusinessRow, ChangeKind, DepositRow, Destination, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow, PaymentRow,
-    RecurringPaymentRow, Takings, TakingsRow,
+    Reader, RecurringPaymentRow, Takings, TakingsRow,
 };
 
 use self::engine::Certainty;
 use self::evm_rail::Verdict as Said;
-use self::test_ledger::{TestLedgers, now_of};
+use self::test_ledger::{TestLedgers, now_in, now_of};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -234,7 +234,10 @@ impl<'a> Payments<'a> {
 
     /// What is to be paid, as its payer sees it: the id is all that it takes.
     pub async fn shown(self, id: PayableId) -> Result<Shown, ServiceError> {
-        let mut reader = self.core.store.read();
+        self.shown_in(&mut self.core.store.read(), id).await
+    }
+
+    async fn shown_in(self, reader: &mut Reader<'_>, id: PayableId) -> Result<Shown, ServiceError> {
         let payable = match id {
             PayableId::PaymentLink(id) => reader.find_shown_payment_link(id).await?.map(Payable::PaymentLink),
             PayableId::Invoice(id) => match reader.find_shown_invoice(id).await? {
@@ -258,7 +261,7 @@ impl<'a> Payments<'a> {
         let business = reader.find_business(&payable.tenant().business).await?.ok_or(ServiceError::NotFound)?;
         let checkout = reader.find_checkout_settings(payable.tenant()).await?;
         let logo = reader.find_logo_of(&business.id).await?;
-        let now = now_of(self.core, payable.tenant()).await?;
+        let now = now_in(self.core, reader, payable.tenant()).await?;
         Ok(Shown { payable, business, checkout, logo, now })
     }
 
@@ -291,7 +294,7 @@ impl<'a> Payments<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         let started = self.start_in(&mut unit, shown, network, None).await?;
         idempotency::keep(&mut unit.tx, idempotent, &started, unit.now).await?;
@@ -314,8 +317,8 @@ impl<'a> Payments<'a> {
             return Err(ServiceError::NotPayable(NotPayable::Suspended));
         }
         // Once more under the lock: it may have been switched off or paid meanwhile.
-        let now = now_of(self.core, tenant).await?;
-        let Shown { payable, checkout, .. } = self.shown(shown.payable.id()).await?;
+        let now = now_in(self.core, &mut unit.tx.read(), tenant).await?;
+        let Shown { payable, checkout, .. } = self.shown_in(&mut unit.tx.read(), shown.payable.id()).await?;
         payable.check(now).map_err(ServiceError::NotPayable)?;
         let waiting = PaymentFilter {
             status: Some(PaymentStatus::Open),
@@ -527,7 +530,7 @@ impl<'a> Payments<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
@@ -778,7 +781,7 @@ impl<'a> Payments<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;

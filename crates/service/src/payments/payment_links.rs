@@ -93,7 +93,7 @@ impl<'a> PaymentLinks<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.core.networks.check_asset(tenant.environment, draft.amount.asset())?;
         unit.enter(tenant, Operation::PaymentsWrite).await?;
@@ -178,6 +178,7 @@ impl<'a> PaymentLinks<'a> {
         new.single_use = change.single_use.unwrap_or(new.single_use);
         new.active = change.active.unwrap_or(new.active);
         if new == old {
+            unit.settle().await?;
             return Ok(old);
         }
         self.save(unit, new, EventType::PaymentLinkUpdated).await
@@ -194,6 +195,7 @@ impl<'a> PaymentLinks<'a> {
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let mut link = unit.tx.read().find_payment_link(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if link.deleted_at.is_some() {
+            unit.settle().await?;
             return Ok(link);
         }
         link.deleted_at = Some(unit.now);

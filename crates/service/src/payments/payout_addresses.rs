@@ -59,6 +59,7 @@ impl<'a> PayoutAddresses<'a> {
         if let Some(before) = before.as_ref().filter(|before| before.address == address)
             && keys.iter().all(|key| key.network != network)
         {
+            unit.settle().await?;
             return Ok(before.clone());
         }
         let previous = previous(&mut unit, tenant, &network).await?;
@@ -93,6 +94,7 @@ impl<'a> PayoutAddresses<'a> {
         for state in [PayoutKeyState::InForce, PayoutKeyState::Proposed] {
             let known = unit.tx.read().find_payout_key(tenant, &network, state).await?;
             if let Some(known) = known.filter(|known| known.key == *key) {
+                unit.settle().await?;
                 return Ok(known);
             }
         }

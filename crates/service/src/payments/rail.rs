@@ -96,6 +96,8 @@ impl Rail for TestRail<'_> {
                 amount: row.amount,
             });
         }
+        // What is seen here is acted on elsewhere.
+        tx.settle().await?;
         let ledger_height = ledger.height;
         let marks = Marks::default();
         Ok(Observation { holds_to, blocks, transfers, ledger_time, marks, ledger_height, saw_all: true })

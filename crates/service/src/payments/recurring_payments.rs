@@ -13,7 +13,7 @@ use trousseau_domain::time::Timestamp;
 use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow};
 
 use super::invoices::{self, Billed, InvoiceDraft};
-use super::test_ledger::now_of;
+use super::test_ledger::{now_in, now_of};
 use super::{repriced, view};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -114,7 +114,7 @@ impl<'a> RecurringPayments<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.core.networks.check_asset(tenant.environment, draft.amount.asset())?;
         let business = unit.enter(tenant, Operation::PaymentsWrite).await?;
@@ -313,11 +313,13 @@ impl<'a> RecurringPayments<'a> {
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let old = unit.tx.read().find_recurring_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if old.deleted_at.is_some() {
+            unit.settle().await?;
             return self.with_latest(old).await;
         }
         let mut new = old.clone();
         alter(&mut new, now)?;
         if new == old {
+            unit.settle().await?;
             return self.with_latest(old).await;
         }
         new.updated_at = unit.now;
@@ -403,7 +405,7 @@ pub(crate) async fn make_due(core: &Core, only: Option<&Tenant>) -> Result<(), S
 async fn make_missed(core: &Core, row: &RecurringPaymentRow) -> Result<(), ServiceError> {
     let now = now_of(core, &row.tenant).await?;
     let context = Context::system();
-    let mut unit = Unit::begin(core, &context).await?;
+    let mut unit = Unit::begin_alone(core, &context).await?;
     let business = unit.lock_business(&row.tenant.business).await?;
     let found = unit.tx.read().find_recurring_payment(&row.tenant, row.id).await?;
     let Some(mut row) = found.filter(|found| found == row) else { return Ok(()) };
@@ -438,7 +440,7 @@ pub(crate) async fn skip_while_suspended(
 ) -> Result<(), ServiceError> {
     for environment in Environment::ALL {
         let tenant = Tenant::new(business.clone(), environment);
-        let now = now_of(core, &tenant).await?;
+        let now = now_in(core, &mut unit.tx.read(), &tenant).await?;
         let mut after = None;
         loop {
             let filter = RecurringPaymentFilter { state: Some(RecurringState::Active), ..Default::default() };

@@ -159,7 +159,7 @@ impl<'a> Refunds<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         enter(&mut unit, tenant).await?;
         let now = unit.now;
@@ -318,7 +318,7 @@ impl<'a> Refunds<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         enter(&mut unit, tenant).await?;
         let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
@@ -356,14 +356,14 @@ impl<'a> Refunds<'a> {
             // What was answered before is answered again, whether or not a node answers now.
             let mut unit = Unit::begin(self.core, context).await?;
             if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-                return Ok(Answered::Replayed(answer));
+                return unit.replay(answer).await;
             }
         }
         // The ledger is asked before anything is held, and its answer looked at once more afterwards.
         let carried = carried(self.core, &refund, &hash).await?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         enter(&mut unit, tenant).await?;
         let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;

@@ -9,7 +9,7 @@ use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Scenario};
 use trousseau_domain::networks::{ChainId, ShortName};
 use trousseau_domain::payments::PaymentStatus;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{PaymentRow, TestLedgerRow, TestTransferRow, Tx};
+use trousseau_store::{PaymentRow, Reader, TestLedgerRow, TestTransferRow, Tx};
 
 use super::engine;
 use super::places::{check_test_ledger, is_on_test_ledger};
@@ -34,11 +34,16 @@ pub(crate) fn clock_of(ledger: &TestLedgerRow, now: Timestamp) -> Timestamp {
 
 /// The time as a tenant's payments know it: the clock of a test ledger may have been set forward.
 pub(crate) async fn now_of(core: &Core, tenant: &Tenant) -> Result<Timestamp, ServiceError> {
+    now_in(core, &mut core.store.read(), tenant).await
+}
+
+/// The same as it is read there.
+pub(crate) async fn now_in(core: &Core, reader: &mut Reader<'_>, tenant: &Tenant) -> Result<Timestamp, ServiceError> {
     let now = core.clock.now();
     if !is_on_test_ledger(core, tenant.environment) {
         return Ok(now);
     }
-    let ledger = core.store.read().find_test_ledger(&tenant.business).await?;
+    let ledger = reader.find_test_ledger(&tenant.business).await?;
     Ok(ledger.map_or(now, |ledger| clock_of(&ledger, now)))
 }
 
@@ -145,7 +150,7 @@ impl<'a> TestLedgers<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         unit.check_caller().await?;
         let mut ledger = unit.tx.lock_test_ledger(&tenant.business).await?;
@@ -239,7 +244,7 @@ impl<'a> TestLedgers<'a> {
                     // Handed in twice at once: one of the two makes it.
                     let mut reader = unit.tx.read();
                     if reader.find_test_transfer(business, &transfer.network, hash).await?.is_some() {
-                        return Ok(());
+                        return unit.settle().await;
                     }
                     send(&mut unit.tx, &mut ledger, transfer, Some(hash)).await?;
                 }

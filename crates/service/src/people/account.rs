@@ -123,7 +123,7 @@ impl People<'_> {
             }
         };
         if recent >= MOST_RESETS {
-            return Ok(());
+            return unit.settle().await;
         }
         unit.tx.insert_token(TokenPurpose::Reset, &row).await?;
         let link = self.core.people.address().link(&format!("/reset/{}", token.expose()));
@@ -212,7 +212,8 @@ impl People<'_> {
 
     /// The app that is being added, to show it again after a wrong code.
     pub async fn pending_totp(self, context: &Context, person: &SignedIn) -> Result<TotpEnrolment, ServiceError> {
-        let (_, account) = self.own_account(context, person, true).await?;
+        let (unit, account) = self.own_account(context, person, true).await?;
+        unit.settle().await?;
         let pending = account.totp.filter(|totp| totp.confirmed_at.is_none()).ok_or(ServiceError::NotFound)?;
         let secret = open_totp(self.core, person.account.id, &pending.secret)?;
         Ok(self.enrolment(&secret, person))

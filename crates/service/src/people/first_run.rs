@@ -62,6 +62,7 @@ impl People<'_> {
     pub async fn first_run_link(self, context: &Context) -> Result<Option<OneTimeToken>, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         if unit.tx.read().count_accounts().await? > 0 {
+            unit.settle().await?;
             return Ok(None);
         }
         let token = OneTimeToken::generate(self.core.entropy.as_ref());

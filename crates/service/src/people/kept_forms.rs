@@ -35,6 +35,7 @@ impl People<'_> {
         let mut tx = self.core.store.begin().await?;
         let now = self.core.clock.now();
         if tx.read().count_kept_forms(person.session.id, now).await? >= MOST {
+            tx.settle().await?;
             return Ok(None);
         }
         let cell = Cell::of(SealedPlace::KeptForm, &id);

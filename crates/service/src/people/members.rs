@@ -80,7 +80,7 @@ impl People<'_> {
         unit.check_member(business, Operation::MembersWrite, true).await?;
         let old = unit.tx.read().find_role(business, account).await?.ok_or(ServiceError::NotFound)?;
         if old == role {
-            return Ok(());
+            return unit.settle().await;
         }
         check_not_last(&mut unit, business, old).await?;
         if !unit.tx.set_role(business, account, old, role).await? {

@@ -108,7 +108,7 @@ impl People<'_> {
         let party = &self.core.people.passkeys()?.0;
         let (unit, account) = self.own_account(context, person, true).await?;
         // Nothing of the account changes yet.
-        drop(unit);
+        unit.settle().await?;
         let known = self.load(&account).await?;
         if known.len() >= MOST {
             return Err(ServiceError::invalid("name", format!("there are {MOST} passkeys already")));

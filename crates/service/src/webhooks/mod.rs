@@ -195,7 +195,7 @@ impl<'a> Webhooks<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.open_for_change(&mut unit, tenant, is_live(tenant)).await?;
         check_may_hear(context)?;
@@ -314,7 +314,7 @@ impl<'a> Webhooks<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.open_for_change(&mut unit, tenant, is_live(tenant)).await?;
         let now = unit.now;
@@ -387,7 +387,7 @@ impl<'a> Webhooks<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.open_for_change(&mut unit, tenant, false).await?;
         let endpoint = endpoint_in(&mut unit, tenant, id).await?;
@@ -459,7 +459,7 @@ impl<'a> Webhooks<'a> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
-            return Ok(Answered::Replayed(answer));
+            return unit.replay(answer).await;
         }
         self.open_for_change(&mut unit, tenant, false).await?;
         let row = endpoint_in(&mut unit, tenant, endpoint).await?;

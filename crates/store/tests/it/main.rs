@@ -3,6 +3,7 @@
 mod backup;
 mod businesses;
 mod events;
+mod groups;
 mod keys;
 mod keys_list;
 mod ledgers;

@@ -31,6 +31,33 @@ both_engines! {
         assert!(store.read().find_by_digests(&[]).await.expect("looks up").is_empty());
     }
 
+    async fn a_key_is_made_and_found_with_its_version(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let mine = tenant("b1");
+        let (row, first) = (key(&mine, 1), version(&key(&mine, 1), 1, 1));
+        commit!(store, |tx| tx.insert_key_and_version(&row, &first).await.expect("inserts"));
+        let mut reader = store.read();
+        let (found, of) = reader.find_key_and_version(&mine, row.id, 1).await.expect("reads").expect("there");
+        assert_eq!((found, of.version), (row.clone(), 1));
+        assert!(of.digest.matches(&digest(1)));
+        for (tenant, number) in [(tenant("b2"), 1), (live("b1"), 1), (mine, 2)] {
+            assert!(reader.find_key_and_version(&tenant, row.id, number).await.expect("reads").is_none());
+        }
+        // Whichever of the two is refused.
+        let taken = [
+            (KeyRow { external_reference: None, number: 2, ..row.clone() }, UniqueRule::Key),
+            (KeyRow { external_reference: None, ..key(&tenant("b1"), 2) }, UniqueRule::Digest),
+        ];
+        for (row, rule) in taken {
+            let mut tx = store.begin().await.expect("begins");
+            match tx.insert_key_and_version(&row, &version(&row, 1, 1)).await {
+                Err(StoreError::Unique { constraint, .. }) => assert_eq!(constraint, rule),
+                other => panic!("{rule:?}: {other:?}"),
+            }
+        }
+    }
+
     async fn a_value_is_known_once(database) {
         let store = database.store();
         two_businesses(store).await;

@@ -4,6 +4,7 @@ mod authority;
 mod businesses;
 mod currencies;
 mod doors;
+mod durable;
 mod edge;
 mod events;
 mod fast;
