@@ -2,6 +2,7 @@
 
 mod backup;
 mod businesses;
+mod dialect;
 mod events;
 mod keys;
 mod keys_list;
