@@ -245,6 +245,11 @@ impl RequestId {
     pub const fn from_random(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
+
+    /// Its bits, of which all are random.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
 }
 
 impl FromStr for RequestId {

@@ -12,6 +12,7 @@ mod output;
 mod serve;
 mod settings;
 mod telemetry;
+mod traces;
 mod welcome;
 mod when;
 

@@ -21,6 +21,7 @@ use crate::app::Opened;
 use crate::connections::{self, Listening, Served};
 use crate::exit::Failure;
 use crate::settings::{Explained, Layers, Settings, Source, local_url};
+use crate::traces;
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
@@ -60,6 +61,9 @@ pub(crate) async fn serve(
     opened.app.set_mail_transport(settings.mail.clone());
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let traces = settings.traces.as_ref().map(|wanted| traces::start(wanted, jobs_stopped.clone()));
+    let (traces, exported) = traces.unzip();
+    let exporter = exported.map(tokio::spawn);
     let jobs = opened.app.jobs().clone();
     let mailer = opened.app.mailer().clone();
     let jobs = tokio::spawn(async move {
@@ -72,7 +76,8 @@ pub(crate) async fn serve(
     let edge =
         Edge::new(ProxyTrust::new(settings.trusted_proxies.clone()), settings.rules.brand().clone(), https, || {
             RequestId::from_random(NameEntropy.bytes())
-        });
+        })
+        .with_traces(traces);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers));
     let main = Listening { listener, application: application.clone().into(), tls, connections: settings.connections };
@@ -115,7 +120,13 @@ pub(crate) async fn serve(
     }
     // The jobs come last: the answers above have left them something to write.
     let _ = stop_jobs.send(true);
-    if timeout(JOBS_WITHIN, jobs).await.is_err() {
+    // Those that wait for a collector have a bound of their own.
+    let traces_ended = async {
+        if let Some(exporter) = exporter {
+            let _ = exporter.await;
+        }
+    };
+    if tokio::join!(timeout(JOBS_WITHIN, jobs), traces_ended).0.is_err() {
         tracing::warn!("the jobs did not end in time");
     }
     upkeep.abort();

@@ -21,4 +21,5 @@ mod nodes;
 mod private_keys;
 mod process;
 mod secrets;
+mod traces;
 mod welcome;
