@@ -32,8 +32,25 @@ const UNCHECKED: &str = "an endpoint does not answer: it is not used before it w
 /// Beyond this a clock is not believed.
 const MOST_OFFSET_MICROS: u64 = MOST_OFFSET.as_secs() * 1_000_000;
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
+/// How long a server that could not start may take to say that it is gone.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn serve(
+    settings: &Settings,
+    layers: &Layers,
+    opened: Opened,
+    welcome: Option<&str>,
+) -> Result<(), Failure> {
+    let app = opened.app.clone();
+    let served = until_stopped(settings, layers, opened, welcome).await;
+    if served.is_err() {
+        // Others would wait for it. Should it not be heard, it is forgotten after a while.
+        let _ = timeout(GONE_WITHIN, app.leave()).await;
+    }
+    served
+}
+
+async fn until_stopped(
     settings: &Settings,
     layers: &Layers,
     opened: Opened,
@@ -47,8 +64,13 @@ pub(crate) async fn serve(
         tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
     }
     trousseau_web::telemetry::recorder();
-    // Before anything is answered: what is not complete must not tell that a key is unknown.
-    if let Err(error) = opened.app.fill_index().await {
+    // Before anything is answered: what is not complete must not tell that a key is unknown, and the other servers know
+    // of this one before it answers from memory.
+    let filled = async {
+        opened.app.enter().await?;
+        opened.app.fill_index().await
+    };
+    if let Err(error) = filled.await {
         tracing::error!(error = &error as &dyn std::error::Error, "the keys could not be read: each is asked for");
     }
     let (listener, address) = bind(settings.listen).await?;
