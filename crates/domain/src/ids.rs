@@ -254,6 +254,11 @@ impl RequestId {
         }
         digits
     }
+
+    /// Its bits, of which all are random.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
 }
 
 impl FromStr for RequestId {

@@ -40,5 +40,6 @@ pub mod requests;
 pub mod scope;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod webhooks;
 pub mod wording;

@@ -40,7 +40,8 @@ pub fn asked(request: CheckRequest) -> Option<(Asked, SentAsOurs)> {
     }
     let source = attributes.source.and_then(|peer| peer.address?.socket_address).map(|socket| socket.address);
     let configured = attributes.context_extensions.into_iter().collect();
-    let asked = Asked { method: http.method, target, headers, source, scheme: http.scheme, configured };
+    let (method, scheme) = (http.method, http.scheme);
+    let asked = Asked { method, target, headers, source, scheme, configured, traceparent: None };
     Some((asked, SentAsOurs(sent)))
 }
 

@@ -18,6 +18,7 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 use trousseau_web::connection::Peer;
 use trousseau_web::fast::Application;
+use trousseau_web::gateway::Asked;
 
 use crate::proto::{CheckRequest, HealthCheckRequest, HealthCheckResponse, ServingStatus};
 
@@ -85,10 +86,14 @@ impl ExtAuthz {
         let service = service_fn(move |request: tonic::Request<CheckRequest>| {
             let application = application.clone();
             async move {
+                // Envoy's own span, where it traces; the caller's is among the headers that it tells of.
+                let traceparent = request.metadata().get("traceparent").and_then(|value| value.to_str().ok());
+                let traceparent = traceparent.map(str::to_owned);
                 let Some((asked, sent)) = check::asked(request.into_inner()) else {
                     tracing::warn!("Envoy asks about something else than a request of HTTP");
                     return Err(Status::invalid_argument("this is not about a request of HTTP"));
                 };
+                let asked = Asked { traceparent, ..asked };
                 Ok(Response::new(check::answered(application.judge(asked, peer).await, &sent)))
             }
         });

@@ -153,6 +153,9 @@ pub(crate) struct Serve {
     /// Address on which Envoy asks about keys, by gRPC
     #[arg(long, value_name = "ADDR")]
     ext_authz_listen: Option<SocketAddr>,
+    /// Collector that traces are sent to, by OTLP over HTTP
+    #[arg(long, value_name = "URL")]
+    traces_endpoint: Option<String>,
     /// Create a first business called NAME when there is none, and print a call that works
     #[arg(long, value_name = "NAME")]
     pub(crate) welcome: Option<String>,
@@ -707,6 +710,7 @@ impl Cli {
             set("tls.key", "--tls-key", &serve.tls_key);
             let ext_authz = serve.ext_authz_listen.map(|address| address.to_string());
             set("ext_authz.listen", "--ext-authz-listen", &ext_authz);
+            set("traces.endpoint", "--traces-endpoint", &serve.traces_endpoint);
         }
         flags
     }

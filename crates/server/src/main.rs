@@ -13,6 +13,7 @@ mod output;
 mod serve;
 mod settings;
 mod telemetry;
+mod traces;
 mod welcome;
 mod when;
 

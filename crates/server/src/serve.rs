@@ -22,6 +22,7 @@ use crate::connections::{self, Listening, Served};
 use crate::exit::Failure;
 use crate::lanes::Lanes;
 use crate::settings::{Explained, Layers, Settings, Source, local_url};
+use crate::traces;
 
 /// Few scrapers are ever there, and they must not take the API's place.
 const METRICS_CONNECTIONS: usize = 16;
@@ -32,8 +33,25 @@ const UNCHECKED: &str = "an endpoint does not answer: it is not used before it w
 /// Beyond this a clock is not believed.
 const MOST_OFFSET_MICROS: u64 = MOST_OFFSET.as_secs() * 1_000_000;
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
+/// How long a server that could not start may take to say that it is gone.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn serve(
+    settings: &Settings,
+    layers: &Layers,
+    opened: Opened,
+    welcome: Option<&str>,
+) -> Result<(), Failure> {
+    let app = opened.app.clone();
+    let served = until_stopped(settings, layers, opened, welcome).await;
+    if served.is_err() {
+        // Others would wait for it. Should it not be heard, it is forgotten after a while.
+        let _ = timeout(GONE_WITHIN, app.leave()).await;
+    }
+    served
+}
+
+async fn until_stopped(
     settings: &Settings,
     layers: &Layers,
     opened: Opened,
@@ -47,8 +65,13 @@ pub(crate) async fn serve(
         tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
     }
     trousseau_web::telemetry::recorder();
-    // Before anything is answered: what is not complete must not tell that a key is unknown.
-    if let Err(error) = opened.app.fill_index().await {
+    // Before anything is answered: what is not complete must not tell that a key is unknown, and the other servers know
+    // of this one before it answers from memory.
+    let filled = async {
+        opened.app.enter().await?;
+        opened.app.fill_index().await
+    };
+    if let Err(error) = filled.await {
         tracing::error!(error = &error as &dyn std::error::Error, "the keys could not be read: each is asked for");
     }
     let (listener, address) = bind(settings.listen).await?;
@@ -61,6 +84,9 @@ pub(crate) async fn serve(
     opened.app.set_mail_transport(settings.mail.clone());
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let traces = settings.traces.as_ref().map(|wanted| traces::start(wanted, jobs_stopped.clone()));
+    let (traces, exported) = traces.unzip();
+    let exporter = exported.map(tokio::spawn);
     let jobs = opened.app.jobs().clone();
     let mailer = opened.app.mailer().clone();
     let jobs = tokio::spawn(async move {
@@ -73,7 +99,8 @@ pub(crate) async fn serve(
     let edge =
         Edge::new(ProxyTrust::new(settings.trusted_proxies.clone()), settings.rules.brand().clone(), https, || {
             RequestId::from_random(NameEntropy.bytes())
-        });
+        })
+        .with_traces(traces);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers))
         .beside(tokio::runtime::Handle::current());
@@ -127,7 +154,13 @@ pub(crate) async fn serve(
     }
     // The jobs come last: the answers above have left them something to write.
     let _ = stop_jobs.send(true);
-    if timeout(JOBS_WITHIN, jobs).await.is_err() {
+    // Those that wait for a collector have a bound of their own.
+    let traces_ended = async {
+        if let Some(exporter) = exporter {
+            let _ = exporter.await;
+        }
+    };
+    if tokio::join!(timeout(JOBS_WITHIN, jobs), traces_ended).0.is_err() {
         tracing::warn!("the jobs did not end in time");
     }
     upkeep.abort();

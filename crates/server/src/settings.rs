@@ -4,6 +4,7 @@
 
 mod layers;
 mod networks;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +25,9 @@ use trousseau_service::settings::{InvalidSettings, KEYS_IN_MEMORY, Keep};
 use trousseau_service::webhooks::authorities::Authorities;
 
 use self::networks::WrittenNetwork;
+use self::traces::WrittenTraces;
 pub(crate) use layers::{Flags, Layers, Source};
+pub(crate) use traces::TraceSettings;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,7 @@ struct Written {
     tls: WrittenTls,
     metrics: WrittenMetrics,
     ext_authz: WrittenExtAuthz,
+    traces: WrittenTraces,
     smtp: WrittenSmtp,
     log: WrittenLog,
     limits: WrittenLimits,
@@ -174,6 +178,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) ext_authz_listen: Option<SocketAddr>,
+    /// Where traces are sent; none where they are off.
+    pub(crate) traces: Option<TraceSettings>,
     /// Where mails go.
     pub(crate) mail: MailTransport,
     /// The mail server, which may hold a password; mails become files without one.
@@ -386,6 +392,7 @@ impl Settings {
             tls,
             metrics_listen: listener(layers, "metrics.listen", written.metrics.listen)?,
             ext_authz_listen: listener(layers, "ext_authz.listen", written.ext_authz.listen)?,
+            traces: traces::traces(layers, written.traces)?,
             log_format: parse(layers, "log.format", written.log.format.as_deref().unwrap_or("text"))?,
             log_level: parse(layers, "log.level", written.log.level.as_deref().unwrap_or("info"))?,
             connections: usize::try_from(connections).expect("at most a million"),
@@ -439,14 +446,16 @@ impl Settings {
         if networks.is_empty() {
             networks.push(("networks".to_owned(), "-".to_owned()));
         }
+        let in_file = |name: &str| name.ends_with(".endpoints") || name == "traces.headers";
         rows.into_iter()
+            .chain(traces::explain(self.traces.as_ref()))
             .map(|(name, value)| (name.to_owned(), value))
             .chain(networks)
             .map(|(name, value)| {
                 let origin = match name.as_str() {
                     "database" if layers.source("database") == Source::Default => layers.source("database_file"),
                     "smtp.url" if layers.source("smtp.url") == Source::Default => layers.source("smtp.url_file"),
-                    _ if name.ends_with(".endpoints") && layers.source(&name) == Source::Default => {
+                    _ if in_file(&name) && layers.source(&name) == Source::Default => {
                         layers.source(&format!("{name}_file"))
                     }
                     _ => layers.source(&name),
@@ -827,7 +836,7 @@ mod tests {
             (local(""), "networks.local.endpoints"),
             (local(r#"endpoints = ["http://localhost"]"#), "networks.local.tokens"),
             (local(&format!(r#"endpoints = ["http://localhost", "hunter2"], {usdc}"#)), "endpoint 2"),
-            (local(&format!(r#"endpoints = {{ a = "hunter2" }}, {usdc}"#)), "endpoints are a text"),
+            (local(&format!(r#"endpoints = {{ a = "hunter2" }}, {usdc}"#)), "a text or a list of texts"),
             (local(&format!("{good}, confirmations = 0")), "networks.local.confirmations"),
             (local(&format!("{good}, confirmations = [{{ from = 5, needs = 1 }}]")), "begin with the amount 0"),
             (local(&format!("{good}, poll = 0")), "networks.local.poll"),

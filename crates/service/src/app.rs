@@ -266,6 +266,23 @@ impl App {
         &self.core.jobs
     }
 
+    /// Tells the other servers that this one is there, before it answers from memory: whoever waits for a change to be in
+    /// force waits for it too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enter(&self) -> Result<(), StoreError> {
+        self.core.node.enter(&self.core).await
+    }
+
+    /// Takes this server off their list again.
+    ///
+    /// # Errors
+    /// When the database fails; it is then forgotten after a while.
+    pub async fn leave(&self) -> Result<(), StoreError> {
+        self.core.node.leave(&self.core.store).await
+    }
+
     /// Reads all keys into the memory of this node. Without it, the follower does so when it begins.
     ///
     /// # Errors

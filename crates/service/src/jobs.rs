@@ -496,7 +496,7 @@ impl Jobs {
         tokio::join!(
             Box::pin(until_shutdown(shutdown.clone(), self.record())),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.dispatch()))),
-            Box::pin(until_shutdown(shutdown.clone(), self.follow_changes())),
+            Box::pin(until_shutdown(shutdown.clone(), self.follow_once_known())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.announce()))),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.watch_ledgers()))),
@@ -813,6 +813,14 @@ impl Jobs {
             tx.commit().await?;
             self.wake_deliveries();
         }
+    }
+
+    /// Follows the changes once the other servers know of this one: what it answers from memory is then waited for.
+    async fn follow_once_known(&self) {
+        if let Some(core) = self.core() {
+            core.node.entered().await;
+        }
+        self.follow_changes().await;
     }
 
     /// Keeps the memory of this node true, and tells of changes, until nobody waits for it any more.

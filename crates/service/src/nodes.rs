@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use trousseau_domain::ids::NodeId;
 use trousseau_store::{NodeRow, Store, StoreError};
 
@@ -26,33 +27,56 @@ const _: () = assert!(LEASE.as_millis() < BOUND.as_millis(), "the bound is above
 
 /// This server, as it tells of itself.
 #[derive(Debug, Default)]
-pub(crate) struct ThisNode(OnceLock<NodeId>);
+pub(crate) struct ThisNode {
+    id: OnceLock<NodeId>,
+    /// Whether it has told of itself.
+    told: watch::Sender<bool>,
+}
 
 impl ThisNode {
-    /// Tells which changes this server has, as they come, until nobody waits for it any more.
+    /// Tells that this server is there, with none of the changes. From then on whoever waits for a change to be in force
+    /// waits for this server too, so that it comes before the first answer from memory.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn tell(&self, core: &Core) -> Result<(), StoreError> {
-        let Core { store, index, clock, started_at, .. } = core;
-        let id = *self.0.get_or_init(|| NodeId::new(*started_at, core.entropy.bytes()));
-        let told_of = |applied_seq| NodeRow {
-            id,
+    pub(crate) async fn enter(&self, core: &Core) -> Result<(), StoreError> {
+        self.note(core, 0).await
+    }
+
+    /// Waits until this server has told of itself.
+    pub(crate) async fn entered(&self) {
+        let _ = self.told.subscribe().wait_for(|told| *told).await;
+    }
+
+    async fn note(&self, core: &Core, applied_seq: i64) -> Result<(), StoreError> {
+        let Core { store, clock, started_at, .. } = core;
+        let row = NodeRow {
+            id: *self.id.get_or_init(|| NodeId::new(*started_at, core.entropy.bytes())),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: *started_at,
             seen_at: clock.now(),
             applied_seq,
         };
+        let mut tx = store.begin().await?;
+        tx.note_node(&row).await?;
+        tx.prune_nodes(row.seen_at.saturating_sub(FORGOTTEN_AFTER)).await?;
+        tx.commit().await?;
+        self.told.send_replace(true);
+        Ok(())
+    }
+
+    /// Tells which changes this server has, as they come, until nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn tell(&self, core: &Core) -> Result<(), StoreError> {
+        let index = &core.index;
         let mut proven = index.proofs();
         let mut told = None;
         loop {
             let applied = index.state().applied;
             if told != Some(applied) {
-                let row = told_of(applied);
-                let mut tx = store.begin().await?;
-                tx.note_node(&row).await?;
-                tx.prune_nodes(row.seen_at.saturating_sub(FORGOTTEN_AFTER)).await?;
-                tx.commit().await?;
+                self.note(core, applied).await?;
                 told = Some(applied);
                 tokio::time::sleep(TELL_AT_MOST_EVERY).await;
             }
@@ -65,7 +89,7 @@ impl ThisNode {
 
     /// Takes this server off the list.
     pub(crate) async fn leave(&self, store: &Store) -> Result<(), StoreError> {
-        let Some(id) = self.0.get() else { return Ok(()) };
+        let Some(id) = self.id.get() else { return Ok(()) };
         let mut tx = store.begin().await?;
         tx.remove_node(*id).await?;
         tx.commit().await

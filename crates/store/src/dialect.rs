@@ -15,6 +15,8 @@ impl Store {
     ///
     /// Only PostgreSQL has a clock of its own, maybe on another machine; SQLite runs in this process. And only a server
     /// can be a standby, or a primary that was put aside: one that takes no writes may be behind, and proves nothing.
+    /// What speaks PostgreSQL's protocol without having its write-ahead log, or does not let our role ask about it,
+    /// counts as always on the same line, and is asked again once its connections were given up.
     ///
     /// # Errors
     /// When there is no answer within two seconds, or none that can be believed.
@@ -25,11 +27,22 @@ impl Store {
                            CASE WHEN current_setting('transaction_read_only') = 'on' THEN NULL \
                            ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS line \
                            FROM change_counter WHERE id = 1";
+        const WITHOUT_LINE: &str = "SELECT seq, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now, \
+                                    CASE WHEN current_setting('transaction_read_only') = 'on' THEN NULL \
+                                    ELSE '0' END AS line FROM change_counter WHERE id = 1";
         match &self.pools {
             Pools::Sqlite { .. } => Ok((self.read().current_seq().await?, None)),
             Pools::Postgres(pool) => {
                 let mut reader = Reader { source: Source::Store(self), deadline: DOOR_DEADLINE };
-                let row = reader.fetch_one(Stmt::new(SQL)).await?;
+                let asked = if pool.tells_line() { Some(reader.fetch_one(Stmt::new(SQL)).await) } else { None };
+                let row = match asked {
+                    Some(Err(error)) if error.is_of_function() => {
+                        pool.note_no_line();
+                        reader.fetch_one(Stmt::new(WITHOUT_LINE)).await?
+                    }
+                    Some(answer) => answer?,
+                    None => reader.fetch_one(Stmt::new(WITHOUT_LINE)).await?,
+                };
                 let (seq, now, line) = row.read("change_counter", "seq", |row| {
                     Ok((row.int("seq")?, row.time("now")?, row.opt_text("line")?))
                 })?;

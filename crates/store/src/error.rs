@@ -176,6 +176,14 @@ impl StoreError {
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+
+    /// Whether PostgreSQL, or what speaks its protocol, does not have a function, or not for us: `undefined_function`,
+    /// `feature_not_supported` and `insufficient_privilege`.
+    pub(crate) fn is_of_function(&self) -> bool {
+        let Self::Other(error) = self else { return false };
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        code.is_some_and(|code| matches!(&*code, "42883" | "0A000" | "42501"))
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -60,6 +60,8 @@ struct Shared {
     idle: Mutex<Vec<Kept>>,
     read_only: AtomicBool,
     line: AtomicI64,
+    /// Whether the server that these connections lead to told of no line when it was asked.
+    no_line: AtomicBool,
     /// Raised when connections made so far may lead to another server than new ones do.
     generation: AtomicU64,
 }
@@ -90,6 +92,7 @@ impl PgPool {
             idle: Mutex::default(),
             read_only: AtomicBool::new(false),
             line: AtomicI64::new(0),
+            no_line: AtomicBool::new(false),
             generation: AtomicU64::new(0),
         });
         Self { shared, first: false }
@@ -132,6 +135,16 @@ impl PgPool {
     /// The line of history that the server wrote on when it was last asked; 0 where it does not say.
     pub(crate) fn line(&self) -> i64 {
         self.shared.line.load(Ordering::Acquire)
+    }
+
+    /// Whether the server may be asked for its line of history.
+    pub(crate) fn tells_line(&self) -> bool {
+        !self.shared.no_line.load(Ordering::Acquire)
+    }
+
+    /// The server does not tell its line of history.
+    pub(crate) fn note_no_line(&self) {
+        self.shared.no_line.store(true, Ordering::Release);
     }
 
     /// A connection that is nobody else's until it is dropped.
@@ -257,6 +270,8 @@ impl Shared {
     }
 
     fn forget_idle(&self) {
+        // New ones may lead to another server.
+        self.no_line.store(false, Ordering::Release);
         let gone = std::mem::take(&mut *self.idle());
         drop(gone);
     }

@@ -56,6 +56,12 @@ impl ProxyTrust {
         CallerAddress { ip, protected }
     }
 
+    /// Whether the caller spoke HTTPS to whoever answers it, as far as the trusted proxies tell.
+    pub(crate) fn is_https(&self, peer: Peer, headers: &HeaderMap) -> bool {
+        let told = self.trusts(peer.address.ip().to_canonical()).then(|| forwarded_https(headers)).flatten();
+        told.unwrap_or(peer.tls)
+    }
+
     /// The rightmost address that is no trusted proxy; what stands left of it is the caller's own claim. Where the
     /// chain cannot be read up to there, nobody knows who called.
     fn forwarded_for(&self, direct: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
+use trousseau_domain::trace::TraceParent;
 use trousseau_service::requests::{CallAnswer, CallTrace};
 use trousseau_service::{App, ServiceError};
 
@@ -29,6 +30,7 @@ use crate::language::Language;
 use crate::limits;
 use crate::patience::Patience;
 use crate::problem::{Failure, Kind};
+use crate::traces::{Door, Outcome, Traced, Traces, parent_of};
 
 /// The header with our id of the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,6 +44,9 @@ pub const MAX_HEADERS_BYTES: usize = 64 * 1024;
 /// The most bytes of path and query together.
 pub const MAX_URI_BYTES: usize = 8 * 1024;
 
+/// The route of a request whose path no route has.
+const UNMATCHED: &str = "unmatched";
+
 /// What the outermost layer has to know.
 #[derive(Clone)]
 pub struct Edge {
@@ -50,6 +55,7 @@ pub struct Edge {
     https: bool,
     request_ids: Arc<dyn Fn() -> RequestId + Send + Sync>,
     patience: Arc<Patience>,
+    traces: Option<Traces>,
 }
 
 impl fmt::Debug for Edge {
@@ -71,7 +77,35 @@ impl Edge {
         request_ids: impl Fn() -> RequestId + Send + Sync + 'static,
     ) -> Self {
         let (proxies, request_ids) = (Arc::new(proxies), Arc::new(request_ids));
-        Self { proxies, brand, https, request_ids, patience: Arc::default() }
+        Self { proxies, brand, https, request_ids, patience: Arc::default(), traces: None }
+    }
+
+    /// The same, where requests are recorded in these traces, or in none.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Whether a request is recorded in a trace. What is asked of its head is asked only where traces are on.
+    pub(crate) fn traced(
+        &self,
+        request: RequestId,
+        parent: impl FnOnce() -> Option<TraceParent>,
+        door: impl FnOnce() -> Door,
+    ) -> Option<Box<Traced>> {
+        self.traces.as_ref()?.begin(request, parent(), door, || self.request_id())
+    }
+
+    /// Tells what became of a request that is recorded.
+    pub(crate) fn tell(&self, traced: Traced, outcome: Outcome) {
+        if let Some(traces) = &self.traces {
+            traces.end(traced, outcome);
+        }
+    }
+
+    /// Where a request by HTTP came in.
+    pub(crate) fn door(&self, peer: Option<Peer>, headers: &HeaderMap) -> Door {
+        Door::Http { https: peer.is_some_and(|peer| self.proxies.is_https(peer, headers)) }
     }
 
     /// A fresh id for a request.
@@ -167,12 +201,14 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(caller);
     let reader = Reader::of(&request, edge.https);
+    let headers = request.headers();
+    let traced = edge.traced(id, || parent_of(headers), || edge.door(peer, headers));
     let trace = request.extensions().get::<CallTrace>().cloned();
     let method = method_label(request.method());
     let route = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
+        .map_or_else(|| UNMATCHED.to_owned(), |matched| matched.as_str().to_owned());
     let span = tracing::info_span!(
         "request",
         "request.id" = %id,
@@ -182,7 +218,11 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
         "duration_ms" = tracing::field::Empty,
         "business.id" = tracing::field::Empty,
         "key.id" = tracing::field::Empty,
+        "trace.id" = tracing::field::Empty,
     );
+    if let Some(traced) = &traced {
+        span.record("trace.id", tracing::field::display(traced.trace()));
+    }
     let answered = async {
         let mut response = match check(&edge, request.headers(), request.uri()) {
             Ok(()) => next.run(request).await,
@@ -210,6 +250,11 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     span.record("http.status", status);
     span.record("duration_ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     span.in_scope(|| tracing::info!("request answered"));
+    if let Some(traced) = traced {
+        let route = (route != UNMATCHED).then(|| route.clone());
+        let problem = response.extensions().get::<ProblemCode>().map(|problem| problem.0);
+        edge.tell(*traced, Outcome { took: elapsed, method, route, status, problem });
+    }
     metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
         .increment(1);
     metrics::histogram!("trousseau_http_request_duration_seconds", "method" => method, "route" => route)

@@ -37,6 +37,7 @@ use crate::language::Language;
 use crate::limits;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
+use crate::traces::{Door, Outcome, Traced, parent_of};
 
 const WHOAMI: &str = "/v1/whoami";
 
@@ -201,11 +202,14 @@ struct Begun {
     started: Instant,
     request_id: RequestId,
     trace: CallTrace,
+    /// Kept apart: most requests have none, and what a connection carries is to be small.
+    traced: Option<Box<Traced>>,
 }
 
 impl Doors {
     fn begin(&self) -> Begun {
-        Begun { started: Instant::now(), request_id: self.edge.request_id(), trace: CallTrace::default() }
+        let (request_id, trace) = (self.edge.request_id(), CallTrace::default());
+        Begun { started: Instant::now(), request_id, trace, traced: None }
     }
 
     async fn answer(
@@ -216,8 +220,9 @@ impl Doors {
         headers: &HeaderMap,
         peer: Peer,
     ) -> Response {
-        let begun = self.begin();
+        let mut begun = self.begin();
         let request_id = begun.request_id;
+        begun.traced = self.edge.traced(request_id, || parent_of(headers), || self.edge.door(Some(peer), headers));
         let caller = self.edge.caller(peer, headers);
         let address = self.edge.patience((uri, headers), peer, caller).await;
         let trace = begun.trace.clone();
@@ -250,13 +255,16 @@ impl Doors {
 
     /// What a gateway asks about otherwise than by HTTP, as if it had come to [`AUTHORIZE`] with every status.
     async fn judge(&self, asked: Asked, peer: Peer) -> Response {
-        let begun = self.begin();
+        let mut begun = self.begin();
         let request_id = begun.request_id;
         let trace = begun.trace.clone();
         let uri = http::Uri::from_static(AUTHORIZE);
         let read = asked.read();
         let language = read.as_ref().map(|(_, headers)| Language::of(headers)).unwrap_or_default();
         let method = read.as_ref().map_or(Method::GET, |(method, _)| method.clone());
+        let of_caller = || read.as_ref().ok().and_then(|(_, headers)| parent_of(headers));
+        let parent = || asked.traceparent.as_ref().and_then(|text| text.parse().ok()).or_else(of_caller);
+        begun.traced = self.edge.traced(request_id, parent, || Door::ExtAuthz);
         let judged = async {
             let (method, mut headers) = read?;
             edge::check(&self.edge, &headers, &uri)?;
@@ -291,7 +299,7 @@ impl Doors {
         reader: impl FnOnce() -> Reader,
         answered: std::thread::Result<Result<Response, Failure>>,
     ) -> Response {
-        let Begun { started, request_id, trace } = begun;
+        let Begun { started, request_id, trace, traced } = begun;
         let (mut response, code) = match answered.unwrap_or_else(|_| Err(Failure::new(Kind::Internal))) {
             Ok(response) => (response, None),
             Err(failure) => {
@@ -303,7 +311,12 @@ impl Doors {
         };
         limits::write(response.headers_mut(), &trace.take_allowances());
         edge::adorn(response.headers_mut(), request_id, self.edge.https());
-        self.note(question, method_label(method), &response, &trace, code, started.elapsed());
+        let (method, took) = (method_label(method), started.elapsed());
+        self.note(question, method, &response, &trace, code, took);
+        if let Some(traced) = traced {
+            let (route, status) = (Some(question.route().to_owned()), response.status().as_u16());
+            self.edge.tell(*traced, Outcome { took, method, route, status, problem: code });
+        }
         response
     }
 

@@ -39,6 +39,8 @@ pub struct Asked {
     pub scheme: String,
     /// What the operator demands by the gateway's configuration: `scope`, `environment`, `business`, `kind`, `audience`.
     pub configured: Vec<(String, String)>,
+    /// The `traceparent` of the question itself; what the caller sent in its own headers counts where there is none.
+    pub traceparent: Option<String>,
 }
 
 impl std::fmt::Debug for Asked {

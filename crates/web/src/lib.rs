@@ -27,5 +27,6 @@ mod shop_script;
 mod stream;
 pub mod system;
 pub mod telemetry;
+pub mod traces;
 mod velocity;
 pub mod wire;

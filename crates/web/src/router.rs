@@ -101,7 +101,9 @@ pub fn application(edge: Edge, app: App, configuration: Configuration) -> Applic
         calls: None,
     };
     let record = from_fn_with_state(app.clone(), recorded);
-    let calls = enclose(router.clone().with_state(web.clone()), edge.clone(), app.clone()).layer(record.clone());
+    // A call that a page makes is part of the request for the page.
+    let calls = enclose(router.clone().with_state(web.clone()), edge.clone().with_traces(None), app.clone())
+        .layer(record.clone());
     let pages = dashboard::routes().with_state(Web { calls: Some(calls), ..web.clone() });
     let around = enclose(router.with_state(web.clone()).merge(pages), edge.clone(), app);
     Application::new(edge, web, around.layer(record).layer(from_fn(cors::around)))

@@ -69,6 +69,7 @@ pub const METRICS: &[Metric] = &[
         "Notes of uses and calls that were dropped because the database did not take them in time."),
     metric!(Counter "trousseau_slowed_requests_total" []
         "Requests that had to wait because their address sends mostly bad keys."),
+    metric!(Counter "trousseau_trace_spans_total" ["outcome"] "Spans of recorded requests, by what became of them."),
     metric!(Gauge "trousseau_keys_in_memory" [] "Values of keys that are answered from memory."),
     metric!(Gauge "trousseau_keys_in_memory_complete" [] "0 where some values found no room in memory."),
     metric!(Gauge "trousseau_keys_proven_age_seconds" [] "How long ago memory was seen to be up to date."),

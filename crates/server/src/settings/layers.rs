@@ -38,6 +38,11 @@ const KNOWN: &[(&str, Kind)] = &[
     ("tls.key", Kind::Text),
     ("metrics.listen", Kind::Text),
     ("ext_authz.listen", Kind::Text),
+    ("traces.endpoint", Kind::Text),
+    ("traces.headers", Kind::Texts),
+    ("traces.headers_file", Kind::Text),
+    ("traces.ratio", Kind::Text),
+    ("traces.service", Kind::Text),
     ("smtp.url", Kind::Text),
     ("smtp.url_file", Kind::Text),
     ("smtp.from", Kind::Text),
@@ -62,7 +67,8 @@ const RESERVED_FOR_TESTS: &str = "TROUSSEAU_TEST_";
 const DEFAULT_FILE: &str = "trousseau.toml";
 
 /// A secret and the file that may hold it instead.
-const EITHER: &[(&str, &str)] = &[("database", "database_file"), ("smtp.url", "smtp.url_file")];
+const EITHER: &[(&str, &str)] =
+    &[("database", "database_file"), ("smtp.url", "smtp.url_file"), ("traces.headers", "traces.headers_file")];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -65,8 +65,8 @@ impl std::fmt::Debug for WrittenNetwork {
 
 /// What goes wrong with it is told without repeating it: it may hold a password.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "endpoints are a text or a list of texts")]
-enum OneOrMany {
+#[serde(untagged, expecting = "a text or a list of texts is needed")]
+pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
@@ -326,14 +326,14 @@ fn page(
     written.map(|text| Template::new(text, place).map_err(|error| layers.invalid(name, error))).transpose()
 }
 
-/// Each is a URL, and behind ` | ` the headers that prove who asks.
-fn endpoints(
+/// Texts that may be secret, from the setting itself or from its file, and the name of where they are.
+pub(super) fn lines(
     layers: &Layers,
     name: &str,
     written: OneOrMany,
     file: Option<&Path>,
-) -> Result<Vec<EndpointUrl>, SettingsError> {
-    let (name, lines) = match (written, file) {
+) -> Result<(String, Vec<String>), SettingsError> {
+    Ok(match (written, file) {
         (OneOrMany::One(one), _) => (name.to_owned(), vec![one]),
         (OneOrMany::Many(many), None) => (name.to_owned(), many),
         (OneOrMany::Many(_), Some(path)) => {
@@ -343,7 +343,17 @@ fn endpoints(
             let lines = lines.map(str::to_owned).collect();
             (name, lines)
         }
-    };
+    })
+}
+
+/// Each is a URL, and behind ` | ` the headers that prove who asks.
+fn endpoints(
+    layers: &Layers,
+    name: &str,
+    written: OneOrMany,
+    file: Option<&Path>,
+) -> Result<Vec<EndpointUrl>, SettingsError> {
+    let (name, lines) = lines(layers, name, written, file)?;
     check(layers, &name, (!lines.is_empty()).then_some(()).ok_or("at least one endpoint is needed"))?;
     let endpoint = |(index, line): (usize, &String)| {
         let mut parts = line.split(" | ");

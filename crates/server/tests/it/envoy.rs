@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream as Stream};
 use tokio::sync::watch;
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, IntoRequest, Request, Status};
 use tonic_prost::ProstCodec;
 use trousseau_domain::decision::Reason;
 use trousseau_envoy::proto::{
@@ -28,6 +28,7 @@ use trousseau_web::problem::Kind;
 
 use crate::kill::post;
 use crate::process::{Place, Server};
+use crate::traces::{Collector, Received, traceparent};
 
 const TABLE: &str = include_str!("../../../../e2e/gateways/cases.json");
 
@@ -64,11 +65,11 @@ impl Door {
         answer
     }
 
-    async fn check(&self, request: CheckRequest) -> Result<Told, Status> {
+    async fn check(&self, request: impl IntoRequest<CheckRequest>) -> Result<Told, Status> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         let codec: ProstCodec<CheckRequest, CheckResponse> = ProstCodec::default();
-        let answered = grpc.unary(Request::new(request), PathAndQuery::from_static(CHECK), codec).await?;
+        let answered = grpc.unary(request.into_request(), PathAndQuery::from_static(CHECK), codec).await?;
         Ok(Told::of(answered.into_inner()))
     }
 
@@ -695,4 +696,37 @@ async fn without_its_database_nobody_passes() {
     assert_eq!((told.status, told.code()), (503, "unavailable"), "{told:?}");
     assert!(told.header("retry-after").is_some() || !told.body.is_empty(), "{told:?}");
     assert_eq!(door.health("").await.expect("an answer"), ServingStatus::NotServing);
+}
+
+#[tokio::test]
+async fn the_trace_of_a_question_is_continued() {
+    let collector = Collector::open(&[]);
+    let place = Place::new();
+    let endpoint = collector.url();
+    let variables = [("TROUSSEAU_TRACES__ENDPOINT", endpoint.as_str()), ("TROUSSEAU_TRACES__RATIO", "0")];
+    let door = Door::open_with(&place, &variables).await;
+    let key = first(&business(&door, "mileston"), "test", "secret");
+    let asked = |caller: u8, flags: &str| Asked::key(&key).with("traceparent", traceparent(caller, flags)).message();
+    // What the caller says, where Envoy says nothing; what Envoy says, where it does.
+    door.check(asked(1, "01")).await.expect("an answer");
+    for (envoy, flags) in [(2, "01"), (3, "00")] {
+        let mut request = Request::new(asked(4, "01"));
+        let parent = traceparent(envoy, flags).parse().expect("a value");
+        request.metadata_mut().insert("traceparent", parent);
+        door.check(request).await.expect("an answer");
+    }
+    door.check(asked(5, "00")).await.expect("an answer");
+    door.check(Asked::new().with("traceparent", traceparent(6, "01")).message()).await.expect("an answer");
+    let (received, spans) = tokio::task::spawn_blocking(move || collector.spans(3)).await.expect("three spans");
+    for (span, (number, status)) in spans.iter().zip([(1, "200"), (2, "200"), (6, "401")]) {
+        assert_eq!(span.trace, format!("{number:032x}"));
+        assert_eq!(span.parent, format!("{:016x}", number << 8));
+        assert_eq!(span.name, "envoy.service.auth.v3.Authorization/Check");
+        assert_eq!(span.attribute("trousseau.door"), "ext_authz");
+        assert_eq!(span.attribute("http.route"), "/v1/authorize");
+        assert_eq!(span.attribute("http.response.status_code"), status);
+    }
+    for Received { body, .. } in &received {
+        assert!(memchr::memmem::find(body, key.value.as_bytes()).is_none(), "a key is in a span");
+    }
 }

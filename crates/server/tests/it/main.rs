@@ -22,4 +22,5 @@ mod nodes;
 mod private_keys;
 mod process;
 mod secrets;
+mod traces;
 mod welcome;

@@ -1,10 +1,12 @@
-//! Payments on every ledger there is: one list of scenarios, run against the ledger of TEST and against a real node.
+//! Payments on every ledger there is: one list of scenarios, run against the ledger of TEST and against a real node; and
+//! what the servers on one database know of each other.
 
 mod bound;
 mod currencies;
 mod faults;
 mod forwarder;
 mod ledgers;
+mod nodes;
 mod operation;
 mod proxy;
 mod scenarios;

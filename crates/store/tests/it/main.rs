@@ -2,6 +2,7 @@
 
 mod backup;
 mod businesses;
+mod dialect;
 mod events;
 mod groups;
 mod keys;
