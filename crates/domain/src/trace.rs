@@ -133,8 +133,8 @@ impl SamplingRatio {
     /// Whether the trace of this random id is one of them. Every service with this rule (`TraceIdRatioBased` of
     /// OpenTelemetry) takes the same ones.
     pub fn takes(self, trace: TraceId) -> bool {
-        let [.., a, b, c, d, e, f, g, h] = trace.to_bytes();
-        let drawn = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1);
+        let last_eight_bytes = u128::from_be_bytes(trace.to_bytes()) & u128::from(u64::MAX);
+        let drawn = last_eight_bytes >> 1;
         drawn * u128::from(MILLION) < u128::from(self.0) << 63
     }
 }

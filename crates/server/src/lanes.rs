@@ -42,6 +42,14 @@ impl Drop for Place {
 }
 
 impl Lanes {
+    /// Starts as many lanes as there are processors.
+    ///
+    /// # Errors
+    /// As [`Lanes::start`].
+    pub(crate) fn for_each_processor() -> io::Result<(Self, Running)> {
+        Self::start(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+    }
+
     /// Starts so many lanes, at least one.
     ///
     /// # Errors

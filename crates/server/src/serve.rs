@@ -86,7 +86,7 @@ async fn until_stopped(
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let traces = settings.traces.as_ref().map(|wanted| traces::start(wanted, jobs_stopped.clone()));
     let (traces, exported) = traces.unzip();
-    let exporter = exported.map(tokio::spawn);
+    let sender = exported.map(tokio::spawn);
     let jobs = opened.app.jobs().clone();
     let mailer = opened.app.mailer().clone();
     let jobs = tokio::spawn(async move {
@@ -95,17 +95,11 @@ async fn until_stopped(
     });
     let upkeep = tokio::spawn(trousseau_web::telemetry::upkeep());
     let mut servers = JoinSet::new();
-    let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
-    let edge =
-        Edge::new(ProxyTrust::new(settings.trusted_proxies.clone()), settings.rules.brand().clone(), https, || {
-            RequestId::from_random(NameEntropy.bytes())
-        })
-        .with_traces(traces);
+    let edge = edge(settings).with_traces(traces);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let application = trousseau_web::router::application(edge, opened.app.clone(), shown(settings, layers))
         .beside(tokio::runtime::Handle::current());
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (lanes, running) = Lanes::start(threads).context("no threads for connections")?;
+    let (lanes, running) = Lanes::for_each_processor().context("no threads for connections")?;
     let main = Listening {
         listener,
         application: application.clone().into(),
@@ -156,8 +150,8 @@ async fn until_stopped(
     let _ = stop_jobs.send(true);
     // Those that wait for a collector have a bound of their own.
     let traces_ended = async {
-        if let Some(exporter) = exporter {
-            let _ = exporter.await;
+        if let Some(sender) = sender {
+            let _ = sender.await;
         }
     };
     if tokio::join!(timeout(JOBS_WITHIN, jobs), traces_ended).0.is_err() {
@@ -168,6 +162,14 @@ async fn until_stopped(
     running.end();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What stands around all that is served.
+fn edge(settings: &Settings) -> Edge {
+    let https = settings.public_url.as_ref().is_some_and(crate::settings::PublicUrl::is_https);
+    Edge::new(ProxyTrust::new(settings.trusted_proxies.clone()), settings.rules.brand().clone(), https, || {
+        RequestId::from_random(NameEntropy.bytes())
+    })
 }
 
 /// The configuration as the page about it shows it: of a secret only that it is set.

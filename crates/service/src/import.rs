@@ -214,12 +214,12 @@ impl Keys<'_> {
                 },
             });
         }
-        if !added.is_empty() {
+        if added.is_empty() {
+            unit.settle().await?;
+        } else {
             unit.tx.insert_new_keys(&added).await?;
             let ids: Vec<KeyId> = added.iter().map(|new| new.key.id).collect();
             unit.commit_new_keys(&business.id, &ids).await?;
-        } else {
-            unit.settle().await?;
         }
         Ok(each)
     }

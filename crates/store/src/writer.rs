@@ -46,7 +46,7 @@ struct Shared {
     /// How long a turn is waited for.
     wait: Duration,
     /// How old a transaction becomes before it is committed although others wait.
-    shared_for: Duration,
+    open_for: Duration,
     /// How many wait for a turn.
     waiting: AtomicUsize,
     told: std::sync::Mutex<Told>,
@@ -185,17 +185,17 @@ impl fmt::Debug for Writer {
 
 impl Writer {
     /// A turn on this connection is waited for no longer than `wait`, and a transaction is shared no longer than
-    /// `shared_for`; `options` are for the next connection, should this one be lost.
+    /// `open_for`; `options` are for the next connection, should this one be lost.
     pub(crate) fn new(
         connection: SqliteConnection,
         options: SqliteConnectOptions,
-        (wait, shared_for): (Duration, Duration),
+        (wait, open_for): (Duration, Duration),
     ) -> Self {
         let seat = Seat { options, connection: Some(connection), open: None, closed: false };
         Self(Arc::new(Shared {
             seat: Arc::new(Mutex::new(seat)),
             wait,
-            shared_for,
+            open_for,
             waiting: AtomicUsize::new(0),
             told: std::sync::Mutex::default(),
             commits: AtomicU64::new(0),
@@ -243,7 +243,7 @@ impl Writer {
 
     /// Whether the next turn can go on in what is open.
     fn goes_on(&self, open: &Open) -> bool {
-        open.turns < MOST_TURNS && open.since.elapsed() < self.0.shared_for && self.waiting() > 0
+        open.turns < MOST_TURNS && open.since.elapsed() < self.0.open_for && self.waiting() > 0
     }
 
     /// Somebody who will be told how what is open ends.

@@ -97,7 +97,7 @@ impl Edge {
     }
 
     /// Tells what became of a request that is recorded.
-    pub(crate) fn tell(&self, traced: Traced, outcome: Outcome) {
+    pub(crate) fn tell(&self, traced: &Traced, outcome: Outcome) {
         if let Some(traces) = &self.traces {
             traces.end(traced, outcome);
         }
@@ -253,7 +253,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     if let Some(traced) = traced {
         let route = (route != UNMATCHED).then(|| route.clone());
         let problem = response.extensions().get::<ProblemCode>().map(|problem| problem.0);
-        edge.tell(*traced, Outcome { took: elapsed, method, route, status, problem });
+        edge.tell(&traced, Outcome { took: elapsed, method, route, status, problem });
     }
     metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route.clone(), "status" => status.to_string())
         .increment(1);

@@ -315,7 +315,7 @@ impl Doors {
         self.note(question, method, &response, &trace, code, took);
         if let Some(traced) = traced {
             let (route, status) = (Some(question.route().to_owned()), response.status().as_u16());
-            self.edge.tell(*traced, Outcome { took, method, route, status, problem: code });
+            self.edge.tell(&traced, Outcome { took, method, route, status, problem: code });
         }
         response
     }

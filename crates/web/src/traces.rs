@@ -149,14 +149,14 @@ impl Traces {
                 (trace, None, TraceFlags::BEGUN)
             }
         };
-        let [.., a, b, c, d, e, f, g, h] = another().bits().to_be_bytes();
-        let id = SpanId::from_bits(u64::from_be_bytes([a, b, c, d, e, f, g, h]))?;
+        let half = another().bits() & u128::from(u64::MAX);
+        let id = u64::try_from(half).ok().and_then(SpanId::from_bits)?;
         Some(Box::new(Traced { trace, id, parent, flags, door: door(), request }))
     }
 
     /// Hands on what became of a request that was recorded.
-    pub(crate) fn end(&self, traced: Traced, outcome: Outcome) {
-        let Traced { trace, id, parent, flags, door, request } = traced;
+    pub(crate) fn end(&self, traced: &Traced, outcome: Outcome) {
+        let Traced { trace, id, parent, flags, door, request } = *traced;
         let Outcome { took, method, route, status, problem } = outcome;
         let begun = self.0.clock.now().saturating_sub(took);
         let span = Span { trace, id, parent, flags, door, begun, took, method, route, status, problem, request };
@@ -231,12 +231,12 @@ mod tests {
         let outcome =
             || Outcome { took: Duration::from_millis(5), method: "GET", route: None, status: 200, problem: None };
         for _ in 0..MOST_WAITING + 10 {
-            traces.end(*begin(&traces, &[]).expect("recorded"), outcome());
+            traces.end(&begin(&traces, &[]).expect("recorded"), outcome());
         }
         let first = taken.try_recv().expect("a span");
         assert_eq!(first.begun, "2026-01-31T11:59:59.995Z".parse().expect("an instant"));
         assert_eq!(taken.len(), MOST_WAITING - 1);
         drop(taken);
-        traces.end(*begin(&traces, &[]).expect("recorded"), outcome());
+        traces.end(&begin(&traces, &[]).expect("recorded"), outcome());
     }
 }

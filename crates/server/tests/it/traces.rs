@@ -114,7 +114,7 @@ impl<'a> Value<'a> {
     }
 
     fn hex(self) -> String {
-        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     }
 }
 

@@ -420,7 +420,7 @@ async fn nothing_is_committed_by_a_store_that_is_closed() {
 /// What a client does in the random test, and what must come of it.
 async fn act(store: Store, number: u32, choice: u64) -> (u32, Option<bool>) {
     let Ok(mut tx) = store.begin().await else { return (number, Some(false)) };
-    if choice % 11 == 0 {
+    if choice.is_multiple_of(11) {
         drop(tx);
         return (number, Some(false));
     }
@@ -444,7 +444,7 @@ async fn act(store: Store, number: u32, choice: u64) -> (u32, Option<bool>) {
         3 => {
             // A row that fails the commit, for whoever shares it: now and then, or nothing would be kept at all.
             let late = tx.run("INSERT INTO late (number) VALUES (2000000)").await.is_ok();
-            (number, Some(late && choice % 61 == 0 && tx.commit().await.is_ok()))
+            (number, Some(late && choice.is_multiple_of(61) && tx.commit().await.is_ok()))
         }
         4 => {
             // Gone at some moment or other: known to be there or not afterwards only.
@@ -483,7 +483,7 @@ async fn whatever_clients_do_exactly_what_was_acknowledged_is_there() {
         state ^= state >> 7;
         state ^= state << 17;
         let client = act(store.clone(), number, state);
-        if state % 13 == 0 {
+        if state.is_multiple_of(13) {
             // Goes away while it waits.
             clients.spawn(async move { timeout(Duration::from_micros(500), client).await.unwrap_or((number, None)) });
         } else {
