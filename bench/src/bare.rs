@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 /// What the requests ask for.
-const ROUTE: &str = "/v1/whoami";
+const ROUTES: [&str; 2] = ["/v1/whoami", "/v1/authorize"];
 
 /// Answers every request with `size` bytes, by hyper alone or by a route of axum.
 pub(crate) async fn serve(address: SocketAddr, size: usize, by_axum: bool) -> anyhow::Result<()> {
@@ -22,7 +22,8 @@ pub(crate) async fn serve(address: SocketAddr, size: usize, by_axum: bool) -> an
     if by_axum {
         let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
         let answer = axum::routing::get(move || std::future::ready(body.clone()));
-        axum::serve(listener, axum::Router::new().route(ROUTE, answer)).await?;
+        let routes = ROUTES.iter().fold(axum::Router::new(), |router, route| router.route(route, answer.clone()));
+        axum::serve(listener, routes).await?;
         return Ok(());
     }
     loop {
