@@ -428,7 +428,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The writer's turn: what is done in it is kept by [`Turn::commit`], and undone without.
+/// The writer's turn: what is done in it is kept by `commit`, and undone without.
 pub struct Turn {
     /// Taken at the end.
     seat: Option<OwnedMutexGuard<Seat>>,
