@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
-/// The lanes of a server. A clone shares them; they end with [`Lanes::end`].
+/// The lanes of a server. A clone shares them; they end with [`Running::end`].
 #[derive(Debug, Clone)]
 pub(crate) struct Lanes {
     lanes: Arc<[Lane]>,
