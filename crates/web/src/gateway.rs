@@ -22,7 +22,7 @@ pub const IDENTITY: [&str; 9] = [
 pub const CREDENTIALS: [&str; 4] = ["authorization", "apikey", "x-api-key", "businessid"];
 
 /// The most headers, as the HTTP server reads.
-const MOST_HEADERS: usize = 256;
+const MOST_HEADERS: usize = 100;
 
 /// A request that a gateway asks about. It may hold a key, so that it has no text form.
 #[derive(Default)]
