@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
@@ -19,7 +18,7 @@ use trousseau_domain::time::Timestamp;
 use crate::businesses::BusinessRow;
 use crate::error::{BadColumn, StoreError};
 use crate::exec::Reader;
-use crate::row::Row;
+use crate::row::{Row, instant, json, parsed};
 use crate::stmt::Stmt;
 use crate::versions::{FoundVersion, digest};
 
@@ -112,18 +111,6 @@ fn bad(column: &'static str) -> BadColumn {
     BadColumn { column, source: "cannot be read".into() }
 }
 
-fn parsed<T>(text: &str, column: &'static str) -> Result<T, BadColumn>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() })
-}
-
-fn json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, BadColumn> {
-    serde_json::from_str(text).map_err(|source| BadColumn { column, source: source.into() })
-}
-
 impl KnownShared {
     /// The access in a text of five documents, one to a line: JSON has no line break outside of a text, and inside of
     /// one it is escaped.
@@ -204,15 +191,13 @@ impl<'a> Words<'a> {
     }
 
     fn time(&mut self, column: &'static str) -> Result<Timestamp, BadColumn> {
-        Timestamp::from_micros(self.parsed(column)?).map_err(|source| BadColumn { column, source: source.into() })
+        instant(self.parsed(column)?, column)
     }
 
     fn opt_time(&mut self, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
         match self.next(column)? {
             "-" => Ok(None),
-            text => Timestamp::from_micros(parsed(text, column)?)
-                .map(Some)
-                .map_err(|source| BadColumn { column, source: source.into() }),
+            text => instant(parsed(text, column)?, column).map(Some),
         }
     }
 }

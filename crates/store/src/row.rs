@@ -1,5 +1,7 @@
 //! Rows of either engine, read by column name into domain types.
 
+use std::str::FromStr;
+
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -9,6 +11,25 @@ use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 
 use crate::error::{BadColumn, StoreError};
+
+/// A part of a column's text, read as what it is.
+pub(crate) fn parsed<T>(text: &str, column: &'static str) -> Result<T, BadColumn>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() })
+}
+
+/// The same of a document.
+pub(crate) fn json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, BadColumn> {
+    serde_json::from_str(text).map_err(|source| BadColumn { column, source: source.into() })
+}
+
+/// The instant that a number of microseconds is.
+pub(crate) fn instant(micros: i64, column: &'static str) -> Result<Timestamp, BadColumn> {
+    Timestamp::from_micros(micros).map_err(|source| BadColumn { column, source: source.into() })
+}
 
 /// One row of an answer, read by column name.
 #[derive(Debug)]
@@ -96,31 +117,27 @@ impl Row {
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, BadColumn> {
-        Timestamp::from_micros(self.int(column)?).map_err(|source| BadColumn { column, source: source.into() })
+        instant(self.int(column)?, column)
     }
 
     pub(crate) fn opt_time(&self, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
-        self.opt_int(column)?
-            .map(|micros| Timestamp::from_micros(micros).map_err(|source| BadColumn { column, source: source.into() }))
-            .transpose()
+        self.opt_int(column)?.map(|micros| instant(micros, column)).transpose()
     }
 
     pub(crate) fn parsed<T>(&self, column: &'static str) -> Result<T, BadColumn>
     where
-        T: std::str::FromStr,
+        T: FromStr,
         T::Err: std::error::Error + Send + Sync + 'static,
     {
-        self.text(column)?.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() })
+        parsed(&self.text(column)?, column)
     }
 
     pub(crate) fn opt_parsed<T>(&self, column: &'static str) -> Result<Option<T>, BadColumn>
     where
-        T: std::str::FromStr,
+        T: FromStr,
         T::Err: std::error::Error + Send + Sync + 'static,
     {
-        self.opt_text(column)?
-            .map(|text| text.parse().map_err(|source: T::Err| BadColumn { column, source: source.into() }))
-            .transpose()
+        self.opt_text(column)?.map(|text| parsed(&text, column)).transpose()
     }
 
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool, BadColumn> {
@@ -138,12 +155,10 @@ impl Row {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, BadColumn> {
-        serde_json::from_str(&self.text(column)?).map_err(|source| BadColumn { column, source: source.into() })
+        json(&self.text(column)?, column)
     }
 
     pub(crate) fn opt_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>, BadColumn> {
-        self.opt_text(column)?
-            .map(|text| serde_json::from_str(&text).map_err(|source| BadColumn { column, source: source.into() }))
-            .transpose()
+        self.opt_text(column)?.map(|text| json(&text, column)).transpose()
     }
 }
