@@ -356,3 +356,22 @@ fn identified(who: HeaderMap) -> Result<Response, Failure> {
     *response.headers_mut() = who;
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_elsewhere_ends_with_whoever_waits_for_it() {
+        let (held, gone) = oneshot::channel::<()>();
+        let work = async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        };
+        drop(Task(tokio::spawn(work)));
+        assert!(gone.await.is_err(), "what the work held is let go of");
+        assert_eq!(Task(tokio::spawn(std::future::ready(7))).await, 7);
+    }
+}
