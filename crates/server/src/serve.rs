@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use trousseau_domain::ids::RequestId;
 use trousseau_envoy::ExtAuthz;
 use trousseau_service::entropy::{EntropyExt as _, NameEntropy};
-use trousseau_service::index::MOST_OFFSET;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
@@ -30,8 +29,6 @@ const METRICS_CONNECTIONS: usize = 16;
 const EXT_AUTHZ_CONNECTIONS: usize = 1_024;
 /// What is said of an endpoint of a network that does not answer at the start.
 const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
-/// Beyond this a clock is not believed.
-const MOST_OFFSET_MICROS: u64 = MOST_OFFSET.as_secs() * 1_000_000;
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
 /// How long a server that could not start may take to say that it is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
@@ -132,13 +129,13 @@ async fn until_stopped(
     if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
         tracing::warn!(url = url.as_str(), "the public URL is not HTTPS: keys would be sent in the clear");
     }
-    if opened.app.index_state().offset_micros.unsigned_abs() <= MOST_OFFSET_MICROS {
-        crate::welcome::welcome(&opened, welcome).await?;
-    } else {
-        tracing::error!("the clock is wrong: nothing is made for a first start, and keys are refused");
+    tokio::select! {
+        welcomed = crate::welcome::welcome(&opened, welcome) => {
+            welcomed?;
+            signals.wait().await;
+        }
+        () = signals.wait() => {}
     }
-
-    signals.wait().await;
     tracing::info!("stopping: running requests may end, new ones are not accepted");
     let _ = stop.send(true);
     let drained = async { while servers.join_next().await.is_some() {} };

@@ -1,8 +1,9 @@
 //! What a first start says: a business, its keys, and a call that works when pasted.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use secrecy::zeroize::Zeroizing;
+use secrecy::zeroize::{Zeroize as _, Zeroizing};
 use trousseau_domain::business::Language;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
@@ -19,12 +20,34 @@ use crate::commands::done;
 use crate::exit::Failure;
 use crate::output::print;
 
+/// Between two attempts to welcome.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Rows fetched at a time.
 const PAGE: u32 = 100;
 
+/// Welcomes as soon as that can be done. A server that answers goes on answering while its database or its clock is in
+/// the way.
+///
+/// # Errors
+/// Only where the name is none for a business.
+pub(crate) async fn welcome(opened: &Opened, name: Option<&str>) -> Result<(), Failure> {
+    let mut told = false;
+    loop {
+        match welcome_now(opened, name).await {
+            Err(Failure::Refused(error) | Failure::Failed(error)) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::error!(error = &*error as &dyn std::error::Error, "nothing is made for a first start yet");
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
 /// Prints what the person at the machine needs next: with a name, the first business, made where there is none, and a
 /// call that works; as long as nobody has an account, the link that makes the first one.
-pub(crate) async fn welcome(opened: &Opened, name: Option<&str>) -> Result<(), Failure> {
+async fn welcome_now(opened: &Opened, name: Option<&str>) -> Result<(), Failure> {
     let url = opened.app.address().as_str();
     let mut text = Zeroizing::new(String::new());
     if let Some(name) = name {
@@ -54,7 +77,10 @@ async fn first_business(opened: &Opened, name: &str, url: &str, text: &mut Zeroi
         head(text, url, &created.business);
         text.push_str("Keys (the LIVE secret key is shown now and never again)\n");
         text.push_str(&key_lines(&created));
-        text.push_str("\n\n");
+        text.push('\n');
+        // At once: whatever fails after this, they are never shown again.
+        print(text);
+        text.zeroize();
         created.business
     } else {
         let business = oldest(opened, &name).await?;

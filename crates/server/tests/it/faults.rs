@@ -536,7 +536,22 @@ async fn a_node_whose_clock_is_wrong_judges_nothing() {
         assert_eq!(made.0, 503, "{by}: {}", made.1);
         assert_eq!(ask(right.address, &key).status, 200, "{by}: the others go on");
     }
+    let welcomed = "SELECT CAST(created_at AS TEXT) FROM one_time_tokens WHERE purpose = 'first_run'";
+    let before = database.texts(welcomed).await;
+    set("+3600");
     let jumping = with_clock(("FAKETIME_TIMESTAMP_FILE", &file));
+    let since = Instant::now();
+    while !jumping.log().contains("nothing is made for a first start yet") {
+        assert!(since.elapsed() < RECOVERED_WITHIN, "{}", jumping.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(database.texts(welcomed).await, before);
+    set("+0");
+    // It welcomes as soon as it can.
+    while database.texts(welcomed).await == before {
+        assert!(since.elapsed() < RECOVERED_WITHIN, "{}", jumping.log());
+        thread::sleep(Duration::from_millis(20));
+    }
     for by in ["+3600", "-3600", "+86400"] {
         assert_eq!(ask(jumping.address, &key).status, 200, "before {by}");
         set(by);

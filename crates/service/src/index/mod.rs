@@ -44,7 +44,7 @@ const GATHER: Duration = Duration::from_millis(1);
 /// How long a request waits for the follower before the database is asked.
 const WAIT: Duration = Duration::from_millis(500);
 /// How far this node's clock may be from the database's before keys are not judged by it any more.
-pub const MOST_OFFSET: Duration = Duration::from_secs(1);
+const MOST_OFFSET: Duration = Duration::from_secs(1);
 /// Changes read at once.
 const CHANGES_PER_READ: u32 = 500;
 
