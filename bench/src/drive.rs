@@ -27,6 +27,8 @@ pub(crate) struct Load {
     pub(crate) from: IpAddr,
     /// How long a connection rests after an answer.
     pub(crate) rest: Duration,
+    /// How far apart requests of a connection are at least.
+    pub(crate) every: Duration,
     /// Requests that are sent before their answers are read.
     pub(crate) depth: usize,
 }
@@ -35,7 +37,7 @@ impl Load {
     /// As many good requests as there can be, from the usual address.
     pub(crate) const fn new(connections: usize, length: Duration) -> Self {
         let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { connections, length, status: 200, from, rest: Duration::ZERO, depth: 1 }
+        Self { connections, length, status: 200, from, rest: Duration::ZERO, every: Duration::ZERO, depth: 1 }
     }
 }
 
@@ -114,8 +116,9 @@ pub(crate) async fn run(target: &Target, load: &Load, requests: &Arc<Vec<Vec<u8>
                 done.fetch_add(answers, Ordering::Relaxed);
                 took.push(sent.elapsed());
                 late.fetch_add(if sent.elapsed() > Duration::from_secs(1) { answers } else { 0 }, Ordering::Relaxed);
-                if !load.rest.is_zero() {
-                    tokio::time::sleep(load.rest).await;
+                let rest = load.rest.max(load.every.saturating_sub(sent.elapsed()));
+                if !rest.is_zero() {
+                    tokio::time::sleep(rest).await;
                 }
             }
             anyhow::Ok(took)

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod bare;
+mod beside;
 mod create;
 mod drive;
 mod flood;
@@ -69,6 +70,8 @@ enum Internal {
     Payments(payments::Scene),
     /// Measure bad keys: what they cost, and what is left for the others
     Flood,
+    /// Measure verification while a thousand payment links a second are made
+    Beside,
     /// Measure how fast payment links and keys are made, next to bare commits of one row and synced appends
     Create,
     /// Measure Trousseau side by side with other ways to check a key
@@ -132,6 +135,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Internal::Peers(ref scene)) => peers::measure(scene).await,
         Some(Internal::Payments(ref scene)) => payments::measure(scene).await,
         Some(Internal::Flood) => flood::measure(&cli).await,
+        Some(Internal::Beside) => beside::measure(&cli).await,
         Some(Internal::Create) => create::measure(&cli).await,
         None => compare(cli).await,
     }

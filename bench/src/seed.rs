@@ -1,9 +1,11 @@
-//! A database with many keys, written through the store, and a request for each of up to 200 000 of them.
+//! A database with many keys, copies of one that was written through the store, and requests for up to 200 000 of them.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use rusqlite::{Connection, params};
 use trousseau_domain::actor::Actor;
 use trousseau_domain::brand::Brand;
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
@@ -22,8 +24,10 @@ use trousseau_store::{BusinessRow, KeyRow, Store, StoreOptions, VersionOrigin, V
 
 /// Keys of one business: as many as a business usually has.
 const PER_BUSINESS: u32 = 10;
-/// Businesses written in one transaction.
-const PER_COMMIT: u32 = 500;
+/// The id of the first one; the others count on from there.
+const FIRST_BUSINESS: u64 = 17_616_983_000_000;
+/// The id of the business that is copied.
+const TEMPLATE: &str = "template";
 /// The most requests that are kept.
 const MOST_REQUESTS: usize = 200_000;
 
@@ -46,49 +50,128 @@ pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow:
     // Wide enough to refuse nothing, and counted with each request all the same.
     let rates = if limited { vec![RateLimit::new(RateLimit::MOST_REQUESTS, 1)?] } else { Vec::new() };
     let limits = Limits { rates: RateLimits::try_from(rates)?, ..Limits::default() };
-    let businesses = keys.div_ceil(PER_BUSINESS);
-    let mut requests = Vec::new();
-    for first in (0..businesses).step_by(usize::try_from(PER_COMMIT)?) {
-        let mut tx = store.begin().await?;
-        let mut made = Vec::new();
-        for _ in first..(first + PER_COMMIT).min(businesses) {
-            let business = BusinessId::random_uuid(entropy.bytes());
-            tx.insert_business(&BusinessRow {
-                id: business.clone(),
-                name: "Bench".parse()?,
-                profile: "mileston".to_owned(),
-                time_zone: "Europe/Paris".parse()?,
-                language: "en".to_owned(),
-                limits: Limits::default(),
-                metadata: Metadata::default(),
-                created_at: now,
-                suspended_at: None,
-                revision: 0,
-            })
-            .await?;
-            let tenant = Tenant::new(business.clone(), Environment::Test);
-            for number in 1..=PER_BUSINESS {
-                let value =
-                    key_text::generate(KeyForm::Branded, &brand, Environment::Test, KeyKind::Secret, &entropy.bytes());
-                let id = KeyId::new(now, entropy.bytes());
-                made.push(rows(
-                    &tenant,
-                    (id, number),
-                    &value,
-                    ring.digest(&KeyFingerprint::of(&value)),
-                    (&limits, now),
-                ));
-                if requests.len() < MOST_REQUESTS {
-                    requests.push(request(value.expose(), business.as_str()));
-                }
-            }
-        }
-        tx.insert_keys_untold(&made).await?;
-        tx.commit().await?;
-    }
+    let template = template(&store, &limits, now).await?;
     store.close().await;
+    let mut requests = Vec::new();
+    let mut copies = Copies::of(&folder.join("trousseau.db"), &template)?;
+    // A part of them, from all over the table.
+    let part = usize::try_from(keys)?.div_ceil(MOST_REQUESTS);
+    for number in 0..keys {
+        // One after the other, a millisecond apart until now, as keys are made.
+        let made_at = now.saturating_sub(Duration::from_millis(u64::from(keys - number)));
+        let value = key_text::generate(KeyForm::Branded, &brand, Environment::Test, KeyKind::Secret, &entropy.bytes());
+        let (digest, _) = ring.digest(&KeyFingerprint::of(&value));
+        let business = format!("{}", FIRST_BUSINESS + u64::from(number / PER_BUSINESS));
+        copies.add(number, &business, (KeyId::new(made_at, entropy.bytes()), made_at), &digest)?;
+        if requests.len() < MOST_REQUESTS && usize::try_from(number)? % part == 0 {
+            requests.push(request(value.expose(), &business));
+        }
+    }
+    copies.end(&template)?;
     std::fs::write(list, serde_json::to_string(&requests)?)?;
     Ok(Arc::new(requests.into_iter().map(String::into_bytes).collect()))
+}
+
+/// A business with one key, written through the store, of which all others are copies.
+async fn template(store: &Store, limits: &Limits, now: Timestamp) -> anyhow::Result<KeyId> {
+    let business: BusinessId = TEMPLATE.parse()?;
+    let (key, value) = (KeyId::from_bits(1), ApiKeySecret::from_presented("template").context("a text")?);
+    let digest = KeyDigest::of(&KeyFingerprint::of(&value), &[0; 32]);
+    let mut tx = store.begin().await?;
+    tx.insert_business(&BusinessRow {
+        id: business.clone(),
+        name: "Bench".parse()?,
+        profile: "mileston".to_owned(),
+        time_zone: "Europe/Paris".parse()?,
+        language: "en".to_owned(),
+        limits: Limits::default(),
+        metadata: Metadata::default(),
+        created_at: now,
+        suspended_at: None,
+        revision: 0,
+    })
+    .await?;
+    let tenant = Tenant::new(business, Environment::Test);
+    tx.insert_keys_untold(&[rows(&tenant, (key, 1), &value, (digest, 1), (limits, now))]).await?;
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// Copies of the one business and its key, at the speed of the file.
+struct Copies {
+    connection: Connection,
+    business: String,
+    key: String,
+    version: String,
+}
+
+impl Copies {
+    fn of(path: &Path, template: &KeyId) -> anyhow::Result<Self> {
+        let connection = Connection::open(path)?;
+        for (name, value) in [("journal_mode", "OFF"), ("synchronous", "OFF"), ("cache_size", "-2000000")] {
+            connection.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(ignore_no_answer)?;
+        }
+        connection.execute_batch("BEGIN")?;
+        let template = format!("'{template}'");
+        let business = copy(&connection, "businesses", &["id"], &format!("id = '{TEMPLATE}'"))?;
+        let key = copy(
+            &connection,
+            "keys",
+            &["id", "business_id", "number", "valid_from", "created_at", "updated_at"],
+            &format!("id = {template}"),
+        )?;
+        let version = copy(
+            &connection,
+            "key_versions",
+            &["key_id", "business_id", "digest", "starts_at", "created_at"],
+            &format!("key_id = {template}"),
+        )?;
+        Ok(Self { connection, business, key, version })
+    }
+
+    fn add(
+        &mut self,
+        number: u32,
+        business: &str,
+        (id, at): (KeyId, Timestamp),
+        digest: &KeyDigest,
+    ) -> anyhow::Result<()> {
+        let (id, at) = (id.to_string(), at.as_micros());
+        if number.is_multiple_of(PER_BUSINESS) {
+            self.connection.prepare_cached(&self.business)?.execute([business])?;
+        }
+        let within = number % PER_BUSINESS + 1;
+        self.connection.prepare_cached(&self.key)?.execute(params![id, business, within, at, at, at])?;
+        self.connection.prepare_cached(&self.version)?.execute(params![id, business, digest.as_bytes(), at, at])?;
+        Ok(())
+    }
+
+    fn end(self, template: &KeyId) -> anyhow::Result<()> {
+        self.connection.execute("DELETE FROM key_versions WHERE key_id = ?1", [template.to_string()])?;
+        self.connection.execute("DELETE FROM keys WHERE id = ?1", [template.to_string()])?;
+        self.connection.execute("DELETE FROM businesses WHERE id = ?1", [TEMPLATE])?;
+        self.connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; ANALYZE;")?;
+        Ok(())
+    }
+}
+
+/// A pragma that has nothing to say.
+fn ignore_no_answer(error: rusqlite::Error) -> rusqlite::Result<()> {
+    if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) }
+}
+
+/// A statement that inserts a copy of one row, with these columns of its own.
+fn copy(connection: &Connection, table: &str, own: &[&str], row: &str) -> anyhow::Result<String> {
+    let mut columns = connection.prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))?;
+    let columns: Vec<String> = columns.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let values: Vec<String> = columns
+        .iter()
+        .map(|column| match own.iter().position(|own| own == column) {
+            Some(at) => format!("?{}", at + 1),
+            None => column.clone(),
+        })
+        .collect();
+    Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM {table} WHERE {row}", columns.join(", "), values.join(", ")))
 }
 
 fn request(key: &str, business: &str) -> String {

@@ -1,5 +1,7 @@
 //! Reading the credential that a request presents.
 
+use std::ops::Deref;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -88,10 +90,10 @@ pub fn parse(headers: CredentialHeaders<'_>, accepted: AcceptedForms, brand: &Br
         business_ids.extend(id);
         (text, form)
     } else if let [value] = headers.apikey {
-        (utf8(value)?, Form::ApiKey)
+        (KeyText::Sent(utf8(value)?), Form::ApiKey)
     } else {
         let value = headers.x_api_key.first().expect("one credential, counted above");
-        (utf8(value)?, Form::XApiKey)
+        (KeyText::Sent(utf8(value)?), Form::XApiKey)
     };
     if accepted == AcceptedForms::BasicKey && form != Form::BasicKey {
         return Err(Reason::SchemeUnsupported);
@@ -107,20 +109,37 @@ pub fn parse(headers: CredentialHeaders<'_>, accepted: AcceptedForms, brand: &Br
     Ok(Presented { secret, claim, business_ids, form })
 }
 
-fn utf8(bytes: &[u8]) -> Result<Zeroizing<String>, Reason> {
-    std::str::from_utf8(bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Reason::CredentialMalformed)
+/// The text of a key where it was sent, or as it was decoded.
+enum KeyText<'a> {
+    Sent(&'a str),
+    Decoded(Zeroizing<String>),
 }
 
-type Authorization = (Zeroizing<String>, Option<String>, Form);
+impl Deref for KeyText<'_> {
+    type Target = str;
 
-fn authorization(value: &[u8]) -> Result<Authorization, Reason> {
+    fn deref(&self) -> &str {
+        match self {
+            Self::Sent(text) => text,
+            Self::Decoded(text) => text,
+        }
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Reason> {
+    std::str::from_utf8(bytes).map_err(|_| Reason::CredentialMalformed)
+}
+
+type Authorization<'a> = (KeyText<'a>, Option<String>, Form);
+
+fn authorization(value: &[u8]) -> Result<Authorization<'_>, Reason> {
     let space = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at(space);
     // RFC 9110 section 11.4: one or more spaces between the scheme and the credentials.
     let start = rest.iter().position(|byte| *byte != b' ').unwrap_or(rest.len());
     let rest = &rest[start..];
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        Ok((utf8(rest)?, None, Form::Bearer))
+        Ok((KeyText::Sent(utf8(rest)?), None, Form::Bearer))
     } else if scheme.eq_ignore_ascii_case(b"basic") {
         basic(rest)
     } else {
@@ -129,14 +148,15 @@ fn authorization(value: &[u8]) -> Result<Authorization, Reason> {
 }
 
 /// RFC 7617 section 2, and Codat's form of it, which has no colon.
-fn basic(encoded: &[u8]) -> Result<Authorization, Reason> {
+fn basic(encoded: &[u8]) -> Result<Authorization<'static>, Reason> {
     let decoded = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| Reason::CredentialMalformed)?);
+    let kept = |key: &str| KeyText::Decoded(Zeroizing::new(key.to_owned()));
     let decoded = utf8(&decoded)?;
     match decoded.split_once(':') {
-        None => Ok((decoded, None, Form::BasicKey)),
-        Some((key, "")) => Ok((Zeroizing::new(key.to_owned()), None, Form::BasicKey)),
+        None => Ok((kept(decoded), None, Form::BasicKey)),
+        Some((key, "")) => Ok((kept(key), None, Form::BasicKey)),
         Some(("", _)) => Err(Reason::CredentialMalformed),
-        Some((id, key)) => Ok((Zeroizing::new(key.to_owned()), Some(id.to_owned()), Form::BasicPair)),
+        Some((id, key)) => Ok((kept(key), Some(id.to_owned()), Form::BasicPair)),
     }
 }
 

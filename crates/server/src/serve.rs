@@ -129,13 +129,7 @@ async fn until_stopped(
     if let Some(url) = settings.public_url.as_ref().filter(|url| !url.is_private()) {
         tracing::warn!(url = url.as_str(), "the public URL is not HTTPS: keys would be sent in the clear");
     }
-    tokio::select! {
-        welcomed = crate::welcome::welcome(&opened, welcome) => {
-            welcomed?;
-            signals.wait().await;
-        }
-        () = signals.wait() => {}
-    }
+    until_asked_to_end(&mut signals, &opened, welcome).await?;
     tracing::info!("stopping: running requests may end, new ones are not accepted");
     let _ = stop.send(true);
     let drained = async { while servers.join_next().await.is_some() {} };
@@ -158,6 +152,16 @@ async fn until_stopped(
     opened.close().await;
     running.end();
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for a signal; meanwhile, welcomes.
+async fn until_asked_to_end(signals: &mut Signals, opened: &Opened, welcome: Option<&str>) -> Result<(), Failure> {
+    tokio::select! {
+        welcomed = crate::welcome::welcome(opened, welcome) => welcomed?,
+        () = signals.wait() => return Ok(()),
+    }
+    signals.wait().await;
     Ok(())
 }
 

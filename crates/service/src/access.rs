@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
 use trousseau_domain::decision::{Circumstances, Decision, Demand, Disclosure, Meter, Reason, Transport, decide};
@@ -352,41 +353,32 @@ impl<'a> Access<'a> {
         claim: TextClaim,
         judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
     ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
-        self.core.clock_is_sure()?;
-        let identified = self.identify_now(secret, claim, judge).await?;
-        // It may have been moved while this was judged by it.
-        self.core.clock_is_sure()?;
-        Ok(identified)
-    }
-
-    async fn identify_now(
-        self,
-        secret: &ApiKeySecret,
-        claim: TextClaim,
-        judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
-    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
         let core = self.core;
         let digests = self.digests_of(secret);
-        let judgement = |judged: &Judged, now| match &judged.identified {
-            Identified::Key(found) => judge(found.as_deref(), now),
-            Identified::Platform(_) => Ok(Decision::Allow),
+        let judgement = |judged: &Judged| {
+            let now = core.clock.now();
+            // Of the very instant that it is judged by: the clock may be moved at any time.
+            core.clock_is_sure()?;
+            let decision = match &judged.identified {
+                Identified::Key(found) => judge(found.as_deref(), now)?,
+                Identified::Platform(_) => Decision::Allow,
+            };
+            Ok::<_, ServiceError>((decision, now))
         };
         let mut judged = self.look(claim, &digests).await?;
-        let now = core.clock.now();
-        let decision = judgement(&judged, now)?;
+        let (decision, now) = judgement(&judged)?;
         if judged.is_yes(&decision) && judged.holds() {
             return Ok((judged.identified, decision, now));
         }
         if judged.lease.is_some() {
-            judged = if Box::pin(core.index.proven_now()).await {
+            judged = if Box::pin(core.index.proven_now(&core.store)).await {
                 self.look(claim, &digests).await?
             } else {
                 Box::pin(self.ask(claim, &digests)).await?
             };
         }
         loop {
-            let now = core.clock.now();
-            let decision = judgement(&judged, now)?;
+            let (decision, now) = judgement(&judged)?;
             if judged.holds() {
                 return Ok((judged.identified, decision, now));
             }
@@ -395,7 +387,7 @@ impl<'a> Access<'a> {
     }
 
     /// What a text may be known by: its digest under each pepper in use, the current one first.
-    fn digests_of(self, secret: &ApiKeySecret) -> Vec<KeyDigest> {
+    fn digests_of(self, secret: &ApiKeySecret) -> SmallVec<[KeyDigest; 1]> {
         let digests = self.core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
         digests.into_iter().map(|(_, digest)| digest).collect()
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::index::KnownKey;
 use crate::people::SignedIn;
 use trousseau_domain::actor::Actor;
@@ -46,6 +48,11 @@ impl KeyCaller {
         &self.known.access.scopes
     }
 
+    /// The same as a list in JSON.
+    pub fn scopes_json(&self) -> &RawValue {
+        &self.known.access.scopes_json
+    }
+
     /// The same as one text, with spaces between (RFC 6749 section 3.3).
     pub fn scope_words(&self) -> String {
         let words: Vec<&str> = self.scopes().iter().map(Scope::as_str).collect();
@@ -62,9 +69,19 @@ impl KeyCaller {
         &self.known.access.metadata
     }
 
+    /// The same as JSON.
+    pub fn metadata_json(&self) -> &RawValue {
+        &self.known.access.metadata_json
+    }
+
     /// What the operator keeps beside the business.
     pub fn business_metadata(&self) -> &Metadata {
         &self.known.business.metadata
+    }
+
+    /// The same as JSON.
+    pub fn business_metadata_json(&self) -> &RawValue {
+        &self.known.business.metadata_json
     }
 
     /// Whether it, or its business, may be used so often only.

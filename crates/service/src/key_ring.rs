@@ -18,6 +18,7 @@ use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq as _;
 use trousseau_domain::assertion::{AssertionKey, SEED_LEN};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
@@ -552,7 +553,7 @@ impl KeyRing {
     }
 
     /// The digests of a key under every pepper in use, the current one first.
-    pub fn digests(&self, fingerprint: &KeyFingerprint) -> Vec<(u32, KeyDigest)> {
+    pub fn digests(&self, fingerprint: &KeyFingerprint) -> SmallVec<[(u32, KeyDigest); 1]> {
         self.peppers.iter().map(|(version, pepper)| (*version, KeyDigest::of(fingerprint, pepper))).collect()
     }
 

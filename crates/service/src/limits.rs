@@ -4,9 +4,11 @@
 //! between two sums a node knows of its own calls only, and lets through at most what the others let through meanwhile.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use trousseau_domain::decision::Meter;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
@@ -108,10 +110,49 @@ impl Counters {
 
 type Shared = Arc<Mutex<Counters>>;
 
+/// Parts of what is known of holders, with a lock of their own.
+const SHARDS: usize = 64;
+
+/// What is known of each holder.
+#[derive(Debug)]
+struct Holders {
+    hash: RandomState,
+    shards: [Mutex<HashMap<QuotaHolder, Shared, RandomState>>; SHARDS],
+}
+
+impl Default for Holders {
+    fn default() -> Self {
+        Self { hash: RandomState::default(), shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+}
+
+impl Holders {
+    fn get(&self, holder: &QuotaHolder) -> Shared {
+        // Not the bits that choose the place within a shard.
+        let shard = usize::try_from(self.hash.hash_one(holder) >> 32).expect("32 bits") % SHARDS;
+        let mut shard = locked(&self.shards[shard]);
+        match shard.get(holder) {
+            Some(counters) => Arc::clone(counters),
+            None => Arc::clone(shard.entry(holder.clone()).or_default()),
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| locked(shard).len()).sum()
+    }
+
+    fn retain(&self, keep: impl Fn(&Shared) -> bool) {
+        for shard in &self.shards {
+            locked(shard).retain(|_, counters| keep(counters));
+        }
+    }
+}
+
 /// The counters of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
-    holders: Mutex<HashMap<QuotaHolder, Shared>>,
+    holders: Holders,
     /// Those with calls that are not summed yet.
     unsummed: Mutex<HashSet<QuotaHolder>>,
 }
@@ -130,7 +171,7 @@ struct Part<'a> {
 
 impl Limiter {
     fn counters(&self, holder: &QuotaHolder) -> Shared {
-        Arc::clone(locked(&self.holders).entry(holder.clone()).or_default())
+        self.holders.get(holder)
     }
 
     /// Counts a call with this key, if all its limits have room for it; none of them counts it otherwise.
@@ -270,7 +311,7 @@ impl Limiter {
     }
 
     fn forget_idle(&self, boot: u64) {
-        locked(&self.holders).retain(|_, counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
+        self.holders.retain(|counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
@@ -467,13 +508,13 @@ mod tests {
         node.limiter.sum(node.store).await.expect("summed");
         let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
         assert_eq!(rows, ["day20484=1", "day20485=1", "month24312=1", "month24313=1"]);
-        assert!(locked(&node.limiter.holders).is_empty(), "nobody has used it for a minute");
+        assert_eq!(node.limiter.holders.len(), 0, "nobody has used it for a minute");
         // What is not summed yet, or may be used again soon, is kept.
         node.take(1, &key, &unlimited, (NOON, SECOND)).await;
         node.limiter.forget_idle(since_boot());
-        assert_eq!(locked(&node.limiter.holders).len(), 1);
+        assert_eq!(node.limiter.holders.len(), 1);
         node.take(1, &key, &unlimited, (NOON, since_boot())).await;
         node.limiter.sum(node.store).await.expect("summed");
-        assert_eq!(locked(&node.limiter.holders).len(), 1);
+        assert_eq!(node.limiter.holders.len(), 1);
     }
 }

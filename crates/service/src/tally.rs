@@ -1,11 +1,11 @@
 //! What is counted of accepted calls, in memory: nothing of a request waits for the database, and no use is lost to a
 //! burst of them.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::requests::UtcDay;
@@ -36,11 +36,11 @@ pub(crate) struct Counted {
 /// Calls by key and day, until they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    shards: [Mutex<BTreeMap<By, Counted>>; SHARDS],
+    shards: [Mutex<HashMap<By, Counted, RandomState>>; SHARDS],
     waiting: AtomicUsize,
-    /// What was taken out last. The next ones are taken from there on: rows of neighbours lie next to each other, so that
-    /// many of them are one page to write, and none waits behind the others.
-    taken: Mutex<Option<By>>,
+    /// Whose turn it is to be taken out, the next one last: rows of neighbours lie next to each other, so that many of
+    /// them are one page to write, and none waits behind those that came later.
+    turns: Mutex<Vec<By>>,
     second: AtomicI64,
     /// Calls of that second.
     calls: AtomicU32,
@@ -49,7 +49,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn shard(&self, key: KeyId) -> MutexGuard<'_, BTreeMap<By, Counted>> {
+    fn shard(&self, key: KeyId) -> MutexGuard<'_, HashMap<By, Counted, RandomState>> {
         let shard = usize::try_from(key.bits() % SHARDS as u128).expect("below their number");
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,29 +89,30 @@ impl Tally {
 
     /// Takes out what is counted of at most `most` keys, neighbours if there are more.
     pub(crate) fn take(&self, most: usize) -> Vec<(By, Counted)> {
-        let mut last = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wanted = self.first((last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded), most);
-        if let (Some(last), true) = (*last, wanted.len() < most) {
-            // From the beginning again.
-            wanted.extend(self.first((Bound::Unbounded, Bound::Included(last)), most - wanted.len()));
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, mut is_last_round) = (Vec::new(), false);
+        while taken.len() < most {
+            match turns.pop() {
+                Some(by) => taken.extend(self.shard(by.0).remove(&by).map(|counted| (by, counted))),
+                None if is_last_round => break,
+                None => {
+                    is_last_round = true;
+                    *turns = self.all();
+                    turns.sort_unstable_by(|one, other| other.cmp(one));
+                }
+            }
         }
-        *last = wanted.last().copied();
-        let taken: Vec<_> =
-            wanted.into_iter().filter_map(|by| self.shard(by.0).remove(&by).map(|counted| (by, counted))).collect();
         self.waiting.fetch_sub(taken.len(), Ordering::Relaxed);
         taken
     }
 
-    /// The first of those within these bounds, at most `most`.
-    fn first(&self, within: (Bound<By>, Bound<By>), most: usize) -> Vec<By> {
-        let mut found = Vec::new();
+    /// All that wait, in no order.
+    fn all(&self) -> Vec<By> {
+        let mut all = Vec::with_capacity(self.waiting());
         for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            found.extend(shard.range(within).take(most).map(|(by, _)| *by));
+            all.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).keys());
         }
-        found.sort_unstable();
-        found.truncate(most);
-        found
+        all
     }
 }
 

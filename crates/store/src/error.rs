@@ -211,6 +211,25 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, SystemIoFailure,
+        };
+        let reason = match error.sqlite_error_code() {
+            Some(DatabaseBusy | DatabaseLocked) => Some(Unavailability::Locked),
+            Some(SystemIoFailure | DiskFull | CannotOpen) => Some(Unavailability::Disk),
+            Some(OperationInterrupted) => Some(Unavailability::Timeout),
+            _ => None,
+        };
+        let source = Box::new(sqlx::Error::AnyDriverError(error.into()));
+        match reason {
+            Some(reason) => Self::Unavailable { reason, source: Some(source) },
+            None => Self::Other(source),
+        }
+    }
+}
+
 /// SQLite's primary result codes (sqlite.org/rescode.html) and PostgreSQL's SQLSTATE (its appendix A) that pass by themselves.
 fn unavailability(error: &dyn DatabaseError) -> Option<Unavailability> {
     let code = error.code()?;

@@ -15,6 +15,7 @@ use crate::error::{StoreError, Unavailability};
 use crate::pool::{PgPool, PgTx, Pooling};
 use crate::row::Row;
 use crate::schema::Engine;
+use crate::sqlite::Counter;
 use crate::stmt::Stmt;
 use crate::writer::{Commits, Moment, Turn, Writer};
 
@@ -43,6 +44,7 @@ pub(crate) enum Pools {
     Sqlite {
         readers: SqlitePool,
         writer: Writer,
+        counter: Arc<Counter>,
     },
     Postgres(PgPool),
 }
@@ -142,6 +144,15 @@ impl Store {
     pub fn commits(&self) -> Option<Commits> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => Some(writer.commits()),
+            Pools::Postgres(_) => None,
+        }
+    }
+
+    /// A number that is another one after every commit, by whatever process: of two that are the same, what was read
+    /// after the first is still all there is at the second. None where that cannot be told at once, as on PostgreSQL.
+    pub fn commit_counter(&self) -> Option<i64> {
+        match &self.pools {
+            Pools::Sqlite { counter, .. } => counter.now().ok(),
             Pools::Postgres(_) => None,
         }
     }

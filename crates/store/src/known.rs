@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
@@ -17,13 +19,14 @@ use trousseau_domain::time::Timestamp;
 
 use crate::businesses::BusinessRow;
 use crate::error::{BadColumn, StoreError};
-use crate::exec::Reader;
+use crate::exec::{Pools, Reader, Store};
 use crate::row::{Row, instant, json, parsed};
+use crate::scan;
 use crate::stmt::Stmt;
 use crate::versions::{FoundVersion, digest};
 
 /// What a key may be used for: the same for nearly all keys, so that those share one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct KeyAccess {
     /// What it may do.
     pub scopes: ScopeSet,
@@ -35,6 +38,38 @@ pub struct KeyAccess {
     pub limits: Limits,
     /// The owner's own data.
     pub metadata: Metadata,
+    /// The scopes as JSON, ready for the answers that repeat them.
+    pub scopes_json: Box<RawValue>,
+    /// The metadata as JSON, likewise.
+    pub metadata_json: Box<RawValue>,
+}
+
+impl KeyAccess {
+    /// All that these say.
+    pub fn new(
+        scopes: ScopeSet,
+        (allowed_origins, allowed_ips): (Vec<Origin>, Vec<IpRange>),
+        limits: Limits,
+        metadata: Metadata,
+    ) -> Self {
+        let (scopes_json, metadata_json) = (as_json(&scopes), as_json(metadata.entries()));
+        Self { scopes, allowed_origins, allowed_ips, limits, metadata, scopes_json, metadata_json }
+    }
+}
+
+impl PartialEq for KeyAccess {
+    fn eq(&self, other: &Self) -> bool {
+        // What is ready follows from the rest.
+        (&self.scopes, &self.allowed_origins, &self.allowed_ips, &self.limits, &self.metadata)
+            == (&other.scopes, &other.allowed_origins, &other.allowed_ips, &other.limits, &other.metadata)
+    }
+}
+
+impl Eq for KeyAccess {}
+
+/// Texts, or a map of texts, as JSON.
+pub fn as_json(document: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(document).expect("texts can be written as JSON")
 }
 
 /// A value of a key, as a door has to know it.
@@ -84,13 +119,12 @@ impl From<&FoundVersion> for KnownVersion {
             revoked: key.revoked_at.is_some(),
             valid_from: key.valid_from,
             valid_until: key.valid_until,
-            access: Arc::new(KeyAccess {
-                scopes: key.scopes.clone(),
-                allowed_origins: key.allowed_origins.clone(),
-                allowed_ips: key.allowed_ips.clone(),
-                limits: key.limits.clone(),
-                metadata: key.metadata.clone(),
-            }),
+            access: Arc::new(KeyAccess::new(
+                key.scopes.clone(),
+                (key.allowed_origins.clone(), key.allowed_ips.clone()),
+                key.limits.clone(),
+                key.metadata.clone(),
+            )),
         }
     }
 }
@@ -101,6 +135,8 @@ pub struct KnownShared {
     access: HashMap<String, Arc<KeyAccess>>,
     /// The latest of them: most keys have the access of the key before.
     last: Option<(String, Arc<KeyAccess>)>,
+    /// Where documents are put together, again and again.
+    text: String,
     business: Option<BusinessId>,
 }
 
@@ -112,40 +148,43 @@ fn bad(column: &'static str) -> BadColumn {
 }
 
 impl KnownShared {
-    /// The access in a text of five documents, one to a line: JSON has no line break outside of a text, and inside of
-    /// one it is escaped.
-    fn access(&mut self, text: &str) -> Result<Arc<KeyAccess>, BadColumn> {
+    /// What these documents say: the scopes, the origins, the addresses, the limits and the metadata.
+    pub(crate) fn access(&mut self, documents: [&str; 5]) -> Result<Arc<KeyAccess>, BadColumn> {
+        // JSON has no line break outside of a text, and inside of one it is escaped.
+        self.text.clear();
+        for document in documents {
+            self.text.push_str(document);
+            self.text.push('\n');
+        }
         if let Some((last, access)) = &self.last
-            && last == text
+            && *last == self.text
         {
             return Ok(Arc::clone(access));
         }
-        let access = match self.access.get(text) {
+        let access = match self.access.get(&self.text) {
             Some(known) => Arc::clone(known),
-            None => self.new_access(text)?,
+            None => self.new_access(documents)?,
         };
-        self.last = Some((text.to_owned(), Arc::clone(&access)));
+        self.last = Some((self.text.clone(), Arc::clone(&access)));
         Ok(access)
     }
 
-    fn new_access(&mut self, text: &str) -> Result<Arc<KeyAccess>, BadColumn> {
-        let mut lines = text.split('\n');
-        let mut line = |column| lines.next().ok_or_else(|| bad(column));
-        let access = Arc::new(KeyAccess {
-            scopes: json(line("k_scopes")?, "k_scopes")?,
-            allowed_origins: json(line("k_allowed_origins")?, "k_allowed_origins")?,
-            allowed_ips: json(line("k_allowed_ips")?, "k_allowed_ips")?,
-            limits: json(line("k_limits")?, "k_limits")?,
-            metadata: json(line("k_metadata")?, "k_metadata")?,
-        });
+    fn new_access(&mut self, documents: [&str; 5]) -> Result<Arc<KeyAccess>, BadColumn> {
+        let [scopes, origins, ips, limits, metadata] = documents;
+        let access = Arc::new(KeyAccess::new(
+            json(scopes, "scopes")?,
+            (json(origins, "allowed_origins")?, json(ips, "allowed_ips")?),
+            json(limits, "limits")?,
+            json(metadata, "metadata")?,
+        ));
         if self.access.len() >= MOST_SHARED {
             self.access.clear();
         }
-        self.access.insert(text.to_owned(), Arc::clone(&access));
+        self.access.insert(self.text.clone(), Arc::clone(&access));
         Ok(access)
     }
 
-    fn business(&mut self, text: &str) -> Result<BusinessId, BadColumn> {
+    pub(crate) fn business(&mut self, text: &str) -> Result<BusinessId, BadColumn> {
         match &self.business {
             Some(last) if last.as_str() == text => Ok(last.clone()),
             _ => {
@@ -202,11 +241,32 @@ impl<'a> Words<'a> {
     }
 }
 
+/// The documents of a text that has one to a line.
+fn documents(text: &str) -> Result<[&str; 5], BadColumn> {
+    let mut lines = text.split('\n');
+    let mut documents = [""; 5];
+    for document in &mut documents {
+        *document = lines.next().ok_or_else(|| bad("k_access"))?;
+    }
+    Ok(documents)
+}
+
 impl KnownVersion {
+    /// The same, if its dates make sense: a window without an inside is damage, and must not be read as one without an
+    /// end.
+    pub(crate) fn in_order(self) -> Result<Self, BadColumn> {
+        match self.valid_until {
+            Some(until) if until <= self.valid_from => {
+                Err(BadColumn { column: "valid_until", source: "is not after valid_from".into() })
+            }
+            _ => Ok(self),
+        }
+    }
+
     fn from_row(row: &Row, shared: &mut KnownShared) -> Result<Self, StoreError> {
         row.read("key_versions", "v_known", |row| {
             let mut words = Words(row.str("v_known")?.split(' '));
-            let known = Self {
+            Self {
                 digest: digest(row, "v_digest")?,
                 key_id: words.parsed("v_key_id")?,
                 version: words.parsed("v_version")?,
@@ -219,15 +279,9 @@ impl KnownVersion {
                 revoked: words.next("k_revoked_at")? != "-",
                 valid_from: words.time("k_valid_from")?,
                 valid_until: words.opt_time("k_valid_until")?,
-                access: shared.access(row.str("k_access")?)?,
-            };
-            // A window without an inside is damage; it must not be read as one without an end.
-            match known.valid_until {
-                Some(until) if until <= known.valid_from => {
-                    Err(BadColumn { column: "k_valid_until", source: "is not after valid_from".into() })
-                }
-                _ => Ok(known),
+                access: shared.access(documents(row.str("k_access")?)?)?,
             }
+            .in_order()
         })
         .map_err(|error| match error {
             StoreError::CorruptRow { table, id, source } => {
@@ -242,18 +296,24 @@ impl KnownVersion {
 /// Keys asked for in one statement.
 const KEYS_PER_LOOKUP: usize = 16;
 
-impl Reader<'_> {
-    /// Hands on every value of every key, in no order.
-    pub async fn each_known_version(&mut self, mut take: impl FnMut(KnownVersion)) -> Result<(), StoreError> {
+impl Store {
+    /// Hands on every value of every key, in no order. What is written meanwhile may be among them or not.
+    pub async fn each_known_version(&self, mut take: impl FnMut(KnownVersion)) -> Result<(), StoreError> {
         const SQL: &str = select_known!("");
+        if let Pools::Sqlite { readers, .. } = &self.pools {
+            let options = readers.connect_options();
+            return scan::each_known_version(options.get_filename(), take).await;
+        }
         let mut shared = KnownShared::default();
-        self.fetch_each(Stmt::new(SQL), |row| {
+        let hand_on = |row: &Row| {
             take(KnownVersion::from_row(row, &mut shared)?);
             Ok(())
-        })
-        .await
+        };
+        self.read().fetch_each(Stmt::new(SQL), hand_on).await
     }
+}
 
+impl Reader<'_> {
     /// Every value of these keys.
     pub async fn list_known_versions(
         &mut self,

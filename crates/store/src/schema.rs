@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
@@ -13,12 +14,13 @@ use crate::dialect::{MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATI
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
 use crate::pool::{LIMITS, PgPool, Pooling};
+use crate::sqlite::Counter;
 use crate::writer::Writer;
 
 /// Where applied migrations are noted.
 const TABLE: &str = "_sqlx_migrations";
 /// How long a writer of another process is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Long beside a wait for the disk, and short beside anything that a caller notices.
 const SHARED_FOR: Duration = Duration::from_millis(5);
@@ -208,7 +210,8 @@ impl Store {
             .max_connections(options.connections)
             .connect_with(connect.read_only(true))
             .await?;
-        Ok(Self::new(Pools::Sqlite { readers, writer }))
+        let counter = Arc::new(Counter::open(path)?);
+        Ok(Self::new(Pools::Sqlite { readers, writer, counter }))
     }
 
     /// Opens a database of a PostgreSQL server.
@@ -247,7 +250,8 @@ impl Store {
     /// Closes all connections, after the work under way.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { readers, writer } => {
+            Pools::Sqlite { readers, writer, counter } => {
+                counter.close();
                 readers.close().await;
                 writer.end().await;
             }

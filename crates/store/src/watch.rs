@@ -1,15 +1,15 @@
 //! Hearing that something may have changed, from this process or another one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{ConnectOptions as _, SqlitePool};
 
 use crate::dialect::CHANNEL;
 use crate::error::StoreError;
 use crate::exec::{DOOR_DEADLINE, Pools, Store};
 use crate::pool::{PgPool, Pooling};
+use crate::sqlite::Counter;
 
 /// How often SQLite's change counter is read.
 const SQLITE_POLL: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ pub struct Watcher(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Sqlite { pool: SqlitePool, connection: Option<SqliteConnection>, seen: Option<i64> },
+    Sqlite { counter: Arc<Counter>, seen: Option<i64> },
     Postgres { store: Store, pool: PgPool, ear: Ear, seen: Option<i64> },
 }
 
@@ -38,7 +38,7 @@ impl Store {
     /// Begins to watch. The connection is made by the first call of [`Watcher::changed`].
     pub fn watch(&self) -> Watcher {
         Watcher(match &self.pools {
-            Pools::Sqlite { readers, .. } => Kind::Sqlite { pool: readers.clone(), connection: None, seen: None },
+            Pools::Sqlite { counter, .. } => Kind::Sqlite { counter: Arc::clone(counter), seen: None },
             Pools::Postgres(pool) => {
                 Kind::Postgres { store: self.clone(), pool: pool.clone(), ear: Ear::default(), seen: None }
             }
@@ -54,10 +54,9 @@ impl Watcher {
     /// When the database cannot be asked. The call has waited a little then, and may be repeated.
     pub async fn changed(&mut self) -> Result<(), StoreError> {
         let result = match &mut self.0 {
-            Kind::Sqlite { pool, connection, seen } => {
-                let result = data_version_changed(pool, connection, seen).await;
+            Kind::Sqlite { counter, seen } => {
+                let result = counter_changed(counter, seen).await;
                 if result.is_err() {
-                    *connection = None;
                     *seen = None;
                 }
                 result
@@ -78,18 +77,9 @@ impl Watcher {
     }
 }
 
-/// `PRAGMA data_version` moves when any other connection commits (`sqlite.org/pragma.html#pragma_data_version`).
-async fn data_version_changed(
-    pool: &SqlitePool,
-    slot: &mut Option<SqliteConnection>,
-    seen: &mut Option<i64>,
-) -> Result<(), StoreError> {
-    let connection = match slot {
-        Some(connection) => connection,
-        None => slot.insert((*pool.connect_options()).clone().connect().await?),
-    };
+async fn counter_changed(counter: &Counter, seen: &mut Option<i64>) -> Result<(), StoreError> {
     loop {
-        let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+        let now = counter.now()?;
         if seen.replace(now) != Some(now) {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, MatchedPath};
 use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, url_holds_key};
 use trousseau_domain::decision::{Demand, Transport, Wanted};
 use trousseau_domain::environment::{Environment, Tenant};
@@ -308,10 +309,10 @@ pub(crate) struct Sent<'a> {
     headers: &'a HeaderMap,
     route: &'a str,
     original: Option<&'a str>,
-    authorization: Vec<&'a [u8]>,
-    apikey: Vec<&'a [u8]>,
-    x_api_key: Vec<&'a [u8]>,
-    business_id: Vec<&'a [u8]>,
+    authorization: Values<'a>,
+    apikey: Values<'a>,
+    x_api_key: Values<'a>,
+    business_id: Values<'a>,
     origin: Option<String>,
     from_browser: bool,
     caller: CallerAddress,
@@ -327,7 +328,10 @@ const BUSINESSID: HeaderName = HeaderName::from_static("businessid");
 /// What a browser says of where a request comes from (Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-fn all(headers: &HeaderMap, name: HeaderName) -> Vec<&[u8]> {
+/// The values of a header field: one at most, nearly always.
+type Values<'a> = SmallVec<[&'a [u8]; 1]>;
+
+fn all(headers: &HeaderMap, name: HeaderName) -> Values<'_> {
     headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
 }
 

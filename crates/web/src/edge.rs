@@ -130,7 +130,7 @@ impl Edge {
             // A proxy that named nobody.
             return None;
         }
-        if let Some(wait) = self.patience.wait(address, Instant::now()) {
+        if let Some(wait) = self.patience.wait(address, Instant::now) {
             metrics::counter!("trousseau_slowed_requests_total").increment(1);
             tokio::time::sleep(wait).await;
         }
@@ -140,7 +140,7 @@ impl Edge {
     /// Notes whether the key of a request was good.
     pub(crate) fn heard_of(&self, address: Option<IpAddr>, status: StatusCode) {
         if let Some(address) = address {
-            self.patience.note(address, status == StatusCode::UNAUTHORIZED, Instant::now());
+            self.patience.note(address, status == StatusCode::UNAUTHORIZED, Instant::now);
         }
     }
 

@@ -88,10 +88,11 @@ impl Windows {
 
 impl Patience {
     /// How long the next request of an address has to wait, if at all.
-    pub(crate) fn wait(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn wait(&self, address: IpAddr, now: impl FnOnce() -> Instant) -> Option<Duration> {
         if !self.is_needed.load(Ordering::Relaxed) {
             return None;
         }
+        let now = now();
         let place = place(address);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.turn(now);
@@ -109,10 +110,11 @@ impl Patience {
     }
 
     /// Notes whether an address sent a key that is good.
-    pub(crate) fn note(&self, address: IpAddr, is_bad: bool, now: Instant) {
+    pub(crate) fn note(&self, address: IpAddr, is_bad: bool, now: impl FnOnce() -> Instant) {
         if !is_bad && !self.is_needed.load(Ordering::Relaxed) {
             return;
         }
+        let now = now();
         let place = place(address);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.turn(now);
@@ -136,8 +138,8 @@ mod tests {
     }
 
     fn send(patience: &Patience, address: IpAddr, bad: u32, good: u32, now: Instant) {
-        (0..bad).for_each(|_| patience.note(address, true, now));
-        (0..good).for_each(|_| patience.note(address, false, now));
+        (0..bad).for_each(|_| patience.note(address, true, || now));
+        (0..good).for_each(|_| patience.note(address, false, || now));
     }
 
     #[tokio::test]
@@ -147,18 +149,18 @@ mod tests {
         send(&patience, address(1), 0, 1_000, now);
         assert!(!patience.is_needed.load(Ordering::Relaxed), "good calls alone cost nothing");
         send(&patience, address(1), BAD_ALLOWED - 1, 0, now);
-        assert_eq!(patience.wait(address(1), now), None);
+        assert_eq!(patience.wait(address(1), || now), None);
         send(&patience, address(1), 1, 0, now);
         // The first is due at once, the others one after the other.
-        let waits: Vec<_> = (0..4).map(|_| patience.wait(address(1), now)).collect();
+        let waits: Vec<_> = (0..4).map(|_| patience.wait(address(1), || now)).collect();
         assert_eq!(waits, [None, Some(APART), Some(APART * 2), Some(APART * 3)]);
-        assert_eq!(patience.wait(address(2), now), None);
+        assert_eq!(patience.wait(address(2), || now), None);
         // A proxy of many callers, some of which have bad keys.
         send(&patience, address(3), 90, 0, now);
         send(&patience, address(3), 0, 11, now);
-        assert_eq!(patience.wait(address(3), now), None);
+        assert_eq!(patience.wait(address(3), || now), None);
         // One that has stopped is forgotten.
-        assert_eq!(patience.wait(address(1), now + WINDOW * 2), None);
+        assert_eq!(patience.wait(address(1), || now + WINDOW * 2), None);
         assert!(!patience.is_needed.load(Ordering::Relaxed));
     }
 
@@ -166,10 +168,10 @@ mod tests {
     async fn nobody_waits_for_ever_and_no_number_of_addresses_fills_the_memory() {
         let (patience, now) = (Patience::default(), Instant::now());
         send(&patience, address(1), BAD_ALLOWED, 0, now);
-        let waits: Vec<_> = (0..1_000).filter_map(|_| patience.wait(address(1), now)).collect();
+        let waits: Vec<_> = (0..1_000).filter_map(|_| patience.wait(address(1), || now)).collect();
         assert_eq!(waits.last(), Some(&LONGEST));
         for number in 0..30_000_u32 {
-            patience.note(IpAddr::from(number.to_be_bytes()), true, now);
+            patience.note(IpAddr::from(number.to_be_bytes()), true, || now);
         }
         assert!(patience.windows.lock().expect("not poisoned").now.len() <= MOST);
         // All addresses of one customer are one.

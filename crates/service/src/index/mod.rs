@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use trousseau_domain::decision::KeySnapshot;
 use trousseau_domain::digest::KeyDigest;
@@ -25,7 +26,7 @@ use trousseau_domain::profile::Profile;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     BusinessRow, ChangeKind, ChangeRow, FoundVersion, KeyAccess, KnownShared, KnownVersion, PlatformKeyRow, Store,
-    StoreError,
+    StoreError, as_json,
 };
 
 use crate::clock::{Clock as _, SystemClock};
@@ -45,6 +46,8 @@ const GATHER: Duration = Duration::from_millis(1);
 const WAIT: Duration = Duration::from_millis(500);
 /// How far this node's clock may be from the database's before keys are not judged by it any more.
 const MOST_OFFSET: Duration = Duration::from_secs(1);
+/// No counter of commits, or none that was read.
+const NO_COUNTER: i64 = i64::MIN;
 /// Changes read at once.
 const CHANGES_PER_READ: u32 = 500;
 
@@ -75,6 +78,8 @@ pub struct KnownBusiness {
     pub limits: Limits,
     /// The operator's own data.
     pub metadata: Metadata,
+    /// The same as JSON, ready for the answers that repeat it.
+    pub metadata_json: Box<RawValue>,
     /// Its rules; the name alone where no profile has it any more.
     profile: Result<Arc<Profile>, Box<str>>,
 }
@@ -86,6 +91,7 @@ impl KnownBusiness {
             suspended: row.suspended_at.is_some(),
             limits: row.limits.clone(),
             metadata: row.metadata.clone(),
+            metadata_json: as_json(row.metadata.entries()),
             profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
         }
     }
@@ -288,6 +294,8 @@ pub(crate) struct Index {
     clock_base: AtomicI64,
     /// The database's line of history that `applied` is a number of.
     line: AtomicI64,
+    /// What the store's counter of commits showed before the last proof, or [`NO_COUNTER`].
+    counter: AtomicI64,
     kick: Notify,
 }
 
@@ -314,6 +322,7 @@ impl Index {
             offset_micros: AtomicI64::new(0),
             clock_base: AtomicI64::new(0),
             line: AtomicI64::new(0),
+            counter: AtomicI64::new(NO_COUNTER),
             kick: Notify::new(),
         }
     }
@@ -396,7 +405,12 @@ impl Index {
     /// Waits until memory is proven anew, so that a no is as fresh as the request: what it lacks may have been made, and
     /// what is off in it may have been switched on, a moment ago on another node. One question of the follower's serves
     /// all that wait. `false` if it does not come in time.
-    pub(crate) async fn proven_now(&self) -> bool {
+    pub(crate) async fn proven_now(&self, store: &Store) -> bool {
+        // Nothing was committed since the last proof: it is as good as one of now.
+        let counter = store.commit_counter().unwrap_or(NO_COUNTER);
+        if counter != NO_COUNTER && counter == self.counter.load(Ordering::Acquire) && self.lease().is_some() {
+            return true;
+        }
         self.proven_after(since_boot()).await
     }
 
@@ -479,7 +493,7 @@ impl Index {
         let mut complete = true;
         // A business that came meanwhile is met with the change that tells of it.
         let met = |known: &KnownVersion| self.cell(&known.business).is_some();
-        store.read().each_known_version(|known| complete &= !met(&known) || self.put(&table, known)).await?;
+        store.each_known_version(|known| complete &= !met(&known) || self.put(&table, known)).await?;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         self.complete.store(complete, Ordering::Release);
         self.read_platform_keys(store).await?;
@@ -500,7 +514,7 @@ impl Index {
             self.fill(store).await?;
         }
         // Before the question: whatever is committed by then is in the answer.
-        let began = since_boot();
+        let (began, counter) = (since_boot(), store.commit_counter());
         // This machine's clock, whatever time the application is told: it is what is measured.
         let (before, base) = (SystemClock.now(), clock_base());
         let (latest, theirs) = store.current_seq_and_time().await?;
@@ -531,6 +545,7 @@ impl Index {
             return Ok(Seen::Anew);
         }
         self.lease_until.store(began + nanos(LEASE), Ordering::Release);
+        self.counter.store(counter.unwrap_or(NO_COUNTER), Ordering::Release);
         self.proven.send_replace(began);
         Ok(Seen::Changes(all))
     }
@@ -685,15 +700,15 @@ impl Group {
             suspended: false,
             limits: Limits::default(),
             metadata: Metadata::default(),
+            metadata_json: as_json(Metadata::default().entries()),
             profile: Err("none".into()),
         };
-        let access = KeyAccess {
-            scopes: trousseau_domain::scope::ScopeSet::default(),
-            allowed_origins: Vec::new(),
-            allowed_ips: Vec::new(),
-            limits: Limits::default(),
-            metadata: Metadata::default(),
-        };
+        let access = KeyAccess::new(
+            trousseau_domain::scope::ScopeSet::default(),
+            (Vec::new(), Vec::new()),
+            Limits::default(),
+            Metadata::default(),
+        );
         Self {
             business: Arc::new(BusinessCell::new(business)),
             traits: Traits {

@@ -1,14 +1,12 @@
 //! `/v1/whoami`.
 
-use std::collections::BTreeMap;
-
 use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use trousseau_domain::ids::KeyId;
-use trousseau_domain::scope::Scope;
 use trousseau_service::KeyCaller;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,14 +42,14 @@ pub(crate) struct WhoamiBody<'a> {
     #[schema(value_type = String, example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3")]
     key_id: KeyId,
     /// What the key may do.
-    #[schema(example = json!(["payments:read"]))]
-    scopes: Vec<&'a str>,
+    #[schema(value_type = Vec<String>, example = json!(["payments:read"]))]
+    scopes: &'a RawValue,
     /// The notes kept beside the key.
-    #[schema(value_type = BTreeMap<String, String>)]
-    metadata: &'a BTreeMap<String, String>,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: &'a RawValue,
     /// The notes kept beside the business.
-    #[schema(value_type = BTreeMap<String, String>)]
-    business_metadata: &'a BTreeMap<String, String>,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    business_metadata: &'a RawValue,
 }
 
 /// Who am I
@@ -75,9 +73,9 @@ pub(crate) fn answer(caller: &KeyCaller) -> Result<Response, Failure> {
         environment: caller.tenant.environment.as_str(),
         kind: caller.kind().as_str(),
         key_id: caller.key_id(),
-        scopes: caller.scopes().iter().map(Scope::as_str).collect(),
-        metadata: caller.metadata().entries(),
-        business_metadata: caller.business_metadata().entries(),
+        scopes: caller.scopes_json(),
+        metadata: caller.metadata_json(),
+        business_metadata: caller.business_metadata_json(),
     };
     let mut json = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut json, &body).map_err(|_| Kind::Internal)?;

@@ -1,0 +1,176 @@
+//! Every value of every key, read from SQLite by as many threads as there are processors.
+//!
+//! The driver of everything else hands each row from its thread to another one, column by column, each in memory of its
+//! own: well spent on an answer, and most of the time that a start takes with a million keys. What is read here is read
+//! where it lies.
+
+use std::path::Path;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use trousseau_domain::digest::KeyDigest;
+use trousseau_domain::keys::VersionLife;
+use trousseau_domain::time::Timestamp;
+
+use crate::error::{BadColumn, StoreError};
+use crate::exec::STATEMENT_DEADLINE;
+use crate::known::{KnownShared, KnownVersion};
+use crate::row::{instant, parsed};
+use crate::schema::BUSY_TIMEOUT;
+use crate::sqlite;
+
+/// Values that are handed over at once.
+const BATCH: usize = 1_000;
+/// Batches that a thread may be ahead.
+const AHEAD: usize = 4;
+/// Below this number of keys one thread is as fast as many.
+const FEW: i64 = 10_000;
+/// Memory of each thread for pages of the file, in KiB.
+const CACHE: i64 = 32 * 1024;
+
+const SQL: &str = "SELECT v.digest, v.key_id, v.version, v.pepper_version, v.starts_at, v.ends_at, k.business_id, \
+                   k.environment, k.kind, k.state, k.revoked_at IS NOT NULL, k.valid_from, k.valid_until, k.scopes, \
+                   k.allowed_origins, k.allowed_ips, k.limits, k.metadata \
+                   FROM keys k CROSS JOIN key_versions v ON v.key_id = k.id WHERE k.id >= ?1 AND (?2 IS NULL OR k.id < ?2)";
+
+/// Hands on every value of every key in the file at `path`, in no order.
+pub(crate) async fn each_known_version(path: &Path, mut take: impl FnMut(KnownVersion)) -> Result<(), StoreError> {
+    let (sender, mut batches) = mpsc::channel(AHEAD);
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let bounds = bounds(&open(&path)?)?;
+        std::thread::scope(|scope| {
+            let parts = bounds.iter().zip(bounds.iter().skip(1).map(Some).chain([None]));
+            let threads: Vec<_> = parts
+                .map(|(from, until)| {
+                    let (path, sender) = (&path, sender.clone());
+                    scope.spawn(move || read_part(path, from, until.map(String::as_str), &sender))
+                })
+                .collect();
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(StoreError::timeout())))
+        })
+    });
+    while let Some(batch) = timeout(STATEMENT_DEADLINE, batches.recv()).await.map_err(|_| StoreError::timeout())? {
+        batch.into_iter().for_each(&mut take);
+    }
+    // A panic in it, or the end of the runtime.
+    read.await.unwrap_or_else(|_| Err(StoreError::timeout()))
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = sqlite::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    Ok(connection)
+}
+
+/// Ids of keys that part them evenly, the lowest possible one first. Keys are made in the order of their ids, nearly.
+fn bounds(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let rows: i64 = connection.query_one("SELECT COALESCE(MAX(rowid), 0) FROM keys", [], |row| row.get(0))?;
+    let mut bounds = vec![String::new()];
+    let parts = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let parts = if rows < FEW { 1 } else { i64::try_from(parts).unwrap_or(1) };
+    let mut at = connection.prepare("SELECT id FROM keys WHERE rowid >= ?1 ORDER BY rowid LIMIT 1")?;
+    for part in 1..parts {
+        bounds.push(at.query_one([rows / parts * part], |row| row.get(0))?);
+    }
+    bounds.sort();
+    bounds.dedup();
+    Ok(bounds)
+}
+
+/// Hands on the values of the keys from one id, until another or the last.
+fn read_part(
+    path: &Path,
+    from: &str,
+    until: Option<&str>,
+    sender: &mpsc::Sender<Vec<KnownVersion>>,
+) -> Result<(), StoreError> {
+    let connection = open(path)?;
+    let mut statement = connection.prepare(SQL)?;
+    let mut rows = statement.query(params![from, until])?;
+    let mut shared = KnownShared::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(row) = rows.next()? {
+        let row = Columns(row);
+        batch.push(known(&row, &mut shared).map_err(|source| {
+            let id = row.text(1, "key_id").unwrap_or("?").to_owned();
+            StoreError::CorruptRow { table: "key_versions", id, source }
+        })?);
+        if batch.len() == BATCH {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            if sender.blocking_send(full).is_err() {
+                // Nobody listens any more.
+                return Ok(());
+            }
+        }
+    }
+    let _ = sender.blocking_send(batch);
+    Ok(())
+}
+
+/// A row whose columns are read where they lie.
+struct Columns<'a>(&'a rusqlite::Row<'a>);
+
+impl<'a> Columns<'a> {
+    fn value(&self, index: usize, column: &'static str) -> Result<ValueRef<'a>, BadColumn> {
+        self.0.get_ref(index).map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn text(&self, index: usize, column: &'static str) -> Result<&'a str, BadColumn> {
+        self.value(index, column)?.as_str().map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn bytes(&self, index: usize, column: &'static str) -> Result<&'a [u8], BadColumn> {
+        self.value(index, column)?.as_blob().map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn opt_int(&self, index: usize, column: &'static str) -> Result<Option<i64>, BadColumn> {
+        self.value(index, column)?.as_i64_or_null().map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn int(&self, index: usize, column: &'static str) -> Result<i64, BadColumn> {
+        self.opt_int(index, column)?.ok_or_else(|| BadColumn { column, source: "is empty".into() })
+    }
+
+    fn number(&self, index: usize, column: &'static str) -> Result<u32, BadColumn> {
+        u32::try_from(self.int(index, column)?).map_err(|source| BadColumn { column, source: source.into() })
+    }
+
+    fn time(&self, index: usize, column: &'static str) -> Result<Timestamp, BadColumn> {
+        instant(self.int(index, column)?, column)
+    }
+
+    fn opt_time(&self, index: usize, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
+        self.opt_int(index, column)?.map(|micros| instant(micros, column)).transpose()
+    }
+}
+
+fn known(row: &Columns<'_>, shared: &mut KnownShared) -> Result<KnownVersion, BadColumn> {
+    let digest = KeyDigest::from_stored(row.bytes(0, "digest")?);
+    let documents = [
+        row.text(13, "scopes")?,
+        row.text(14, "allowed_origins")?,
+        row.text(15, "allowed_ips")?,
+        row.text(16, "limits")?,
+        row.text(17, "metadata")?,
+    ];
+    KnownVersion {
+        digest: digest.ok_or_else(|| BadColumn { column: "digest", source: "not 32 bytes".into() })?,
+        key_id: parsed(row.text(1, "key_id")?, "key_id")?,
+        version: row.number(2, "version")?,
+        pepper_version: row.number(3, "pepper_version")?,
+        life: VersionLife { starts_at: row.time(4, "starts_at")?, ends_at: row.opt_time(5, "ends_at")? },
+        business: shared.business(row.text(6, "business_id")?)?,
+        environment: parsed(row.text(7, "environment")?, "environment")?,
+        kind: parsed(row.text(8, "kind")?, "kind")?,
+        state: parsed(row.text(9, "state")?, "state")?,
+        revoked: row.int(10, "revoked_at")? != 0,
+        valid_from: row.time(11, "valid_from")?,
+        valid_until: row.opt_time(12, "valid_until")?,
+        access: shared.access(documents)?,
+    }
+    .in_order()
+}
