@@ -76,12 +76,12 @@ impl KeyCaller {
 
     /// What the operator keeps beside the business.
     pub fn business_metadata(&self) -> &Metadata {
-        &self.known.business.metadata
+        self.known.business.metadata()
     }
 
     /// The same as JSON.
     pub fn business_metadata_json(&self) -> &RawValue {
-        &self.known.business.metadata_json
+        self.known.business.metadata_json()
     }
 
     /// Whether it, or its business, may be used so often only.

@@ -179,7 +179,7 @@ impl Limiter {
     /// # Errors
     /// When the sum of a quota that was not used here before cannot be read.
     pub(crate) async fn take(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<Measured, StoreError> {
-        let (of_key, of_business) = (&key.access.limits, &key.business.limits);
+        let (of_key, of_business) = (&key.access.limits, key.business.limits());
         self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
     }
 
@@ -188,7 +188,7 @@ impl Limiter {
         if key.has_quota() {
             return None;
         }
-        let parts = self.parts(key.id, &key.tenant(), &key.access.limits, &key.business.limits);
+        let parts = self.parts(key.id, &key.tenant(), &key.access.limits, key.business.limits());
         Some(self.measure_known(&parts, (now, since_boot())))
     }
 
@@ -199,7 +199,7 @@ impl Limiter {
     /// When a sum cannot be read.
     pub(crate) async fn learn(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<bool, StoreError> {
         let mut has_asked = false;
-        for part in self.parts(key.id, &key.tenant(), &key.access.limits, &key.business.limits) {
+        for part in self.parts(key.id, &key.tenant(), &key.access.limits, key.business.limits()) {
             has_asked |= self.know_sums(store, &part, now).await?;
         }
         Ok(has_asked)

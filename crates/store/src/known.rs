@@ -302,7 +302,7 @@ impl Store {
         const SQL: &str = select_known!("");
         if let Pools::Sqlite { readers, .. } = &self.pools {
             let options = readers.connect_options();
-            return scan::each_known_version(options.get_filename(), take).await;
+            return scan::each_known_version(options.get_filename(), scan::usual_parts, take).await;
         }
         let mut shared = KnownShared::default();
         let hand_on = |row: &Row| {

@@ -27,6 +27,8 @@ const BATCH: usize = 1_000;
 const AHEAD: usize = 4;
 /// Below this number of keys one thread is as fast as many.
 const FEW: i64 = 10_000;
+/// Bytes of the file that are mapped into memory: as many as SQLite maps at most, just below 2 GiB.
+const MAPPED: i64 = 0x7fff_0000;
 /// Memory of each thread for pages of the file, in KiB.
 const CACHE: i64 = 32 * 1024;
 
@@ -35,12 +37,22 @@ const SQL: &str = "SELECT v.digest, v.key_id, v.version, v.pepper_version, v.sta
                    k.allowed_origins, k.allowed_ips, k.limits, k.metadata \
                    FROM keys k CROSS JOIN key_versions v ON v.key_id = k.id WHERE k.id >= ?1 AND (?2 IS NULL OR k.id < ?2)";
 
+/// In how many parts so many keys are read.
+pub(crate) fn usual_parts(keys: i64) -> i64 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if keys < FEW { 1 } else { i64::try_from(processors).unwrap_or(1) }
+}
+
 /// Hands on every value of every key in the file at `path`, in no order.
-pub(crate) async fn each_known_version(path: &Path, mut take: impl FnMut(KnownVersion)) -> Result<(), StoreError> {
+pub(crate) async fn each_known_version(
+    path: &Path,
+    parts: impl FnOnce(i64) -> i64 + Send + 'static,
+    mut take: impl FnMut(KnownVersion),
+) -> Result<(), StoreError> {
     let (sender, mut batches) = mpsc::channel(AHEAD);
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
-        let bounds = bounds(&open(&path)?)?;
+        let bounds = bounds(&open(&path)?, parts)?;
         std::thread::scope(|scope| {
             let parts = bounds.iter().zip(bounds.iter().skip(1).map(Some).chain([None]));
             let threads: Vec<_> = parts
@@ -63,15 +75,16 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     let connection = sqlite::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -CACHE)?;
+    // Pages of the mapped part are read where they are; those of the rest go through one cache with one lock.
+    connection.pragma_update_and_check(None, "mmap_size", MAPPED, |_| Ok(()))?;
     Ok(connection)
 }
 
 /// Ids of keys that part them evenly, the lowest possible one first. Keys are made in the order of their ids, nearly.
-fn bounds(connection: &Connection) -> Result<Vec<String>, StoreError> {
+fn bounds(connection: &Connection, parts: impl FnOnce(i64) -> i64) -> Result<Vec<String>, StoreError> {
     let rows: i64 = connection.query_one("SELECT COALESCE(MAX(rowid), 0) FROM keys", [], |row| row.get(0))?;
     let mut bounds = vec![String::new()];
-    let parts = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let parts = if rows < FEW { 1 } else { i64::try_from(parts).unwrap_or(1) };
+    let parts = parts(rows);
     let mut at = connection.prepare("SELECT id FROM keys WHERE rowid >= ?1 ORDER BY rowid LIMIT 1")?;
     for part in 1..parts {
         bounds.push(at.query_one([rows / parts * part], |row| row.get(0))?);
@@ -173,4 +186,61 @@ fn known(row: &Columns<'_>, shared: &mut KnownShared) -> Result<KnownVersion, Ba
         access: shared.access(documents)?,
     }
     .in_order()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    /// A business with 25 keys, of which every third has two values.
+    const KEYS: [&str; 4] = [
+        "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, revision) \
+         VALUES ('b-1', 'One', 'codat', 'UTC', 'en', '{}', 0, 0)",
+        "INSERT INTO keys (id, business_id, environment, kind, number, state, valid_from, scopes, allowed_origins, \
+         allowed_ips, metadata, current_version, mask_prefix, last_three, created_at, created_by, updated_at) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25) \
+         SELECT printf('key_01k3v5m8c2q7x9r4t6w8y0%04d', i), 'b-1', 'live', 'secret', i, 'active', i, '[]', '[]', '[]', \
+         '{}', 1, '', 'abc', 0, '{}', 0 FROM n",
+        "INSERT INTO key_versions (key_id, version, business_id, environment, kind, digest, pepper_version, last_three, \
+         starts_at, created_at, created_by, origin, live_readable) \
+         SELECT id, 1, business_id, environment, kind, randomblob(32), 1, 'abc', 0, 0, '{}', 'generated', 0 FROM keys",
+        "INSERT INTO key_versions (key_id, version, business_id, environment, kind, digest, pepper_version, last_three, \
+         starts_at, created_at, created_by, origin, live_readable) \
+         SELECT id, 2, business_id, environment, kind, randomblob(32), 1, 'abc', 0, 0, '{}', 'generated', 0 FROM keys \
+         WHERE number % 3 = 0",
+    ];
+
+    #[tokio::test]
+    async fn each_value_is_read_once_in_whatever_number_of_parts() {
+        let database = TestDatabase::sqlite().await;
+        for statement in KEYS {
+            database.run(statement).await.expect("runs");
+        }
+        let path = database.folder().expect("a file").join("trousseau.db");
+        for parts in [1, 2, 3, 25, 100] {
+            let mut seen = Vec::new();
+            let taken = |known: KnownVersion| seen.push((known.key_id, known.version, known.valid_from.as_micros()));
+            each_known_version(&path, move |_| parts, taken).await.expect("read");
+            seen.sort_unstable();
+            let twice = seen.iter().filter(|(_, version, _)| *version == 2).map(|(_, _, number)| *number);
+            assert_eq!(twice.collect::<Vec<_>>(), [3, 6, 9, 12, 15, 18, 21, 24], "{parts} parts");
+            let once = seen.iter().filter(|(_, version, _)| *version == 1).map(|(_, _, number)| *number);
+            assert_eq!(once.collect::<Vec<_>>(), (1..=25).collect::<Vec<_>>(), "{parts} parts");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_is_named() {
+        let database = TestDatabase::sqlite().await;
+        for statement in KEYS {
+            database.run(statement).await.expect("runs");
+        }
+        database.run("UPDATE keys SET valid_until = valid_from WHERE number = 7").await.expect("runs");
+        let path = database.folder().expect("a file").join("trousseau.db");
+        let read = each_known_version(&path, |_| 2, |_| {}).await;
+        let Err(StoreError::CorruptRow { table, id, source }) = read else { panic!("{read:?}") };
+        assert_eq!((table, source.column), ("key_versions", "valid_until"));
+        assert_eq!(id, "key_01k3v5m8c2q7x9r4t6w8y00007");
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Long beside a wait for the disk, and short beside anything that a caller notices.
 const SHARED_FOR: Duration = Duration::from_millis(5);
+/// Rows that a reader's thread may be ahead: each time that it has to wait costs a change of threads.
+const ROWS_AHEAD: usize = 500;
 /// Statements that the writer keeps prepared.
 const WRITER_STATEMENTS: usize = 400;
 
@@ -208,7 +210,7 @@ impl Store {
             .idle_timeout(None)
             .max_lifetime(None)
             .max_connections(options.connections)
-            .connect_with(connect.read_only(true))
+            .connect_with(connect.read_only(true).row_buffer_size(ROWS_AHEAD))
             .await?;
         let counter = Arc::new(Counter::open(path)?);
         Ok(Self::new(Pools::Sqlite { readers, writer, counter }))

@@ -9,7 +9,7 @@ mod table;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -74,26 +74,56 @@ pub struct KnownBusiness {
     pub id: BusinessId,
     /// Whether it is suspended.
     pub suspended: bool,
-    /// How often all its keys of one environment may be used.
-    pub limits: Limits,
-    /// The operator's own data.
-    pub metadata: Metadata,
-    /// The same as JSON, ready for the answers that repeat it.
-    pub metadata_json: Box<RawValue>,
+    own: Arc<Own>,
     /// Its rules; the name alone where no profile has it any more.
     profile: Result<Arc<Profile>, Box<str>>,
 }
 
+/// What few businesses have; all others share [`NOTHING`].
+#[derive(Debug)]
+struct Own {
+    limits: Limits,
+    metadata: Metadata,
+    metadata_json: Box<RawValue>,
+}
+
+static NOTHING: LazyLock<Arc<Own>> = LazyLock::new(|| Own::new(Limits::default(), Metadata::default()));
+
+impl Own {
+    fn new(limits: Limits, metadata: Metadata) -> Arc<Self> {
+        let metadata_json = as_json(metadata.entries());
+        Arc::new(Self { limits, metadata, metadata_json })
+    }
+}
+
 impl KnownBusiness {
     pub(crate) fn new(settings: &Settings, row: &BusinessRow) -> Self {
+        let own = if row.limits.is_none() && row.metadata.entries().is_empty() {
+            Arc::clone(&NOTHING)
+        } else {
+            Own::new(row.limits.clone(), row.metadata.clone())
+        };
         Self {
             id: row.id.clone(),
             suspended: row.suspended_at.is_some(),
-            limits: row.limits.clone(),
-            metadata: row.metadata.clone(),
-            metadata_json: as_json(row.metadata.entries()),
+            own,
             profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
         }
+    }
+
+    /// How often all its keys of one environment may be used.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.own.limits
+    }
+
+    /// The operator's own data.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.own.metadata
+    }
+
+    /// The same as JSON, ready for the answers that repeat it.
+    pub(crate) fn metadata_json(&self) -> &RawValue {
+        &self.own.metadata_json
     }
 
     /// Its rules.
@@ -187,12 +217,12 @@ impl KnownKey {
 
     /// Whether it, or its business, may be used so often only.
     pub(crate) fn is_limited(&self) -> bool {
-        !(self.access.limits.is_none() && self.business.limits.is_none())
+        !(self.access.limits.is_none() && self.business.limits().is_none())
     }
 
     /// Whether one of its limits is of a day or a month.
     pub(crate) fn has_quota(&self) -> bool {
-        [&self.access.limits, &self.business.limits].iter().any(|limits| !limits.quota.is_none())
+        [&self.access.limits, self.business.limits()].iter().any(|limits| !limits.quota.is_none())
     }
 
     pub(crate) fn snapshot(&self) -> Result<KeySnapshot<'_>, ServiceError> {
@@ -698,9 +728,7 @@ impl Group {
         let business = KnownBusiness {
             id: "1".parse().expect("an id"),
             suspended: false,
-            limits: Limits::default(),
-            metadata: Metadata::default(),
-            metadata_json: as_json(Metadata::default().entries()),
+            own: Arc::clone(&NOTHING),
             profile: Err("none".into()),
         };
         let access = KeyAccess::new(
@@ -798,6 +826,21 @@ mod tests {
         index.required.store(0, Ordering::Release);
         index.lease_until.store(since_boot(), Ordering::Release);
         assert_eq!(is_known(&index, &digest(1)), None);
+    }
+
+    #[tokio::test]
+    async fn a_no_needs_no_question_until_something_is_committed() {
+        let database = with_values(&[digest(1)]).await;
+        let (store, index) = (database.store(), Index::new(Settings::default()));
+        index.prove(store).await.expect("proven");
+        // There is no follower here that would answer a question.
+        assert!(index.proven_now(store).await);
+        run(&database, vec![version(2, &digest(2))]).await;
+        assert!(!index.proven_now(store).await, "whoever is unknown may be in what was committed");
+        index.prove(store).await.expect("proven");
+        assert!(index.proven_now(store).await);
+        index.lease_until.store(since_boot(), Ordering::Release);
+        assert!(!index.proven_now(store).await, "not without a lease");
     }
 
     #[tokio::test]
