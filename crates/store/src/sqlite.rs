@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -27,7 +28,7 @@ impl Counter {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open(path)?;
         // Nothing blocks a reader but a repair, and for that nobody waits here.
-        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.busy_timeout(Duration::ZERO)?;
         Ok(Self(Mutex::new(Some(connection))))
     }
 
