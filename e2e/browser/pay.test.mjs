@@ -95,3 +95,41 @@ test("without script: read, pay, check again", async () => {
   assert.match(await page.textContent("#state"), /Paid: 5\.00 USDC/);
   await page.context().close();
 });
+
+test("no news is lost: not before the stream is open, not where the page cannot be had, not by going back", async () => {
+  const link = await ours("POST", "/v1/payment_links", { amount: "5.00" });
+  const page = await visit({ locale: "en-GB", viewport: { width: 1100, height: 800 } }, link.url);
+  let open, refused = 0;
+  const held = new Promise((resolve) => { open = resolve; });
+  await page.route("**/events", async (route) => { await held; await route.continue(); });
+  await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: "Pay 5.00 USDC" }).click()]);
+  const address = await page.textContent("#addr");
+  await ours("POST", "/v1/test/transfers", { address, amount: "2.00" });
+  await ours("POST", "/v1/test/blocks", { count: 1 });
+  page.expects = page.url();
+  await page.route(page.url(), (route) => {
+    if (route.request().resourceType() !== "fetch" || refused === 2) return route.fallback();
+    refused += 1;
+    return route.fulfill({ status: 503, body: "" });
+  });
+  open();
+  await page.getByText("Send the remaining 3.00 USDC").waitFor();
+  assert.equal(refused, 2);
+
+  const started = page.url();
+  await page.goto("/pay/nothing");
+  await ours("POST", "/v1/test/transfers", { address, amount: "3.00" });
+  await ours("POST", "/v1/test/blocks", { count: 1 });
+  await page.goBack({ waitUntil: "commit" });
+  await page.getByText("Payment seen: 1 of 3 confirmations").waitFor();
+  await ours("POST", "/v1/test/blocks", { count: 2 });
+  await page.getByText("Paid: 5.00 USDC").waitFor();
+
+  let asked = 0;
+  page.on("request", (request) => { asked += Number(request.url().endsWith("/events")); });
+  await page.goto(started);
+  await page.getByText("Paid: 5.00 USDC").waitFor();
+  await page.waitForTimeout(500);
+  assert.equal(asked, 0, "what is over is not watched");
+  await page.context().close();
+});

@@ -292,6 +292,30 @@ test("the window of the hosted page tells its opener, and nobody else is believe
   await other.context().close();
 });
 
+test("a window that is going to its next page lets that one tell", async () => {
+  const page = await plain(shop);
+  const payable = (await link()).id;
+  const [hosted] = await Promise.all([
+    page.waitForEvent("popup"),
+    page.evaluate((payable) => { trousseau.open(payable).then((result) => { globalThis.result = result; }); }, payable),
+  ]);
+  await hosted.getByRole("button", { name: "Pay 12.50 USDC" }).click();
+  await hosted.getByText("Waiting for your payment").waitFor();
+  let go;
+  const held = new Promise((resolve) => { go = resolve; });
+  await hosted.route(/\/simulate/, async (route) => { await held; await route.continue(); });
+  const closed = hosted.waitForEvent("close");
+  await hosted.getByRole("button", { name: "Paid", exact: true }).click({ noWaitAfter: true });
+  await play((await latest()).id, "paid");
+  await page.waitForTimeout(1500);
+  // The page that is left has heard of it. The shop would close the window in the middle of its way, and Chromium may show the next page in it all the same.
+  assert.equal(await page.evaluate(() => globalThis.result), undefined);
+  go();
+  await closed;
+  assert.equal((await page.evaluate(() => globalThis.result)).paid, true);
+  await page.context().close();
+});
+
 test("mistakes are told before anything is sent", async () => {
   const page = await plain(shop);
   const asked = page.asked.length;

@@ -146,20 +146,50 @@ for (const button of document.querySelectorAll("[data-passkey]")) {
 // A payment's page: what the server tells of is fetched as a page, and its parts take the place of the old ones.
 const watched = document.querySelector("[data-watch]");
 if (watched) {
-  const source = new EventSource(watched.dataset.watch);
-  let first = true;
-  source.addEventListener("state", async () => {
-    if (first) { first = false; return; }     // the page was made of it
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms * (0.75 + Math.random() / 2)); });
+  const RETRY = 1000, RETRY_AT_MOST = 30000, LISTEN_AGAIN = 15000, LEAVING = 5000;
+  // What the page shows, and what was told last: states go by the ids of their events.
+  let newest = watched.dataset.state, looking = false, source;
+
+  // One fetch after the other, until the page shows what was told last: no news is lost, and none is undone.
+  const look = async () => {
+    if (looking) return;
+    looking = true;
+    for (let tries = 0; newest !== watched.dataset.state;) {
+      const asked = newest;
+      try {
+        const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+        if (!answer.ok) throw new Error(answer.statusText);
+        show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        // What was fetched is not older than what was told, under whichever name.
+        if (newest === asked) newest = watched.dataset.state;
+        tries = 0;
+      } catch { await pause(Math.min(RETRY_AT_MOST, RETRY * 2 ** tries++)); }
+    }
+    looking = false;
+    if ("over" in watched.dataset) source?.close();
+  };
+  const show = (fresh) => {
     for (const part of fresh.querySelectorAll("[data-live]")) {
       document.getElementById(part.id)?.replaceChildren(...part.childNodes);
     }
     Object.assign(document.getElementById("main").dataset, fresh.getElementById("main").dataset);
+    Object.assign(watched.dataset, fresh.querySelector("[data-watch]").dataset);
     settle();
-  });
-  addEventListener("pagehide", () => source.close());
+  };
+  const listen = () => {
+    if ("over" in watched.dataset) return;
+    const mine = source = new EventSource(watched.dataset.watch);
+    mine.addEventListener("state", ({ lastEventId }) => { newest = lastEventId; look(); });
+    // The browser comes back by itself, but not where it was refused.
+    mine.addEventListener("error", async () => {
+      if (mine.readyState !== EventSource.CLOSED) return;
+      await pause(LISTEN_AGAIN);
+      if (mine === source) listen();
+    });
+  };
+  addEventListener("pagehide", () => { source?.close(); source = undefined; });
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) listen(); });
 
   // Time left: from the server's two instants and a clock that only counts up, never from the payer's own.
   let every;
@@ -180,17 +210,24 @@ if (watched) {
     every = setInterval(tick, 1000); tick();
   };
 
-  // The shop that opened the page hears of it once, where the business lists its origin.
-  let told = false;
+  // The shop that opened the page hears of it once, where the business lists its origin. It may close this window then, and a
+  // window that is just going to another page outlives that: the next page tells it.
+  let told = false, left = -Infinity;
+  addEventListener("beforeunload", () => { left = performance.now(); });
+  const tellOpener = () => {
+    const { tell, payment, payer } = document.getElementById("main").dataset;
+    if (!tell || !window.opener || told) return;
+    const wait = left + LEAVING - performance.now();
+    if (wait > 0) return void setTimeout(tellOpener, wait);
+    told = true;
+    window.opener.postMessage({ isPaymentComplete: true, walletAddress: payer, paymentId: payment }, tell);
+  };
   const settle = () => {
     count();
     for (const button of document.querySelectorAll("[data-print]")) button.hidden = false;
-    const { tell, payment, payer } = document.getElementById("main").dataset;
-    if (tell && window.opener && !told) {
-      told = true;
-      window.opener.postMessage({ isPaymentComplete: true, walletAddress: payer, paymentId: payment }, tell);
-    }
+    tellOpener();
   };
   settle();
+  listen();
   document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });
 }

@@ -41,14 +41,14 @@ struct Reader {
 }
 
 /// The name of a state: what it was made of.
-fn id_of(watched: &Watched) -> String {
+pub(crate) fn id_of(watched: &Watched) -> String {
     let (count, _) = watched.confirmations.unwrap_or_default();
     let (wrong_token, delayed) = (u8::from(watched.wrong_token), u8::from(watched.delayed));
     format!("{}-{count}-{wrong_token}-{delayed}", watched.payment.revision)
 }
 
 /// Whether nothing more is to be expected.
-fn is_over(watched: &Watched) -> bool {
+pub(crate) fn is_over(watched: &Watched) -> bool {
     match watched.payment.state.status {
         PaymentStatus::Settled | PaymentStatus::Cancelled | PaymentStatus::Refunded => watched.confirmations.is_none(),
         PaymentStatus::Open

@@ -185,6 +185,10 @@ struct Page<'a> {
     payment_id: String,
     payer: String,
     paid: bool,
+    /// The id of the event that tells of what is shown here.
+    state: String,
+    /// Nothing more is to be told.
+    over: bool,
 }
 
 /// What a payment waits for, where that is no number of blocks: the network's own word that it is final.
@@ -527,6 +531,8 @@ fn page<'a>(
             .map(|Watched { payment, .. }| payment.payer.as_ref().unwrap_or(&payment.destination.address).clone())
             .unwrap_or_default(),
         paid,
+        state: watched.map(stream::id_of).unwrap_or_default(),
+        over: watched.is_some_and(stream::is_over),
     }
 }
 
