@@ -4,12 +4,13 @@
 //! than [`LEASE`] ago. The follower renews it by asking for the number of the latest change and applying those that it
 //! has not seen. A lease that has run out, for whatever reason, means that the database is asked.
 
+mod businesses;
 mod table;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -34,6 +35,7 @@ use crate::error::ServiceError;
 use crate::networks::watch::small;
 use crate::settings::Settings;
 
+use self::businesses::{BusinessCell, Businesses};
 use self::table::{Full, Record, Table};
 
 /// How long after it was seen to be complete what is remembered may be answered with.
@@ -133,27 +135,6 @@ impl KnownBusiness {
     }
 }
 
-/// A business whose content changes under those that know it.
-#[derive(Debug)]
-struct BusinessCell {
-    now: RwLock<Arc<KnownBusiness>>,
-    groups: Mutex<Vec<Weak<Group>>>,
-}
-
-impl BusinessCell {
-    fn new(business: KnownBusiness) -> Self {
-        Self { now: RwLock::new(Arc::new(business)), groups: Mutex::new(Vec::new()) }
-    }
-
-    fn get(&self) -> Arc<KnownBusiness> {
-        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn set(&self, business: KnownBusiness) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(business);
-    }
-}
-
 /// What many values of one business have in common.
 #[derive(Debug)]
 struct Group {
@@ -168,11 +149,25 @@ struct Traits {
     kind: KeyKind,
     state: KeyState,
     revoked: bool,
+    /// None where there is no date at all, as of most.
+    dates: Option<Box<Dates>>,
+    access: Arc<KeyAccess>,
+}
+
+/// What few values have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Dates {
     /// Where it is too far from the key's id to stand in the record.
     valid_from: Option<Timestamp>,
     valid_until: Option<Timestamp>,
     ends_at: Option<Timestamp>,
-    access: Arc<KeyAccess>,
+}
+
+impl Dates {
+    /// As they are kept.
+    fn kept(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// A value that was found, and all that a door wants to know of it.
@@ -305,7 +300,7 @@ pub struct IndexState {
 pub(crate) struct Index {
     settings: Settings,
     table: RwLock<Arc<Table>>,
-    businesses: RwLock<HashMap<BusinessId, Arc<BusinessCell>>>,
+    businesses: RwLock<Businesses>,
     platform: RwLock<Arc<Vec<PlatformKeyRow>>>,
     shared: tokio::sync::Mutex<KnownShared>,
     /// Whether every value has found room.
@@ -456,7 +451,8 @@ impl Index {
         let group = record.group?;
         let id = KeyId::from_bits(u128::from_be_bytes(record.key));
         let traits = &group.traits;
-        let valid_from = traits.valid_from.unwrap_or_else(|| instant(made_at(id) + i64::from(record.valid_from)));
+        let dates = traits.dates.as_deref().copied().unwrap_or_default();
+        let valid_from = dates.valid_from.unwrap_or_else(|| instant(made_at(id) + i64::from(record.valid_from)));
         Some(KnownKey {
             id,
             version: u32::from(record.version),
@@ -464,8 +460,8 @@ impl Index {
             digest: *digest,
             environment: traits.environment,
             kind: traits.kind,
-            life: life(traits.state, traits.revoked, valid_from, traits.valid_until),
-            version_life: VersionLife { starts_at: instant(record.starts_at), ends_at: traits.ends_at },
+            life: life(traits.state, traits.revoked, valid_from, dates.valid_until),
+            version_life: VersionLife { starts_at: instant(record.starts_at), ends_at: dates.ends_at },
             access: Arc::clone(&traits.access),
             business: group.business.get(),
         })
@@ -511,19 +507,23 @@ impl Index {
         // It only makes room: a large table may not be counted in time.
         let total = store.read().count_versions().await.unwrap_or(0);
         table.reserve(usize::try_from(total).unwrap_or(usize::MAX));
-        let mut businesses = HashMap::new();
+        let mut businesses = Businesses::default();
         store
             .read()
             .each_business(|row| {
-                let business = KnownBusiness::new(&self.settings, &row);
-                businesses.insert(row.id, Arc::new(BusinessCell::new(business)));
+                businesses.keep(KnownBusiness::new(&self.settings, &row));
             })
             .await?;
         *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
         let mut complete = true;
         // A business that came meanwhile is met with the change that tells of it.
-        let met = |known: &KnownVersion| self.cell(&known.business).is_some();
-        store.each_known_version(|known| complete &= !met(&known) || self.put(&table, known)).await?;
+        store
+            .each_known_version(|known| {
+                if let Some(cell) = self.cell(&known.business) {
+                    complete &= put(&table, &cell, known);
+                }
+            })
+            .await?;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         self.complete.store(complete, Ordering::Release);
         self.read_platform_keys(store).await?;
@@ -633,8 +633,13 @@ impl Index {
         // What is new comes in before what is old goes, so that a value that got another digest is never unknown.
         forgotten.retain(|digest: &KeyDigest| !known.iter().any(|version| version.digest.matches(digest)));
         for version in known {
-            self.meet(store, &version.business).await?;
-            if !self.put(&table, version) {
+            let kept = if let Some(cell) = self.meet(store, &version.business).await? {
+                put(&table, &cell, version)
+            } else {
+                table.remove(&version.digest);
+                false
+            };
+            if !kept {
                 self.complete.store(false, Ordering::Release);
             }
         }
@@ -648,7 +653,7 @@ impl Index {
     }
 
     fn cell(&self, id: &BusinessId) -> Option<Arc<BusinessCell>> {
-        self.businesses.read().unwrap_or_else(PoisonError::into_inner).get(id).map(Arc::clone)
+        self.businesses.read().unwrap_or_else(PoisonError::into_inner).find(id).map(Arc::clone)
     }
 
     fn keep_business(&self, row: &BusinessRow) {
@@ -656,70 +661,56 @@ impl Index {
         if let Some(cell) = self.cell(&row.id) {
             cell.set(business);
         } else {
-            let mut businesses = self.businesses.write().unwrap_or_else(PoisonError::into_inner);
-            businesses.insert(row.id.clone(), Arc::new(BusinessCell::new(business)));
+            self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(business);
         }
     }
 
-    /// Makes sure that a business is known.
-    async fn meet(&self, store: &Store, id: &BusinessId) -> Result<(), StoreError> {
-        if self.cell(id).is_none()
-            && let Some(row) = store.read().find_business(id).await?
-        {
+    /// The business with this id, which becomes known if it was not; none if there is none.
+    async fn meet(&self, store: &Store, id: &BusinessId) -> Result<Option<Arc<BusinessCell>>, StoreError> {
+        let known = self.cell(id);
+        if known.is_some() {
+            return Ok(known);
+        }
+        if let Some(row) = store.read().find_business(id).await? {
             self.keep_business(&row);
         }
-        Ok(())
-    }
-
-    /// Remembers a value; `false` if there is no room, or if it is none that fits. What is not remembered must not be
-    /// told to be as it was before.
-    fn put(&self, table: &Table, known: KnownVersion) -> bool {
-        let digest = known.digest;
-        let kept = self.record(known).is_some_and(|record| table.put(record) != Err(Full));
-        if !kept {
-            table.remove(&digest);
-        }
-        kept
-    }
-
-    fn record(&self, known: KnownVersion) -> Option<Record> {
-        let cell = self.cell(&known.business)?;
-        let near = i32::try_from(known.valid_from.as_micros() - made_at(known.key_id)).ok();
-        let traits = Traits {
-            environment: known.environment,
-            kind: known.kind,
-            state: known.state,
-            revoked: known.revoked,
-            valid_from: if near.is_some() { None } else { Some(known.valid_from) },
-            valid_until: known.valid_until,
-            ends_at: known.life.ends_at,
-            access: known.access,
-        };
-        Some(Record {
-            starts_at: known.life.starts_at.as_micros(),
-            valid_from: near.unwrap_or(0),
-            version: u16::try_from(known.version).ok()?,
-            pepper: u8::try_from(known.pepper_version).ok()?,
-            ..Record::new(&known.digest, known.key_id, group_of(&cell, traits))
-        })
+        Ok(self.cell(id))
     }
 }
 
-/// Groups of a business that are looked through for a fitting one; beyond them values share nothing.
-const MOST_GROUPS: usize = 16;
+/// Remembers a value; `false` if there is no room, or if it is none that fits. What is not remembered must not be told to
+/// be as it was before.
+fn put(table: &Table, cell: &Arc<BusinessCell>, known: KnownVersion) -> bool {
+    let digest = known.digest;
+    let kept = record(cell, known).is_some_and(|record| table.put(record) != Err(Full));
+    if !kept {
+        table.remove(&digest);
+    }
+    kept
+}
 
-/// The group of these traits, an existing one if there is one.
-fn group_of(cell: &Arc<BusinessCell>, traits: Traits) -> Arc<Group> {
-    let mut groups = cell.groups.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(group) = groups.iter().filter_map(Weak::upgrade).find(|group| group.traits == traits) {
-        return group;
-    }
-    let group = Arc::new(Group { business: Arc::clone(cell), traits });
-    groups.retain(|group| group.strong_count() > 0);
-    if groups.len() < MOST_GROUPS {
-        groups.push(Arc::downgrade(&group));
-    }
-    group
+fn record(cell: &Arc<BusinessCell>, known: KnownVersion) -> Option<Record> {
+    let near = i32::try_from(known.valid_from.as_micros() - made_at(known.key_id)).ok();
+    let dates = Dates {
+        valid_from: if near.is_some() { None } else { Some(known.valid_from) },
+        valid_until: known.valid_until,
+        ends_at: known.life.ends_at,
+    };
+    let traits = Traits {
+        environment: known.environment,
+        kind: known.kind,
+        state: known.state,
+        revoked: known.revoked,
+        dates: dates.kept(),
+        access: known.access,
+    };
+    Some(Record {
+        starts_at: known.life.starts_at.as_micros(),
+        valid_from: near.unwrap_or(0),
+        version: u16::try_from(known.version).ok()?,
+        pepper: u8::try_from(known.pepper_version).ok()?,
+        ..Record::new(&known.digest, known.key_id, cell.group(traits))
+    })
 }
 
 #[cfg(test)]
@@ -744,9 +735,7 @@ impl Group {
                 kind: KeyKind::Secret,
                 state: KeyState::Active,
                 revoked: false,
-                valid_from: None,
-                valid_until: None,
-                ends_at: None,
+                dates: None,
                 access: Arc::new(access),
             },
         }
