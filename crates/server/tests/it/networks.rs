@@ -12,6 +12,11 @@ const PAYOUT: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
 /// A node that says that it is this chain, and that every token has so many decimals. The address to ask it at.
 fn node(chain: u64, decimals: u8) -> String {
+    node_that_says(chain, Ok(decimals))
+}
+
+/// The same, or one that refuses to call a contract, with this code.
+fn node_that_says(chain: u64, decimals: Result<u8, i64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
@@ -27,10 +32,14 @@ fn node(chain: u64, decimals: u8) -> String {
             let Some((_, body)) = request.split_once("\r\n\r\n") else { continue };
             let Ok(asked) = serde_json::from_str::<Value>(body) else { continue };
             let answer = |call: &Value| {
-                let result = match call["method"].as_str() {
-                    Some("eth_chainId") => json!(format!("{chain:#x}")),
-                    Some("eth_getCode") => json!("0x6000"),
-                    Some("eth_call") => json!(format!("0x{decimals:064x}")),
+                let result = match (call["method"].as_str(), decimals) {
+                    (Some("eth_chainId"), _) => json!(format!("{chain:#x}")),
+                    (Some("eth_getCode"), _) => json!("0x6000"),
+                    (Some("eth_call"), Ok(decimals)) => json!(format!("0x{decimals:064x}")),
+                    (Some("eth_call"), Err(code)) => {
+                        let error = json!({"code": code, "message": "no"});
+                        return json!({"jsonrpc": "2.0", "id": call["id"], "error": error});
+                    }
                     _ => Value::Null,
                 };
                 json!({"jsonrpc": "2.0", "id": call["id"], "result": result})
@@ -58,6 +67,7 @@ fn what_is_not_as_the_settings_say_refuses_to_run() {
     for (endpoint, told) in [
         (node(1, 6), "networks.base.endpoints: endpoint 1 is a node of eip155:1, the setting says eip155:8453"),
         (node(8453, 18), "networks.base.tokens.USDC.decimals"),
+        (node_that_says(8453, Err(3)), "says no number of decimals"),
     ] {
         let mut serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
         let serve = serve.env("TROUSSEAU_NETWORKS__BASE__ENDPOINTS", &endpoint).output();
@@ -66,6 +76,22 @@ fn what_is_not_as_the_settings_say_refuses_to_run() {
             assert!(ended.err.contains(told), "{ended:?}");
             assert!(!format!("{ended:?}").contains("hunter2") && !format!("{ended:?}").contains("s3cr3t"));
         }
+    }
+}
+
+#[test]
+fn a_node_that_cannot_say_keeps_nobody_from_starting() {
+    let place = Place::new();
+    // Too many calls, a block that a reorganisation has just taken back, and one that is not there yet.
+    for code in [-32_005, -32_602, -32_000] {
+        let node = node_that_says(8453, Err(code));
+        std::fs::write(place.path().join("trousseau.toml"), format!("[networks.base]\nendpoints = {node:?}\n"))
+            .expect("written");
+        let ended = place.run(&["config", "check"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.contains(&format!("refused eth_call with the code {code}")), "{}", ended.err);
+        let server = Server::start(&place, &[]);
+        assert!(server.log().contains("endpoint 1"), "{}", server.log());
     }
 }
 

@@ -71,6 +71,11 @@ impl RpcError {
         matches!(self, Self::Refused { code: 3 | -32_000 | -32_015, .. })
     }
 
+    /// Whether the contract itself refused, beyond doubt. By -32000 nodes also say that they lack a block.
+    pub(crate) const fn is_surely_revert(&self) -> bool {
+        matches!(self, Self::Refused { code: 3 | -32_015, .. })
+    }
+
     /// Whether less may be answered where this was not.
     pub(crate) const fn may_be_too_much(&self) -> bool {
         match self {

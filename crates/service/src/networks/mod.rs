@@ -269,7 +269,9 @@ impl Network {
             }
             let found = match decimals {
                 Ok(value) => rpc::read_small(value)?,
-                Err(RpcError::Refused { .. }) => None,
+                // Another refusal is the node's own, which has a limit or is just being reorganised: it says nothing of
+                // the contract.
+                Err(error) if error.is_surely_revert() => None,
                 Err(error) => return Err(error.into()),
             };
             if found != Some(token.asset.decimals()) {
