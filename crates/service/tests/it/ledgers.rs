@@ -30,9 +30,6 @@ pub(crate) enum Sent {
     Failing,
 }
 
-/// How often a node that fails is looked at before that is a fault.
-const LOOKS: usize = 40;
-
 /// A business on one ledger.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -167,24 +164,11 @@ impl World {
         }
     }
 
-    /// Has the engine see what there is. A node on a busy machine may be too slow for one look: jobs look again then,
-    /// and so does this.
+    /// Has the engine see what there is.
     pub(crate) async fn look(&self) {
-        if self.evm.is_none() {
-            return;
-        }
-        let mut failures = Vec::new();
-        for _ in 0..LOOKS {
+        if self.evm.is_some() {
             self.shop.app.jobs().run_pending().await.expect("the database answers");
-            let Some(failure) = self.shop.app.networks().health().into_iter().find_map(|(_, health)| health.failure)
-            else {
-                return;
-            };
-            failures.push(failure);
-            // An endpoint that failed rests for a while.
-            tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        panic!("the node was not seen: {failures:?}");
     }
 
     /// Sends so many base units to the address of a payment; it waits for the next block.
