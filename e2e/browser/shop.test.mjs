@@ -206,6 +206,7 @@ test("the server dies and comes back: the stream goes on, and tells nothing twic
     follow(payment);
     return payment;
   }, payable);
+  await heard(page, 1);
   await play(payment.id, "slow");
   assert.deepEqual(await heard(page, 2), [["change", "open", null], ["change", "processing", 1]]);
   await site.halt();
