@@ -96,12 +96,17 @@ test("without script: read, pay, check again", async () => {
   await page.context().close();
 });
 
-test("no news is lost: not before the stream is open, not where the page cannot be had, not by going back", async () => {
+test("no news is lost: not before the stream is open, not where the stream or the page cannot be had, not by going back", async () => {
   const link = await ours("POST", "/v1/payment_links", { amount: "5.00" });
   const page = await visit({ locale: "en-GB", viewport: { width: 1100, height: 800 } }, link.url);
-  let open, refused = 0;
+  let open, refused = 0, full = true;
   const held = new Promise((resolve) => { open = resolve; });
-  await page.route("**/events", async (route) => { await held; await route.continue(); });
+  await page.route("**/events", async (route) => {
+    await held;
+    if (!full) return route.continue();
+    full = false;
+    return route.fulfill({ status: 503, body: "" });
+  });
   await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: "Pay 5.00 USDC" }).click()]);
   const address = await page.textContent("#addr");
   await ours("POST", "/v1/test/transfers", { address, amount: "2.00" });

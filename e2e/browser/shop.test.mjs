@@ -309,7 +309,8 @@ test("a window that is going to its next page lets that one tell", async () => {
   await hosted.getByRole("button", { name: "Paid", exact: true }).click({ noWaitAfter: true });
   await play((await latest()).id, "paid");
   await page.waitForTimeout(1500);
-  // The page that is left has heard of it. The shop would close the window in the middle of its way, and Chromium may show the next page in it all the same.
+  // The page that is left has heard of it. The shop would close the window in the middle of its way, and Chromium may
+  // show the next page in it all the same.
   assert.equal(await page.evaluate(() => globalThis.result), undefined);
   go();
   await closed;
