@@ -101,8 +101,10 @@ impl BusinessCell {
 #[cfg(test)]
 mod tests {
     use trousseau_domain::keys::KeyState;
+    use trousseau_domain::time::Timestamp;
 
     use super::*;
+    use crate::index::Dates;
 
     #[test]
     fn a_business_is_as_small_as_it_is_said_to_be() {
@@ -124,6 +126,11 @@ mod tests {
         let again = cell.group(alike(KeyState::Active));
         assert!(Arc::ptr_eq(&again, &cell.group(alike(KeyState::Active))));
         assert!(Arc::ptr_eq(&other, &cell.group(alike(KeyState::Inactive))));
+        let ending = |at| Dates { valid_until: Timestamp::from_micros(at).ok(), ..Dates::default() }.kept();
+        let many: Vec<_> =
+            (0..20).map(|at| cell.group(Traits { dates: ending(at), ..sample.traits.clone() })).collect();
+        let shared = many.iter().filter(|group| Arc::ptr_eq(group, &cell.group(group.traits.clone()))).count();
+        assert_eq!(shared, MOST_GROUPS - 2, "beyond them nothing is shared");
     }
 
     #[test]

@@ -658,11 +658,7 @@ impl Index {
 
     fn keep_business(&self, row: &BusinessRow) {
         let business = KnownBusiness::new(&self.settings, row);
-        if let Some(cell) = self.cell(&row.id) {
-            cell.set(business);
-        } else {
-            self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(business);
-        }
+        self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(business);
     }
 
     /// The business with this id, which becomes known if it was not; none if there is none.
