@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use trousseau_domain::actor::Actor;
 use trousseau_domain::brand::Brand;
-use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint, Pepper};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::key_text::{self, ApiKeySecret, KeyForm};
@@ -76,7 +76,7 @@ pub(crate) async fn requests(folder: &Path, keys: u32, limited: bool) -> anyhow:
 async fn template(store: &Store, limits: &Limits, now: Timestamp) -> anyhow::Result<KeyId> {
     let business: BusinessId = TEMPLATE.parse()?;
     let (key, value) = (KeyId::from_bits(1), ApiKeySecret::from_presented("template").context("a text")?);
-    let digest = KeyDigest::of(&KeyFingerprint::of(&value), &[0; 32]);
+    let digest = KeyDigest::of(&KeyFingerprint::of(&value), &Pepper::new(&[0; 32]));
     let mut tx = store.begin().await?;
     tx.insert_business(&BusinessRow {
         id: business.clone(),
@@ -150,7 +150,7 @@ impl Copies {
         self.connection.execute("DELETE FROM key_versions WHERE key_id = ?1", [template.to_string()])?;
         self.connection.execute("DELETE FROM keys WHERE id = ?1", [template.to_string()])?;
         self.connection.execute("DELETE FROM businesses WHERE id = ?1", [TEMPLATE])?;
-        self.connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL; ANALYZE;")?;
+        self.connection.execute_batch("COMMIT; PRAGMA journal_mode = WAL")?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use trousseau_domain::brand::Brand;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, parse, ready_header};
 use trousseau_domain::decision::{Circumstances, Demand, KeySnapshot, Meter, Transport, decide};
-use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint, Pepper};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::key_text::{self, KeyForm};
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
@@ -32,7 +32,7 @@ fn verification(criterion: &mut Criterion) {
         bencher.iter(|| parse(black_box(headers), AcceptedForms::All, &brand));
     });
     criterion.bench_function("digest", |bencher| {
-        let pepper = [7; 32];
+        let pepper = Pepper::new(&[7; 32]);
         bencher.iter(|| KeyDigest::of(&KeyFingerprint::of(black_box(&secret)), &pepper));
     });
 

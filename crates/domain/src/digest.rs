@@ -32,14 +32,32 @@ impl fmt::Debug for KeyFingerprint {
     }
 }
 
+/// The secret that digests are made under, as far as it can be worked in before there is a text (RFC 2104 section 4):
+/// that is half of the work of a digest. Wiped when it goes.
+#[derive(Clone)]
+pub struct Pepper(Hmac<Sha256>);
+
+impl Pepper {
+    /// The pepper with these bytes.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(Hmac::new_from_slice(secret).expect("HMAC takes a key of any length"))
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Pepper")
+    }
+}
+
 /// HMAC-SHA-256 (RFC 2104), under the pepper, of the SHA-256 of the key's text.
 #[derive(Clone, Copy)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
     /// The digest of a key under a pepper.
-    pub fn of(fingerprint: &KeyFingerprint, pepper: &[u8; 32]) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(pepper).expect("HMAC takes a key of any length");
+    pub fn of(fingerprint: &KeyFingerprint, pepper: &Pepper) -> Self {
+        let mut mac = pepper.0.clone();
         mac.update(fingerprint.0.as_ref());
         Self(mac.finalize().into_bytes().into())
     }
@@ -96,7 +114,7 @@ mod tests {
     #[test]
     fn a_digest_depends_on_the_text_and_on_the_pepper() {
         let secret = |text| ApiKeySecret::from_presented(text).expect("printable");
-        let digest = |text, pepper: u8| KeyDigest::of(&KeyFingerprint::of(&secret(text)), &[pepper; 32]);
+        let digest = |text, pepper: u8| KeyDigest::of(&KeyFingerprint::of(&secret(text)), &Pepper::new(&[pepper; 32]));
         assert!(digest("one", 1).matches(&digest("one", 1)));
         assert!(!digest("one", 1).matches(&digest("two", 1)));
         assert!(!digest("one", 1).matches(&digest("one", 2)));
@@ -116,6 +134,7 @@ mod tests {
     fn an_imported_fingerprint_gives_the_same_digest_as_the_key() {
         let secret = ApiKeySecret::from_presented("from-elsewhere").expect("printable");
         let imported = KeyFingerprint::from_sha256(Sha256::digest(b"from-elsewhere").into());
-        assert!(KeyDigest::of(&imported, &[9; 32]).matches(&KeyDigest::of(&KeyFingerprint::of(&secret), &[9; 32])));
+        let pepper = Pepper::new(&[9; 32]);
+        assert!(KeyDigest::of(&imported, &pepper).matches(&KeyDigest::of(&KeyFingerprint::of(&secret), &pepper)));
     }
 }

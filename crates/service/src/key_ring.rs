@@ -21,7 +21,7 @@ use sha2::Sha256;
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq as _;
 use trousseau_domain::assertion::{AssertionKey, SEED_LEN};
-use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
+use trousseau_domain::digest::{KeyDigest, KeyFingerprint, Pepper};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::KeyKind;
@@ -277,19 +277,21 @@ impl KeyFile {
             }
             match kind {
                 SecretKind::Pepper => {
-                    ring.peppers.push((version, secret.clone()));
+                    ring.peppers.push((version, Pepper::new(secret)));
                     let key = AssertionKey::from_seed(&assertion_seed(secret, version));
                     ring.assertions.push(RingAssertionKey { version, since: row.created_at, key });
                 }
                 SecretKind::Kek => ring.keks.push((version, secret.clone())),
             }
         }
-        for (kind, secrets) in [(SecretKind::Pepper, &mut ring.peppers), (SecretKind::Kek, &mut ring.keks)] {
-            if secrets.is_empty() {
+        for (kind, is_empty) in [(SecretKind::Pepper, ring.peppers.is_empty()), (SecretKind::Kek, ring.keks.is_empty())]
+        {
+            if is_empty {
                 return Err(RingError::NoVersion(kind));
             }
-            secrets.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
         }
+        ring.peppers.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+        ring.keks.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
         ring.assertions.sort_by_key(|key| std::cmp::Reverse(key.version));
         Ok(ring)
     }
@@ -495,7 +497,7 @@ impl Bound for Binding<'_> {
 
 /// The secrets in use, the newest version first.
 pub struct KeyRing {
-    peppers: Vec<(u32, Secret)>,
+    peppers: Vec<(u32, Pepper)>,
     keks: Vec<(u32, Secret)>,
     assertions: Vec<RingAssertionKey>,
 }
@@ -619,7 +621,7 @@ impl KeyRing {
         Ok((Zeroizing::new(key), body))
     }
 
-    fn newest_pepper(&self) -> &(u32, Secret) {
+    fn newest_pepper(&self) -> &(u32, Pepper) {
         self.peppers.first().expect("a ring is made with at least one pepper")
     }
 
@@ -628,7 +630,7 @@ impl KeyRing {
     }
 }
 
-fn find(secrets: &[(u32, Secret)], version: u32) -> Option<&Secret> {
+fn find<T>(secrets: &[(u32, T)], version: u32) -> Option<&T> {
     secrets.iter().find(|(known, _)| *known == version).map(|(_, secret)| secret)
 }
 

@@ -3,12 +3,15 @@
 //! Rates are kept by each node in its memory. Quotas are counted by each node and summed in the database every second:
 //! between two sums a node knows of its own calls only, and lets through at most what the others let through meanwhile.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
 use trousseau_domain::decision::Meter;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
@@ -61,7 +64,7 @@ impl Used {
 #[derive(Debug, Default)]
 struct Counters {
     /// By the seconds of the rate.
-    paces: Vec<(u32, Pace)>,
+    paces: SmallVec<[(u32, Pace); 1]>,
     used: [Used; 2],
     /// Calls of periods that are over, not summed yet.
     left_over: Vec<(Period, i64, u64)>,
@@ -112,29 +115,38 @@ type Shared = Arc<Mutex<Counters>>;
 
 /// Parts of what is known of holders, with a lock of their own.
 const SHARDS: usize = 64;
+/// Those of them that are looked through with one sum: all of them in some seconds.
+const SHARDS_PER_SUM: usize = 8;
 
 /// What is known of each holder.
 #[derive(Debug)]
 struct Holders {
     hash: RandomState,
-    shards: [Mutex<HashMap<QuotaHolder, Shared, RandomState>>; SHARDS],
+    shards: [Mutex<HashTable<(QuotaHolder, Shared)>>; SHARDS],
+    /// Which is looked through next.
+    next: AtomicUsize,
 }
 
 impl Default for Holders {
     fn default() -> Self {
-        Self { hash: RandomState::default(), shards: std::array::from_fn(|_| Mutex::default()) }
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { hash: RandomState::default(), shards, next: AtomicUsize::new(0) }
     }
 }
 
 impl Holders {
     fn get(&self, holder: &QuotaHolder) -> Shared {
+        let hash = self.hash.hash_one(holder);
         // Not the bits that choose the place within a shard.
-        let shard = usize::try_from(self.hash.hash_one(holder) >> 32).expect("32 bits") % SHARDS;
+        let shard = usize::try_from(hash >> 32).expect("32 bits") % SHARDS;
         let mut shard = locked(&self.shards[shard]);
-        match shard.get(holder) {
-            Some(counters) => Arc::clone(counters),
-            None => Arc::clone(shard.entry(holder.clone()).or_default()),
+        if let Some((_, counters)) = shard.find(hash, |(known, _)| known == holder) {
+            return Arc::clone(counters);
         }
+        let counters = Shared::default();
+        let entry = (holder.clone(), Arc::clone(&counters));
+        shard.insert_unique(hash, entry, |(known, _)| self.hash.hash_one(known));
+        counters
     }
 
     #[cfg(test)]
@@ -142,9 +154,11 @@ impl Holders {
         self.shards.iter().map(|shard| locked(shard).len()).sum()
     }
 
-    fn retain(&self, keep: impl Fn(&Shared) -> bool) {
-        for shard in &self.shards {
-            locked(shard).retain(|_, counters| keep(counters));
+    /// Looks through the next so many shards and keeps of them what is to be kept.
+    fn retain(&self, shards: usize, keep: impl Fn(&Shared) -> bool) {
+        for _ in 0..shards {
+            let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % SHARDS];
+            locked(shard).retain(|(_, counters)| keep(counters));
         }
     }
 }
@@ -169,18 +183,17 @@ struct Part<'a> {
     counters: Shared,
 }
 
-impl Limiter {
-    fn counters(&self, holder: &QuotaHolder) -> Shared {
-        self.holders.get(holder)
-    }
+/// The business's and the key's, where they have any.
+type Parts<'a> = SmallVec<[Part<'a>; 2]>;
 
+impl Limiter {
     /// Counts a call with this key, if all its limits have room for it; none of them counts it otherwise.
     ///
     /// # Errors
     /// When the sum of a quota that was not used here before cannot be read.
     pub(crate) async fn take(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<Measured, StoreError> {
         let (of_key, of_business) = (&key.access.limits, key.business.limits());
-        self.measure(store, key.id, &key.tenant(), of_key, of_business, (now, since_boot())).await
+        self.measure(store, key.id, || key.tenant(), of_key, of_business, (now, since_boot())).await
     }
 
     /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone.
@@ -188,7 +201,7 @@ impl Limiter {
         if key.has_quota() {
             return None;
         }
-        let parts = self.parts(key.id, &key.tenant(), &key.access.limits, key.business.limits());
+        let parts = self.parts(key.id, || key.tenant(), &key.access.limits, key.business.limits());
         Some(self.measure_known(&parts, (now, since_boot())))
     }
 
@@ -199,20 +212,29 @@ impl Limiter {
     /// When a sum cannot be read.
     pub(crate) async fn learn(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<bool, StoreError> {
         let mut has_asked = false;
-        for part in self.parts(key.id, &key.tenant(), &key.access.limits, key.business.limits()) {
+        for part in self.parts(key.id, || key.tenant(), &key.access.limits, key.business.limits()) {
             has_asked |= self.know_sums(store, &part, now).await?;
         }
         Ok(has_asked)
     }
 
     /// The limits that a call has to keep. Always in this order, so that two calls cannot wait for each other.
-    fn parts<'a>(&self, key: KeyId, tenant: &Tenant, of_key: &'a Limits, of_business: &'a Limits) -> Vec<Part<'a>> {
-        let parts = [
-            (LimitOf::Business, of_business, QuotaHolder::Tenant(tenant.clone())),
-            (LimitOf::Key, of_key, QuotaHolder::Key(key)),
-        ];
-        let limited = parts.into_iter().filter(|(_, limits, _)| !limits.is_none());
-        limited.map(|(of, limits, holder)| Part { of, limits, counters: self.counters(&holder), holder }).collect()
+    fn parts<'a>(
+        &self,
+        key: KeyId,
+        tenant: impl FnOnce() -> Tenant,
+        of_key: &'a Limits,
+        of_business: &'a Limits,
+    ) -> Parts<'a> {
+        let part = |of, limits, holder| Part { of, limits, counters: self.holders.get(&holder), holder };
+        let mut parts = Parts::new();
+        if !of_business.is_none() {
+            parts.push(part(LimitOf::Business, of_business, QuotaHolder::Tenant(tenant())));
+        }
+        if !of_key.is_none() {
+            parts.push(part(LimitOf::Key, of_key, QuotaHolder::Key(key)));
+        }
+        parts
     }
 
     /// The same, at an instant and so many nanoseconds after the machine was started.
@@ -220,7 +242,7 @@ impl Limiter {
         &self,
         store: &Store,
         key: KeyId,
-        tenant: &Tenant,
+        tenant: impl FnOnce() -> Tenant,
         of_key: &Limits,
         of_business: &Limits,
         (now, boot): (Timestamp, u64),
@@ -234,7 +256,7 @@ impl Limiter {
 
     /// The same where every sum is known here.
     fn measure_known(&self, parts: &[Part<'_>], (now, boot): (Timestamp, u64)) -> Measured {
-        let mut held: Vec<_> = parts.iter().map(|part| (part, locked(&part.counters))).collect();
+        let mut held: SmallVec<[_; 2]> = parts.iter().map(|part| (part, locked(&part.counters))).collect();
         let (mut rate_wait, mut quota_wait) = (None, None);
         for (part, counters) in &mut held {
             counters.turn(now);
@@ -260,7 +282,7 @@ impl Limiter {
                     locked(&self.unsummed).insert(part.holder.clone());
                 }
             }
-            allowances.extend(allowances_of(part, counters, now, boot));
+            push_allowances(&mut allowances, part, counters, now, boot);
         }
         Measured { meter, retry_after: rate_wait.max(quota_wait), allowances }
     }
@@ -306,18 +328,18 @@ impl Limiter {
                 return Err(error);
             }
         }
-        self.forget_idle(since_boot());
+        self.forget_idle(SHARDS_PER_SUM, since_boot());
         Ok(())
     }
 
-    fn forget_idle(&self, boot: u64) {
-        self.holders.retain(|counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
+    fn forget_idle(&self, shards: usize, boot: u64) {
+        self.holders.retain(shards, |counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
         let mut more = Vec::new();
         for holder in holders {
-            let counters = self.counters(holder);
+            let counters = self.holders.get(holder);
             let counters = locked(&counters);
             let present =
                 PERIODS.into_iter().zip(counters.used).map(|(period, used)| (period, used.number, used.since));
@@ -341,7 +363,7 @@ impl Limiter {
         }
         tx.commit().await?;
         for (count, sum) in more.into_iter().zip(sums) {
-            let counters = self.counters(&count.holder);
+            let counters = self.holders.get(&count.holder);
             let mut counters = locked(&counters);
             let used = counters.used(count.period);
             if used.number == count.number {
@@ -376,8 +398,14 @@ fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
     }
 }
 
-/// Where each limit of a part stands.
-fn allowances_of(part: &Part<'_>, counters: &mut Counters, now: Timestamp, boot: u64) -> Vec<Allowance> {
+/// Adds where each limit of a part stands.
+fn push_allowances(
+    allowances: &mut Vec<Allowance>,
+    part: &Part<'_>,
+    counters: &mut Counters,
+    now: Timestamp,
+    boot: u64,
+) {
     let of = part.of;
     let rates = part.limits.rates.as_slice().iter().map(|rate| {
         let pace = counters.pace(*rate);
@@ -389,7 +417,7 @@ fn allowances_of(part: &Part<'_>, counters: &mut Counters, now: Timestamp, boot:
             resets_in: pace.full_in(boot),
         }
     });
-    let mut allowances: Vec<_> = rates.collect();
+    allowances.extend(rates);
     for period in PERIODS {
         if let Some(limit) = part.limits.quota.of(period) {
             allowances.push(Allowance {
@@ -401,7 +429,6 @@ fn allowances_of(part: &Part<'_>, counters: &mut Counters, now: Timestamp, boot:
             });
         }
     }
-    allowances
 }
 
 #[cfg(test)]
@@ -439,7 +466,7 @@ mod tests {
             let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
             let when = (at(when.0), when.1);
             let key = KeyId::from_bits(key);
-            self.limiter.measure(self.store, key, &tenant, of_key, of_business, when).await.expect("measured")
+            self.limiter.measure(self.store, key, || tenant, of_key, of_business, when).await.expect("measured")
         }
     }
 
@@ -505,16 +532,19 @@ mod tests {
         let (key, unlimited) = (quota(9, 9), Limits::default());
         node.take(1, &key, &unlimited, ("2026-01-31T23:59:59Z", SECOND)).await;
         node.take(1, &key, &unlimited, ("2026-02-01T00:00:01Z", SECOND)).await;
-        node.limiter.sum(node.store).await.expect("summed");
+        for _ in 0..SHARDS / SHARDS_PER_SUM {
+            node.limiter.sum(node.store).await.expect("summed");
+        }
         let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
         assert_eq!(rows, ["day20484=1", "day20485=1", "month24312=1", "month24313=1"]);
         assert_eq!(node.limiter.holders.len(), 0, "nobody has used it for a minute");
         // What is not summed yet, or may be used again soon, is kept.
         node.take(1, &key, &unlimited, (NOON, SECOND)).await;
-        node.limiter.forget_idle(since_boot());
+        node.limiter.forget_idle(SHARDS, since_boot());
         assert_eq!(node.limiter.holders.len(), 1);
         node.take(1, &key, &unlimited, (NOON, since_boot())).await;
         node.limiter.sum(node.store).await.expect("summed");
+        node.limiter.forget_idle(SHARDS, since_boot());
         assert_eq!(node.limiter.holders.len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Running statements: the only place that tells the engines apart, besides `dialect` and `schema`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
 /// The same where somebody waits at a door: a no in time is worth more than an answer that nobody waits for any more.
 pub(crate) const DOOR_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Changes that run together.
+const TOGETHER: usize = 16;
 /// Transactions that may wait to begin.
 const MOST_WAITING: usize = 1_000;
 /// The same for the follower of changes: it tries again soon, and nobody is answered from memory meanwhile.
@@ -362,6 +365,28 @@ impl Tx {
                 in_time(query.execute(tx.connection())).await.map(|done| done.rows_affected())
             }
         }
+    }
+
+    /// Runs many changes, mostly the same one of many rows; returns how many rows all of them touched. On SQLite so many
+    /// run together, as a round trip to the writer costs more than most statements.
+    pub(crate) async fn execute_each(&mut self, changes: impl Iterator<Item = Stmt>) -> Result<u64, StoreError> {
+        let mut changed = 0;
+        match self {
+            Self::Sqlite(turn) => {
+                let mut changes: VecDeque<_> = changes.collect();
+                while !changes.is_empty() {
+                    // Few sizes, so that few texts are prepared.
+                    let size = if changes.len() < TOGETHER { 1 << changes.len().ilog2() } else { TOGETHER };
+                    changed += turn.run_all(changes.drain(..size).collect()).await?.changed;
+                }
+            }
+            Self::SqliteReader(_) | Self::Postgres(_) => {
+                for change in changes {
+                    changed += self.execute(change).await?;
+                }
+            }
+        }
+        Ok(changed)
     }
 
     /// Runs a change of which nothing is asked but that it succeeds: on SQLite together with the next statement, which

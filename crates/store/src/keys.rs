@@ -407,9 +407,7 @@ impl Tx {
         // In one order, so that two nodes cannot wait for each other.
         let mut uses = uses.to_vec();
         uses.sort_unstable();
-        for (id, at) in uses {
-            self.execute(Stmt::new(SQL).text(id).time(at)).await?;
-        }
+        self.execute_each(uses.into_iter().map(|(id, at)| Stmt::new(SQL).text(id).time(at))).await?;
         Ok(())
     }
 }

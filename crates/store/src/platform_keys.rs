@@ -158,9 +158,7 @@ impl Tx {
                            WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
         let mut uses = uses.to_vec();
         uses.sort_unstable();
-        for (id, at) in uses {
-            self.execute(Stmt::new(SQL).text(id).time(at)).await?;
-        }
+        self.execute_each(uses.into_iter().map(|(id, at)| Stmt::new(SQL).text(id).time(at))).await?;
         Ok(())
     }
 }

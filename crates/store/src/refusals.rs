@@ -93,30 +93,25 @@ impl Tx {
                            address, last_three, origin, key_version, missing_scope, client, door) SELECT $1, \
                            CAST($2 AS BIGINT), b.id, $4, $5, $6, $7, $8, $9, $10, $11, CAST($12 AS BIGINT), $13, $14, \
                            $15 FROM businesses b WHERE b.id = $3 ON CONFLICT (reference) DO NOTHING";
-        let mut kept = 0;
-        for refusal in refusals {
-            kept += self
-                .execute(
-                    Stmt::new(SQL)
-                        .text(refusal.reference)
-                        .time(refusal.at)
-                        .text(&refusal.business)
-                        .opt_text(refusal.environment)
-                        .opt_text(refusal.key_id)
-                        .text(&refusal.code)
-                        .text(&refusal.method)
-                        .text(&refusal.path)
-                        .opt_text(refusal.address.as_ref())
-                        .opt_text(refusal.last_three.as_ref())
-                        .opt_text(refusal.origin.as_ref())
-                        .opt_int(refusal.key_version.map(i64::from))
-                        .opt_text(refusal.missing_scope.as_ref())
-                        .opt_text(refusal.client.as_ref())
-                        .text(refusal.door),
-                )
-                .await?;
-        }
-        Ok(kept)
+        let rows = refusals.iter().map(|refusal| {
+            Stmt::new(SQL)
+                .text(refusal.reference)
+                .time(refusal.at)
+                .text(&refusal.business)
+                .opt_text(refusal.environment)
+                .opt_text(refusal.key_id)
+                .text(&refusal.code)
+                .text(&refusal.method)
+                .text(&refusal.path)
+                .opt_text(refusal.address.as_ref())
+                .opt_text(refusal.last_three.as_ref())
+                .opt_text(refusal.origin.as_ref())
+                .opt_int(refusal.key_version.map(i64::from))
+                .opt_text(refusal.missing_scope.as_ref())
+                .opt_text(refusal.client.as_ref())
+                .text(refusal.door)
+        });
+        self.execute_each(rows).await
     }
 
     /// Forgets refusals before an instant, the oldest first, at most `limit`; returns how many.

@@ -223,31 +223,26 @@ impl Tx {
              CAST($11 AS BIGINT), $12, $13, $14, $15, $16 FROM businesses b WHERE b.id = $3 \
              ON CONFLICT (reference) DO NOTHING"
         );
-        let mut kept = 0;
-        for request in requests {
-            kept += self
-                .execute(
-                    Stmt::new(SQL)
-                        .text(request.reference)
-                        .time(request.at)
-                        .text(&request.business)
-                        .opt_text(request.environment)
-                        .opt_text(request.key_id)
-                        .opt_int(request.key_version.map(i64::from))
-                        .text(request.door)
-                        .text(&request.method)
-                        .text(&request.path)
-                        .int(i64::from(request.status))
-                        .int(i64::try_from(request.duration_us).unwrap_or(i64::MAX))
-                        .text(request.outcome)
-                        .opt_text(request.code.as_ref())
-                        .opt_text(request.address.as_ref())
-                        .opt_text(request.client.as_ref())
-                        .opt_text(request.last_three.as_ref()),
-                )
-                .await?;
-        }
-        Ok(kept)
+        let rows = requests.iter().map(|request| {
+            Stmt::new(SQL)
+                .text(request.reference)
+                .time(request.at)
+                .text(&request.business)
+                .opt_text(request.environment)
+                .opt_text(request.key_id)
+                .opt_int(request.key_version.map(i64::from))
+                .text(request.door)
+                .text(&request.method)
+                .text(&request.path)
+                .int(i64::from(request.status))
+                .int(i64::try_from(request.duration_us).unwrap_or(i64::MAX))
+                .text(request.outcome)
+                .opt_text(request.code.as_ref())
+                .opt_text(request.address.as_ref())
+                .opt_text(request.client.as_ref())
+                .opt_text(request.last_three.as_ref())
+        });
+        self.execute_each(rows).await
     }
 
     /// Forgets calls before an instant, the oldest first, at most `limit`; returns how many.

@@ -128,26 +128,23 @@ impl Tx {
         // In one order, so that two nodes cannot wait for each other.
         let mut sightings: Vec<_> = sightings.iter().collect();
         sightings.sort_by(|one, other| one.identity().cmp(&other.identity()));
-        for row in &sightings {
-            self.execute(
-                Stmt::new(ADD)
-                    .text(row.key_id)
-                    .int(i64::from(row.version))
-                    .text(or_empty(row.address.as_ref()))
-                    .text(or_empty(row.client.as_ref()))
-                    .text(or_empty(row.origin.as_ref()))
-                    .text(&row.tenant.business)
-                    .text(row.tenant.environment)
-                    .int(i64::try_from(row.requests).unwrap_or(i64::MAX))
-                    .time(row.first_seen_at)
-                    .time(row.last_seen_at),
-            )
-            .await?;
-        }
+        let rows = sightings.iter().map(|row| {
+            Stmt::new(ADD)
+                .text(row.key_id)
+                .int(i64::from(row.version))
+                .text(or_empty(row.address.as_ref()))
+                .text(or_empty(row.client.as_ref()))
+                .text(or_empty(row.origin.as_ref()))
+                .text(&row.tenant.business)
+                .text(row.tenant.environment)
+                .int(i64::try_from(row.requests).unwrap_or(i64::MAX))
+                .time(row.first_seen_at)
+                .time(row.last_seen_at)
+        });
+        self.execute_each(rows).await?;
         sightings.dedup_by_key(|row| row.key_id);
-        for row in sightings {
-            self.execute(Stmt::new(TRIM).text(row.key_id).int(i64::from(MOST_SIGHTINGS))).await?;
-        }
+        let trims = sightings.iter().map(|row| Stmt::new(TRIM).text(row.key_id).int(i64::from(MOST_SIGHTINGS)));
+        self.execute_each(trims).await?;
         Ok(())
     }
 

@@ -89,18 +89,16 @@ impl Tx {
             let tenant = |row: &UsageRow| (row.tenant.business.to_string(), row.tenant.environment);
             (tenant(one), one.day, key, one.outcome).cmp(&(tenant(other), other.day, other_key, other.outcome))
         });
-        for (row, key) in usage {
-            self.execute(
-                Stmt::new(SQL)
-                    .text(&row.tenant.business)
-                    .text(row.tenant.environment)
-                    .int(row.day.number())
-                    .text(key)
-                    .text(row.outcome)
-                    .int(i64::try_from(row.requests).unwrap_or(i64::MAX)),
-            )
-            .await?;
-        }
+        let rows = usage.into_iter().map(|(row, key)| {
+            Stmt::new(SQL)
+                .text(&row.tenant.business)
+                .text(row.tenant.environment)
+                .int(row.day.number())
+                .text(key)
+                .text(row.outcome)
+                .int(i64::try_from(row.requests).unwrap_or(i64::MAX))
+        });
+        self.execute_each(rows).await?;
         Ok(())
     }
 

@@ -132,9 +132,25 @@ fn spares_the_rest(error: &sqlx::Error) -> bool {
     matches!(code.map(|code| code & 0xff), Some(1 | 18 | 19 | 20 | 25))
 }
 
-/// Runs statements one after the other; the rows and the count are those of the last. The first `ours` are our own and
-/// cannot fail as long as the transaction is there.
-async fn work(mut connection: SqliteConnection, stmt: Stmt, ours: usize) -> (SqliteConnection, Result<Done, Failed>) {
+/// Statements that run one after the other, as one text.
+struct Batch {
+    stmt: Stmt,
+    /// How many at the front are our own and cannot fail as long as the transaction is there.
+    ours: usize,
+    /// How many at the front are not asked for what they changed.
+    before: usize,
+}
+
+impl Batch {
+    /// One statement of our own.
+    const fn own(sql: &'static str) -> Self {
+        Self { stmt: Stmt::new(sql), ours: 1, before: 0 }
+    }
+}
+
+/// Runs statements to their end.
+async fn work(mut connection: SqliteConnection, batch: Batch) -> (SqliteConnection, Result<Done, Failed>) {
+    let Batch { stmt, ours, before } = batch;
     let mut done = Done::default();
     let mut ended = 0;
     let result = {
@@ -143,7 +159,7 @@ async fn work(mut connection: SqliteConnection, stmt: Stmt, ours: usize) -> (Sql
             match results.try_next().await {
                 Ok(Some(Either::Left(one))) => {
                     ended += 1;
-                    done.changed = one.rows_affected();
+                    done.changed += if ended > before { one.rows_affected() } else { 0 };
                 }
                 Ok(Some(Either::Right(row))) => done.rows.push(row),
                 Ok(None) => break Ok(()),
@@ -162,7 +178,7 @@ impl Seat {
     /// what was open on it.
     async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         let connection = self.connection.take().ok_or(sqlx::Error::WorkerCrashed)?;
-        let (connection, result) = work(connection, Stmt::new(sql), 0).await;
+        let (connection, result) = work(connection, Batch::own(sql)).await;
         self.connection = Some(connection);
         result.map(drop).map_err(|failed| failed.error)
     }
@@ -503,7 +519,7 @@ impl Turn {
         self.connect().await?;
         self.touched = true;
         self.seat().open = Some(Open { since: Instant::now(), turns: 0, savepoint: Savepoint::None, broken: false });
-        let begun = self.drive(Stmt::new(BEGIN), 1).await;
+        let begun = self.drive(Batch::own(BEGIN)).await;
         if let Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) = begun {
             // Another process writes: nothing was opened, and nothing is wrong here.
             self.seat().open = None;
@@ -512,10 +528,10 @@ impl Turn {
         begun.map(drop)
     }
 
-    /// Runs statements to their end or to the deadline; the first `ours` are our own.
-    async fn drive(&mut self, stmt: Stmt, ours: usize) -> Result<Done, StoreError> {
+    /// Runs statements to their end or to the deadline.
+    async fn drive(&mut self, batch: Batch) -> Result<Done, StoreError> {
         let connection = self.seat().connection.take().ok_or_else(|| given_up(None))?;
-        let running = self.running.insert(Box::pin(work(connection, stmt, ours)));
+        let running = self.running.insert(Box::pin(work(connection, batch)));
         let ended = timeout(STATEMENT_DEADLINE, running).await;
         let (fatal, result) = match ended {
             Ok((connection, result)) => {
@@ -533,6 +549,11 @@ impl Turn {
 
     /// Runs a statement.
     pub(crate) async fn run(&mut self, stmt: Stmt) -> Result<Done, StoreError> {
+        self.run_all(vec![stmt]).await
+    }
+
+    /// Runs statements together: what the way to the writer costs is paid once. Gives how many rows all of them changed.
+    pub(crate) async fn run_all(&mut self, statements: Vec<Stmt>) -> Result<Done, StoreError> {
         let is_first = !self.touched;
         let open = self.opened()?;
         let ours: &[&'static str] = match open.savepoint {
@@ -547,8 +568,10 @@ impl Turn {
         }
         self.touched = true;
         let count = ours.iter().map(|sql| sql.split(';').count()).sum();
-        let all = ours.iter().copied().map(Stmt::new).chain(std::mem::take(&mut self.later)).chain([stmt]);
-        let done = self.drive(Stmt::joined(all.collect()), count).await;
+        let later = std::mem::take(&mut self.later);
+        let before = count + later.len();
+        let all = ours.iter().copied().map(Stmt::new).chain(later).chain(statements);
+        let done = self.drive(Batch { stmt: Stmt::joined(all.collect()), ours: count, before }).await;
         self.failed |= done.is_err();
         done
     }

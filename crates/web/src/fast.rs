@@ -86,9 +86,10 @@ impl Question {
     }
 }
 
-/// The metrics of good answers to one question: looked up once.
+/// The metrics of the usual answers to one question: looked up once.
 struct Counts {
     answered: metrics::Counter,
+    refused: metrics::Counter,
     duration: metrics::Histogram,
 }
 
@@ -100,8 +101,10 @@ impl std::fmt::Debug for Counts {
 
 impl Counts {
     fn of(route: &'static str) -> Self {
+        let answers = |status| metrics::counter!("trousseau_http_requests_total", "method" => "GET", "route" => route, "status" => status);
         Self {
-            answered: metrics::counter!("trousseau_http_requests_total", "method" => "GET", "route" => route, "status" => "200"),
+            answered: answers("200"),
+            refused: answers("401"),
             duration: metrics::histogram!("trousseau_http_request_duration_seconds", "method" => "GET", "route" => route),
         }
     }
@@ -303,8 +306,11 @@ impl Doors {
         let (mut response, code) = match answered.unwrap_or_else(|_| Err(Failure::new(Kind::Internal))) {
             Ok(response) => (response, None),
             Err(failure) => {
-                let span = tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route());
-                span.in_scope(|| edge::report(&failure));
+                if failure.kind().status().is_server_error() {
+                    let span =
+                        tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route());
+                    span.in_scope(|| edge::report(&failure));
+                }
                 let bare = Response::new(Body::empty());
                 (edge::rendered(&failure, &bare, &reader(), request_id), Some(failure.kind().code()))
             }
@@ -333,11 +339,11 @@ impl Doors {
         let route = question.route();
         tracing::debug!("http.route" = route, "http.status" = status.as_u16(), "request answered");
         let counts = &self.counts[question as usize];
-        if method == "GET" && status == http::StatusCode::OK {
-            counts.answered.increment(1);
-        } else {
-            metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route, "status" => status.as_str().to_owned())
-                .increment(1);
+        match status {
+            http::StatusCode::OK if method == "GET" => counts.answered.increment(1),
+            http::StatusCode::UNAUTHORIZED if method == "GET" => counts.refused.increment(1),
+            _ => metrics::counter!("trousseau_http_requests_total", "method" => method, "route" => route, "status" => status.as_str().to_owned())
+                .increment(1),
         }
         if method == "GET" {
             counts.duration.record(took.as_secs_f64());

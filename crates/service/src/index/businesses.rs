@@ -2,24 +2,99 @@
 //!
 //! There may be a million of them: what stands here is as small as it can be.
 
+use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::iter;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use parking_lot::RwLock;
+use serde_json::value::RawValue;
 use trousseau_domain::ids::BusinessId;
+use trousseau_domain::limits::Limits;
+use trousseau_domain::metadata::Metadata;
+use trousseau_domain::profile::Profile;
+use trousseau_store::{BusinessRow, as_json};
 
-use super::{Group, KnownBusiness, Traits};
+use crate::error::ServiceError;
+use crate::settings::Settings;
+
+use super::{Group, Traits};
 
 /// Groups of a business that are looked through for a fitting one; beyond them values share nothing.
 const MOST_GROUPS: usize = 16;
+
+/// A business, as a door has to know it.
+#[derive(Debug)]
+pub(crate) struct KnownBusiness {
+    /// Its id.
+    pub(crate) id: BusinessId,
+    /// Whether it is suspended.
+    pub(crate) suspended: bool,
+    rules: Arc<Rules>,
+}
+
+/// What most businesses of a profile have in common.
+#[derive(Debug)]
+struct Rules {
+    /// The name alone where no profile has it any more.
+    profile: Result<Arc<Profile>, Box<str>>,
+    limits: Limits,
+    metadata: Metadata,
+    metadata_json: Box<RawValue>,
+}
+
+impl Rules {
+    fn new(settings: &Settings, row: &BusinessRow) -> Arc<Self> {
+        Arc::new(Self {
+            profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
+            limits: row.limits.clone(),
+            metadata: row.metadata.clone(),
+            metadata_json: as_json(row.metadata.entries()),
+        })
+    }
+}
+
+impl KnownBusiness {
+    /// One that shares nothing.
+    pub(super) fn new(settings: &Settings, row: &BusinessRow) -> Self {
+        Self::with(row, Rules::new(settings, row))
+    }
+
+    fn with(row: &BusinessRow, rules: Arc<Rules>) -> Self {
+        Self { id: row.id.clone(), suspended: row.suspended_at.is_some(), rules }
+    }
+
+    /// How often all its keys of one environment may be used.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.rules.limits
+    }
+
+    /// The operator's own data.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.rules.metadata
+    }
+
+    /// The same as JSON, ready for the answers that repeat it.
+    pub(crate) fn metadata_json(&self) -> &RawValue {
+        &self.rules.metadata_json
+    }
+
+    /// Its rules.
+    pub(crate) fn profile(&self) -> Result<&Arc<Profile>, ServiceError> {
+        let gone = |name| ServiceError::NotAllowedByProfile(format!("{name} (not configured any more)"));
+        self.rules.profile.as_ref().map_err(gone)
+    }
+}
 
 /// All of them, found by the id that stands in each.
 #[derive(Debug, Default)]
 pub(super) struct Businesses {
     cells: HashTable<Arc<BusinessCell>>,
     hasher: RandomState,
+    /// By the name of the profile: the rules of all its businesses with no limits and no metadata of their own.
+    plain: HashMap<String, Arc<Rules>>,
 }
 
 impl Businesses {
@@ -28,7 +103,24 @@ impl Businesses {
     }
 
     /// Knows a business from here on, as it is now.
-    pub(super) fn keep(&mut self, business: KnownBusiness) {
+    pub(super) fn keep(&mut self, settings: &Settings, row: &BusinessRow) {
+        let rules = self.rules(settings, row);
+        self.put(KnownBusiness::with(row, rules));
+    }
+
+    fn rules(&mut self, settings: &Settings, row: &BusinessRow) -> Arc<Rules> {
+        if !row.limits.is_none() || !row.metadata.entries().is_empty() {
+            return Rules::new(settings, row);
+        }
+        if let Some(rules) = self.plain.get(&row.profile) {
+            return Arc::clone(rules);
+        }
+        let rules = Rules::new(settings, row);
+        self.plain.insert(row.profile.clone(), Arc::clone(&rules));
+        rules
+    }
+
+    fn put(&mut self, business: KnownBusiness) {
         if let Some(cell) = self.find(&business.id) {
             cell.set(business);
         } else {
@@ -40,10 +132,15 @@ impl Businesses {
 }
 
 /// A business whose content changes under those that know it; its id does not.
+///
+/// One lock for both parts, and one that is a single word: it is there as often as a business is.
 #[derive(Debug)]
-pub(super) struct BusinessCell {
-    now: RwLock<Arc<KnownBusiness>>,
-    groups: Mutex<Groups>,
+pub(super) struct BusinessCell(RwLock<Content>);
+
+#[derive(Debug)]
+struct Content {
+    now: Arc<KnownBusiness>,
+    groups: Groups,
 }
 
 /// The groups that a new value may join: nearly always one.
@@ -75,26 +172,39 @@ impl Groups {
 
 impl BusinessCell {
     pub(super) fn new(business: KnownBusiness) -> Self {
-        Self { now: RwLock::new(Arc::new(business)), groups: Mutex::default() }
+        Self(RwLock::new(Content { now: Arc::new(business), groups: Groups::default() }))
     }
 
     pub(super) fn get(&self) -> Arc<KnownBusiness> {
-        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read().now)
     }
 
     pub(super) fn set(&self, business: KnownBusiness) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(business);
+        self.0.write().now = Arc::new(business);
     }
 
     /// The group of these traits, an existing one if there is one.
     pub(super) fn group(self: &Arc<Self>, traits: Traits) -> Arc<Group> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = &mut self.0.write().groups;
         if let Some(group) = groups.iter().filter_map(Weak::upgrade).find(|group| group.traits == traits) {
             return group;
         }
         let group = Arc::new(Group { business: Arc::clone(self), traits });
         groups.keep(&group);
         group
+    }
+}
+
+#[cfg(test)]
+impl KnownBusiness {
+    pub(super) fn for_tests(id: &str, suspended: bool) -> Self {
+        let rules = Rules {
+            profile: Err("none".into()),
+            limits: Limits::default(),
+            metadata: Metadata::default(),
+            metadata_json: Box::default(),
+        };
+        Self { id: id.parse().expect("an id"), suspended, rules: Arc::new(rules) }
     }
 }
 
@@ -108,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_business_is_as_small_as_it_is_said_to_be() {
-        assert_eq!((size_of::<BusinessCell>(), size_of::<KnownBusiness>(), size_of::<Group>()), (48, 48, 32));
+        assert_eq!((size_of::<BusinessCell>(), size_of::<KnownBusiness>(), size_of::<Group>()), (32, 32, 32));
     }
 
     #[test]
@@ -135,22 +245,51 @@ mod tests {
 
     #[test]
     fn a_business_is_known_once_by_its_id() {
-        let named = |id: &str, suspended| {
-            let Group { business, .. } = Group::for_tests();
-            let known = business.get();
-            let profile = Err("none".into());
-            KnownBusiness { id: id.parse().expect("an id"), suspended, own: Arc::clone(&known.own), profile }
-        };
         let mut businesses = Businesses::default();
         for number in 0..100 {
-            businesses.keep(named(&number.to_string(), false));
+            businesses.put(KnownBusiness::for_tests(&number.to_string(), false));
         }
-        businesses.keep(named("7", true));
+        businesses.put(KnownBusiness::for_tests("7", true));
         for number in 0..100 {
             let found = businesses.find(&number.to_string().parse().expect("an id")).expect("known");
             assert_eq!((found.get().id.as_str(), found.get().suspended), (&*number.to_string(), number == 7));
         }
         assert!(businesses.find(&"100".parse().expect("an id")).is_none());
         assert_eq!(businesses.cells.len(), 100);
+    }
+    #[test]
+    fn businesses_without_anything_of_their_own_share_what_their_profile_says() {
+        let settings = Settings::default();
+        let row = |id: &str, profile: &str, metadata: &str| BusinessRow {
+            id: id.parse().expect("an id"),
+            name: "One".parse().expect("a name"),
+            profile: profile.to_owned(),
+            time_zone: "UTC".parse().expect("a time zone"),
+            language: "en".to_owned(),
+            limits: Limits::default(),
+            metadata: serde_json::from_str(metadata).expect("metadata"),
+            created_at: Timestamp::from_micros(0).expect("an instant"),
+            suspended_at: None,
+            revision: 0,
+        };
+        let mut businesses = Businesses::default();
+        for (id, profile, metadata) in [
+            ("1", "codat", "{}"),
+            ("2", "codat", "{}"),
+            ("3", "codat", r#"{"a":"b"}"#),
+            ("4", "payline", "{}"),
+            ("5", "gone", "{}"),
+        ] {
+            businesses.keep(&settings, &row(id, profile, metadata));
+        }
+        let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
+        let share = |one: &str, other: &str| Arc::ptr_eq(&known(one).rules, &known(other).rules);
+        assert!(share("1", "2") && !share("1", "3") && !share("1", "4"));
+        assert_eq!((known("2").metadata_json().get(), known("3").metadata_json().get()), ("{}", r#"{"a":"b"}"#));
+        assert_eq!(known("5").profile().map(|_| ()).map_err(|error| error.to_string().contains("gone")), Err(true));
+        // One that gets something of its own leaves the others as they are.
+        businesses.keep(&settings, &row("2", "codat", r#"{"c":"d"}"#));
+        let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
+        assert_eq!((known("1").metadata_json().get(), known("2").metadata_json().get()), ("{}", r#"{"c":"d"}"#));
     }
 }

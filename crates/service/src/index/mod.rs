@@ -10,24 +10,20 @@ mod table;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use trousseau_domain::decision::KeySnapshot;
 use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
-use trousseau_domain::limits::Limits;
-use trousseau_domain::metadata::Metadata;
-use trousseau_domain::profile::Profile;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     BusinessRow, ChangeKind, ChangeRow, FoundVersion, KeyAccess, KnownShared, KnownVersion, PlatformKeyRow, Store,
-    StoreError, as_json,
+    StoreError,
 };
 
 use crate::clock::{Clock as _, SystemClock};
@@ -35,7 +31,7 @@ use crate::error::ServiceError;
 use crate::networks::watch::small;
 use crate::settings::Settings;
 
-use self::businesses::{BusinessCell, Businesses};
+use self::businesses::{BusinessCell, Businesses, KnownBusiness};
 use self::table::{Full, Record, Table};
 
 /// How long after it was seen to be complete what is remembered may be answered with.
@@ -67,72 +63,6 @@ fn clock_base() -> i64 {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// A business, as a door has to know it.
-#[derive(Debug)]
-pub struct KnownBusiness {
-    /// Its id.
-    pub id: BusinessId,
-    /// Whether it is suspended.
-    pub suspended: bool,
-    own: Arc<Own>,
-    /// Its rules; the name alone where no profile has it any more.
-    profile: Result<Arc<Profile>, Box<str>>,
-}
-
-/// What few businesses have; all others share [`NOTHING`].
-#[derive(Debug)]
-struct Own {
-    limits: Limits,
-    metadata: Metadata,
-    metadata_json: Box<RawValue>,
-}
-
-static NOTHING: LazyLock<Arc<Own>> = LazyLock::new(|| Own::new(Limits::default(), Metadata::default()));
-
-impl Own {
-    fn new(limits: Limits, metadata: Metadata) -> Arc<Self> {
-        let metadata_json = as_json(metadata.entries());
-        Arc::new(Self { limits, metadata, metadata_json })
-    }
-}
-
-impl KnownBusiness {
-    pub(crate) fn new(settings: &Settings, row: &BusinessRow) -> Self {
-        let own = if row.limits.is_none() && row.metadata.entries().is_empty() {
-            Arc::clone(&NOTHING)
-        } else {
-            Own::new(row.limits.clone(), row.metadata.clone())
-        };
-        Self {
-            id: row.id.clone(),
-            suspended: row.suspended_at.is_some(),
-            own,
-            profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
-        }
-    }
-
-    /// How often all its keys of one environment may be used.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.own.limits
-    }
-
-    /// The operator's own data.
-    pub(crate) fn metadata(&self) -> &Metadata {
-        &self.own.metadata
-    }
-
-    /// The same as JSON, ready for the answers that repeat it.
-    pub(crate) fn metadata_json(&self) -> &RawValue {
-        &self.own.metadata_json
-    }
-
-    /// Its rules.
-    pub(crate) fn profile(&self) -> Result<&Arc<Profile>, ServiceError> {
-        let gone = |name| ServiceError::NotAllowedByProfile(format!("{name} (not configured any more)"));
-        self.profile.as_ref().map_err(gone)
-    }
 }
 
 /// What many values of one business have in common.
@@ -511,7 +441,7 @@ impl Index {
         store
             .read()
             .each_business(|row| {
-                businesses.keep(KnownBusiness::new(&self.settings, &row));
+                businesses.keep(&self.settings, &row);
             })
             .await?;
         *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
@@ -657,8 +587,7 @@ impl Index {
     }
 
     fn keep_business(&self, row: &BusinessRow) {
-        let business = KnownBusiness::new(&self.settings, row);
-        self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(business);
+        self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(&self.settings, row);
     }
 
     /// The business with this id, which becomes known if it was not; none if there is none.
@@ -712,20 +641,14 @@ fn record(cell: &Arc<BusinessCell>, known: KnownVersion) -> Option<Record> {
 #[cfg(test)]
 impl Group {
     fn for_tests() -> Self {
-        let business = KnownBusiness {
-            id: "1".parse().expect("an id"),
-            suspended: false,
-            own: Arc::clone(&NOTHING),
-            profile: Err("none".into()),
-        };
         let access = KeyAccess::new(
             trousseau_domain::scope::ScopeSet::default(),
             (Vec::new(), Vec::new()),
-            Limits::default(),
-            Metadata::default(),
+            trousseau_domain::limits::Limits::default(),
+            trousseau_domain::metadata::Metadata::default(),
         );
         Self {
-            business: Arc::new(BusinessCell::new(business)),
+            business: Arc::new(BusinessCell::new(KnownBusiness::for_tests("1", false))),
             traits: Traits {
                 environment: Environment::Test,
                 kind: KeyKind::Secret,
