@@ -259,7 +259,9 @@ impl Limiter {
         let mut held: SmallVec<[_; 2]> = parts.iter().map(|part| (part, locked(&part.counters))).collect();
         let (mut rate_wait, mut quota_wait) = (None, None);
         for (part, counters) in &mut held {
-            counters.turn(now);
+            if !part.limits.quota.is_none() {
+                counters.turn(now);
+            }
             counters.asked = boot;
             for rate in part.limits.rates.as_slice() {
                 rate_wait = rate_wait.max(counters.pace(*rate).after(*rate, boot).err());

@@ -72,6 +72,28 @@ pub fn as_json(document: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(document).expect("texts can be written as JSON")
 }
 
+/// A business, as a door has to know it.
+#[derive(Debug, Clone)]
+pub struct BusinessAccess {
+    /// Its id.
+    pub id: BusinessId,
+    /// The name of its profile.
+    pub profile: String,
+    /// How often all its keys of one environment may be used.
+    pub limits: Limits,
+    /// The operator's own data.
+    pub metadata: Metadata,
+    /// Whether it is suspended.
+    pub suspended: bool,
+}
+
+impl From<BusinessRow> for BusinessAccess {
+    fn from(row: BusinessRow) -> Self {
+        let suspended = row.suspended_at.is_some();
+        Self { id: row.id, profile: row.profile, limits: row.limits, metadata: row.metadata, suspended }
+    }
+}
+
 /// A value of a key, as a door has to know it.
 #[derive(Debug, Clone)]
 pub struct KnownVersion {
@@ -311,6 +333,19 @@ impl Store {
         };
         self.read().fetch_each(Stmt::new(SQL), hand_on).await
     }
+
+    /// Hands on every business, in no order. What is written meanwhile may be among them or not.
+    pub async fn each_business(&self, mut take: impl FnMut(BusinessAccess)) -> Result<(), StoreError> {
+        const SQL: &str = concat!("SELECT ", crate::businesses::business_columns!(), " FROM businesses b");
+        if let Pools::Sqlite { readers, .. } = &self.pools {
+            return scan::each_business(readers.connect_options().get_filename(), take).await;
+        }
+        let hand_on = |row: &Row| {
+            take(BusinessRow::from_row(row)?.into());
+            Ok(())
+        };
+        self.read().fetch_each(Stmt::new(SQL), hand_on).await
+    }
 }
 
 impl Reader<'_> {
@@ -344,16 +379,6 @@ impl Reader<'_> {
         const SQL: &str = select_known!(" WHERE k.business_id = $1");
         self.fetch_each(Stmt::new(SQL).text(business), |row| {
             take(KnownVersion::from_row(row, shared)?);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Hands on every business, in no order.
-    pub async fn each_business(&mut self, mut take: impl FnMut(BusinessRow)) -> Result<(), StoreError> {
-        const SQL: &str = concat!("SELECT ", crate::businesses::business_columns!(), " FROM businesses b");
-        self.fetch_each(Stmt::new(SQL), |row| {
-            take(BusinessRow::from_row(row)?);
             Ok(())
         })
         .await

@@ -76,7 +76,7 @@ pub use invoices::{InvoiceFilter, InvoiceMailRow, InvoiceRow};
 pub use kept_forms::KeptFormRow;
 pub use keys::{KeyNameRow, KeyRow};
 pub use keys_list::{KeyFilter, KeyOrder};
-pub use known::{KeyAccess, KnownShared, KnownVersion, as_json};
+pub use known::{BusinessAccess, KeyAccess, KnownShared, KnownVersion, as_json};
 pub use ledgers::{ChildRow, CursorRow, DepositRow, DestinationRow, ForwarderRow, LedgerReportRow, WatchedRow};
 pub use logos::LogoRow;
 pub use mails::MailRow;

@@ -1,4 +1,4 @@
-//! Every value of every key, read from SQLite by as many threads as there are processors.
+//! Every business, and every value of every key, read from SQLite: the keys by as many threads as there are processors.
 //!
 //! The driver of everything else hands each row from its thread to another one, column by column, each in memory of its
 //! own: well spent on an answer, and most of the time that a start takes with a million keys. What is read here is read
@@ -16,8 +16,8 @@ use trousseau_domain::time::Timestamp;
 
 use crate::error::{BadColumn, StoreError};
 use crate::exec::STATEMENT_DEADLINE;
-use crate::known::{KnownShared, KnownVersion};
-use crate::row::{instant, parsed};
+use crate::known::{BusinessAccess, KnownShared, KnownVersion};
+use crate::row::{instant, json, parsed};
 use crate::schema::BUSY_TIMEOUT;
 use crate::sqlite;
 
@@ -37,6 +37,8 @@ const SQL: &str = "SELECT v.digest, v.key_id, v.version, v.pepper_version, v.sta
                    k.allowed_origins, k.allowed_ips, k.limits, k.metadata \
                    FROM keys k CROSS JOIN key_versions v ON v.key_id = k.id WHERE k.id >= ?1 AND (?2 IS NULL OR k.id < ?2)";
 
+const BUSINESSES: &str = "SELECT id, profile, limits, metadata, suspended_at IS NOT NULL FROM businesses";
+
 /// In how many parts so many keys are read.
 pub(crate) fn usual_parts(keys: i64) -> i64 {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -47,11 +49,10 @@ pub(crate) fn usual_parts(keys: i64) -> i64 {
 pub(crate) async fn each_known_version(
     path: &Path,
     parts: impl FnOnce(i64) -> i64 + Send + 'static,
-    mut take: impl FnMut(KnownVersion),
+    take: impl FnMut(KnownVersion),
 ) -> Result<(), StoreError> {
-    let (sender, mut batches) = mpsc::channel(AHEAD);
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = move |sender: mpsc::Sender<Vec<KnownVersion>>| {
         let bounds = bounds(&open(&path)?, parts)?;
         std::thread::scope(|scope| {
             let parts = bounds.iter().zip(bounds.iter().skip(1).map(Some).chain([None]));
@@ -63,7 +64,33 @@ pub(crate) async fn each_known_version(
                 .collect();
             threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(StoreError::timeout())))
         })
-    });
+    };
+    hand_on(read, take).await
+}
+
+/// Hands on every business in the file at `path`, in no order.
+pub(crate) async fn each_business(path: &Path, take: impl FnMut(BusinessAccess)) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    let read = move |sender| {
+        let connection = open(&path)?;
+        let mut statement = connection.prepare(BUSINESSES)?;
+        send_rows(statement.query([])?, &sender, |row| {
+            business(row).map_err(|source| {
+                let id = row.text(0, "id").unwrap_or("?").to_owned();
+                StoreError::CorruptRow { table: "businesses", id, source }
+            })
+        })
+    };
+    hand_on(read, take).await
+}
+
+/// Hands on what is read on a thread of its own.
+async fn hand_on<T: Send + 'static>(
+    read: impl FnOnce(mpsc::Sender<Vec<T>>) -> Result<(), StoreError> + Send + 'static,
+    mut take: impl FnMut(T),
+) -> Result<(), StoreError> {
+    let (sender, mut batches) = mpsc::channel(AHEAD);
+    let read = tokio::task::spawn_blocking(move || read(sender));
     while let Some(batch) = timeout(STATEMENT_DEADLINE, batches.recv()).await.map_err(|_| StoreError::timeout())? {
         batch.into_iter().for_each(&mut take);
     }
@@ -103,15 +130,24 @@ fn read_part(
 ) -> Result<(), StoreError> {
     let connection = open(path)?;
     let mut statement = connection.prepare(SQL)?;
-    let mut rows = statement.query(params![from, until])?;
     let mut shared = KnownShared::default();
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(row) = rows.next()? {
-        let row = Columns(row);
-        batch.push(known(&row, &mut shared).map_err(|source| {
+    send_rows(statement.query(params![from, until])?, sender, |row| {
+        known(row, &mut shared).map_err(|source| {
             let id = row.text(1, "key_id").unwrap_or("?").to_owned();
             StoreError::CorruptRow { table: "key_versions", id, source }
-        })?);
+        })
+    })
+}
+
+/// Sends what rows are read as, many at a time.
+fn send_rows<T>(
+    mut rows: rusqlite::Rows<'_>,
+    sender: &mpsc::Sender<Vec<T>>,
+    mut read: impl FnMut(&Columns<'_>) -> Result<T, StoreError>,
+) -> Result<(), StoreError> {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(row) = rows.next()? {
+        batch.push(read(&Columns(row))?);
         if batch.len() == BATCH {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
             if sender.blocking_send(full).is_err() {
@@ -159,6 +195,16 @@ impl<'a> Columns<'a> {
     fn opt_time(&self, index: usize, column: &'static str) -> Result<Option<Timestamp>, BadColumn> {
         self.opt_int(index, column)?.map(|micros| instant(micros, column)).transpose()
     }
+}
+
+fn business(row: &Columns<'_>) -> Result<BusinessAccess, BadColumn> {
+    Ok(BusinessAccess {
+        id: parsed(row.text(0, "id")?, "id")?,
+        profile: row.text(1, "profile")?.to_owned(),
+        limits: json(row.text(2, "limits")?, "limits")?,
+        metadata: json(row.text(3, "metadata")?, "metadata")?,
+        suspended: row.int(4, "suspended_at")? != 0,
+    })
 }
 
 fn known(row: &Columns<'_>, shared: &mut KnownShared) -> Result<KnownVersion, BadColumn> {
@@ -228,6 +274,34 @@ mod tests {
             let once = seen.iter().filter(|(_, version, _)| *version == 1).map(|(_, _, number)| *number);
             assert_eq!(once.collect::<Vec<_>>(), (1..=25).collect::<Vec<_>>(), "{parts} parts");
         }
+    }
+
+    #[tokio::test]
+    async fn each_business_is_read_once() {
+        let database = TestDatabase::sqlite().await;
+        let more = "INSERT INTO businesses (id, name, profile, time_zone, language, metadata, created_at, revision, \
+                    suspended_at) WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+                    SELECT 'b-' || i, 'One', 'payline', 'UTC', 'fr', '{\"number\":\"' || i || '\"}', 0, 0, \
+                    CASE WHEN i % 2 = 0 THEN 7 END FROM n";
+        for statement in [KEYS[0], more] {
+            database.run(statement).await.expect("runs");
+        }
+        let path = database.folder().expect("a file").join("trousseau.db");
+        let mut seen = Vec::new();
+        each_business(&path, |business| seen.push(business)).await.expect("read");
+        let number = |business: &BusinessAccess| business.id.as_str()[2..].parse::<u32>().expect("a number");
+        seen.sort_by_key(number);
+        assert_eq!(seen.iter().map(number).collect::<Vec<_>>(), (1..=2500).collect::<Vec<_>>());
+        assert_eq!(
+            (seen[0].profile.as_str(), seen[0].suspended, seen[0].metadata.entries().len()),
+            ("codat", false, 0)
+        );
+        assert_eq!((seen[1].profile.as_str(), seen[1].suspended, seen[2].suspended), ("payline", true, false));
+        assert_eq!(seen[6].metadata.entries().values().collect::<Vec<_>>(), ["7"]);
+        database.run("UPDATE businesses SET metadata = '[' WHERE id = 'b-7'").await.expect("runs");
+        let read = each_business(&path, |_| {}).await;
+        let Err(StoreError::CorruptRow { table: "businesses", id, source }) = read else { panic!("{read:?}") };
+        assert_eq!((id.as_str(), source.column), ("b-7", "metadata"));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use trousseau_domain::ids::BusinessId;
 use trousseau_domain::limits::Limits;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::profile::Profile;
-use trousseau_store::{BusinessRow, as_json};
+use trousseau_store::{BusinessAccess, as_json};
 
 use crate::error::ServiceError;
 use crate::settings::Settings;
@@ -46,24 +46,21 @@ struct Rules {
 }
 
 impl Rules {
-    fn new(settings: &Settings, row: &BusinessRow) -> Arc<Self> {
+    fn new(settings: &Settings, profile: &str, limits: Limits, metadata: Metadata) -> Arc<Self> {
         Arc::new(Self {
-            profile: settings.profile(&row.profile).map(Arc::clone).ok_or_else(|| row.profile.as_str().into()),
-            limits: row.limits.clone(),
-            metadata: row.metadata.clone(),
-            metadata_json: as_json(row.metadata.entries()),
+            profile: settings.profile(profile).map(Arc::clone).ok_or_else(|| profile.into()),
+            limits,
+            metadata_json: as_json(metadata.entries()),
+            metadata,
         })
     }
 }
 
 impl KnownBusiness {
     /// One that shares nothing.
-    pub(super) fn new(settings: &Settings, row: &BusinessRow) -> Self {
-        Self::with(row, Rules::new(settings, row))
-    }
-
-    fn with(row: &BusinessRow, rules: Arc<Rules>) -> Self {
-        Self { id: row.id.clone(), suspended: row.suspended_at.is_some(), rules }
+    pub(super) fn new(settings: &Settings, business: BusinessAccess) -> Self {
+        let BusinessAccess { id, profile, limits, metadata, suspended } = business;
+        Self { id, suspended, rules: Rules::new(settings, &profile, limits, metadata) }
     }
 
     /// How often all its keys of one environment may be used.
@@ -103,20 +100,22 @@ impl Businesses {
     }
 
     /// Knows a business from here on, as it is now.
-    pub(super) fn keep(&mut self, settings: &Settings, row: &BusinessRow) {
-        let rules = self.rules(settings, row);
-        self.put(KnownBusiness::with(row, rules));
+    pub(super) fn keep(&mut self, settings: &Settings, business: BusinessAccess) {
+        let known = if business.limits.is_none() && business.metadata.entries().is_empty() {
+            let BusinessAccess { id, profile, suspended, .. } = business;
+            KnownBusiness { id, suspended, rules: self.plain_rules(settings, profile) }
+        } else {
+            KnownBusiness::new(settings, business)
+        };
+        self.put(known);
     }
 
-    fn rules(&mut self, settings: &Settings, row: &BusinessRow) -> Arc<Rules> {
-        if !row.limits.is_none() || !row.metadata.entries().is_empty() {
-            return Rules::new(settings, row);
-        }
-        if let Some(rules) = self.plain.get(&row.profile) {
+    fn plain_rules(&mut self, settings: &Settings, profile: String) -> Arc<Rules> {
+        if let Some(rules) = self.plain.get(&profile) {
             return Arc::clone(rules);
         }
-        let rules = Rules::new(settings, row);
-        self.plain.insert(row.profile.clone(), Arc::clone(&rules));
+        let rules = Rules::new(settings, &profile, Limits::default(), Metadata::default());
+        self.plain.insert(profile, Arc::clone(&rules));
         rules
     }
 
@@ -260,17 +259,12 @@ mod tests {
     #[test]
     fn businesses_without_anything_of_their_own_share_what_their_profile_says() {
         let settings = Settings::default();
-        let row = |id: &str, profile: &str, metadata: &str| BusinessRow {
+        let business = |id: &str, profile: &str, metadata: &str| BusinessAccess {
             id: id.parse().expect("an id"),
-            name: "One".parse().expect("a name"),
             profile: profile.to_owned(),
-            time_zone: "UTC".parse().expect("a time zone"),
-            language: "en".to_owned(),
             limits: Limits::default(),
             metadata: serde_json::from_str(metadata).expect("metadata"),
-            created_at: Timestamp::from_micros(0).expect("an instant"),
-            suspended_at: None,
-            revision: 0,
+            suspended: false,
         };
         let mut businesses = Businesses::default();
         for (id, profile, metadata) in [
@@ -280,7 +274,7 @@ mod tests {
             ("4", "payline", "{}"),
             ("5", "gone", "{}"),
         ] {
-            businesses.keep(&settings, &row(id, profile, metadata));
+            businesses.keep(&settings, business(id, profile, metadata));
         }
         let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
         let share = |one: &str, other: &str| Arc::ptr_eq(&known(one).rules, &known(other).rules);
@@ -288,7 +282,7 @@ mod tests {
         assert_eq!((known("2").metadata_json().get(), known("3").metadata_json().get()), ("{}", r#"{"a":"b"}"#));
         assert_eq!(known("5").profile().map(|_| ()).map_err(|error| error.to_string().contains("gone")), Err(true));
         // One that gets something of its own leaves the others as they are.
-        businesses.keep(&settings, &row("2", "codat", r#"{"c":"d"}"#));
+        businesses.keep(&settings, business("2", "codat", r#"{"c":"d"}"#));
         let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
         assert_eq!((known("1").metadata_json().get(), known("2").metadata_json().get()), ("{}", r#"{"c":"d"}"#));
     }

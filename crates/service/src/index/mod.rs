@@ -133,7 +133,10 @@ impl KnownKey {
 
     /// The same of what the database said.
     pub(crate) fn found(settings: &Settings, found: &FoundVersion) -> Self {
-        Self::from_parts(KnownVersion::from(found), Arc::new(KnownBusiness::new(settings, &found.business)))
+        Self::from_parts(
+            KnownVersion::from(found),
+            Arc::new(KnownBusiness::new(settings, found.business.clone().into())),
+        )
     }
 
     pub(crate) fn tenant(&self) -> Tenant {
@@ -438,12 +441,7 @@ impl Index {
         let total = store.read().count_versions().await.unwrap_or(0);
         table.reserve(usize::try_from(total).unwrap_or(usize::MAX));
         let mut businesses = Businesses::default();
-        store
-            .read()
-            .each_business(|row| {
-                businesses.keep(&self.settings, &row);
-            })
-            .await?;
+        store.each_business(|business| businesses.keep(&self.settings, business)).await?;
         *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
         let mut complete = true;
         // A business that came meanwhile is met with the change that tells of it.
@@ -550,7 +548,7 @@ impl Index {
                 all_of.insert(id.clone());
             }
             if let Some(row) = store.read().find_business(&id).await? {
-                self.keep_business(&row);
+                self.keep_business(row);
             }
         }
         let mut shared = self.shared.lock().await;
@@ -586,8 +584,8 @@ impl Index {
         self.businesses.read().unwrap_or_else(PoisonError::into_inner).find(id).map(Arc::clone)
     }
 
-    fn keep_business(&self, row: &BusinessRow) {
-        self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(&self.settings, row);
+    fn keep_business(&self, row: BusinessRow) {
+        self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(&self.settings, row.into());
     }
 
     /// The business with this id, which becomes known if it was not; none if there is none.
@@ -597,7 +595,7 @@ impl Index {
             return Ok(known);
         }
         if let Some(row) = store.read().find_business(id).await? {
-            self.keep_business(&row);
+            self.keep_business(row);
         }
         Ok(self.cell(id))
     }
