@@ -7,8 +7,8 @@ use crate::drive::{self, Load, Target};
 use crate::processes::Pinning;
 use crate::{Cli, permille, seed, start, summary};
 
-/// Clients that make payment links, each one every [`EVERY`]: about a thousand a second.
-const CLIENTS: usize = 50;
+/// Clients that make payment links, each one every [`EVERY`] and the time of its answer: about a thousand a second.
+const CLIENTS: usize = 60;
 const EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) async fn measure(cli: &Cli) -> anyhow::Result<()> {
