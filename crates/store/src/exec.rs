@@ -370,23 +370,23 @@ impl Tx {
     /// Runs many changes, mostly the same one of many rows; returns how many rows all of them touched. On SQLite so many
     /// run together, as a round trip to the writer costs more than most statements.
     pub(crate) async fn execute_each(&mut self, changes: impl Iterator<Item = Stmt>) -> Result<u64, StoreError> {
-        let mut changed = 0;
+        let mut touched = 0;
         match self {
             Self::Sqlite(turn) => {
                 let mut changes: VecDeque<_> = changes.collect();
                 while !changes.is_empty() {
                     // Few sizes, so that few texts are prepared.
                     let size = if changes.len() < TOGETHER { 1 << changes.len().ilog2() } else { TOGETHER };
-                    changed += turn.run_all(changes.drain(..size).collect()).await?.changed;
+                    touched += turn.run_all(changes.drain(..size).collect()).await?.changed;
                 }
             }
             Self::SqliteReader(_) | Self::Postgres(_) => {
                 for change in changes {
-                    changed += self.execute(change).await?;
+                    touched += self.execute(change).await?;
                 }
             }
         }
-        Ok(changed)
+        Ok(touched)
     }
 
     /// Runs a change of which nothing is asked but that it succeeds: on SQLite together with the next statement, which
