@@ -417,7 +417,7 @@ impl<'a> Access<'a> {
             return Ok(Judged::certain(Identified::Platform(found.map(Box::new))));
         }
         let found = self.row_of(digests).await?;
-        let known = found.map(|found| Box::new(KnownKey::found(&self.core.settings, &found)));
+        let known = found.map(|found| Box::new(KnownKey::found(&self.core.settings, found)));
         Ok(Judged::certain(Identified::Key(known)))
     }
 

@@ -192,8 +192,7 @@ impl Limiter {
     /// # Errors
     /// When the sum of a quota that was not used here before cannot be read.
     pub(crate) async fn take(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<Measured, StoreError> {
-        let (of_key, of_business) = (&key.access.limits, key.business.limits());
-        self.measure(store, key.id, || key.tenant(), of_key, of_business, (now, since_boot())).await
+        self.measure(store, &self.parts_of(key), (now, since_boot())).await
     }
 
     /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone.
@@ -201,8 +200,7 @@ impl Limiter {
         if key.has_quota() {
             return None;
         }
-        let parts = self.parts(key.id, || key.tenant(), &key.access.limits, key.business.limits());
-        Some(self.measure_known(&parts, (now, since_boot())))
+        Some(self.measure_known(&self.parts_of(key), (now, since_boot())))
     }
 
     /// Makes sure that the sums of the quotas of this key are known here, so that counting a call waits for nothing. Gives
@@ -212,10 +210,15 @@ impl Limiter {
     /// When a sum cannot be read.
     pub(crate) async fn learn(&self, store: &Store, key: &KnownKey, now: Timestamp) -> Result<bool, StoreError> {
         let mut has_asked = false;
-        for part in self.parts(key.id, || key.tenant(), &key.access.limits, key.business.limits()) {
+        for part in self.parts_of(key) {
             has_asked |= self.know_sums(store, &part, now).await?;
         }
         Ok(has_asked)
+    }
+
+    /// The limits that a call with this key has to keep.
+    fn parts_of<'a>(&self, key: &'a KnownKey) -> Parts<'a> {
+        self.parts(key.id, || key.tenant(), &key.access.limits, key.business.limits())
     }
 
     /// The limits that a call has to keep. Always in this order, so that two calls cannot wait for each other.
@@ -237,21 +240,17 @@ impl Limiter {
         parts
     }
 
-    /// The same, at an instant and so many nanoseconds after the machine was started.
+    /// Counts a call by these limits, at an instant and so many nanoseconds after the machine was started.
     async fn measure(
         &self,
         store: &Store,
-        key: KeyId,
-        tenant: impl FnOnce() -> Tenant,
-        of_key: &Limits,
-        of_business: &Limits,
+        parts: &[Part<'_>],
         (now, boot): (Timestamp, u64),
     ) -> Result<Measured, StoreError> {
-        let parts = self.parts(key, tenant, of_key, of_business);
-        for part in &parts {
+        for part in parts {
             self.know_sums(store, part, now).await?;
         }
-        Ok(self.measure_known(&parts, (now, boot)))
+        Ok(self.measure_known(parts, (now, boot)))
     }
 
     /// The same where every sum is known here.
@@ -468,7 +467,8 @@ mod tests {
             let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
             let when = (at(when.0), when.1);
             let key = KeyId::from_bits(key);
-            self.limiter.measure(self.store, key, || tenant, of_key, of_business, when).await.expect("measured")
+            let parts = self.limiter.parts(key, || tenant, of_key, of_business);
+            self.limiter.measure(self.store, &parts, when).await.expect("measured")
         }
     }
 

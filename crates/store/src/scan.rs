@@ -32,7 +32,7 @@ const MAPPED: i64 = 0x7fff_0000;
 /// Memory of each thread for pages of the file, in KiB.
 const CACHE: i64 = 32 * 1024;
 
-const SQL: &str = "SELECT v.digest, v.key_id, v.version, v.pepper_version, v.starts_at, v.ends_at, k.business_id, \
+const VERSIONS: &str = "SELECT v.digest, v.key_id, v.version, v.pepper_version, v.starts_at, v.ends_at, k.business_id, \
                    k.environment, k.kind, k.state, k.revoked_at IS NOT NULL, k.valid_from, k.valid_until, k.scopes, \
                    k.allowed_origins, k.allowed_ips, k.limits, k.metadata \
                    FROM keys k CROSS JOIN key_versions v ON v.key_id = k.id WHERE k.id >= ?1 AND (?2 IS NULL OR k.id < ?2)";
@@ -74,12 +74,7 @@ pub(crate) async fn each_business(path: &Path, take: impl FnMut(BusinessAccess))
     let read = move |sender| {
         let connection = open(&path)?;
         let mut statement = connection.prepare(BUSINESSES)?;
-        send_rows(statement.query([])?, &sender, |row| {
-            business(row).map_err(|source| {
-                let id = row.text(0, "id").unwrap_or("?").to_owned();
-                StoreError::CorruptRow { table: "businesses", id, source }
-            })
-        })
+        send_rows(statement.query([])?, &sender, ("businesses", 0), business)
     };
     hand_on(read, take).await
 }
@@ -129,25 +124,25 @@ fn read_part(
     sender: &mpsc::Sender<Vec<KnownVersion>>,
 ) -> Result<(), StoreError> {
     let connection = open(path)?;
-    let mut statement = connection.prepare(SQL)?;
+    let mut statement = connection.prepare(VERSIONS)?;
     let mut shared = KnownShared::default();
-    send_rows(statement.query(params![from, until])?, sender, |row| {
-        known(row, &mut shared).map_err(|source| {
-            let id = row.text(1, "key_id").unwrap_or("?").to_owned();
-            StoreError::CorruptRow { table: "key_versions", id, source }
-        })
-    })
+    send_rows(statement.query(params![from, until])?, sender, ("key_versions", 1), |row| known(row, &mut shared))
 }
 
-/// Sends what rows are read as, many at a time.
+/// Sends what rows of a table are read as, many at a time. One that cannot be read is named by the column of its id.
 fn send_rows<T>(
     mut rows: rusqlite::Rows<'_>,
     sender: &mpsc::Sender<Vec<T>>,
-    mut read: impl FnMut(&Columns<'_>) -> Result<T, StoreError>,
+    (table, id): (&'static str, usize),
+    mut read: impl FnMut(&Columns<'_>) -> Result<T, BadColumn>,
 ) -> Result<(), StoreError> {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(row) = rows.next()? {
-        batch.push(read(&Columns(row))?);
+        let row = Columns(row);
+        batch.push(read(&row).map_err(|source| {
+            let id = row.text(id, "id").unwrap_or("?").to_owned();
+            StoreError::CorruptRow { table, id, source }
+        })?);
         if batch.len() == BATCH {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
             if sender.blocking_send(full).is_err() {

@@ -229,7 +229,7 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
             Err(failure) => failure.into_response(),
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-            report(&failure);
+            report(&failure, tracing::Span::current);
             response = rendered(&failure, &response, &reader, id);
             if failure.kind() == Kind::AmbiguousLength {
                 // What follows on this connection may be the rest of that body.
@@ -262,11 +262,11 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
     response
 }
 
-/// Tells the operator of a failure that is ours.
-pub(crate) fn report(failure: &Failure) {
+/// Tells the operator of a failure that is ours, in the span of its request.
+pub(crate) fn report(failure: &Failure, span: impl FnOnce() -> tracing::Span) {
     if failure.kind().status().is_server_error() {
         let cause = failure.cause_chain().unwrap_or_default();
-        tracing::error!(code = failure.kind().code(), cause, "request failed");
+        span().in_scope(|| tracing::error!(code = failure.kind().code(), cause, "request failed"));
     }
 }
 

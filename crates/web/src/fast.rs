@@ -306,11 +306,10 @@ impl Doors {
         let (mut response, code) = match answered.unwrap_or_else(|_| Err(Failure::new(Kind::Internal))) {
             Ok(response) => (response, None),
             Err(failure) => {
-                if failure.kind().status().is_server_error() {
-                    let span =
-                        tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route());
-                    span.in_scope(|| edge::report(&failure));
-                }
+                edge::report(
+                    &failure,
+                    || tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route()),
+                );
                 let bare = Response::new(Body::empty());
                 (edge::rendered(&failure, &bare, &reader(), request_id), Some(failure.kind().code()))
             }

@@ -145,10 +145,15 @@ fn metrics_have_a_listener_of_their_own() {
     std::fs::write(place.path().join("trousseau.toml"), format!("[metrics]\nlisten = \"{port}\"\n")).expect("written");
     let mut server = Server::start(&place, &[]);
     assert!(server.get("/livez", "").starts_with("HTTP/1.1 200"));
+    for _ in 0..2 {
+        assert!(server.get("/v1/whoami", "apikey: nobody\r\n").starts_with("HTTP/1.1 401"));
+    }
     let api = server.address;
     server.address = port;
     let metrics = server.get("/metrics", "");
     assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("trousseau_http_requests_total"), "{metrics}");
+    let refused = "trousseau_http_requests_total{method=\"GET\",route=\"/v1/whoami\",status=\"401\"} 2";
+    assert!(metrics.contains(refused), "{metrics}");
     server.address = api;
     assert!(!server.get("/metrics", "").contains("trousseau_http_requests_total"));
 }

@@ -35,7 +35,7 @@ pub(crate) struct KnownBusiness {
     rules: Arc<Rules>,
 }
 
-/// What most businesses of a profile have in common.
+/// What all businesses of a profile share that have no limits and no metadata of their own.
 #[derive(Debug)]
 struct Rules {
     /// The name alone where no profile has it any more.
@@ -256,6 +256,7 @@ mod tests {
         assert!(businesses.find(&"100".parse().expect("an id")).is_none());
         assert_eq!(businesses.cells.len(), 100);
     }
+
     #[test]
     fn businesses_without_anything_of_their_own_share_what_their_profile_says() {
         let settings = Settings::default();
@@ -276,14 +277,18 @@ mod tests {
         ] {
             businesses.keep(&settings, business(id, profile, metadata));
         }
-        let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
-        let share = |one: &str, other: &str| Arc::ptr_eq(&known(one).rules, &known(other).rules);
-        assert!(share("1", "2") && !share("1", "3") && !share("1", "4"));
-        assert_eq!((known("2").metadata_json().get(), known("3").metadata_json().get()), ("{}", r#"{"a":"b"}"#));
-        assert_eq!(known("5").profile().map(|_| ()).map_err(|error| error.to_string().contains("gone")), Err(true));
+        let known = |businesses: &Businesses, id: &str| {
+            let cell = businesses.find(&id.parse().expect("an id")).expect("known");
+            cell.get()
+        };
+        let [one, two, own, other, gone] = ["1", "2", "3", "4", "5"].map(|id| known(&businesses, id));
+        let share = |business: &KnownBusiness| Arc::ptr_eq(&one.rules, &business.rules);
+        assert_eq!([&two, &own, &other].map(|business| share(business)), [true, false, false]);
+        assert_eq!((two.metadata_json().get(), own.metadata_json().get()), ("{}", r#"{"a":"b"}"#));
+        assert_eq!(gone.profile().map(|_| ()).map_err(|error| error.to_string().contains("gone")), Err(true));
         // One that gets something of its own leaves the others as they are.
         businesses.keep(&settings, business("2", "codat", r#"{"c":"d"}"#));
-        let known = |id: &str| businesses.find(&id.parse().expect("an id")).expect("known").get();
-        assert_eq!((known("1").metadata_json().get(), known("2").metadata_json().get()), ("{}", r#"{"c":"d"}"#));
+        let [one, two] = ["1", "2"].map(|id| known(&businesses, id));
+        assert_eq!((one.metadata_json().get(), two.metadata_json().get()), ("{}", r#"{"c":"d"}"#));
     }
 }

@@ -132,11 +132,9 @@ impl KnownKey {
     }
 
     /// The same of what the database said.
-    pub(crate) fn found(settings: &Settings, found: &FoundVersion) -> Self {
-        Self::from_parts(
-            KnownVersion::from(found),
-            Arc::new(KnownBusiness::new(settings, found.business.clone().into())),
-        )
+    pub(crate) fn found(settings: &Settings, found: FoundVersion) -> Self {
+        let known = KnownVersion::from(&found);
+        Self::from_parts(known, Arc::new(KnownBusiness::new(settings, found.business.into())))
     }
 
     pub(crate) fn tenant(&self) -> Tenant {
