@@ -112,11 +112,11 @@ pub(crate) struct KnownKey {
     pub(crate) life: Life,
     pub(crate) version_life: VersionLife,
     pub(crate) access: Arc<KeyAccess>,
-    pub(crate) business: Arc<KnownBusiness>,
+    pub(crate) business: KnownBusiness,
 }
 
 impl KnownKey {
-    fn from_parts(known: KnownVersion, business: Arc<KnownBusiness>) -> Self {
+    fn from_parts(known: KnownVersion, business: KnownBusiness) -> Self {
         Self {
             id: known.key_id,
             version: known.version,
@@ -134,7 +134,7 @@ impl KnownKey {
     /// The same of what the database said.
     pub(crate) fn found(settings: &Settings, found: FoundVersion) -> Self {
         let known = KnownVersion::from(&found);
-        Self::from_parts(known, Arc::new(KnownBusiness::new(settings, found.business.into())))
+        Self::from_parts(known, KnownBusiness::new(settings, found.business.into()))
     }
 
     pub(crate) fn tenant(&self) -> Tenant {
@@ -154,7 +154,7 @@ impl KnownKey {
     pub(crate) fn snapshot(&self) -> Result<KeySnapshot<'_>, ServiceError> {
         Ok(KeySnapshot {
             business: &self.business.id,
-            suspended: self.business.suspended,
+            suspended: self.business.suspended(),
             business_id_required: self.business.profile()?.business_id_required,
             environment: self.environment,
             kind: self.kind,
