@@ -143,6 +143,9 @@ pub(crate) async fn earlier<T>(
     if let Some(answer) = stored(tx, wanted, now).await? {
         return Ok(Some(answer));
     }
+    if tx.writes_alone() {
+        return Ok(None);
+    }
     // Another node may be about to commit, and the transaction of a refused request ends a little after its answer.
     let mut tries = 0;
     while !tx.try_lock_idempotency(&wanted.scope, &wanted.key).await? {
@@ -186,7 +189,7 @@ pub(crate) async fn keep<T>(
     let refill = (!answer.refills.is_empty())
         .then(|| serde_json::to_value(&answer.refills).expect("ids and numbers are always JSON"));
     let saved = tx
-        .save_idempotency(&IdempotencyRow {
+        .keep_idempotency(&IdempotencyRow {
             scope: wanted.scope.clone(),
             key: wanted.key.clone(),
             fingerprint: wanted.fingerprint.clone(),

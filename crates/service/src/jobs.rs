@@ -31,7 +31,7 @@ use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
 use crate::tally::Tally;
-use crate::webhooks;
+use crate::webhooks::{self, FanOut};
 
 /// Notes that may wait to be written; more are dropped and counted.
 const CAPACITY: usize = 10_000;
@@ -798,18 +798,21 @@ impl Jobs {
             }
             let core = self.core();
             let mut tx = self.inner.store.begin_alone().await?;
+            let mut queue = FanOut::at(now);
+            let mut dispatched = Vec::with_capacity(claimed.len());
             for row in &claimed {
                 let queued = match &core {
-                    Some(core) => webhooks::fan_out(core, &mut tx, &row.event, now).await,
+                    Some(core) => queue.add(core, &mut tx, &row.event).await,
                     None => Ok(()),
                 };
                 match queued {
-                    Ok(()) => _ = tx.finish_outbox(row.event.id, row.attempt).await?,
+                    Ok(()) => dispatched.push((row.event.id, row.attempt)),
                     Err(error) if error.is_unavailable() => return Err(error),
                     // A row that cannot be read must not hold up the events of others.
                     Err(error) => webhooks::cannot_queue(&row.event, &error),
                 }
             }
+            tx.finish_outbox(dispatched).await?;
             tx.commit().await?;
             self.wake_deliveries();
         }

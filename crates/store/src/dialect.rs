@@ -86,6 +86,14 @@ impl Tx {
         }
     }
 
+    /// Whether nobody else writes until this transaction ends, so that what it read stays so.
+    pub const fn writes_alone(&self) -> bool {
+        match self.engine() {
+            Engine::Sqlite => true,
+            Engine::Postgres => false,
+        }
+    }
+
     /// Leases the oldest waiting rows of the outbox.
     ///
     /// PostgreSQL's workers must step over each other's rows, not queue for them; SQLite has no row locks.

@@ -1,5 +1,7 @@
 //! Events, and the outbox of those that are not yet dispatched.
 
+use std::collections::HashMap;
+
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
@@ -9,7 +11,7 @@ use trousseau_domain::time::Timestamp;
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
 use crate::row::Row;
-use crate::stmt::Stmt;
+use crate::stmt::{AT_ONCE, Stmt};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,10 +132,19 @@ impl Reader<'_> {
         self.fetch_optional(stmt).await?.as_ref().map(EventRow::from_row).transpose()
     }
 
-    /// The event of this id, whoever's it is: for what the program itself does with it.
-    pub(crate) async fn get_event(&mut self, id: EventId) -> Result<EventRow, StoreError> {
-        const SQL: &str = select_event!("WHERE e.id = $1");
-        EventRow::from_row(&self.fetch_one(Stmt::new(SQL).text(id)).await?)
+    /// The events of these ids, in the same order, whoever's they are: for what the program itself does with them.
+    pub(crate) async fn get_events(&mut self, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
+        const SQL: &str =
+            select_event!("WHERE e.id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
+        let mut found = HashMap::new();
+        for chunk in ids.chunks(AT_ONCE) {
+            for row in self.fetch_all(Stmt::new(SQL).several(chunk)).await? {
+                let event = EventRow::from_row(&row)?;
+                found.insert(event.id, event);
+            }
+        }
+        let event = |id| found.get(id).cloned().ok_or_else(|| StoreError::from(sqlx::Error::RowNotFound));
+        ids.iter().map(event).collect()
     }
 
     /// How many events wait to be dispatched.
@@ -175,22 +186,30 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let claim = Stmt::new(self.claim_outbox_sql()).time(lease_until).time(now).int(i64::from(limit));
-        let mut claimed = Vec::new();
+        let (mut ids, mut attempts) = (Vec::new(), Vec::new());
         for lease in self.fetch_all(claim).await? {
-            let (id, attempt) = lease
-                .read("outbox", "event_id", |row| Ok((row.parsed::<EventId>("event_id")?, row.number("attempt")?)))?;
-            let event = self.read().get_event(id).await?;
-            claimed.push(OutboxRow { event, attempt });
+            lease.read("outbox", "event_id", |row| {
+                ids.push(row.parsed("event_id")?);
+                attempts.push(row.number("attempt")?);
+                Ok(())
+            })?;
         }
+        let events = self.read().get_events(&ids).await?.into_iter();
+        let mut claimed: Vec<_> = events.zip(attempts).map(|(event, attempt)| OutboxRow { event, attempt }).collect();
         // The engines give the rows back in any order.
         claimed.sort_by_key(|row| (row.event.at, row.event.id));
         Ok(claimed)
     }
 
-    /// Takes a dispatched event out of the outbox, if the lease of this attempt is still the latest.
-    pub async fn finish_outbox(&mut self, event: EventId, attempt: u32) -> Result<bool, StoreError> {
+    /// Takes dispatched events out of the outbox, those of which the lease of this attempt is still the latest; returns how
+    /// many.
+    pub async fn finish_outbox(
+        &mut self,
+        dispatched: impl IntoIterator<Item = (EventId, u32)>,
+    ) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM outbox WHERE event_id = $1 AND attempt = $2";
-        self.change_one(Stmt::new(SQL).text(event).int(i64::from(attempt))).await
+        let changes = dispatched.into_iter().map(|(id, attempt)| Stmt::new(SQL).text(id).int(i64::from(attempt)));
+        self.execute_each(changes).await
     }
 
     /// Puts an event back until `retry_at`, if the lease of this attempt is still the latest.

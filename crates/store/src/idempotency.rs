@@ -64,26 +64,29 @@ impl Reader<'_> {
 }
 
 impl Tx {
-    /// Keeps an answer; `false` where one is kept already that has not expired by `record.created_at`.
-    pub async fn save_idempotency(&mut self, record: &IdempotencyRow) -> Result<bool, StoreError> {
+    /// Keeps an answer for which [`Reader::find_idempotency`] found none in this transaction; `false` where somebody has
+    /// kept one since that has not expired by `record.created_at`, which on SQLite nobody can.
+    pub async fn keep_idempotency(&mut self, record: &IdempotencyRow) -> Result<bool, StoreError> {
         const SQL: &str = "INSERT INTO idempotency_records (scope, key, fingerprint, status, body, refill, \
                            created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                            ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, \
                            status = excluded.status, body = excluded.body, refill = excluded.refill, \
                            created_at = excluded.created_at, expires_at = excluded.expires_at \
                            WHERE idempotency_records.expires_at <= excluded.created_at";
-        self.change_one(
-            Stmt::new(SQL)
-                .text(&record.scope)
-                .text(&record.key)
-                .text(&record.fingerprint)
-                .int(i64::from(record.status))
-                .text(&record.body)
-                .opt_json(record.refill.as_ref())
-                .time(record.created_at)
-                .time(record.expires_at),
-        )
-        .await
+        let stmt = Stmt::new(SQL)
+            .text(&record.scope)
+            .text(&record.key)
+            .text(&record.fingerprint)
+            .int(i64::from(record.status))
+            .text(&record.body)
+            .opt_json(record.refill.as_ref())
+            .time(record.created_at)
+            .time(record.expires_at);
+        if self.writes_alone() {
+            self.execute_later(stmt).await?;
+            return Ok(true);
+        }
+        self.change_one(stmt).await
     }
 
     /// Forgets expired answers, at most `limit`; returns how many.

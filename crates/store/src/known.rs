@@ -22,7 +22,7 @@ use crate::error::{BadColumn, StoreError};
 use crate::exec::{Pools, Reader, Store};
 use crate::row::{Row, instant, json, parsed};
 use crate::scan;
-use crate::stmt::Stmt;
+use crate::stmt::{AT_ONCE, Stmt};
 use crate::versions::{FoundVersion, digest};
 
 /// What a key may be used for: the same for nearly all keys, so that those share one.
@@ -57,6 +57,41 @@ impl KeyAccess {
     }
 }
 
+impl KeyAccess {
+    /// Lines of [`KeyAccess::to_text`].
+    pub const LINES: usize = 5;
+
+    /// All of it as JSON documents, one to a line.
+    pub fn to_text(&self) -> String {
+        let Self { scopes_json, allowed_origins, allowed_ips, limits, metadata_json, .. } = self;
+        [
+            scopes_json.get(),
+            as_json(allowed_origins).get(),
+            as_json(allowed_ips).get(),
+            as_json(limits).get(),
+            metadata_json.get(),
+        ]
+        .join("\n")
+    }
+
+    /// The same, read again.
+    ///
+    /// # Errors
+    /// When it is not what [`KeyAccess::to_text`] wrote.
+    pub fn from_text(text: &str) -> Result<Self, BadColumn> {
+        Self::of_documents(documents(text)?)
+    }
+
+    fn of_documents([scopes, origins, ips, limits, metadata]: [&str; 5]) -> Result<Self, BadColumn> {
+        Ok(Self::new(
+            json(scopes, "scopes")?,
+            (json(origins, "allowed_origins")?, json(ips, "allowed_ips")?),
+            json(limits, "limits")?,
+            json(metadata, "metadata")?,
+        ))
+    }
+}
+
 impl PartialEq for KeyAccess {
     fn eq(&self, other: &Self) -> bool {
         // What is ready follows from the rest.
@@ -67,9 +102,9 @@ impl PartialEq for KeyAccess {
 
 impl Eq for KeyAccess {}
 
-/// Texts, or a map of texts, as JSON.
+/// A document of ours as JSON.
 pub fn as_json(document: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(document).expect("texts can be written as JSON")
+    serde_json::value::to_raw_value(document).expect("our documents have text keys and cannot fail")
 }
 
 /// A business, as a door has to know it.
@@ -192,13 +227,7 @@ impl KnownShared {
     }
 
     fn new_access(&mut self, documents: [&str; 5]) -> Result<Arc<KeyAccess>, BadColumn> {
-        let [scopes, origins, ips, limits, metadata] = documents;
-        let access = Arc::new(KeyAccess::new(
-            json(scopes, "scopes")?,
-            (json(origins, "allowed_origins")?, json(ips, "allowed_ips")?),
-            json(limits, "limits")?,
-            json(metadata, "metadata")?,
-        ));
+        let access = Arc::new(KeyAccess::of_documents(documents)?);
         if self.access.len() >= MOST_SHARED {
             self.access.clear();
         }
@@ -315,9 +344,6 @@ impl KnownVersion {
     }
 }
 
-/// Keys asked for in one statement.
-const KEYS_PER_LOOKUP: usize = 16;
-
 impl Store {
     /// Hands on every value of every key, in no order. What is written meanwhile may be among them or not.
     pub async fn each_known_version(&self, mut take: impl FnMut(KnownVersion)) -> Result<(), StoreError> {
@@ -358,11 +384,8 @@ impl Reader<'_> {
         const SQL: &str =
             select_known!(" WHERE k.id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
         let mut known = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(KEYS_PER_LOOKUP) {
-            let stmt = (0..KEYS_PER_LOOKUP).fold(Stmt::new(SQL), |stmt, index| {
-                stmt.text(chunk.get(index).or_else(|| chunk.first()).expect("a chunk is not empty"))
-            });
-            for row in self.fetch_all(stmt).await? {
+        for chunk in keys.chunks(AT_ONCE) {
+            for row in self.fetch_all(Stmt::new(SQL).several(chunk)).await? {
                 known.push(KnownVersion::from_row(&row, shared)?);
             }
         }

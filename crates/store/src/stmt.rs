@@ -22,6 +22,9 @@ enum Value {
     Bytes(Option<Vec<u8>>),
 }
 
+/// Rows asked for in one statement.
+pub(crate) const AT_ONCE: usize = 16;
+
 impl Stmt {
     pub(crate) const fn new(sql: &'static str) -> Self {
         Self { sql: SqlStr::from_static(sql), values: Vec::new() }
@@ -83,6 +86,12 @@ impl Stmt {
     /// Two arguments: the base units, and the asset.
     pub(crate) fn money(self, value: Money) -> Self {
         self.int(value.units()).text(value.asset())
+    }
+
+    /// [`AT_ONCE`] arguments, the first value again where there are fewer: one text looks up any number of them.
+    pub(crate) fn several(self, values: &[impl Display]) -> Self {
+        let first = values.first().expect("who asks for nothing need not ask");
+        (0..AT_ONCE).fold(self, |stmt, index| stmt.text(values.get(index).unwrap_or(first)))
     }
 
     pub(crate) fn flag(self, value: bool) -> Self {

@@ -1,5 +1,7 @@
 //! The job that sends messages: leased row by row, safe on several nodes, fair between endpoints, at least once.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +9,16 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use trousseau_domain::environment::Environment;
 use trousseau_domain::events::EventType;
+use trousseau_domain::ids::BusinessId;
 use trousseau_domain::members::Notice;
 use trousseau_domain::time::Timestamp;
 use trousseau_domain::webhooks::message::Announcement;
 use trousseau_domain::webhooks::schedule::{LONGEST_WAIT, Outcome, pause_after};
 use trousseau_domain::webhooks::signature::{EndpointSecrets, signature_header};
 use trousseau_domain::webhooks::{DeliveryState, Dialect, DisabledReason};
-use trousseau_store::{AttemptRow, ClaimedDelivery, EventRow, Finished, StoreError, Tx};
+use trousseau_store::{AttemptRow, ClaimedDelivery, EventRow, Finished, StoreError, Tx, WebhookEndpointRow};
 
 use super::outgoing::{Answer, Message, NoAnswer};
 use super::{happened, open, queued};
@@ -40,17 +44,37 @@ const BODY_KEPT: usize = 16 * 1024;
 /// Characters kept of the value of one header of an answer.
 const HEADER_KEPT: usize = 1024;
 
-/// Queues an event for every endpoint that wants to hear of it, in the transaction that takes it out of the outbox.
-pub(crate) async fn fan_out(core: &Core, tx: &mut Tx, event: &EventRow, now: Timestamp) -> Result<(), StoreError> {
-    // A test is queued where it is asked for.
-    if event.kind == EventType::WebhookTest.as_str() {
-        return Ok(());
+/// Queues events for every endpoint that wants to hear of them, in the transaction that takes them out of the outbox.
+#[derive(Debug)]
+pub(crate) struct FanOut {
+    now: Timestamp,
+    /// Who listens, of the businesses that were met: many events of a moment are of few of them.
+    listening: HashMap<(BusinessId, Option<Environment>), Vec<WebhookEndpointRow>>,
+}
+
+impl FanOut {
+    /// In a transaction that began at this instant.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self { now, listening: HashMap::new() }
     }
-    let listening = tx.read().list_listening_endpoints(&event.business, event.environment).await?;
-    for endpoint in listening.iter().filter(|endpoint| endpoint.subscription.wants(&announcement(event))) {
-        tx.insert_delivery(&queued(core, endpoint, event.id, &event.kind, now)).await?;
+
+    /// Queues one event.
+    pub(crate) async fn add(&mut self, core: &Core, tx: &mut Tx, event: &EventRow) -> Result<(), StoreError> {
+        // A test is queued where it is asked for.
+        if event.kind == EventType::WebhookTest.as_str() {
+            return Ok(());
+        }
+        let listening = match self.listening.entry((event.business.clone(), event.environment)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(tx.read().list_listening_endpoints(&event.business, event.environment).await?)
+            }
+        };
+        for endpoint in listening.iter().filter(|endpoint| endpoint.subscription.wants(&announcement(event))) {
+            tx.insert_delivery(&queued(core, endpoint, event.id, &event.kind, self.now)).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn announcement(event: &EventRow) -> Announcement<'_> {

@@ -33,7 +33,7 @@ use crate::key_ring::Cell;
 use crate::keys::Page;
 use crate::secrets::Secrets;
 
-pub(crate) use deliver::{cannot_queue, fan_out};
+pub(crate) use deliver::{FanOut, cannot_queue};
 pub(crate) use outgoing::Outgoing;
 
 /// The most endpoints of a business in one environment.

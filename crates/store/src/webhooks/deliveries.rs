@@ -297,10 +297,14 @@ impl Tx {
             let lease = Stmt::new(LEASE).time(lease_until).text(id).time(now).int(i64::from(free));
             let leased = self.fetch_all(lease).await?;
             let endpoint = WebhookEndpointRow::from_row(&self.fetch_one(Stmt::new(ENDPOINT).text(id)).await?)?;
-            for row in leased {
-                let delivery = DeliveryRow::from_row(&row)?;
+            let read = |row: &Row| {
                 let lease = row.read("webhook_deliveries", "id", |row| row.int("lease"))?;
-                let event = self.read().get_event(delivery.event).await?;
+                Ok((DeliveryRow::from_row(row)?, lease))
+            };
+            let leased: Vec<_> = leased.iter().map(read).collect::<Result<_, StoreError>>()?;
+            let events: Vec<_> = leased.iter().map(|(delivery, _)| delivery.event).collect();
+            let events = self.read().get_events(&events).await?;
+            for ((delivery, lease), event) in leased.into_iter().zip(events) {
                 claimed.push(ClaimedDelivery { delivery, lease, endpoint: endpoint.clone(), event });
                 left = left.saturating_sub(1);
             }

@@ -70,15 +70,15 @@ both_engines! {
         let second = commit!(store, |tx| tx.claim_outbox(at(150), at(250), 9).await.expect("claims"));
         assert_eq!(second.iter().map(|row| row.event.id.bits()).collect::<Vec<_>>(), [3]);
         commit!(store, |tx| {
-            assert!(tx.finish_outbox(first[0].event.id, 1).await.expect("finishes"));
-            assert!(!tx.finish_outbox(first[0].event.id, 1).await.expect("is finished"));
+            let done = [(first[0].event.id, 1), (first[0].event.id, 1)];
+            assert_eq!(tx.finish_outbox(done).await.expect("finishes"), 1);
             assert!(tx.fail_outbox(second[0].event.id, 1, at(300)).await.expect("fails"));
         });
         // The lease of the second event ran out, the third one waits for its retry.
         let third = commit!(store, |tx| tx.claim_outbox(at(200), at(260), 9).await.expect("claims"));
         assert_eq!(third.iter().map(|row| (row.event.id.bits(), row.attempt)).collect::<Vec<_>>(), [(2, 2)]);
         commit!(store, |tx| {
-            assert!(!tx.finish_outbox(third[0].event.id, 1).await.expect("an old lease finishes nothing"));
+            assert_eq!(tx.finish_outbox([(third[0].event.id, 1)]).await.expect("an old lease finishes nothing"), 0);
             assert!(!tx.fail_outbox(third[0].event.id, 1, at(900)).await.expect("nor does it fail"));
         });
         let late = commit!(store, |tx| tx.claim_outbox(at(300), at(400), 9).await.expect("claims"));
