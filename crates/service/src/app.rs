@@ -1,5 +1,6 @@
 //! The application: what every use case works with.
 
+use std::io;
 use std::sync::Arc;
 
 use trousseau_domain::actor::Actor;
@@ -47,6 +48,11 @@ use crate::requests::Requests;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::webhooks::{Outgoing, Webhooks};
+
+/// What is said of keys that were kept for this start, when they are of no use.
+const NOT_TAKEN_OVER: &str = "what was kept of the keys cannot be read: they are read from the database";
+/// What is said when they cannot be kept for the next one.
+const NOT_KEPT: &str = "the keys could not be kept: the next start reads them from the database";
 
 /// The application. Clones share everything.
 #[derive(Debug, Clone)]
@@ -283,12 +289,34 @@ impl App {
         self.core.node.leave(&self.core.store).await
     }
 
-    /// Reads all keys into the memory of this node. Without it, the follower does so when it begins.
+    /// Reads all keys into the memory of this node: what [`App::keep_index`] kept of them, where the database is still as
+    /// it was left then. Without it, the follower does so when it begins.
     ///
     /// # Errors
     /// When the database fails; every key is then asked for there.
     pub async fn fill_index(&self) -> Result<(), StoreError> {
-        self.core.index.prove(&self.core.store).await.map(drop)
+        let (index, store) = (&self.core.index, &self.core.store);
+        let mut kept = false;
+        if let Some(found) = store.found() {
+            match index.take_over(store, found).await {
+                Ok(taken) => kept = taken,
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "{NOT_TAKEN_OVER}"),
+            }
+        }
+        index.prove(store).await?;
+        tracing::info!(values = index.state().values, kept, "the keys are read");
+        Ok(())
+    }
+
+    /// Keeps what this node remembers beside the embedded database, once that is closed, so that the next start need not
+    /// read every key. Nothing on PostgreSQL, while another process has the database open, or for few keys.
+    pub async fn keep_index(&self) {
+        let Some(left) = self.core.store.left().await else { return };
+        let index = Arc::clone(&self.core.index);
+        let kept = tokio::task::spawn_blocking(move || index.keep(&left)).await;
+        if let Err(error) = kept.unwrap_or_else(|ended| Err(io::Error::other(ended))) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "{NOT_KEPT}");
+        }
     }
 
     /// How the memory of this node is doing.

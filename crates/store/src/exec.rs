@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::error::{StoreError, Unavailability};
+use crate::left::Left;
 use crate::pool::{PgPool, PgTx, Pooling};
 use crate::row::Row;
 use crate::schema::Engine;
@@ -48,6 +49,8 @@ pub(crate) enum Pools {
         readers: SqlitePool,
         writer: Writer,
         counter: Arc<Counter>,
+        /// The file as it was before it was opened.
+        found: Option<Arc<Left>>,
     },
     Postgres(PgPool),
 }

@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use crate::dialect::{MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
+use crate::left::Left;
 use crate::pool::{LIMITS, PgPool, Pooling};
 use crate::sqlite::Counter;
 use crate::writer::Writer;
@@ -180,6 +181,7 @@ impl Store {
 
     /// Opens an SQLite file, which is created where there is none.
     pub async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
+        let found = Left::of(path);
         // FULL, because in WAL mode NORMAL may lose the last commits when the power fails.
         let connect = SqliteConnectOptions::new()
             .filename(path)
@@ -203,7 +205,8 @@ impl Store {
                 Err(error) => return Err(error),
             }
         };
-        migrate_sqlite(&mut writer, options).await?;
+        let migrated = migrate_sqlite(&mut writer, options).await?;
+        let found = found.filter(|_| !migrated).map(Arc::new);
         let writer = Writer::new(writer, writer_options, (options.acquire_timeout, options.shared_for));
         let readers = SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
@@ -213,7 +216,7 @@ impl Store {
             .connect_with(connect.read_only(true).row_buffer_size(ROWS_AHEAD))
             .await?;
         let counter = Arc::new(Counter::open(path)?);
-        Ok(Self::new(Pools::Sqlite { readers, writer, counter }))
+        Ok(Self::new(Pools::Sqlite { readers, writer, counter, found }))
     }
 
     /// Opens a database of a PostgreSQL server.
@@ -252,7 +255,7 @@ impl Store {
     /// Closes all connections, after the work under way.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { readers, writer, counter } => {
+            Pools::Sqlite { readers, writer, counter, .. } => {
                 counter.close();
                 readers.close().await;
                 writer.end().await;
@@ -328,16 +331,18 @@ async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bo
     Ok(compare(migrator, &applied)?)
 }
 
-async fn migrate_sqlite(connection: &mut SqliteConnection, options: &StoreOptions) -> Result<(), StoreError> {
+/// Brings the schema up to date; `false` if it was.
+async fn migrate_sqlite(connection: &mut SqliteConnection, options: &StoreOptions) -> Result<bool, StoreError> {
     let migrator = migrator(Engine::Sqlite, options.up_to);
     let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
     if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
-        return Ok(());
+        return Ok(false);
     }
     // The driver takes no lock on SQLite: two processes at their first start would both create the tables.
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
     migrator.run_direct(None, &mut *tx, false).await.map_err(failed)?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(true)
 }
 
 async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod deploy;
 mod envoy;
 mod faults;
 mod import;
+mod kept;
 mod kill;
 mod kill_live;
 mod kill_many;

@@ -5,10 +5,12 @@
 //! has not seen. A lease that has run out, for whatever reason, means that the database is asked.
 
 mod businesses;
+mod kept;
 mod table;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,10 +22,10 @@ use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
-use trousseau_domain::time::Timestamp;
+use trousseau_domain::time::{InvalidTime, Timestamp};
 use trousseau_store::{
-    BusinessRow, ChangeKind, ChangeRow, FoundVersion, KeyAccess, KnownShared, KnownVersion, PlatformKeyRow, Store,
-    StoreError,
+    BusinessRow, ChangeKind, ChangeRow, FoundVersion, KeyAccess, KnownShared, KnownVersion, Left, PlatformKeyRow,
+    Store, StoreError,
 };
 
 use crate::clock::{Clock as _, SystemClock};
@@ -32,6 +34,7 @@ use crate::networks::watch::small;
 use crate::settings::Settings;
 
 use self::businesses::{BusinessCell, Businesses, KnownBusiness};
+use self::kept::Kept;
 use self::table::{Full, Record, Table};
 
 /// How long after it was seen to be complete what is remembered may be answered with.
@@ -48,6 +51,8 @@ const MOST_OFFSET: Duration = Duration::from_secs(1);
 const NO_COUNTER: i64 = i64::MIN;
 /// Changes read at once.
 const CHANGES_PER_READ: u32 = 500;
+/// Fewer values than these are read from the database within milliseconds.
+const FEWEST_KEPT: usize = 1_000;
 
 /// Nanoseconds since the machine was started, suspensions included: what a lease is measured by.
 pub(crate) fn since_boot() -> u64 {
@@ -175,6 +180,11 @@ fn life(state: KeyState, revoked: bool, valid_from: Timestamp, valid_until: Opti
 /// The instant in a key's id.
 fn made_at(key: KeyId) -> i64 {
     i64::try_from(key.bits() >> 80).expect("48 bits") * 1_000
+}
+
+/// The first instant of a key, which nearly always is told by how far it is from that.
+fn valid_from(key: KeyId, near: i32, dates: Dates) -> Result<Timestamp, InvalidTime> {
+    dates.valid_from.map_or_else(|| Timestamp::from_micros(made_at(key) + i64::from(near)), Ok)
 }
 
 fn instant(micros: i64) -> Timestamp {
@@ -383,7 +393,7 @@ impl Index {
         let id = KeyId::from_bits(u128::from_be_bytes(record.key));
         let traits = &group.traits;
         let dates = traits.dates.as_deref().copied().unwrap_or_default();
-        let valid_from = dates.valid_from.unwrap_or_else(|| instant(made_at(id) + i64::from(record.valid_from)));
+        let valid_from = valid_from(id, record.valid_from, dates).expect("checked when it was put in");
         Some(KnownKey {
             id,
             version: u32::from(record.version),
@@ -438,23 +448,63 @@ impl Index {
         // It only makes room: a large table may not be counted in time.
         let total = store.read().count_versions().await.unwrap_or(0);
         table.reserve(usize::try_from(total).unwrap_or(usize::MAX));
-        let mut businesses = Businesses::default();
-        store.each_business(|business| businesses.keep(&self.settings, business)).await?;
-        *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
+        let businesses = self.read_businesses(store).await?;
         let mut complete = true;
         // A business that came meanwhile is met with the change that tells of it.
         store
             .each_known_version(|known| {
-                if let Some(cell) = self.cell(&known.business) {
-                    complete &= put(&table, &cell, known);
+                if let Some(cell) = businesses.find(&known.business) {
+                    complete &= put(&table, cell, known);
                 }
             })
             .await?;
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         self.complete.store(complete, Ordering::Release);
+        self.know(store, (table, businesses), seq).await
+    }
+
+    async fn read_businesses(&self, store: &Store) -> Result<Businesses, StoreError> {
+        let mut businesses = Businesses::default();
+        store.each_business(|business| businesses.keep(&self.settings, business)).await?;
+        Ok(businesses)
+    }
+
+    /// Remembers all of this, as it was after the change with this number or later.
+    async fn know(&self, store: &Store, (table, businesses): (Table, Businesses), seq: i64) -> Result<(), StoreError> {
+        *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         self.read_platform_keys(store).await?;
         self.applied.store(seq, Ordering::Release);
         self.filled.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads what was kept beside the embedded database instead of all its keys, before anything else is remembered, and
+    /// answers nothing until it is proven. `false` if there is nothing that is good for the database as it was found.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the database fails: nothing is remembered then.
+    pub(crate) async fn take_over(&self, store: &Store, found: &Left) -> io::Result<bool> {
+        let Some(kept) = Kept::take(found)? else { return Ok(false) };
+        let businesses = self.read_businesses(store).await.map_err(io::Error::other)?;
+        let table = Table::new(self.settings.keys_in_memory());
+        let applied = kept.applied;
+        let fill = move || kept.fill(&table, &businesses).map(|()| (table, businesses));
+        let known = tokio::task::spawn_blocking(fill).await.map_err(io::Error::other)??;
+        self.complete.store(true, Ordering::Release);
+        self.know(store, known, applied).await.map_err(io::Error::other)?;
+        Ok(true)
+    }
+
+    /// Keeps what is remembered beside the embedded database that was left, if that is worth it.
+    ///
+    /// # Errors
+    /// When it cannot be written: nothing is kept then.
+    pub(crate) fn keep(&self, left: &Left) -> io::Result<()> {
+        let is_whole = self.filled.load(Ordering::Acquire) && self.complete.load(Ordering::Acquire);
+        let table = self.table();
+        if is_whole && table.len() >= FEWEST_KEPT {
+            kept::keep(left, self.applied.load(Ordering::Acquire), &table)?;
+        }
         Ok(())
     }
 

@@ -12,10 +12,10 @@ use trousseau_domain::ids::KeyId;
 
 use super::Group;
 
-/// Parts of the table with a lock of their own.
-const SHARDS: usize = 256;
+/// Parts of the table with a lock of their own: one for each first byte of a digest.
+pub(super) const SHARDS: usize = 256;
 /// The part of a digest that is kept: 128 bits of an HMAC cannot be hit by chance or by choice.
-const KEPT: usize = 16;
+pub(super) const KEPT: usize = 16;
 /// Bits of an entry that number a record of the shard.
 const NUMBER_BITS: u32 = 20;
 /// Those bits.
@@ -216,6 +216,27 @@ impl Table {
         for shard in &self.shards {
             shard.write().unwrap_or_else(PoisonError::into_inner).reserve(each.min(MOST));
         }
+    }
+
+    /// Hands on the values of one part, in no order.
+    pub(super) fn each_of(&self, part: usize, mut take: impl FnMut(&Record, &Arc<Group>)) {
+        let shard = self.shards[part].read().unwrap_or_else(PoisonError::into_inner);
+        for record in &shard.records {
+            if let Some(group) = &record.group {
+                take(record, group);
+            }
+        }
+    }
+
+    /// Puts all values of one part in, of which there is none yet.
+    pub(super) fn fill_part(&self, part: usize, records: Vec<Record>) -> Result<(), Full> {
+        let count = records.len();
+        if self.len.fetch_add(count, Ordering::Relaxed) + count > self.most || count > MOST {
+            return Err(Full);
+        }
+        let mut shard = self.shards[part].write().unwrap_or_else(PoisonError::into_inner);
+        shard.reserve(count);
+        records.into_iter().try_for_each(|record| shard.insert(record))
     }
 
     /// The value that has this digest.
