@@ -63,7 +63,7 @@ impl KeyAccess {
 
     /// All of it as JSON documents, one to a line.
     pub fn to_text(&self) -> String {
-        let Self { scopes_json, allowed_origins, allowed_ips, limits, metadata_json, .. } = self;
+        let Self { scopes: _, allowed_origins, allowed_ips, limits, metadata: _, scopes_json, metadata_json } = self;
         [
             scopes_json.get(),
             as_json(allowed_origins).get(),

@@ -158,27 +158,27 @@ impl<T> Numbered<T> {
     }
 }
 
-fn put_value(bytes: &mut Vec<u8>, record: &Record, group: u32) {
-    bytes.extend(record.digest);
-    bytes.extend(record.key);
-    bytes.extend(record.starts_at.to_le_bytes());
-    bytes.extend(record.valid_from.to_le_bytes());
-    bytes.extend(record.version.to_le_bytes());
-    bytes.push(record.pepper);
-    bytes.extend(group.to_le_bytes());
+fn put_value(bytes: &mut Vec<u8>, record: &Record, number: u32) {
+    let Record { starts_at, group: _, key, digest, valid_from, version, pepper } = record;
+    bytes.extend(digest);
+    bytes.extend(key);
+    bytes.extend(starts_at.to_le_bytes());
+    bytes.extend(valid_from.to_le_bytes());
+    bytes.extend(version.to_le_bytes());
+    bytes.push(*pepper);
+    bytes.extend(number.to_le_bytes());
 }
 
 impl Group {
     /// What its values have in common, in words.
-    fn to_line(&self, access: u32) -> String {
-        let Self { business, traits } = self;
-        let Traits { environment, kind, state, revoked, ref dates, .. } = *traits;
+    fn to_line(&self, number: u32) -> String {
+        let Self { business, traits: Traits { environment, kind, state, revoked, dates, access: _ } } = self;
         let Dates { valid_from, valid_until, ends_at } = dates.as_deref().copied().unwrap_or_default();
         let [valid_from, valid_until, ends_at] = [valid_from, valid_until, ends_at]
             .map(|date| date.map_or_else(|| "-".to_owned(), |date| date.as_micros().to_string()));
-        let revoked = if revoked { "revoked" } else { "-" };
+        let revoked = if *revoked { "revoked" } else { "-" };
         let business = business.get().id;
-        format!("{business} {environment} {kind} {state} {revoked} {access} {valid_from} {valid_until} {ends_at}\n")
+        format!("{business} {environment} {kind} {state} {revoked} {number} {valid_from} {valid_until} {ends_at}\n")
     }
 
     /// The same, read again, with the business that it is of.
