@@ -29,6 +29,8 @@ const SHARED_FOR: Duration = Duration::from_millis(5);
 const ROWS_AHEAD: usize = 500;
 /// Statements that the writer keeps prepared.
 const WRITER_STATEMENTS: usize = 400;
+/// Memory of the writer for pages of the file, in KiB.
+const WRITER_CACHE: u32 = 32 * 1024;
 
 /// One migration in both dialects: number, name, SQLite, PostgreSQL.
 const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
@@ -191,8 +193,13 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        // All that the writer runs again and again, alone and after a savepoint.
-        let writer_options = connect.clone().statement_cache_capacity(WRITER_STATEMENTS);
+        let writer_options = connect
+            .clone()
+            // All that the writer runs again and again, alone and after a savepoint.
+            .statement_cache_capacity(WRITER_STATEMENTS)
+            // What many turns change together stays in memory until the commit, and so does what undoes one of them.
+            .pragma("cache_size", format!("-{WRITER_CACHE}"))
+            .pragma("temp_store", "memory");
         let mut attempts_left = 20;
         let mut writer = loop {
             match writer_options.connect().await.map_err(StoreError::from) {

@@ -24,7 +24,7 @@ use trousseau_domain::time::Timestamp;
 use trousseau_store::{KeyAccess, Left, Stamp};
 
 use super::businesses::Businesses;
-use super::table::{KEPT, Record, SHARDS, Table};
+use super::table::{Full, KEPT, Record, SHARDS, Table};
 use super::{Dates, Group, Traits, valid_from};
 
 /// At the end of the name of the database.
@@ -37,8 +37,8 @@ const GROUPS: usize = SHARDS;
 const ACCESS: usize = SHARDS + 1;
 const PARTS: usize = SHARDS + 2;
 const DIGEST: usize = 32;
-/// The length of a part and its digest.
-const PART: usize = 8 + DIGEST;
+/// The length of a part, of how many pieces it is, and its digest.
+const PART: usize = 8 + 8 + DIGEST;
 const HEAD: usize = FORMAT.len() + Stamp::LEN + 8 + PARTS * PART;
 /// Bytes of texts that are written or read at once.
 const BUFFER: usize = 64 * 1024;
@@ -54,6 +54,7 @@ type Sum = [u8; DIGEST];
 struct Part {
     at: u64,
     len: usize,
+    pieces: usize,
     sum: Sum,
 }
 
@@ -61,8 +62,10 @@ fn damaged(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-fn full() -> io::Error {
-    io::Error::new(io::ErrorKind::QuotaExceeded, "there is room for fewer keys than were kept")
+impl From<Full> for io::Error {
+    fn from(Full: Full) -> Self {
+        Self::new(io::ErrorKind::QuotaExceeded, "there is room for fewer keys than were kept")
+    }
 }
 
 /// Writes what is remembered in `table`, all changes up to `applied` being in it, beside the database that was left.
@@ -117,7 +120,9 @@ impl Writing<'_> {
         let (mut sum, began) = (Sha256::new(), self.at);
         let mut bytes = Vec::with_capacity(BUFFER);
         let mut pieces = pieces.into_iter().peekable();
+        let mut count = 0;
         while let Some(piece) = pieces.next() {
+            count += 1;
             bytes.extend(piece.as_ref());
             if bytes.len() >= BUFFER || pieces.peek().is_none() {
                 self.file.write_all_at(&bytes, self.at)?;
@@ -127,6 +132,7 @@ impl Writing<'_> {
             }
         }
         self.head.extend((self.at - began).to_le_bytes());
+        self.head.extend(as_u64(count).to_le_bytes());
         self.head.extend(sum.finalize());
         Ok(())
     }
@@ -291,9 +297,10 @@ impl Kept {
             let (stamp, applied) = (head.next()?, i64::from_le_bytes(head.next()?));
             let mut at = as_u64(HEAD + DIGEST);
             let parts = (0..PARTS).map(|_| {
-                let len = u64::from_le_bytes(head.next()?);
-                let part = Part { at, len: usize::try_from(len).ok()?, sum: head.next()? };
-                at += len;
+                let (len, pieces) = (u64::from_le_bytes(head.next()?), u64::from_le_bytes(head.next()?));
+                let (len, pieces) = (usize::try_from(len).ok()?, usize::try_from(pieces).ok()?);
+                let part = Part { at, len, pieces, sum: head.next()? };
+                at += as_u64(len);
                 Some(part)
             });
             Some((stamp, applied, parts.collect::<Option<_>>()?))
@@ -302,19 +309,20 @@ impl Kept {
         Ok(Some(Self { file, stamp, applied, parts }))
     }
 
-    fn part(&self, number: usize) -> io::Result<Vec<u8>> {
-        let Part { at, len, sum } = self.parts[number];
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, at)?;
+    /// Reads a part into this memory, which may be that of another one.
+    fn part<'a>(&self, number: usize, bytes: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        let Part { at, len, sum, .. } = self.parts[number];
+        bytes.resize(len, 0);
+        self.file.read_exact_at(bytes, at)?;
         if Sha256::digest(&bytes)[..] == sum { Ok(bytes) } else { Err(damaged(TORN)) }
     }
 
     /// Reads a part as texts of so many lines each. What became of them is good for nothing should this fail at the end.
     fn texts<T>(&self, number: usize, lines: usize, read: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
-        let Part { at, len, sum } = self.parts[number];
+        let Part { at, len, pieces, sum } = self.parts[number];
         let part = Reading { file: &self.file, at, left: len, sum: Sha256::new() };
         let mut part = BufReader::with_capacity(BUFFER, part);
-        let (mut all, mut text) = (Vec::new(), String::new());
+        let (mut all, mut text) = (Vec::with_capacity(pieces), String::new());
         loop {
             text.clear();
             for _ in 0..lines {
@@ -333,15 +341,14 @@ impl Kept {
         let groups = self.texts(GROUPS, 1, |line| Group::from_line(line, businesses, &access))?;
         let next = AtomicUsize::new(0);
         let fill_some = || {
+            let mut bytes = Vec::new();
             loop {
                 let part = next.fetch_add(1, Ordering::Relaxed);
                 if part >= SHARDS {
                     return Ok(());
                 }
-                let bytes = self.part(part)?;
-                let values = bytes.chunks(VALUE).map(|value| Bytes(value).value(part, &groups));
-                let values = values.collect::<Option<_>>().ok_or_else(|| damaged("a value of it makes no sense"))?;
-                table.fill_part(part, values).map_err(|_| full())?;
+                let value = |value| Bytes(value).value(part, &groups).ok_or_else(|| damaged("a value makes no sense"));
+                table.fill_part(part, self.part(part, &mut bytes)?.chunks(VALUE).map(value))?;
             }
         };
         thread::scope(|scope| {

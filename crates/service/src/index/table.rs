@@ -229,14 +229,18 @@ impl Table {
     }
 
     /// Puts all values of one part in, of which there is none yet.
-    pub(super) fn fill_part(&self, part: usize, records: Vec<Record>) -> Result<(), Full> {
+    pub(super) fn fill_part<E: From<Full>>(
+        &self,
+        part: usize,
+        mut records: impl ExactSizeIterator<Item = Result<Record, E>>,
+    ) -> Result<(), E> {
         let count = records.len();
         if self.len.fetch_add(count, Ordering::Relaxed) + count > self.most || count > MOST {
-            return Err(Full);
+            return Err(Full.into());
         }
         let mut shard = self.shards[part].write().unwrap_or_else(PoisonError::into_inner);
         shard.reserve(count);
-        records.into_iter().try_for_each(|record| shard.insert(record))
+        records.try_for_each(|record| Ok(shard.insert(record?)?))
     }
 
     /// The value that has this digest.
