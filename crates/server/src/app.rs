@@ -51,8 +51,7 @@ impl Opened {
 
     /// Lets the database go.
     pub(crate) async fn close(self) {
-        self.app.store().close().await;
-        self.app.keep_index().await;
+        self.app.close().await;
     }
 }
 

@@ -23,7 +23,7 @@ use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::idempotency::{Answered, InFlight, StoredAnswer};
-use crate::index::{Index, IndexState};
+use crate::index::{Index, IndexState, Seen};
 use crate::jobs::{Jobs, Recorder};
 use crate::keys::{Keys, life_of};
 use crate::limits::Limiter;
@@ -289,7 +289,7 @@ impl App {
         self.core.node.leave(&self.core.store).await
     }
 
-    /// Reads all keys into the memory of this node: what [`App::keep_index`] kept of them, where the database is still as
+    /// Reads all keys into the memory of this node: what [`App::close`] kept of them, where the database is still as
     /// it was left then. Without it, the follower does so when it begins.
     ///
     /// # Errors
@@ -303,16 +303,22 @@ impl App {
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "{NOT_TAKEN_OVER}"),
             }
         }
-        index.prove(store).await?;
+        kept &= matches!(index.prove(store).await?, Seen::Changes(_));
         tracing::info!(values = index.state().values, kept, "the keys are read");
         Ok(())
     }
 
-    /// Keeps what this node remembers beside the embedded database, once that is closed, so that the next start need not
-    /// read every key. Nothing on PostgreSQL, while another process has the database open, or for few keys.
-    pub async fn keep_index(&self) {
-        let Some(left) = self.core.store.left().await else { return };
-        let index = Arc::clone(&self.core.index);
+    /// Closes the database after the work under way. What this node remembers of the keys is kept beside it, so that the
+    /// next start need not read every key: not on PostgreSQL, not if another process has written to the database or has it
+    /// open, not of few keys, and not unless it is proven once more to be all there is.
+    pub async fn close(&self) {
+        let (index, store) = (Arc::clone(&self.core.index), &self.core.store);
+        let proven = index.is_worth_keeping() && matches!(index.prove(store).await, Ok(Seen::Changes(_)));
+        store.close().await;
+        if !(proven && index.is_worth_keeping()) {
+            return;
+        }
+        let Some(left) = store.left().await else { return };
         let kept = tokio::task::spawn_blocking(move || index.keep(&left)).await;
         if let Err(error) = kept.unwrap_or_else(|ended| Err(io::Error::other(ended))) {
             tracing::warn!(error = &error as &dyn std::error::Error, "{NOT_KEPT}");

@@ -22,7 +22,8 @@ impl Stamp {
     /// Bytes of one in a file.
     pub const LEN: usize = 8 * Self::PARTS;
 
-    /// The stamp of a database that nobody has open and that needs no repair; none of any other.
+    /// The stamp of a database that nobody has open and that needs no repair; none of any other, and none where the file
+    /// system tells whole seconds only: much may change in one.
     fn of(database: &Path) -> Option<Self> {
         let has = |suffix| with_suffix(database, suffix).symlink_metadata().is_ok();
         if has("-wal") || has("-journal") {
@@ -31,14 +32,15 @@ impl Stamp {
         let file = fs::metadata(database).ok()?;
         let number = |unsigned: u64| i64::from_ne_bytes(unsigned.to_ne_bytes());
         let (inode, size) = (number(file.ino()), number(file.size()));
-        Some(Self([inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]))
+        let is_fine = file.mtime_nsec() != 0 || file.ctime_nsec() != 0;
+        is_fine.then_some(Self([inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]))
     }
 
-    /// How long ago the file was changed; none if that is yet to come.
-    fn age(self) -> Option<Duration> {
+    /// How long before an instant the file was changed; none if after it.
+    fn age_at(self, instant: SystemTime) -> Option<Duration> {
         let [.., seconds, nanos] = self.0;
         let at = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-        SystemTime::now().duration_since(UNIX_EPOCH.checked_add(at)?).ok()
+        instant.duration_since(UNIX_EPOCH.checked_add(at)?).ok()
     }
 
     /// As it is written to a file.
@@ -51,19 +53,23 @@ impl Stamp {
     }
 }
 
-/// An embedded database that is closed, or was until it was opened.
+/// An embedded database, as it was while nobody had it open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     file: PathBuf,
-    /// What tells it from the same file after any change.
-    pub stamp: Stamp,
+    /// What tells it from the same file after any change; none where that cannot be told.
+    pub stamp: Option<Stamp>,
 }
 
 impl Left {
-    /// The database at `path`, which may be a link to it.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let file = path.canonicalize().ok()?;
-        Stamp::of(&file).map(|stamp| Self { file, stamp })
+    /// The database at `path`, which is there and may be a link to it.
+    pub(crate) fn new(path: &Path, stamp: Option<Stamp>) -> Option<Self> {
+        Some(Self { file: path.canonicalize().ok()?, stamp })
+    }
+
+    /// The stamp of the database at `path`, which may be a link to it.
+    pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
+        Stamp::of(&path.canonicalize().ok()?)
     }
 
     /// The file beside it whose name has this at its end, as SQLite names its own.
@@ -79,8 +85,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Store {
-    /// The embedded database as it was before it was opened here. None if it was not left in order or had to be brought
-    /// up to date, and on PostgreSQL.
+    /// The embedded database as it was before it was opened here: without a stamp if it was not left in order or had to be
+    /// brought up to date. None on PostgreSQL.
     pub fn found(&self) -> Option<&Left> {
         match &self.pools {
             Pools::Sqlite { found, .. } => found.as_deref(),
@@ -88,15 +94,20 @@ impl Store {
         }
     }
 
-    /// The embedded database as it is after [`Store::close`], for the next start. None while anybody else has it open, and
-    /// on PostgreSQL. Waits until no later change can have the time of an earlier one.
+    /// The embedded database as it is after [`Store::close`], for the next start. None while anybody else has it open, if
+    /// anybody else has written to it since it was opened here, and on PostgreSQL. Waits until no later change can have the
+    /// time of an earlier one.
     pub async fn left(&self) -> Option<Left> {
-        let Pools::Sqlite { readers, .. } = &self.pools else { return None };
+        let Pools::Sqlite { readers, writer, .. } = &self.pools else { return None };
+        if !writer.wrote_alone() {
+            return None;
+        }
         let options = readers.connect_options();
         for _ in 0..ATTEMPTS {
-            let left = Left::of(options.get_filename())?;
-            if left.stamp.age().is_some_and(|age| age > TICK) {
-                return Some(left);
+            let before = SystemTime::now();
+            let stamp = Left::stamp_of(options.get_filename())?;
+            if stamp.age_at(before).is_some_and(|age| age > TICK) {
+                return Left::new(options.get_filename(), Some(stamp));
             }
             tokio::time::sleep(TICK).await;
         }
@@ -115,6 +126,10 @@ mod tests {
         Store::open_sqlite(path, &StoreOptions::default()).await.expect("opens")
     }
 
+    fn stamp_of(store: &Store) -> Option<Stamp> {
+        store.found().expect("it is there").stamp
+    }
+
     async fn closed(store: Store) -> Option<Left> {
         store.close().await;
         store.left().await
@@ -125,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.db");
         let store = opened(&path).await;
-        assert_eq!(store.found(), None, "it was not there");
+        assert_eq!(stamp_of(&store), None, "it was not there");
         assert_eq!(store.left().await, None, "it is open");
         let left = closed(store).await.expect("nobody has it open");
         assert_eq!(left.beside("-index"), path.canonicalize().expect("there").with_file_name("a.db-index"));
@@ -142,6 +157,14 @@ mod tests {
         let changed = closed(other).await.expect("nobody has it open");
         assert_ne!(changed.stamp, left.stamp);
 
+        // Somebody else writes meanwhile, and goes first.
+        let (one, other) = (opened(&path).await, opened(&path).await);
+        one.run("DROP TABLE more").await.expect("runs");
+        other.run("CREATE TABLE more (id INTEGER)").await.expect("runs");
+        other.close().await;
+        assert_eq!(closed(one).await, None, "what the other one wrote may be told by nothing");
+        let changed = closed(opened(&path).await).await.expect("nobody has it open");
+
         // The same content with the same times is another file all the same.
         let copy = folder.path().join("copy.db");
         fs::copy(&path, &copy).expect("copied");
@@ -149,7 +172,7 @@ mod tests {
         fs::File::options().write(true).open(&copy).expect("there").set_modified(times).expect("set");
         fs::rename(&copy, &path).expect("put in its place");
         let store = opened(&path).await;
-        assert_ne!(store.found().map(|found| found.stamp), Some(changed.stamp));
+        assert!(stamp_of(&store).is_some_and(|stamp| Some(stamp) != changed.stamp));
         store.close().await;
     }
 
@@ -159,17 +182,17 @@ mod tests {
         let path = database.folder().expect("a file").join("trousseau.db");
         database.store().close().await;
         let store = opened(&path).await;
-        assert_eq!(store.found(), None, "it was migrated");
+        assert_eq!(stamp_of(&store), None, "it was migrated");
         // As after the power failed: what was committed last stands in the log.
         let copy = path.with_file_name("copy.db");
         for suffix in ["", "-wal"] {
             fs::copy(with_suffix(&path, suffix), with_suffix(&copy, suffix)).expect("copied");
         }
         let repaired = opened(&copy).await;
-        assert_eq!(repaired.found(), None);
+        assert_eq!(stamp_of(&repaired), None);
         repaired.close().await;
         store.close().await;
-        assert!(opened(&path).await.found().is_some());
+        assert!(stamp_of(&opened(&path).await).is_some());
     }
 
     #[tokio::test]

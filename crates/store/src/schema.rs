@@ -183,7 +183,7 @@ impl Store {
 
     /// Opens an SQLite file, which is created where there is none.
     pub async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let found = Left::of(path);
+        let stamp = Left::stamp_of(path);
         // FULL, because in WAL mode NORMAL may lose the last commits when the power fails.
         let connect = SqliteConnectOptions::new()
             .filename(path)
@@ -201,9 +201,10 @@ impl Store {
             .pragma("cache_size", format!("-{WRITER_CACHE}"))
             .pragma("temp_store", "memory");
         let mut attempts_left = 20;
-        let mut writer = loop {
-            match writer_options.connect().await.map_err(StoreError::from) {
-                Ok(writer) => break writer,
+        // A connection of its own, which may use as much of the disk for what is passing as it likes.
+        let mut schema = loop {
+            match connect.connect().await.map_err(StoreError::from) {
+                Ok(schema) => break schema,
                 // The first switch to WAL does not wait for another process that is doing the same.
                 Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) if attempts_left > 0 => {
                     attempts_left -= 1;
@@ -212,9 +213,11 @@ impl Store {
                 Err(error) => return Err(error),
             }
         };
-        let migrated = migrate_sqlite(&mut writer, options).await?;
-        let found = found.filter(|_| !migrated).map(Arc::new);
-        let writer = Writer::new(writer, writer_options, (options.acquire_timeout, options.shared_for));
+        let migrated = migrate_sqlite(&mut schema, options).await?;
+        let found = Left::new(path, stamp.filter(|_| !migrated)).map(Arc::new);
+        let writer = writer_options.connect().await?;
+        schema.close().await?;
+        let writer = Writer::new(writer, writer_options, (options.acquire_timeout, options.shared_for)).await?;
         let readers = SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .idle_timeout(None)

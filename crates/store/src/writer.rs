@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ struct Shared {
     told: std::sync::Mutex<Told>,
     commits: AtomicU64,
     turns: AtomicU64,
+    /// Whether somebody else may have written since the connection was made; known at the end.
+    strangers: AtomicBool,
 }
 
 /// Who wants to hear how the open transaction ends; nobody as long as nothing in it is to be kept.
@@ -69,6 +71,14 @@ struct Seat {
     connection: Option<SqliteConnection>,
     open: Option<Open>,
     closed: bool,
+    /// What [`data_version`] was at the beginning; none once the connection is another one.
+    version: Option<i64>,
+}
+
+/// A number that stays as it is as long as nobody writes but this connection
+/// (`sqlite.org/pragma.html#pragma_data_version`).
+async fn data_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await
 }
 
 /// The transaction that is open.
@@ -202,13 +212,14 @@ impl fmt::Debug for Writer {
 impl Writer {
     /// A turn on this connection is waited for no longer than `wait`, and a transaction is shared no longer than
     /// `open_for`; `options` are for the next connection, should this one be lost.
-    pub(crate) fn new(
-        connection: SqliteConnection,
+    pub(crate) async fn new(
+        mut connection: SqliteConnection,
         options: SqliteConnectOptions,
         (wait, open_for): (Duration, Duration),
-    ) -> Self {
-        let seat = Seat { options, connection: Some(connection), open: None, closed: false };
-        Self(Arc::new(Shared {
+    ) -> Result<Self, StoreError> {
+        let version = Some(data_version(&mut connection).await?);
+        let seat = Seat { options, connection: Some(connection), open: None, closed: false, version };
+        Ok(Self(Arc::new(Shared {
             seat: Arc::new(Mutex::new(seat)),
             wait,
             open_for,
@@ -216,7 +227,13 @@ impl Writer {
             told: std::sync::Mutex::default(),
             commits: AtomicU64::new(0),
             turns: AtomicU64::new(0),
-        }))
+            strangers: AtomicBool::new(true),
+        })))
+    }
+
+    /// Whether nobody else has written from the beginning to [`Writer::end`].
+    pub(crate) fn wrote_alone(&self) -> bool {
+        !self.0.strangers.load(Ordering::Acquire)
     }
 
     pub(crate) fn commits(&self) -> Commits {
@@ -405,7 +422,9 @@ impl Writer {
         let mut seat = Arc::clone(&self.0.seat).lock_owned().await;
         self.close(&mut seat).await;
         seat.closed = true;
-        if let Some(connection) = seat.connection.take() {
+        if let Some(mut connection) = seat.connection.take() {
+            let version = data_version(&mut connection).await.ok();
+            self.0.strangers.store(version.is_none() || version != seat.version, Ordering::Release);
             // What cannot be closed in order is closed with the process.
             let _ = connection.close().await;
         }
@@ -504,6 +523,7 @@ impl Turn {
             return Err(sqlx::Error::PoolClosed.into());
         }
         if seat.connection.is_none() {
+            seat.version = None;
             seat.connection = Some(seat.options.connect().await?);
         }
         Ok(())

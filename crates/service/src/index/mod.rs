@@ -470,9 +470,10 @@ impl Index {
 
     /// Remembers all of this, as it was after the change with this number or later.
     async fn know(&self, store: &Store, (table, businesses): (Table, Businesses), seq: i64) -> Result<(), StoreError> {
+        let platform = store.read().list_platform_keys().await?;
         *self.businesses.write().unwrap_or_else(PoisonError::into_inner) = businesses;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
-        self.read_platform_keys(store).await?;
+        self.keep_platform_keys(platform);
         self.applied.store(seq, Ordering::Release);
         self.filled.store(true, Ordering::Release);
         Ok(())
@@ -485,37 +486,46 @@ impl Index {
     /// When it cannot be read, or the database fails: nothing is remembered then.
     pub(crate) async fn take_over(&self, store: &Store, found: &Left) -> io::Result<bool> {
         let Some(kept) = Kept::take(found)? else { return Ok(false) };
-        let businesses = self.read_businesses(store).await.map_err(io::Error::other)?;
-        let table = Table::new(self.settings.keys_in_memory());
-        let applied = kept.applied;
+        let asked = async {
+            let (seq, _) = store.current_seq_and_time().await?;
+            let values = store.read().count_versions().await?;
+            Ok::<_, StoreError>((seq, values, self.read_businesses(store).await?))
+        };
+        let (seq, values, businesses) = asked.await.map_err(io::Error::other)?;
+        let (table, applied) = (Table::new(self.settings.keys_in_memory()), kept.applied);
         let fill = move || kept.fill(&table, &businesses).map(|()| (table, businesses));
         let known = tokio::task::spawn_blocking(fill).await.map_err(io::Error::other)??;
+        // Businesses are as they are now, so the values have to be so too; and a value too few would never be found out.
+        if applied != seq || u64::try_from(known.0.len()).ok() != Some(values) {
+            return Ok(false);
+        }
         self.complete.store(true, Ordering::Release);
         self.know(store, known, applied).await.map_err(io::Error::other)?;
         Ok(true)
     }
 
-    /// Keeps what is remembered beside the embedded database that was left, if that is worth it.
+    /// Whether all keys are remembered, and so many that it takes time to read them.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        let is_whole = self.filled.load(Ordering::Acquire) && self.complete.load(Ordering::Acquire);
+        is_whole && self.table().len() >= FEWEST_KEPT
+    }
+
+    /// Keeps what is remembered beside the embedded database that was left.
     ///
     /// # Errors
     /// When it cannot be written: nothing is kept then.
     pub(crate) fn keep(&self, left: &Left) -> io::Result<()> {
-        let is_whole = self.filled.load(Ordering::Acquire) && self.complete.load(Ordering::Acquire);
-        let table = self.table();
-        if is_whole && table.len() >= FEWEST_KEPT {
-            kept::keep(left, self.applied.load(Ordering::Acquire), &table)?;
-        }
-        Ok(())
+        kept::keep(left, self.applied.load(Ordering::Acquire), &self.table())
     }
 
-    async fn read_platform_keys(&self, store: &Store) -> Result<(), StoreError> {
-        let keys = store.read().list_platform_keys().await?;
+    fn keep_platform_keys(&self, keys: Vec<PlatformKeyRow>) {
         *self.platform.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
-        Ok(())
     }
 
     /// Asks the database for the number of the latest change, applies what is missing, and renews the lease.
     pub(crate) async fn prove(&self, store: &Store) -> Result<Seen, StoreError> {
+        // One after the other: what is read first is to be put in first.
+        let mut shared = self.shared.lock().await;
         if !self.filled.load(Ordering::Acquire) {
             self.fill(store).await?;
         }
@@ -539,7 +549,7 @@ impl Index {
             let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
             torn = changes.first().is_none_or(|first| first.seq != applied + 1);
             if let (false, Some(last)) = (torn, changes.last()) {
-                self.apply(store, &changes).await?;
+                self.apply(store, &mut shared, &changes).await?;
                 applied = last.seq;
                 self.applied.store(applied, Ordering::Release);
                 all.extend(changes);
@@ -567,7 +577,8 @@ impl Index {
         self.offset_micros.store(offset, Ordering::Relaxed);
     }
 
-    async fn apply(&self, store: &Store, changes: &[ChangeRow]) -> Result<(), StoreError> {
+    /// Reads what changed, and then puts it in without a pause: whoever is stopped in between has done nothing.
+    async fn apply(&self, store: &Store, shared: &mut KnownShared, changes: &[ChangeRow]) -> Result<(), StoreError> {
         let mut keys = BTreeSet::new();
         let mut all_of = BTreeSet::new();
         let mut businesses = BTreeSet::new();
@@ -590,26 +601,39 @@ impl Index {
                 ChangeKind::Payment | ChangeKind::Payable => {}
             }
         }
+        let mut rows = Vec::new();
         for id in businesses {
             // A new business comes with its first keys.
             if self.cell(&id).is_none() {
                 all_of.insert(id.clone());
             }
-            if let Some(row) = store.read().find_business(&id).await? {
-                self.keep_business(row);
-            }
+            rows.extend(store.read().find_business(&id).await?);
         }
-        let mut shared = self.shared.lock().await;
         let keys: Vec<KeyId> = keys.into_iter().collect();
-        let mut known = store.read().list_known_versions(&keys, &mut shared).await?;
+        let mut known = store.read().list_known_versions(&keys, shared).await?;
+        let strangers: BTreeSet<BusinessId> = known
+            .iter()
+            .map(|version| &version.business)
+            .filter(|id| self.cell(id).is_none() && !all_of.contains(*id))
+            .cloned()
+            .collect();
+        for id in strangers {
+            rows.extend(store.read().find_business(&id).await?);
+            all_of.insert(id);
+        }
         for business in all_of {
-            store.read().each_known_version_of(&business, &mut shared, |version| known.push(version)).await?;
+            store.read().each_known_version_of(&business, shared, |version| known.push(version)).await?;
+        }
+        let platform = if platform { Some(store.read().list_platform_keys().await?) } else { None };
+
+        for row in rows {
+            self.keep_business(row);
         }
         let table = self.table();
         // What is new comes in before what is old goes, so that a value that got another digest is never unknown.
         forgotten.retain(|digest: &KeyDigest| !known.iter().any(|version| version.digest.matches(digest)));
         for version in known {
-            let kept = if let Some(cell) = self.meet(store, &version.business).await? {
+            let kept = if let Some(cell) = self.cell(&version.business) {
                 put(&table, &cell, version)
             } else {
                 table.remove(&version.digest);
@@ -622,8 +646,8 @@ impl Index {
         for digest in forgotten {
             table.remove(&digest);
         }
-        if platform {
-            self.read_platform_keys(store).await?;
+        if let Some(keys) = platform {
+            self.keep_platform_keys(keys);
         }
         Ok(())
     }
@@ -634,18 +658,6 @@ impl Index {
 
     fn keep_business(&self, row: BusinessRow) {
         self.businesses.write().unwrap_or_else(PoisonError::into_inner).keep(&self.settings, row.into());
-    }
-
-    /// The business with this id, which becomes known if it was not; none if there is none.
-    async fn meet(&self, store: &Store, id: &BusinessId) -> Result<Option<Arc<BusinessCell>>, StoreError> {
-        let known = self.cell(id);
-        if known.is_some() {
-            return Ok(known);
-        }
-        if let Some(row) = store.read().find_business(id).await? {
-            self.keep_business(row);
-        }
-        Ok(self.cell(id))
     }
 }
 
@@ -828,6 +840,48 @@ mod tests {
         // A database that was put back.
         run(&database, vec!["UPDATE change_counter SET seq = 3".to_owned()]).await;
         assert!(matches!(index.prove(database.store()).await, Ok(Seen::Anew)));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_stopped_in_the_middle_of_a_change_has_done_nothing() {
+        let database = with_values(&[]).await;
+        let (store, index) = (database.store(), Index::new(Settings::default()));
+        index.prove(store).await.expect("proven");
+        for round in 2..40_u8 {
+            let (business, key) = (format!("b-{round}"), KeyId::from_bits((100 + u128::from(round)) << 80));
+            let copied = |table: &str, columns: &str, values: &str| {
+                format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {table} WHERE rowid = 1")
+            };
+            let statements = vec![
+                copied(
+                    "businesses",
+                    "id, name, profile, time_zone, language, metadata, created_at, revision",
+                    &format!("'{business}', name, profile, time_zone, language, metadata, 0, 0"),
+                ),
+                copied(
+                    "keys",
+                    "id, business_id, environment, kind, number, state, valid_from, scopes, allowed_origins, allowed_ips, \
+                     metadata, current_version, mask_prefix, last_three, created_at, created_by, updated_at",
+                    &format!(
+                        "'{key}', '{business}', environment, kind, {round}, state, 0, scopes, allowed_origins, \
+                         allowed_ips, metadata, 1, '', 'abc', 0, created_by, 0"
+                    ),
+                ),
+                version(1, &digest(round))
+                    .replace(&KEY.to_string(), &key.to_string())
+                    .replace("'b-1'", &format!("'{business}'")),
+            ];
+            run(&database, statements).await;
+            // A new business is told of by one change, whatever keys it has.
+            let mut tx = store.begin().await.expect("begins");
+            let id = business.parse().expect("an id");
+            tx.append_change(ChangeKind::Business, Some(&id), None, at(1)).await.expect("told");
+            tx.commit().await.expect("commits");
+            let stopped = index.prove(store);
+            let _ = tokio::time::timeout(Duration::from_micros(50 * u64::from(round)), stopped).await;
+            index.prove(store).await.expect("proven");
+            assert!(matches!(index.find(&[digest(round)]), Remembered::Is(known, _) if known.id == key), "{round}");
+        }
     }
 
     #[tokio::test]
