@@ -17,7 +17,7 @@ use crate::address::PublicAddress;
 use crate::assertions::Assertions;
 use crate::businesses::Businesses;
 use crate::checkout::Checkout;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::context::{Authority, Context};
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
@@ -318,7 +318,8 @@ impl App {
         if !(proven && index.is_worth_keeping()) {
             return;
         }
-        let Some(left) = store.left().await else { return };
+        // The system's clock, whatever time the application is told: files are stamped by it.
+        let Some(left) = store.left(|| SystemClock.now()).await else { return };
         let kept = tokio::task::spawn_blocking(move || index.keep(&left)).await;
         if let Err(error) = kept.unwrap_or_else(|ended| Err(io::Error::other(ended))) {
             tracing::warn!(error = &error as &dyn std::error::Error, "{NOT_KEPT}");

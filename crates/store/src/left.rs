@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+
+use trousseau_domain::time::Timestamp;
 
 use crate::exec::{Pools, Store};
 
@@ -36,11 +38,11 @@ impl Stamp {
         is_fine.then_some(Self([inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]))
     }
 
-    /// How long before an instant the file was changed; none if after it.
-    fn age_at(self, instant: SystemTime) -> Option<Duration> {
+    /// Whether the file was last changed more than a tick before an instant.
+    fn is_settled_at(self, instant: Timestamp) -> bool {
         let [.., seconds, nanos] = self.0;
-        let at = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-        instant.duration_since(UNIX_EPOCH.checked_add(at)?).ok()
+        let changed = seconds.saturating_mul(1_000_000).saturating_add(nanos / 1_000);
+        Timestamp::from_micros(changed).is_ok_and(|changed| changed.saturating_add(TICK) < instant)
     }
 
     /// As it is written to a file.
@@ -96,17 +98,17 @@ impl Store {
 
     /// The embedded database as it is after [`Store::close`], for the next start. None while anybody else has it open, if
     /// anybody else has written to it since it was opened here, and on PostgreSQL. Waits until no later change can have the
-    /// time of an earlier one.
-    pub async fn left(&self) -> Option<Left> {
+    /// time of an earlier one by `now`, the clock that the file system has too, and gives up where that does not come.
+    pub async fn left(&self, now: impl Fn() -> Timestamp) -> Option<Left> {
         let Pools::Sqlite { readers, writer, .. } = &self.pools else { return None };
         if !writer.wrote_alone() {
             return None;
         }
         let options = readers.connect_options();
         for _ in 0..ATTEMPTS {
-            let before = SystemTime::now();
+            let before = now();
             let stamp = Left::stamp_of(options.get_filename())?;
-            if stamp.age_at(before).is_some_and(|age| age > TICK) {
+            if stamp.is_settled_at(before) {
                 return Left::new(options.get_filename(), Some(stamp));
             }
             tokio::time::sleep(TICK).await;
@@ -132,7 +134,12 @@ mod tests {
 
     async fn closed(store: Store) -> Option<Left> {
         store.close().await;
-        store.left().await
+        store.left(long_after).await
+    }
+
+    /// Long after every change that a test makes.
+    fn long_after() -> Timestamp {
+        Timestamp::from_micros(32_503_680_000_000_000).expect("in the year 3000")
     }
 
     #[tokio::test]
@@ -141,8 +148,12 @@ mod tests {
         let path = folder.path().join("a.db");
         let store = opened(&path).await;
         assert_eq!(stamp_of(&store), None, "it was not there");
-        assert_eq!(store.left().await, None, "it is open");
-        let left = closed(store).await.expect("nobody has it open");
+        assert_eq!(store.left(long_after).await, None, "it is open");
+        store.close().await;
+        let changed = fs::metadata(&path).expect("there");
+        let changed = Timestamp::from_micros(changed.ctime() * 1_000_000 + changed.ctime_nsec() / 1_000).expect("now");
+        assert_eq!(store.left(|| changed.saturating_add(TICK)).await, None, "a change may still have the same time");
+        let left = store.left(|| changed.saturating_add(TICK * 2)).await.expect("nobody has it open");
         assert_eq!(left.beside("-index"), path.canonicalize().expect("there").with_file_name("a.db-index"));
 
         // Whoever only reads leaves it as it is.
@@ -199,6 +210,6 @@ mod tests {
     async fn postgresql_leaves_nothing_beside_it() {
         let Some(server) = TestDatabase::postgres_server() else { return };
         let database = TestDatabase::postgres(&server).await;
-        assert_eq!((database.store().found(), database.store().left().await), (None, None));
+        assert_eq!((database.store().found(), database.store().left(long_after).await), (None, None));
     }
 }

@@ -374,6 +374,7 @@ mod tests {
     use trousseau_store::{ChangeKind, Store, StoreOptions};
 
     use crate::access::renamed;
+    use crate::clock::{Clock as _, SystemClock};
     use crate::index::{Index, Remembered, Seen};
     use crate::settings::Settings;
 
@@ -437,7 +438,7 @@ mod tests {
 
     async fn closed(store: &Store) -> Left {
         store.close().await;
-        store.left().await.expect("nobody has it open")
+        store.left(|| SystemClock.now()).await.expect("nobody has it open")
     }
 
     /// A database that was left, with what a node knew of it that saw all changes.

@@ -486,17 +486,19 @@ impl Index {
     /// When it cannot be read, or the database fails: nothing is remembered then.
     pub(crate) async fn take_over(&self, store: &Store, found: &Left) -> io::Result<bool> {
         let Some(kept) = Kept::take(found)? else { return Ok(false) };
-        let asked = async {
-            let (seq, _) = store.current_seq_and_time().await?;
-            let values = store.read().count_versions().await?;
-            Ok::<_, StoreError>((seq, values, self.read_businesses(store).await?))
-        };
-        let (seq, values, businesses) = asked.await.map_err(io::Error::other)?;
-        let (table, applied) = (Table::new(self.settings.keys_in_memory()), kept.applied);
+        let (seq, _) = store.current_seq_and_time().await.map_err(io::Error::other)?;
+        let applied = kept.applied;
+        // Businesses are read as they are now, so the values have to be of now too.
+        if applied != seq {
+            return Ok(false);
+        }
+        let values = store.read().count_versions().await.map_err(io::Error::other)?;
+        let businesses = self.read_businesses(store).await.map_err(io::Error::other)?;
+        let table = Table::new(self.settings.keys_in_memory());
         let fill = move || kept.fill(&table, &businesses).map(|()| (table, businesses));
         let known = tokio::task::spawn_blocking(fill).await.map_err(io::Error::other)??;
-        // Businesses are as they are now, so the values have to be so too; and a value too few would never be found out.
-        if applied != seq || u64::try_from(known.0.len()).ok() != Some(values) {
+        // One that is missing would never be found out.
+        if u64::try_from(known.0.len()).ok() != Some(values) {
             return Ok(false);
         }
         self.complete.store(true, Ordering::Release);
