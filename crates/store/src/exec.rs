@@ -212,10 +212,18 @@ impl Store {
 async fn read_postgres(pool: &PgPool, stmt: Stmt) -> Result<Vec<PgRow>, sqlx::Error> {
     match pool.pooling() {
         Pooling::Session => {
-            let mut lent = pool.acquire().await?;
-            let rows = stmt.bind::<Postgres>().fetch_all(lent.connection()).await?;
-            lent.done();
-            Ok(rows)
+            loop {
+                let mut lent = pool.acquire().await?;
+                match stmt.clone().bind::<Postgres>().fetch_all(lent.connection()).await {
+                    Ok(rows) => {
+                        lent.done();
+                        return Ok(rows);
+                    }
+                    // Reading twice does nothing twice.
+                    Err(error) if lent.was_lost_before(&error) => lent.give_up(),
+                    Err(error) => return Err(error),
+                }
+            }
         }
         Pooling::Transaction => {
             let mut tx = pool.begin("BEGIN").await?;

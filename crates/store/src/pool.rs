@@ -31,6 +31,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// PostgreSQL's codes for *too many connections* and *starting or stopping*: passing, and worth another try.
 const PASSING: [&str; 2] = ["53300", "57P03"];
 
+/// What PostgreSQL's codes begin with where it ends a connection (*operator intervention*), and where a pooler in front of
+/// it does (*connection exception*).
+const LOST: [&str; 2] = ["57P", "08"];
+
 /// What stands between a node and its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Pooling {
@@ -179,12 +183,13 @@ impl PgPool {
             }
             None => None,
         };
+        let new = kept.is_none();
         let kept = match kept {
             Some(kept) => kept,
             // Boxed: it is rare, and would make every future that asks the database larger.
             None => Box::pin(self.connect()).await?,
         };
-        Ok(Lent { kept: Some(kept), permit: Some(permit), pool: self.clone(), clean: true, open: false })
+        Ok(Lent { kept: Some(kept), permit: Some(permit), pool: self.clone(), new, clean: true, open: false })
     }
 
     async fn connect(&self) -> Result<Kept, sqlx::Error> {
@@ -213,7 +218,6 @@ impl PgPool {
 
     /// Begins a transaction with this statement.
     pub(crate) async fn begin(&self, begin: &'static str) -> Result<PgTx, sqlx::Error> {
-        let mut lent = self.acquire().await?;
         let text = match self.shared.pooling {
             Pooling::Session => begin.to_owned(),
             Pooling::Transaction => {
@@ -221,9 +225,16 @@ impl PgPool {
                 format!("{begin}; {}", limits.join("; "))
             }
         };
-        lent.open = true;
-        lent.connection().execute(AssertSqlSafe(text)).await?;
-        Ok(PgTx(lent))
+        loop {
+            let mut lent = self.acquire().await?;
+            lent.open = true;
+            match lent.connection().execute(AssertSqlSafe(text.clone())).await {
+                Ok(_) => return Ok(PgTx(lent)),
+                // Nothing is begun.
+                Err(error) if lent.was_lost_before(&error) => lent.give_up(),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Closes what is idle, lends no more, and waits a moment for what is lent.
@@ -282,6 +293,8 @@ pub(crate) struct Lent {
     kept: Option<Kept>,
     permit: Option<OwnedSemaphorePermit>,
     pool: PgPool,
+    /// Whether it was made for this, and not kept from before.
+    new: bool,
     /// Whether nothing is under way.
     clean: bool,
     /// Whether a transaction may be open.
@@ -304,6 +317,23 @@ impl Lent {
     /// All that was asked is answered.
     pub(crate) fn done(mut self) {
         self.clean = true;
+    }
+
+    /// Whether the first thing that it was asked failed because it was lost while nobody used it, as after a restart of
+    /// the server: what may be asked twice is asked again on another.
+    pub(crate) fn was_lost_before(&self, error: &sqlx::Error) -> bool {
+        let lost = match error {
+            sqlx::Error::Io(_) => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| LOST.iter().any(|of| code.starts_with(of))),
+            _ => false,
+        };
+        lost && !self.new
+    }
+
+    /// Drops it, and all that were kept with it.
+    pub(crate) fn give_up(mut self) {
+        self.kept = None;
+        self.pool.shared.forget_idle();
     }
 }
 

@@ -9,13 +9,13 @@ use trousseau_domain::money::Money;
 use trousseau_domain::time::Timestamp;
 
 /// A statement and its arguments, `$1` first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stmt {
     sql: SqlStr,
     values: Vec<Value>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Value {
     Text(Option<String>),
     Int(Option<i64>),

@@ -159,10 +159,21 @@ impl Server {
     }
 }
 
+/// How many of its last lines a server tells of where a test failed.
+const LAST_LINES: usize = 40;
+
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "what a server said is part of what went wrong")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking()
+            && let Ok(log) = self.log.lock()
+        {
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+            eprintln!("the server at {} said last:\n{last}", self.address);
+        }
     }
 }
 
