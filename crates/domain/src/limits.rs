@@ -308,6 +308,16 @@ pub enum LimitOf {
     Business,
 }
 
+impl LimitOf {
+    /// The first part of its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Business => "business",
+        }
+    }
+}
+
 /// What a limit is counted over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitOver {
@@ -335,13 +345,10 @@ pub struct Allowance {
 impl fmt::Display for Allowance {
     /// Its name: `key-60s`, `business-month`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.of {
-            LimitOf::Key => "key-",
-            LimitOf::Business => "business-",
-        })?;
+        let of = self.of.as_str();
         match self.over {
-            LimitOver::Seconds(seconds) => write!(formatter, "{seconds}s"),
-            LimitOver::Period(period) => formatter.write_str(period.as_str()),
+            LimitOver::Seconds(seconds) => write!(formatter, "{of}-{seconds}s"),
+            LimitOver::Period(period) => write!(formatter, "{of}-{}", period.as_str()),
         }
     }
 }

@@ -3,9 +3,8 @@
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, MatchedPath};
-use http::header::{AUTHORIZATION, ORIGIN, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders, url_holds_key};
 use trousseau_domain::decision::{Demand, Transport, Wanted};
@@ -322,18 +321,8 @@ pub(crate) struct Sent<'a> {
     is_question: bool,
 }
 
-const APIKEY: HeaderName = HeaderName::from_static("apikey");
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const BUSINESSID: HeaderName = HeaderName::from_static("businessid");
-/// What a browser says of where a request comes from (Fetch Metadata).
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
 /// The values of a header field: one at most, nearly always.
 type Values<'a> = SmallVec<[&'a [u8]; 1]>;
-
-fn all(headers: &HeaderMap, name: HeaderName) -> Values<'_> {
-    headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
-}
 
 impl<'a> Sent<'a> {
     pub(crate) fn read(parts: &'a Parts) -> Result<Self, Failure> {
@@ -354,20 +343,36 @@ impl<'a> Sent<'a> {
         headers: &'a HeaderMap,
         arrived: Arrived<'a>,
     ) -> Self {
+        let [mut authorization, mut apikey, mut x_api_key, mut business_id] = [(); 4].map(|()| Values::new());
+        let (mut origin, mut user_agent, mut from_browser) = (None, None, false);
+        // Once through what is there, which is little, rather than a look for each that might be.
+        for (name, value) in headers {
+            match name.as_str() {
+                "authorization" => authorization.push(value.as_bytes()),
+                "apikey" => apikey.push(value.as_bytes()),
+                "x-api-key" => x_api_key.push(value.as_bytes()),
+                "businessid" => business_id.push(value.as_bytes()),
+                "user-agent" => user_agent = user_agent.or(Some(value)),
+                "origin" => origin = origin.or(Some(value)),
+                // What a browser says of where a request comes from (Fetch Metadata).
+                "sec-fetch-site" => from_browser = true,
+                _ => {}
+            }
+        }
         Self {
             method,
             uri,
             headers,
             route: arrived.route,
             original: arrived.original,
-            authorization: all(headers, AUTHORIZATION),
-            apikey: all(headers, APIKEY),
-            x_api_key: all(headers, X_API_KEY),
-            business_id: all(headers, BUSINESSID),
-            origin: headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
-            from_browser: headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE),
+            authorization,
+            apikey,
+            x_api_key,
+            business_id,
+            from_browser: from_browser || origin.is_some(),
+            origin: origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
             caller: arrived.caller,
-            user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
+            user_agent: user_agent.and_then(|agent: &HeaderValue| agent.to_str().ok()),
             request_id: arrived.request_id,
             trace: arrived.trace,
             is_question: arrived.is_question,

@@ -3,9 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use trousseau_domain::ip_range::IpRange;
+
+/// The schemes of the way here, as proxies tell them.
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The other end of the connection. The server puts it into the extensions of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +92,7 @@ fn parse_forwarded(text: &str) -> Option<IpAddr> {
 /// Whether every hop that says anything says `https`; nothing where none does.
 fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
     let mut all = None;
-    for value in headers.get_all("x-forwarded-proto") {
+    for value in headers.get_all(X_FORWARDED_PROTO) {
         let https =
             value.to_str().is_ok_and(|text| text.split(',').all(|hop| hop.trim().eq_ignore_ascii_case("https")));
         all = Some(all.unwrap_or(true) && https);

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, VIA, X_CONTENT_TYPE_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use tokio::time::Instant;
@@ -34,8 +34,6 @@ use crate::traces::{Door, Outcome, Traced, Traces, parent_of};
 
 /// The header with our id of the request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The headers by which a proxy is known.
-const FORWARDED: [HeaderName; 3] = [HeaderName::from_static("x-forwarded-for"), http::header::FORWARDED, VIA];
 /// The most bytes of one header, name and value.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
@@ -123,7 +121,9 @@ impl Edge {
         caller: CallerAddress,
     ) -> Option<IpAddr> {
         let (uri, headers) = request;
-        let stands_for_others = uri.path() == AUTHORIZE || FORWARDED.iter().any(|name| headers.contains_key(name));
+        // The headers by which a proxy is known.
+        let is_forwarded = |name: &HeaderName| matches!(name.as_str(), "x-forwarded-for" | "forwarded" | "via");
+        let stands_for_others = uri.path() == AUTHORIZE || headers.keys().any(is_forwarded);
         let address =
             caller.ip.filter(|_| !stands_for_others || self.proxies.trusts(peer.address.ip().to_canonical()))?;
         if self.proxies.trusts(address) {
@@ -240,7 +240,8 @@ pub async fn outermost(State(edge): State<Edge>, mut request: Request, next: Nex
         if let Some(trace) = trace {
             limits::write(response.headers_mut(), &trace.take_allowances());
         }
-        adorn(response.headers_mut(), id, edge.https);
+        adorn(response.headers_mut(), edge.https);
+        name(response.headers_mut(), id);
         edge.heard_of(address, response.status());
         response
     };
@@ -362,10 +363,14 @@ fn length_is_plain(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The headers of every answer. A route that chose its own keeps it.
-pub(crate) fn adorn(headers: &mut HeaderMap, id: RequestId, https: bool) {
+/// Tells an answer by the id of its request.
+pub(crate) fn name(headers: &mut HeaderMap, id: RequestId) {
     let id = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits");
     headers.insert(X_REQUEST_ID, id);
+}
+
+/// The headers of every answer. A route that chose its own keeps it.
+pub(crate) fn adorn(headers: &mut HeaderMap, https: bool) {
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),

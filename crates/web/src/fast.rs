@@ -15,8 +15,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -40,6 +39,8 @@ use crate::router::Web;
 use crate::traces::{Door, Outcome, Traced, parent_of};
 
 const WHOAMI: &str = "/v1/whoami";
+/// The header fields that answers have room for.
+const USUAL_HEADERS: usize = 20;
 
 /// The whole application: the fast questions, and the router for everything else. A clone shares everything.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ struct Doors {
     edge: Edge,
     web: Web,
     counts: [Counts; 2],
+    /// The headers of every good answer, put together once.
+    usual: HeaderMap,
 }
 
 /// A question that is answered here.
@@ -78,11 +81,12 @@ impl Question {
             AUTHORIZE => Self::Authorize,
             _ => return None,
         };
-        let headers = request.headers();
-        let bodiless = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
-        let unusual = [ORIGIN, TRANSFER_ENCODING, CONTENT_ENCODING];
-        let plain = bodiless && !unusual.iter().any(|name| headers.contains_key(name));
-        (request.method() == Method::GET && plain).then_some(question)
+        let is_plain = |(name, value): (&HeaderName, &HeaderValue)| match name.as_str() {
+            "origin" | "transfer-encoding" | "content-encoding" => false,
+            "content-length" => value == "0",
+            _ => true,
+        };
+        (request.method() == Method::GET && request.headers().iter().all(is_plain)).then_some(question)
     }
 }
 
@@ -113,7 +117,9 @@ impl Counts {
 impl Application {
     pub(crate) fn new(edge: Edge, web: Web, router: Router) -> Self {
         let counts = [WHOAMI, AUTHORIZE].map(Counts::of);
-        Self { doors: Arc::new(Doors { edge, web, counts }), router, beside: None }
+        let mut usual = HeaderMap::with_capacity(USUAL_HEADERS);
+        edge::adorn(&mut usual, edge.https());
+        Self { doors: Arc::new(Doors { edge, web, counts, usual }), router, beside: None }
     }
 
     /// The same, whose router works on this runtime, whichever one a connection is served by.
@@ -237,11 +243,12 @@ impl Doors {
             match question {
                 Question::Whoami => {
                     let caller = sent.authenticate(&self.web, &Demand::default()).await?;
-                    whoami::answer(&caller)
+                    Ok(whoami::answer(&caller, self.usual.clone()))
                 }
                 Question::Authorize => {
                     let asked = Demands::of_query(uri)?;
-                    identified(authorize::answer(&sent, &self.web, asked, headers, request_id).await?)
+                    let told = self.usual.clone();
+                    identified(authorize::answer(&sent, &self.web, asked, (headers, request_id), told).await?)
                 }
             }
         };
@@ -285,7 +292,8 @@ impl Doors {
                 is_question: true,
             };
             let sent = Sent::new(&method, &uri, &headers, arrived);
-            identified(authorize::answer(&sent, &self.web, demands, &headers, request_id).await?)
+            let told = self.usual.clone();
+            identified(authorize::answer(&sent, &self.web, demands, (&headers, request_id), told).await?)
         };
         let answered = AssertUnwindSafe(Box::pin(judged)).catch_unwind().await;
         let dialect = Dialect::Gateway { every_status: true };
@@ -311,11 +319,13 @@ impl Doors {
                     || tracing::info_span!("request", "request.id" = %request_id, "http.route" = question.route()),
                 );
                 let bare = Response::new(Body::empty());
-                (edge::rendered(&failure, &bare, &reader(), request_id), Some(failure.kind().code()))
+                let mut told = edge::rendered(&failure, &bare, &reader(), request_id);
+                edge::adorn(told.headers_mut(), self.edge.https());
+                (told, Some(failure.kind().code()))
             }
         };
         limits::write(response.headers_mut(), &trace.take_allowances());
-        edge::adorn(response.headers_mut(), request_id, self.edge.https());
+        edge::name(response.headers_mut(), request_id);
         let (method, took) = (method_label(method), started.elapsed());
         self.note(question, method, &response, &trace, code, took);
         if let Some(traced) = traced {

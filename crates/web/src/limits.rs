@@ -1,7 +1,7 @@
 //! The header fields that say how often a key may still be used (draft-ietf-httpapi-ratelimit-headers).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::fmt::Write as _;
+use smallvec::SmallVec;
 use trousseau_domain::limits::{Allowance, LimitOver, Period};
 
 use crate::wire::limits::seconds;
@@ -11,28 +11,55 @@ pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Which limits there are.
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// A list on its way into a header field: every answer to a key with limits has two, so that they are put together
+/// without a formatter.
+#[derive(Default)]
+struct List(SmallVec<[u8; 128]>);
+
+impl List {
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.text(itoa::Buffer::new().format(number))
+    }
+
+    /// Begins an item by the name that [`Allowance`] has as a text.
+    fn item(&mut self, allowance: &Allowance) -> &mut Self {
+        self.text(if self.0.is_empty() { "\"" } else { ", \"" }).text(allowance.of.as_str()).text("-");
+        match allowance.over {
+            LimitOver::Seconds(seconds) => self.number(seconds.into()).text("s"),
+            LimitOver::Period(period) => self.text(period.as_str()),
+        }
+        .text("\"")
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).expect("names and numbers are visible ASCII")
+    }
+}
+
 /// Writes where the limits of the caller's key stand, if it has any.
 pub(crate) fn write(headers: &mut HeaderMap, allowances: &[Allowance]) {
     if allowances.is_empty() {
         return;
     }
-    let (mut policies, mut left) = (String::new(), String::new());
+    let (mut policies, mut left) = (List::default(), List::default());
     for allowance in allowances {
-        let comma = if policies.is_empty() { "" } else { ", " };
-        let Allowance { limit, remaining, .. } = allowance;
-        // Writing into a text does not fail.
-        let _ = write!(policies, "{comma}\"{allowance}\";q={limit}");
+        let policy = policies.item(allowance).text(";q=").number(allowance.limit);
         match allowance.over {
-            LimitOver::Seconds(seconds) => drop(write!(policies, ";w={seconds}")),
-            LimitOver::Period(Period::Day) => policies.push_str(";w=86400"),
+            LimitOver::Seconds(seconds) => policy.text(";w=").number(seconds.into()),
+            LimitOver::Period(Period::Day) => policy.text(";w=86400"),
             // No month is as long as the other.
-            LimitOver::Period(Period::Month) => {}
-        }
-        let _ = write!(left, "{comma}\"{allowance}\";r={remaining};t={}", seconds(allowance.resets_in));
+            LimitOver::Period(Period::Month) => policy,
+        };
+        left.item(allowance).text(";r=").number(allowance.remaining);
+        left.text(";t=").number(seconds(allowance.resets_in));
     }
-    for (name, value) in [(RATE_LIMIT_POLICY, policies), (RATE_LIMIT, left)] {
-        headers.insert(name, HeaderValue::try_from(value).expect("names and numbers are visible ASCII"));
-    }
+    headers.insert(RATE_LIMIT_POLICY, policies.value());
+    headers.insert(RATE_LIMIT, left.value());
 }
 
 #[cfg(test)]
@@ -54,6 +81,9 @@ mod tests {
         };
         let day = Allowance { of: LimitOf::Business, over: LimitOver::Period(Period::Day), ..second };
         let month = Allowance { over: LimitOver::Period(Period::Month), resets_in: Duration::ZERO, ..second };
+        for allowance in [&second, &day, &month] {
+            assert_eq!(List::default().item(allowance).0.as_slice(), format!("\"{allowance}\"").as_bytes());
+        }
         let mut headers = HeaderMap::new();
         write(&mut headers, &[]);
         assert!(headers.is_empty());

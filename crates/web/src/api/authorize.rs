@@ -35,17 +35,10 @@ const BUSINESS_METADATA: HeaderName = HeaderName::from_static("x-trousseau-busin
 const ASSERTION: HeaderName = HeaderName::from_static("x-trousseau-assertion");
 const FRESH_MS: HeaderName = HeaderName::from_static("x-trousseau-fresh-ms");
 
-/// The header fields that most answers have room for, those of every answer included.
-const USUAL_HEADERS: usize = 20;
 const NO_METADATA: HeaderValue = HeaderValue::from_static("{}");
 
-/// The headers in which a gateway demands something, by what they demand.
-const REQUIRED: [(&str, HeaderName); 4] = [
-    ("scope", HeaderName::from_static("x-trousseau-require-scope")),
-    ("environment", HeaderName::from_static("x-trousseau-require-environment")),
-    ("business", HeaderName::from_static("x-trousseau-require-business")),
-    ("kind", HeaderName::from_static("x-trousseau-require-kind")),
-];
+/// What the names of headers begin with in which a gateway demands something.
+const REQUIRED: &str = "x-trousseau-require-";
 
 /// How long a set of public keys may be kept; a key is published far longer before it signs.
 const KEYS_KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -110,21 +103,23 @@ pub(crate) async fn authorize(
     parts: Parts,
 ) -> Result<Response, Failure> {
     let asked = Demands::of_query(&parts.uri)?;
-    let headers = answer(&Sent::read(&parts)?, &web, asked, &parts.headers, request_id).await?;
+    let told = HeaderMap::new();
+    let headers = answer(&Sent::read(&parts)?, &web, asked, (&parts.headers, request_id), told).await?;
     Ok(headers.into_response())
 }
 
-/// The headers that say who calls, if the key is good for what the gateway demands, and for what headers demand beside it.
+/// These headers and those that say who calls, if the key is good for what the gateway demands, and for what the headers
+/// of its request demand beside it.
 pub(crate) async fn answer(
     sent: &Sent<'_>,
     web: &Web,
     asked: Demands,
-    headers: &HeaderMap,
-    request_id: RequestId,
+    (headers, request_id): (&HeaderMap, RequestId),
+    told: HeaderMap,
 ) -> Result<HeaderMap, Failure> {
     let Demands { demand, audience } = asked.and_of_headers(headers)?;
     let caller = judge_for_gateway(sent, web, &demand).await?;
-    let mut headers = identity(&caller);
+    let mut headers = identity(&caller, told);
     if let Some(audience) = audience {
         let assertion = web.app.assertions().sign(&caller, &audience, request_id);
         headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
@@ -209,10 +204,11 @@ impl Demands {
 
     /// The same and what headers demand. A caller's own header can only add to it.
     fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
-        for (what, header) in &REQUIRED {
-            for value in headers.get_all(header) {
-                let value = value.to_str().map_err(|_| refused(header.as_str(), "is not ASCII"))?;
-                self.demand = narrowed(self.demand, what, header.as_str(), value)?;
+        for (name, value) in headers {
+            let name = name.as_str();
+            if let Some(what @ ("scope" | "environment" | "business" | "kind")) = name.strip_prefix(REQUIRED) {
+                let value = value.to_str().map_err(|_| refused(name, "is not ASCII"))?;
+                self.demand = narrowed(self.demand, what, name, value)?;
             }
         }
         Ok(self)
@@ -256,9 +252,8 @@ fn add<T: PartialEq>(
     }
 }
 
-/// Who calls, as headers.
-fn identity(caller: &KeyCaller) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+/// Who calls, as headers beside these.
+fn identity(caller: &KeyCaller, mut headers: HeaderMap) -> HeaderMap {
     let text = |text: &str| HeaderValue::from_str(text).expect("ids and scopes are visible ASCII");
     headers.insert(BUSINESS, text(caller.tenant.business.as_str()));
     headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
