@@ -10,7 +10,7 @@ use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Prese
 use trousseau_domain::decision::{Circumstances, Decision, Demand, Disclosure, Meter, Reason, Transport, decide};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
+use trousseau_domain::ids::{KeyId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::limits::Allowance;
 use trousseau_domain::origin::Origin;
@@ -492,7 +492,7 @@ impl<'a> Access<'a> {
         let has_row = facts.is_question && decision == Decision::Allow && self.core.recorder.takes_row(now);
         if let (true, false, Some(found)) = (facts.is_question && decision == Decision::Allow, has_row, &found) {
             facts.trace.count(Counted { tenant: found.tenant(), key: found.id, at: now });
-        } else if let Some(mut subject) = subject_of(facts, presented, found.as_deref(), &decision, now) {
+        } else if let Some(mut subject) = self.subject_of(facts, presented, found.as_deref(), &decision, now) {
             subject.has_row = has_row;
             self.core.recorder.record_refusal_of(&subject);
             facts.trace.set(subject);
@@ -504,6 +504,45 @@ impl<'a> Access<'a> {
             }
             (Decision::Allow, None) => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
         }
+    }
+
+    /// Whose call this is: of the key's business; if the key is unknown, of the business that was named, as long as not
+    /// too many are.
+    fn subject_of(
+        self,
+        facts: &RequestFacts<'_>,
+        presented: &Presented,
+        found: Option<&KnownKey>,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Option<Subject> {
+        let business = if let Some(found) = found {
+            found.business.id.clone()
+        } else {
+            let named = presented.business_ids.iter().find_map(|id| id.parse().ok())?;
+            self.core.recorder.takes_stranger(now).then_some(named)?
+        };
+        let secret = &presented.secret;
+        Some(Subject {
+            reference: facts.request_id,
+            at: now,
+            business,
+            environment: environment_of(found, presented.claim),
+            key: found.map(SubjectKey::of),
+            door: Door::Api,
+            method: facts.method.to_owned(),
+            path: facts.route.to_owned(),
+            address: facts.address,
+            client: facts
+                .user_agent
+                .filter(|header| !header.contains(secret.expose()))
+                .and_then(ClientName::of_user_agent),
+            origin: facts.origin.filter(|origin| worth_keeping(origin, secret)).map(ToOwned::to_owned),
+            last_three: Some(secret.last_three().as_str().to_owned()),
+            missing_scope: missing_scope_of(decision),
+            reason: decision.reason(),
+            has_row: false,
+        })
     }
 
     /// A platform key: it has no dates and no business, and is protected like a LIVE key.
@@ -578,9 +617,13 @@ impl<'a> Access<'a> {
     fn keep_unread(self, facts: &RequestFacts<'_>, reason: Reason) {
         let [named] = facts.headers.business_id else { return };
         let Some(business) = std::str::from_utf8(named).ok().and_then(|id| id.parse().ok()) else { return };
+        let now = self.core.clock.now();
+        if !self.core.recorder.takes_stranger(now) {
+            return;
+        }
         let subject = Subject {
             reference: facts.request_id,
-            at: self.core.clock.now(),
+            at: now,
             business,
             environment: None,
             key: None,
@@ -663,36 +706,6 @@ fn judge(
         now,
     };
     Ok(decide(snapshot.as_ref(), demand, &circumstances))
-}
-
-/// Whose call this is: of the key's business; if the key is unknown, of the business that was named.
-fn subject_of(
-    facts: &RequestFacts<'_>,
-    presented: &Presented,
-    found: Option<&KnownKey>,
-    decision: &Decision,
-    now: Timestamp,
-) -> Option<Subject> {
-    let named = || presented.business_ids.iter().find_map(|id| id.parse().ok());
-    let business: BusinessId = found.map(|found| found.business.id.clone()).or_else(named)?;
-    let secret = &presented.secret;
-    Some(Subject {
-        reference: facts.request_id,
-        at: now,
-        business,
-        environment: environment_of(found, presented.claim),
-        key: found.map(SubjectKey::of),
-        door: Door::Api,
-        method: facts.method.to_owned(),
-        path: facts.route.to_owned(),
-        address: facts.address,
-        client: facts.user_agent.filter(|header| !header.contains(secret.expose())).and_then(ClientName::of_user_agent),
-        origin: facts.origin.filter(|origin| worth_keeping(origin, secret)).map(ToOwned::to_owned),
-        last_three: Some(secret.last_three().as_str().to_owned()),
-        missing_scope: missing_scope_of(decision),
-        reason: decision.reason(),
-        has_row: false,
-    })
 }
 
 /// The environment of a key; of an unknown one, what its text says.

@@ -30,7 +30,7 @@ use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
-use crate::tally::Tally;
+use crate::tally::{Measure, Tally};
 use crate::webhooks::{self, FanOut};
 
 /// Notes that may wait to be written; more are dropped and counted.
@@ -142,7 +142,17 @@ pub struct Recorder {
     full: Arc<Notify>,
     dropped: Arc<DropCounter>,
     tally: Arc<Tally>,
+    measures: Arc<Measures>,
     clock: Arc<dyn Clock>,
+}
+
+/// How many calls are written down one by one.
+#[derive(Default)]
+struct Measures {
+    /// Accepted ones; those beyond are counted.
+    accepted: Measure,
+    /// Those with no key that is known, whoever they say they are: anybody can send them, as many as they like.
+    strangers: Measure,
 }
 
 /// What was not taken, for the pages that show it.
@@ -154,8 +164,19 @@ struct DropCounter {
 }
 
 impl DropCounter {
+    /// Notes that the database did not take in time.
     fn count(&self, notes: u64, now: Timestamp) {
         metrics::counter!("trousseau_recorder_dropped_total").increment(notes);
+        self.add(notes, now);
+    }
+
+    /// A call that came without a known key, as too many did.
+    fn count_stranger(&self, now: Timestamp) {
+        metrics::counter!("trousseau_strangers_not_noted_total").increment(1);
+        self.add(1, now);
+    }
+
+    fn add(&self, notes: u64, now: Timestamp) {
         self.notes.fetch_add(notes, Ordering::Relaxed);
         self.last_at.store(now.as_micros(), Ordering::Relaxed);
     }
@@ -199,7 +220,7 @@ impl Recorder {
             } else {
                 let tenant = Tenant::new(subject.business.clone(), environment);
                 let counted = self.tally.count(&tenant, key.id, subject.at);
-                if subject.has_row || self.tally.has_row(subject.at) {
+                if subject.has_row || self.takes_row(subject.at) {
                     // Where there was no room, the row is what is counted by.
                     self.record_call(Call { counted, ..subject.answered(answer) });
                 } else if !counted {
@@ -213,7 +234,17 @@ impl Recorder {
 
     /// Whether a call that is accepted at this instant gets a row of its own.
     pub(crate) fn takes_row(&self, at: Timestamp) -> bool {
-        self.tally.has_row(at)
+        self.measures.accepted.has_row(at)
+    }
+
+    /// Whether it is written down that a call without a known key was refused at this instant. Those that are not are
+    /// counted.
+    pub(crate) fn takes_stranger(&self, at: Timestamp) -> bool {
+        let takes = self.measures.strangers.has_row(at);
+        if !takes {
+            self.dropped.count_stranger(at);
+        }
+        takes
     }
 
     /// Counts an accepted call that gets no row.
@@ -434,6 +465,7 @@ impl Jobs {
             full: Arc::new(Notify::new()),
             dropped: Arc::new(DropCounter::default()),
             tally: Arc::default(),
+            measures: Arc::default(),
             clock: Arc::clone(&clock),
         };
         let queue = Mutex::new(Queue::new(receiver));

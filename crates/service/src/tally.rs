@@ -15,7 +15,7 @@ use trousseau_domain::time::Timestamp;
 const SHARDS: usize = 16;
 /// Keys that may wait to be written, some 100 bytes each; calls of more of them are dropped and counted.
 const MOST: usize = 1_000_000;
-/// Accepted calls a second that each get a row of the request log; beyond them they are only counted.
+/// Calls a second that each get a row of the request log.
 const ROWS_PER_SECOND: u32 = 500;
 /// The same after a second with more than [`BUSY`] calls: rows would take a good part of what is left for calls then.
 const ROWS_PER_BUSY_SECOND: u32 = 100;
@@ -41,11 +41,30 @@ pub(crate) struct Tally {
     /// Whose turn it is to be taken out, the next one last: rows of neighbours lie next to each other, so that many of
     /// them are one page to write, and none waits behind those that came later.
     turns: Mutex<Vec<By>>,
+}
+
+/// How many calls of a kind are written down in a second: what more there are may not take the room of those that are
+/// answered.
+#[derive(Debug, Default)]
+pub(crate) struct Measure {
     second: AtomicI64,
     /// Calls of that second.
     calls: AtomicU32,
     /// How many of them have rows.
     most_rows: AtomicU32,
+}
+
+impl Measure {
+    /// Whether one more row of the request log is within the second's measure.
+    pub(crate) fn has_row(&self, at: Timestamp) -> bool {
+        let second = at.as_seconds();
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            let before = self.calls.swap(0, Ordering::Relaxed);
+            let most = if before > BUSY { ROWS_PER_BUSY_SECOND } else { ROWS_PER_SECOND };
+            self.most_rows.store(most, Ordering::Relaxed);
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed) < self.most_rows.load(Ordering::Relaxed)
+    }
 }
 
 impl Tally {
@@ -69,17 +88,6 @@ impl Tally {
         shard.insert(by, Counted { tenant: tenant.clone(), requests: 1, last_at: at });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         true
-    }
-
-    /// Whether one more row of the request log is within the second's measure.
-    pub(crate) fn has_row(&self, at: Timestamp) -> bool {
-        let second = at.as_seconds();
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            let before = self.calls.swap(0, Ordering::Relaxed);
-            let most = if before > BUSY { ROWS_PER_BUSY_SECOND } else { ROWS_PER_SECOND };
-            self.most_rows.store(most, Ordering::Relaxed);
-        }
-        self.calls.fetch_add(1, Ordering::Relaxed) < self.most_rows.load(Ordering::Relaxed)
     }
 
     /// How many keys wait.
@@ -160,15 +168,15 @@ mod tests {
 
     #[test]
     fn a_second_has_so_many_rows() {
-        let tally = Tally::default();
-        let rows = |second| (0..ROWS_PER_SECOND * 2).filter(|_| tally.has_row(at(second))).count();
+        let measure = Measure::default();
+        let rows = |second| (0..ROWS_PER_SECOND * 2).filter(|_| measure.has_row(at(second))).count();
         assert_eq!((rows(1), rows(2)), (ROWS_PER_SECOND as usize, ROWS_PER_SECOND as usize));
     }
 
     #[test]
     fn a_second_after_a_busy_one_has_fewer() {
-        let tally = Tally::default();
-        let rows = |second, calls: u32| (0..calls).filter(|_| tally.has_row(at(second))).count();
+        let measure = Measure::default();
+        let rows = |second, calls: u32| (0..calls).filter(|_| measure.has_row(at(second))).count();
         assert_eq!(rows(1, BUSY + 1), ROWS_PER_SECOND as usize);
         assert_eq!(rows(2, BUSY), ROWS_PER_BUSY_SECOND as usize);
         assert_eq!(rows(3, BUSY), ROWS_PER_SECOND as usize);

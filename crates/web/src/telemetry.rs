@@ -67,6 +67,8 @@ pub const METRICS: &[Metric] = &[
         "Time from a request's headers to its answer."),
     metric!(Counter "trousseau_recorder_dropped_total" []
         "Notes of uses and calls that were dropped because the database did not take them in time."),
+    metric!(Counter "trousseau_strangers_not_noted_total" []
+        "Refused calls without a known key of which nothing was kept, because too many came in one second."),
     metric!(Counter "trousseau_slowed_requests_total" []
         "Requests that had to wait because their address sends mostly bad keys."),
     metric!(Counter "trousseau_trace_spans_total" ["outcome"] "Spans of recorded requests, by what became of them."),

@@ -132,6 +132,35 @@ async fn a_reference_of_another_business_is_as_good_as_none() {
 }
 
 #[tokio::test]
+async fn of_a_flood_of_made_up_keys_so_many_a_second_are_kept_and_the_others_counted() {
+    const KEPT: u16 = 500;
+    const BEYOND: u16 = 7;
+    let app = TestApp::on(trousseau_store::testing::TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    let made_up = app.key(business.id(), "well-formed-and-nobody-has-it");
+    // From many addresses, as one that sends so many is made to wait.
+    let from = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        made_up.clone().from(Peer { address: SocketAddr::from(([203, 0, high, low], 40_000)), tls: false })
+    };
+    for number in 0..KEPT + BEYOND {
+        assert_eq!(from(number).get("/v1/whoami").await.status.as_u16(), 401);
+    }
+    let known = app.key(business.id(), business.value("test", "checkout")).get("/v1/events").await;
+    app.app.jobs().flush_now().await.expect("written");
+    for table in ["refusals", "requests"] {
+        let count = format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table} WHERE key_id IS NULL");
+        assert_eq!(app.database.texts(count.leak()).await, [KEPT.to_string()], "{table}");
+    }
+    assert_eq!(app.app.requests().dropped().notes, u64::from(BEYOND));
+    // Others have their place beside them, and so has the next second.
+    assert_eq!(told(&app, &business, &reference(&known), "en").await["code"], "kind_not_allowed");
+    app.advance(Duration::from_secs(1));
+    let refused = from(0).get("/v1/whoami").await;
+    assert_eq!(told(&app, &business, &reference(&refused), "en").await["code"], "key_unknown");
+}
+
+#[tokio::test]
 async fn each_refused_question_of_the_verify_call_has_its_own_reference() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
