@@ -140,22 +140,22 @@ pub(crate) fn median(took: &mut [Duration]) -> Duration {
     took.get(took.len() / 2).copied().unwrap_or_default()
 }
 
-/// So many requests on one connection from an address, and what they cost the server.
-pub(crate) async fn some(
+/// These requests, one after the other, on one connection from an address.
+pub(crate) async fn some<'a>(
     target: &Target,
     from: IpAddr,
-    requests: &[Vec<u8>],
-    count: usize,
-) -> anyhow::Result<(u64, Duration)> {
+    requests: impl Iterator<Item = &'a Vec<u8>>,
+    status: u16,
+) -> anyhow::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from, 0))?;
     let mut connection = socket.connect(target.address).await?;
     let mut buffer = Vec::new();
-    let before = cpu_of(target.process)?;
-    for request in requests.iter().cycle().take(count) {
-        exchange(&mut connection, request, &mut buffer).await?;
+    for request in requests {
+        let answer = exchange(&mut connection, request, &mut buffer).await?;
+        anyhow::ensure!(answer.status == status, "{} where {status} was expected", answer.status);
     }
-    Ok((count as u64, cpu_of(target.process)?.saturating_sub(before)))
+    Ok(())
 }
 
 async fn exchange(connection: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> anyhow::Result<Answer> {

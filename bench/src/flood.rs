@@ -10,6 +10,12 @@ use crate::{Cli, permille, seed, start, summary};
 
 /// Where bad keys come from.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// Requests of one address: fewer bad ones than it is slowed for.
+const FEW: usize = 49;
+/// Addresses that send so many each.
+const ADDRESSES: usize = 400;
+/// After so long what was noted of requests is written.
+const WRITTEN: Duration = Duration::from_secs(6);
 /// How long a good caller rests between its requests: its connections then ask for a part of what the server could.
 const REST: Duration = Duration::from_millis(10);
 
@@ -27,20 +33,14 @@ pub(crate) async fn measure(cli: &Cli) -> anyhow::Result<()> {
     let calm = Load { rest: REST, ..usual };
     drive::run(&target, &usual, &good).await?;
 
-    // Each address sends too few bad ones to be slowed: what is measured is what one costs.
+    // Both come in the same way, and what is written of them counts too.
     let mut cost = Vec::new();
-    let mut next = 3_u8;
+    let mut addresses = (1..=u16::MAX).cycle();
     for _ in 0..cli.pairs {
-        let good = drive::run(&target, &Load { connections: 1, ..usual }, &good).await?;
-        let mut few = Vec::new();
-        for _ in 0..20 {
-            next = next.checked_add(1).unwrap_or(3);
-            let from = IpAddr::V4(Ipv4Addr::new(127, 0, 1, next));
-            few.push(drive::some(&target, from, &bad, 49).await?);
-        }
-        let (requests, cpu) = few.into_iter().fold((0, Duration::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let bad = u64::try_from(cpu.as_nanos())? / requests.max(1);
-        cost.push(permille(bad, good.cpu_nanos_a_request()));
+        let good = cost_of(&target, &good, 200, &mut addresses).await?;
+        let bad = cost_of(&target, &bad, 401, &mut addresses).await?;
+        println!("a good key {good} ns, a bad one {bad} ns");
+        cost.push(permille(bad, good));
     }
     println!("server CPU a request, bad key / good key: {}", summary(&mut cost));
 
@@ -65,4 +65,24 @@ pub(crate) async fn measure(cli: &Cli) -> anyhow::Result<()> {
     println!("good answers beside it that took longer than a second: {late}");
     println!("memory before and after: {before} and {} KiB", drive::memory_of(target.process)?);
     Ok(())
+}
+
+/// The processor time of the server for a request, in nanoseconds, from its arrival until all is written of it.
+async fn cost_of(
+    target: &Target,
+    requests: &[Vec<u8>],
+    status: u16,
+    addresses: &mut impl Iterator<Item = u16>,
+) -> anyhow::Result<u64> {
+    tokio::time::sleep(WRITTEN).await;
+    let before = drive::cpu_of(target.process)?;
+    let mut requests = requests.iter().cycle();
+    for address in addresses.take(ADDRESSES) {
+        let [high, low] = address.to_be_bytes();
+        let from = IpAddr::V4(Ipv4Addr::new(127, 1, high, low));
+        drive::some(target, from, requests.by_ref().take(FEW), status).await?;
+    }
+    tokio::time::sleep(WRITTEN).await;
+    let cpu = drive::cpu_of(target.process)?.saturating_sub(before);
+    Ok(u64::try_from(cpu.as_nanos())? / u64::try_from(FEW * ADDRESSES)?)
 }

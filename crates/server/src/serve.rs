@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -30,6 +30,8 @@ const EXT_AUTHZ_CONNECTIONS: usize = 1_024;
 /// What is said of an endpoint of a network that does not answer at the start.
 const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
+/// Connections that wait to be accepted, at most.
+const BACKLOG: u32 = 1024;
 /// How long a server that could not start may take to say that it is gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,10 @@ async fn until_stopped(
     for unanswered in opened.app.networks().check().await.map_err(|wrong| Failure::Usage(wrong.into()))? {
         tracing::warn!(endpoint = unanswered.setting, error = %unanswered.error, "{UNCHECKED}");
     }
+    // Before anything is read: a start that would fail for this has touched nothing.
+    let place = Bound::to(settings.listen)?;
+    let metrics_place = settings.metrics_listen.map(Bound::to).transpose()?;
+    let ext_authz_place = settings.ext_authz_listen.map(Bound::to).transpose()?;
     trousseau_web::telemetry::recorder();
     // Before anything is answered: what is not complete must not tell that a key is unknown, and the other servers know
     // of this one before it answers from memory.
@@ -71,7 +77,7 @@ async fn until_stopped(
     if let Err(error) = filled.await {
         tracing::error!(error = &error as &dyn std::error::Error, "the keys could not be read: each is asked for");
     }
-    let (listener, address) = bind(settings.listen).await?;
+    let (listener, address) = place.listen()?;
     if settings.public_url.is_none()
         && let Ok(reached_at) = local_url(tls.is_some(), address).parse()
     {
@@ -105,8 +111,8 @@ async fn until_stopped(
         lanes: Some(lanes.clone()),
     };
     servers.spawn(main.serve(stopped.clone()));
-    if let Some(wanted) = settings.metrics_listen {
-        let (listener, address) = bind(wanted).await?;
+    if let Some(place) = metrics_place {
+        let (listener, address) = place.listen()?;
         tracing::info!(server.address = %address, "serving metrics");
         let application = Served::Metrics(trousseau_web::system::metrics_router());
         servers.spawn(
@@ -114,8 +120,8 @@ async fn until_stopped(
                 .serve(stopped.clone()),
         );
     }
-    if let Some(wanted) = settings.ext_authz_listen {
-        let (listener, address) = bind(wanted).await?;
+    if let Some(place) = ext_authz_place {
+        let (listener, address) = place.listen()?;
         tracing::info!(server.address = %address, server.scheme = scheme, "serving ext_authz");
         let application = Served::ExtAuthz(ExtAuthz::new(application));
         let lanes = Some(lanes.clone());
@@ -189,10 +195,30 @@ fn shown(settings: &Settings, layers: &Layers) -> Configuration {
     .collect()
 }
 
-async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(wanted).await.with_context(|| format!("cannot listen on {wanted}"))?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    Ok((listener, address))
+/// An address that is taken, on which connections are refused until [`Bound::listen`].
+struct Bound {
+    socket: TcpSocket,
+    wanted: SocketAddr,
+}
+
+impl Bound {
+    fn to(wanted: SocketAddr) -> Result<Self, Failure> {
+        let bound = || {
+            let socket = if wanted.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // What is left of the connections of a server before does not keep the next one waiting.
+            socket.set_reuseaddr(true)?;
+            socket.bind(wanted)?;
+            Ok::<_, std::io::Error>(socket)
+        };
+        let socket = bound().with_context(|| format!("cannot listen on {wanted}"))?;
+        Ok(Self { socket, wanted })
+    }
+
+    fn listen(self) -> Result<(TcpListener, SocketAddr), Failure> {
+        let listener = self.socket.listen(BACKLOG).with_context(|| format!("cannot listen on {}", self.wanted))?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        Ok((listener, address))
+    }
 }
 
 /// The two ways in which a process is asked to end.

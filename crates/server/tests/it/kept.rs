@@ -113,6 +113,11 @@ async fn a_start_knows_what_the_server_before_knew_and_what_happened_since() {
     let server = shop.start(false);
     assert_eq!(shop.accepted(&server, [1, 2, 3, 4]), [true, false, false, true]);
     shop.stop(server, true);
+    // A start that fails leaves it for the next one.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let failed = shop.place.run(&["serve", "--listen", &address]);
+    assert!(failed.code == Some(3) && failed.err.contains("cannot listen"), "{failed:?}");
     let server = shop.start(true);
     assert_eq!(shop.accepted(&server, [1, 2, 3, 4]), [true, false, false, true]);
     shop.stop(server, true);
