@@ -10,7 +10,7 @@ use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Prese
 use trousseau_domain::decision::{Circumstances, Decision, Demand, Disclosure, Meter, Reason, Transport, decide};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::{KeyId, RequestId};
+use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::limits::Allowance;
 use trousseau_domain::origin::Origin;
@@ -506,8 +506,21 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Whose call this is: of the key's business; if the key is unknown, of the business that was named, as long as not
-    /// too many are.
+    /// For whom a call is written down: for the key's business; where no key is known, for the one that was named, as long
+    /// as not too many such calls come, by whatever door.
+    fn written_for(
+        self,
+        found: Option<&KnownKey>,
+        named: impl FnOnce() -> Option<BusinessId>,
+        now: Timestamp,
+    ) -> Option<BusinessId> {
+        match found {
+            Some(found) => Some(found.business.id.clone()),
+            None => named().filter(|_| self.core.recorder.takes_stranger(now)),
+        }
+    }
+
+    /// What is written down of a call, if anything is.
     fn subject_of(
         self,
         facts: &RequestFacts<'_>,
@@ -516,12 +529,8 @@ impl<'a> Access<'a> {
         decision: &Decision,
         now: Timestamp,
     ) -> Option<Subject> {
-        let business = if let Some(found) = found {
-            found.business.id.clone()
-        } else {
-            let named = presented.business_ids.iter().find_map(|id| id.parse().ok())?;
-            self.core.recorder.takes_stranger(now).then_some(named)?
-        };
+        let named = || presented.business_ids.iter().find_map(|id| id.parse().ok());
+        let business = self.written_for(found, named, now)?;
         let secret = &presented.secret;
         Some(Subject {
             reference: facts.request_id,
@@ -616,11 +625,9 @@ impl<'a> Access<'a> {
     /// Keeps the reason of a request that could not even be read, for the business that it names.
     fn keep_unread(self, facts: &RequestFacts<'_>, reason: Reason) {
         let [named] = facts.headers.business_id else { return };
-        let Some(business) = std::str::from_utf8(named).ok().and_then(|id| id.parse().ok()) else { return };
         let now = self.core.clock.now();
-        if !self.core.recorder.takes_stranger(now) {
-            return;
-        }
+        let named = || std::str::from_utf8(named).ok()?.parse().ok();
+        let Some(business) = self.written_for(None, named, now) else { return };
         let subject = Subject {
             reference: facts.request_id,
             at: now,
@@ -657,7 +664,7 @@ impl<'a> Access<'a> {
         took: Duration,
     ) {
         let named = || request.business_id.as_ref().and_then(|id| id.parse().ok());
-        let Some(business) = found.map(|found| found.business.id.clone()).or_else(named) else { return };
+        let Some(business) = self.written_for(found, named, now) else { return };
         let reason = decision.reason();
         let subject = Subject {
             reference,

@@ -146,13 +146,17 @@ async fn of_a_flood_of_made_up_keys_so_many_a_second_are_kept_and_the_others_cou
     for number in 0..KEPT + BEYOND {
         assert_eq!(from(number).get("/v1/whoami").await.status.as_u16(), 401);
     }
+    // So are those that cannot be read, and those that others ask about.
+    assert_eq!(from(u16::MAX).with("x-api-key", "two of them").get("/v1/whoami").await.status.as_u16(), 400);
+    let question = json!({"key": "well-formed-and-nobody-has-it", "business_id": business.id()});
+    app.platform().post("/v1/keys/verify", &question).await.expect(200);
     let known = app.key(business.id(), business.value("test", "checkout")).get("/v1/events").await;
     app.app.jobs().flush_now().await.expect("written");
     for table in ["refusals", "requests"] {
         let count = format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table} WHERE key_id IS NULL");
         assert_eq!(app.database.texts(count.leak()).await, [KEPT.to_string()], "{table}");
     }
-    assert_eq!(app.app.requests().dropped().notes, u64::from(BEYOND));
+    assert_eq!(app.app.requests().dropped().notes, u64::from(BEYOND) + 2);
     // Others have their place beside them, and so has the next second.
     assert_eq!(told(&app, &business, &reference(&known), "en").await["code"], "kind_not_allowed");
     app.advance(Duration::from_secs(1));
