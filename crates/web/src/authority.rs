@@ -379,6 +379,16 @@ impl<'a> Sent<'a> {
         }
     }
 
+    /// The headers of the request.
+    pub(crate) const fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The id of the request.
+    pub(crate) const fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
     /// The caller, if its key is good for `demand`.
     pub(crate) async fn authenticate(&self, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
         Ok(web.app.access().authenticate(&self.facts(AcceptedForms::All), demand).await?)

@@ -248,7 +248,7 @@ impl Doors {
                 Question::Authorize => {
                     let asked = Demands::of_query(uri)?;
                     let told = self.usual.clone();
-                    identified(authorize::answer(&sent, &self.web, asked, (headers, request_id), told).await?)
+                    identified(authorize::answer(&sent, &self.web, asked, told).await?)
                 }
             }
         };
@@ -293,7 +293,7 @@ impl Doors {
             };
             let sent = Sent::new(&method, &uri, &headers, arrived);
             let told = self.usual.clone();
-            identified(authorize::answer(&sent, &self.web, demands, (&headers, request_id), told).await?)
+            identified(authorize::answer(&sent, &self.web, demands, told).await?)
         };
         let answered = AssertUnwindSafe(Box::pin(judged)).catch_unwind().await;
         let dialect = Dialect::Gateway { every_status: true };

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::future::{Ready, ready};
 
+use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json as Answer};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use trousseau_domain::assertion::Audience;
 use trousseau_domain::decision::Demand;
-use trousseau_domain::ids::RequestId;
 use trousseau_service::KeyCaller;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -97,31 +96,20 @@ pub(crate) struct AuthorizeParameters {
     ))),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-pub(crate) async fn authorize(
-    State(web): State<Web>,
-    Extension(request_id): Extension<RequestId>,
-    parts: Parts,
-) -> Result<Response, Failure> {
+pub(crate) async fn authorize(State(web): State<Web>, parts: Parts) -> Result<Response, Failure> {
     let asked = Demands::of_query(&parts.uri)?;
-    let told = HeaderMap::new();
-    let headers = answer(&Sent::read(&parts)?, &web, asked, (&parts.headers, request_id), told).await?;
+    let headers = answer(&Sent::read(&parts)?, &web, asked, HeaderMap::new()).await?;
     Ok(headers.into_response())
 }
 
 /// These headers and those that say who calls, if the key is good for what the gateway demands, and for what the headers
 /// of its request demand beside it.
-pub(crate) async fn answer(
-    sent: &Sent<'_>,
-    web: &Web,
-    asked: Demands,
-    (headers, request_id): (&HeaderMap, RequestId),
-    told: HeaderMap,
-) -> Result<HeaderMap, Failure> {
-    let Demands { demand, audience } = asked.and_of_headers(headers)?;
+pub(crate) async fn answer(sent: &Sent<'_>, web: &Web, asked: Demands, told: HeaderMap) -> Result<HeaderMap, Failure> {
+    let Demands { demand, audience } = asked.and_of_headers(sent.headers())?;
     let caller = judge_for_gateway(sent, web, &demand).await?;
     let mut headers = identity(&caller, told);
     if let Some(audience) = audience {
-        let assertion = web.app.assertions().sign(&caller, &audience, request_id);
+        let assertion = web.app.assertions().sign(&caller, &audience, sent.request_id());
         headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
     }
     // Each use of a key that has limits is asked for.
