@@ -246,11 +246,15 @@ fn unavailability(error: &dyn DatabaseError) -> Option<Unavailability> {
         "57014" | "25P03" | "25P04" => Some(Unavailability::Timeout),
         "25006" => Some(Unavailability::ReadOnly),
         "53100" | "58030" => Some(Unavailability::Disk),
-        other if other.starts_with("08") || other.starts_with("53") || other.starts_with("57P") => {
-            Some(Unavailability::Connection)
-        }
+        other if other.starts_with("53") || ends_connection(other) => Some(Unavailability::Connection),
         _ => None,
     }
+}
+
+/// Whether PostgreSQL ends a connection with this SQLSTATE (*operator intervention*), or a pooler in front of it does
+/// (*connection exception*).
+pub(crate) fn ends_connection(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08")
 }
 
 /// One name for a constraint: PostgreSQL tells its name, SQLite its columns.

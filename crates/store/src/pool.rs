@@ -16,6 +16,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::dialect::POSTGRES_IS_READ_ONLY;
+use crate::error::ends_connection;
 
 /// How long a connection that is looked at may take to answer.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
@@ -30,10 +31,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// PostgreSQL's codes for *too many connections* and *starting or stopping*: passing, and worth another try.
 const PASSING: [&str; 2] = ["53300", "57P03"];
-
-/// What PostgreSQL's codes begin with where it ends a connection (*operator intervention*), and where a pooler in front of
-/// it does (*connection exception*).
-const LOST: [&str; 2] = ["57P", "08"];
 
 /// What stands between a node and its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -324,7 +321,7 @@ impl Lent {
     pub(crate) fn was_lost_before(&self, error: &sqlx::Error) -> bool {
         let lost = match error {
             sqlx::Error::Io(_) => true,
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| LOST.iter().any(|of| code.starts_with(of))),
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| ends_connection(&code)),
             _ => false,
         };
         lost && !self.new
