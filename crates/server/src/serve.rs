@@ -46,6 +46,8 @@ pub(crate) async fn serve(
     if served.is_err() {
         // Others would wait for it. Should it not be heard, it is forgotten after a while.
         let _ = timeout(GONE_WITHIN, app.leave()).await;
+        // Closed, it is found as it was: by what the server before kept, for one.
+        let _ = timeout(GONE_WITHIN, app.close()).await;
     }
     served
 }
