@@ -15,7 +15,7 @@ use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
 use trousseau_domain::limits::Allowance;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
-use trousseau_domain::requests::{ClientName, Door};
+use trousseau_domain::requests::{ClientName, Door, Outcome};
 use trousseau_domain::scope::Scope;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChangeKind, FoundVersion, PlatformKeyRow, StoreError};
@@ -293,14 +293,16 @@ impl<'a> Access<'a> {
         };
         let again = |found: &KnownKey, meter| judge(Some(found), meter, now);
         let (decision, measured) = self.measured(found.as_deref(), decision, now, again).await?;
-        if let Some(reference) = request.reference {
-            self.keep_verdict(request, reference, &secret, claim, found.as_deref(), &decision, now, started.elapsed());
+        match (request.reference, &found) {
+            (Some(reference), found) => {
+                let found = found.as_deref();
+                self.keep_verdict(request, reference, &secret, claim, found, &decision, now, started.elapsed());
+            }
+            (None, Some(found)) if decision == Decision::Allow => self.core.recorder.record_use(found.id, now),
+            (None, _) => {}
         }
         let key = match (&decision, found) {
-            (Decision::Allow, Some(found)) => {
-                self.core.recorder.record_use(found.id, now);
-                Some(Box::new(self.accept(&secret, *found, now).await?))
-            }
+            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now).await?)),
             _ => None,
         };
         Ok(Verdict { decision, retry_after: measured.retry_after, allowances: measured.allowances, key })
@@ -489,11 +491,17 @@ impl<'a> Access<'a> {
         now: Timestamp,
         retry_after: Option<Duration>,
     ) -> Result<KeyCaller, AccessError> {
-        let has_row = facts.is_question && decision == Decision::Allow && self.core.recorder.takes_row(now);
-        if let (true, false, Some(found)) = (facts.is_question && decision == Decision::Allow, has_row, &found) {
-            facts.trace.count(Counted { tenant: found.tenant(), key: found.id, at: now });
+        // How it ends, where that is sure by now.
+        let outcome = match decision {
+            Decision::Allow if facts.is_question => Some(Outcome::Succeeded),
+            Decision::Allow => None,
+            Decision::Deny { .. } => Some(Outcome::Refused),
+        };
+        let without_row = self.without_row(found.as_deref(), outcome, now);
+        if let Some(counted) = without_row {
+            facts.trace.count(counted);
         } else if let Some(mut subject) = self.subject_of(facts, presented, found.as_deref(), &decision, now) {
-            subject.has_row = has_row;
+            subject.has_row = outcome.is_some();
             self.core.recorder.record_refusal_of(&subject);
             facts.trace.set(subject);
         }
@@ -504,6 +512,13 @@ impl<'a> Access<'a> {
             }
             (Decision::Allow, None) => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
         }
+    }
+
+    /// A call of a known key that ends so, where it is to be counted and no more.
+    fn without_row(self, found: Option<&KnownKey>, outcome: Option<Outcome>, at: Timestamp) -> Option<Counted> {
+        let (found, outcome) = (found?, outcome?);
+        let has_row = self.core.recorder.takes_row(found.id, outcome, at);
+        (!has_row).then(|| Counted { tenant: found.tenant(), key: found.id, outcome, at })
     }
 
     /// For whom a call is written down: for the key's business; where no key is known, for the one that was named, as long
@@ -663,9 +678,13 @@ impl<'a> Access<'a> {
         now: Timestamp,
         took: Duration,
     ) {
+        let reason = decision.reason();
+        let outcome = if reason.is_some() { Outcome::Refused } else { Outcome::Succeeded };
+        if let Some(counted) = self.without_row(found, Some(outcome), now) {
+            return self.core.recorder.count(&counted);
+        }
         let named = || request.business_id.as_ref().and_then(|id| id.parse().ok());
         let Some(business) = self.written_for(found, named, now) else { return };
-        let reason = decision.reason();
         let subject = Subject {
             reference,
             at: now,
@@ -681,7 +700,7 @@ impl<'a> Access<'a> {
             last_three: Some(secret.last_three().as_str().to_owned()),
             missing_scope: missing_scope_of(decision),
             reason,
-            has_row: false,
+            has_row: true,
         };
         self.core.recorder.record_refusal_of(&subject);
         let status = reason.map_or(200, |reason| match reason.disclosure() {
@@ -690,7 +709,7 @@ impl<'a> Access<'a> {
             Disclosure::Forbidden => 403,
             Disclosure::Limited => 429,
         });
-        self.core.recorder.record_call(subject.answered(CallAnswer { status, took, code: None }));
+        self.core.recorder.record_answer(subject, CallAnswer { status, took, code: None });
     }
 }
 

@@ -30,7 +30,7 @@ use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::Secrets;
 use crate::settings::Keep;
-use crate::tally::{Measure, Tally};
+use crate::tally::{Measure, SharedMeasure, Tally};
 use crate::webhooks::{self, FanOut};
 
 /// Notes that may wait to be written; more are dropped and counted.
@@ -149,8 +149,11 @@ pub struct Recorder {
 /// How many calls are written down one by one.
 #[derive(Default)]
 struct Measures {
-    /// Accepted ones; those beyond are counted.
-    accepted: Measure,
+    /// Those of known keys that were accepted and did what they were for; those beyond are counted, as are all others of
+    /// known keys.
+    succeeded: Measure,
+    refused: SharedMeasure,
+    failed: SharedMeasure,
     /// Those with no key that is known, whoever they say they are: anybody can send them, as many as they like.
     strangers: Measure,
 }
@@ -209,32 +212,26 @@ impl Recorder {
         self.note(Note::Call(Box::new(call)));
     }
 
-    /// A call was answered. Where its key was accepted it is counted, and has a row as long as the second has room for
-    /// one.
+    /// A call was answered. One of a known key is counted, and has a row as long as the second has room for one.
     pub(crate) fn record_answer(&self, subject: Subject, answer: CallAnswer) {
-        if subject.reason.is_none()
-            && let (Some(key), Some(environment)) = (&subject.key, subject.environment)
-        {
-            if answer.status >= 400 {
-                self.record_use(key.id, subject.at);
-            } else {
-                let tenant = Tenant::new(subject.business.clone(), environment);
-                let counted = self.tally.count(&tenant, key.id, subject.at);
-                if subject.has_row || self.takes_row(subject.at) {
-                    // Where there was no room, the row is what is counted by.
-                    self.record_call(Call { counted, ..subject.answered(answer) });
-                } else if !counted {
-                    self.dropped.count(1, self.clock.now());
-                }
-                return;
-            }
+        let outcome = subject.outcome(answer);
+        let Some((tenant, key)) = subject.counts_for() else { return self.record_call(subject.answered(answer)) };
+        let counted = self.tally.count(&tenant, key, outcome, subject.at);
+        if subject.has_row || self.takes_row(key, outcome, subject.at) {
+            // Where there was no room, the row is what is counted by.
+            self.record_call(Call { counted, ..subject.answered(answer) });
+        } else if !counted {
+            self.dropped.count(1, self.clock.now());
         }
-        self.record_call(subject.answered(answer));
     }
 
-    /// Whether a call that is accepted at this instant gets a row of its own.
-    pub(crate) fn takes_row(&self, at: Timestamp) -> bool {
-        self.measures.accepted.has_row(at)
+    /// Whether a call of this key that ends so at this instant gets a row of its own.
+    pub(crate) fn takes_row(&self, key: KeyId, outcome: Outcome, at: Timestamp) -> bool {
+        match outcome {
+            Outcome::Succeeded => self.measures.succeeded.has_row(at),
+            Outcome::Refused => self.measures.refused.has_row(key, at),
+            Outcome::Failed => self.measures.failed.has_row(key, at),
+        }
     }
 
     /// Whether it is written down that a call without a known key was refused at this instant. Those that are not are
@@ -247,9 +244,9 @@ impl Recorder {
         takes
     }
 
-    /// Counts an accepted call that gets no row.
+    /// Counts a call that gets no row.
     pub(crate) fn count(&self, counted: &Counted) {
-        if !self.tally.count(&counted.tenant, counted.key, counted.at) {
+        if !self.tally.count(&counted.tenant, counted.key, counted.outcome, counted.at) {
             self.dropped.count(1, self.clock.now());
         }
     }
@@ -357,9 +354,11 @@ impl Queue {
 
     /// Takes over what was counted of at most `most` keys.
     fn take_tally(&mut self, tally: &Tally, most: usize) {
-        for ((key, day), counted) in tally.take(most) {
-            *self.usage.entry((counted.tenant, day, Some(key), Outcome::Succeeded)).or_default() += counted.requests;
-            keep_latest(&mut self.uses, key, counted.last_at);
+        for ((key, day, outcome), counted) in tally.take(most) {
+            *self.usage.entry((counted.tenant, day, Some(key), outcome)).or_default() += counted.requests;
+            if outcome != Outcome::Refused {
+                keep_latest(&mut self.uses, key, counted.last_at);
+            }
         }
     }
 

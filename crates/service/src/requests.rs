@@ -90,11 +90,12 @@ pub(crate) struct Subject {
     pub(crate) has_row: bool,
 }
 
-/// An accepted call of which nothing is kept but that there was one.
+/// A call of which nothing is kept but that there was one.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     pub(crate) tenant: Tenant,
     pub(crate) key: KeyId,
+    pub(crate) outcome: Outcome,
     pub(crate) at: Timestamp,
 }
 
@@ -134,6 +135,21 @@ pub(crate) struct Call {
 }
 
 impl Subject {
+    /// Whom the call is counted for, where its key is known.
+    pub(crate) fn counts_for(&self) -> Option<(Tenant, KeyId)> {
+        let (key, environment) = (self.key.as_ref()?, self.environment?);
+        Some((Tenant::new(self.business.clone(), environment), key.id))
+    }
+
+    /// What the call came to with this answer.
+    pub(crate) const fn outcome(&self, answer: CallAnswer) -> Outcome {
+        match self.reason {
+            Some(_) => Outcome::Refused,
+            None if answer.status < 400 => Outcome::Succeeded,
+            None => Outcome::Failed,
+        }
+    }
+
     /// What is kept of a refusal.
     pub(crate) fn refusal(&self) -> Option<RefusalRow> {
         Some(RefusalRow {
@@ -156,11 +172,7 @@ impl Subject {
     }
 
     pub(crate) fn answered(self, answer: CallAnswer) -> Call {
-        let outcome = match self.reason {
-            Some(_) => Outcome::Refused,
-            None if answer.status < 400 => Outcome::Succeeded,
-            None => Outcome::Failed,
-        };
+        let outcome = self.outcome(answer);
         let address = self.address.map(|address| address.to_string());
         let client = self.client.as_ref().map(ToString::to_string);
         // Who still presents an old value is what the owner of a rotated key has to find.
@@ -306,7 +318,10 @@ impl<'a> Requests<'a> {
         if let Some(subject) = subject {
             self.core.recorder.record_answer(subject, answer);
         }
-        if let Some(counted) = counted.filter(|_| answer.status < 400) {
+        if let Some(mut counted) = counted {
+            if counted.outcome == Outcome::Succeeded && answer.status >= 400 {
+                counted.outcome = Outcome::Failed;
+            }
             self.core.recorder.count(&counted);
         }
     }

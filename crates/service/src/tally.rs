@@ -1,14 +1,14 @@
-//! What is counted of accepted calls, in memory: nothing of a request waits for the database, and no use is lost to a
-//! burst of them.
+//! What is counted of the calls of known keys, in memory: nothing of a request waits for the database, and no use is lost
+//! to a burst of them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
-use trousseau_domain::requests::UtcDay;
+use trousseau_domain::requests::{Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 
 /// Parts with a lock of their own.
@@ -22,10 +22,16 @@ const ROWS_PER_BUSY_SECOND: u32 = 100;
 /// Calls of a second that is busy.
 const BUSY: u32 = 5_000;
 
-/// What calls are counted by.
-type By = (KeyId, UtcDay);
+/// The same of those that one key may have, where what it is for is to tell its owner what went wrong: whoever tries again
+/// and again takes no rows from others.
+const ROWS_PER_KEY: u64 = 50;
+/// Places in which the rows of keys are counted; keys that share one share its rows.
+const PLACES: usize = 256;
 
-/// Calls of one key on one day.
+/// What calls are counted by.
+type By = (KeyId, UtcDay, Outcome);
+
+/// Calls of one key with one outcome on one day.
 #[derive(Debug)]
 pub(crate) struct Counted {
     pub(crate) tenant: Tenant,
@@ -55,7 +61,7 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
-    /// Whether one more row of the request log is within the second's measure.
+    /// Whether one more row is within the second's measure.
     pub(crate) fn has_row(&self, at: Timestamp) -> bool {
         let second = at.as_seconds();
         if self.second.swap(second, Ordering::Relaxed) != second {
@@ -67,6 +73,34 @@ impl Measure {
     }
 }
 
+/// A measure of which no key takes all.
+#[derive(Debug)]
+pub(crate) struct SharedMeasure {
+    all: Measure,
+    /// The second and, in the lowest eight bits, how many rows it has.
+    places: [AtomicU64; PLACES],
+}
+
+impl Default for SharedMeasure {
+    fn default() -> Self {
+        Self { all: Measure::default(), places: std::array::from_fn(|_| AtomicU64::default()) }
+    }
+}
+
+impl SharedMeasure {
+    /// Whether one more row of this key is within its part and the second's measure.
+    pub(crate) fn has_row(&self, key: KeyId, at: Timestamp) -> bool {
+        let place = usize::try_from(key.bits() % PLACES as u128).expect("below their number");
+        let second = at.as_seconds().cast_unsigned() << 8;
+        let one_more = |seen: u64| {
+            let of_now = if seen & !0xff == second { seen } else { second };
+            (of_now & 0xff < ROWS_PER_KEY).then_some(of_now + 1)
+        };
+        let counted = self.places[place].fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        counted.is_ok() && self.all.has_row(at)
+    }
+}
+
 impl Tally {
     fn shard(&self, key: KeyId) -> MutexGuard<'_, HashMap<By, Counted, RandomState>> {
         let shard = usize::try_from(key.bits() % SHARDS as u128).expect("below their number");
@@ -74,9 +108,9 @@ impl Tally {
     }
 
     /// Counts a call; `false` if there was no room for its key.
-    pub(crate) fn count(&self, tenant: &Tenant, key: KeyId, at: Timestamp) -> bool {
+    pub(crate) fn count(&self, tenant: &Tenant, key: KeyId, outcome: Outcome, at: Timestamp) -> bool {
         let mut shard = self.shard(key);
-        let by = (key, UtcDay::of(at));
+        let by = (key, UtcDay::of(at), outcome);
         if let Some(counted) = shard.get_mut(&by) {
             counted.requests += 1;
             counted.last_at = counted.last_at.max(at);
@@ -139,15 +173,16 @@ mod tests {
         let tally = Tally::default();
         let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
         for (key, second) in [(1, 5), (1, 9), (1, 7), (2, 1), (1, 86_400)] {
-            assert!(tally.count(&tenant, KeyId::from_bits(key), at(second)));
+            assert!(tally.count(&tenant, KeyId::from_bits(key), Outcome::Succeeded, at(second)));
         }
-        assert_eq!(tally.waiting(), 3);
+        assert!(tally.count(&tenant, KeyId::from_bits(2), Outcome::Refused, at(2)));
+        assert_eq!(tally.waiting(), 4);
         let mut taken = tally.take(2);
-        taken.extend(tally.take(2));
+        taken.extend(tally.take(3));
         let mut seen: Vec<_> =
-            taken.into_iter().map(|((key, _), counted)| (key.bits(), counted.requests, counted.last_at)).collect();
+            taken.into_iter().map(|((key, ..), counted)| (key.bits(), counted.requests, counted.last_at)).collect();
         seen.sort_unstable();
-        assert_eq!(seen, [(1, 1, at(86_400)), (1, 3, at(9)), (2, 1, at(1))]);
+        assert_eq!(seen, [(1, 1, at(86_400)), (1, 3, at(9)), (2, 1, at(1)), (2, 1, at(2))]);
         assert!(tally.take(9).is_empty() && tally.waiting() == 0);
     }
 
@@ -155,9 +190,9 @@ mod tests {
     fn neighbours_are_taken_together_and_each_gets_its_turn() {
         let tally = Tally::default();
         let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
-        let count = |key| assert!(tally.count(&tenant, KeyId::from_bits(key), at(1)));
+        let count = |key| assert!(tally.count(&tenant, KeyId::from_bits(key), Outcome::Succeeded, at(1)));
         (0..100).rev().for_each(count);
-        let take = |most| tally.take(most).into_iter().map(|((key, _), _)| key.bits()).collect::<Vec<_>>();
+        let take = |most| tally.take(most).into_iter().map(|((key, ..), _)| key.bits()).collect::<Vec<_>>();
         assert_eq!(take(40), (0..40).collect::<Vec<_>>());
         // One that is counted again meanwhile waits until the others had their turn.
         count(7);
@@ -180,5 +215,18 @@ mod tests {
         assert_eq!(rows(1, BUSY + 1), ROWS_PER_SECOND as usize);
         assert_eq!(rows(2, BUSY), ROWS_PER_BUSY_SECOND as usize);
         assert_eq!(rows(3, BUSY), ROWS_PER_SECOND as usize);
+    }
+
+    #[test]
+    fn no_key_takes_the_rows_of_the_others() {
+        let measure = SharedMeasure::default();
+        let rows = |key, second, calls: u64| {
+            let key = KeyId::from_bits(key);
+            (0..calls).filter(|_| measure.has_row(key, at(second))).count() as u64
+        };
+        assert_eq!(rows(1, 1, 2 * ROWS_PER_KEY), ROWS_PER_KEY);
+        assert_eq!((rows(2, 1, 3), rows(1, 1, 1), rows(1, 2, 1)), (3, 0, 1));
+        let all: u64 = (0..20).map(|key| rows(key, 3, 2 * ROWS_PER_KEY)).sum();
+        assert_eq!(all, u64::from(ROWS_PER_SECOND));
     }
 }

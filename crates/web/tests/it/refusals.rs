@@ -165,6 +165,59 @@ async fn of_a_flood_of_made_up_keys_so_many_a_second_are_kept_and_the_others_cou
 }
 
 #[tokio::test]
+async fn of_what_goes_wrong_with_one_key_so_much_a_second_is_kept_and_all_of_it_is_counted() {
+    const KEPT: u16 = 50;
+    const BEYOND: u16 = 7;
+    let app = TestApp::on(trousseau_store::testing::TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    // From many addresses, as one that sends so many is made to wait.
+    let from = |number: u16, kind: &str| {
+        let [high, low] = number.to_be_bytes();
+        let peer = Peer { address: SocketAddr::from(([203, 0, high, low], 40_000)), tls: false };
+        app.key(business.id(), business.value("test", kind)).from(peer)
+    };
+    for number in 0..KEPT + BEYOND {
+        assert_eq!(from(number, "checkout").get("/v1/keys").await.status.as_u16(), 403);
+        assert_eq!(from(number, "secret").get("/v1/payments/none").await.status.as_u16(), 404);
+    }
+    // So is what others ask about.
+    let question = json!({"key": business.value("test", "checkout"), "business_id": business.id(), "kind": "secret"});
+    app.platform().post("/v1/keys/verify", &question).await.expect(200);
+    // Other keys have their place beside it, and so has the next second.
+    let other = from(0, "secret").with("origin", "https://shop.example").get("/v1/keys").await;
+    app.app.jobs().flush_now().await.expect("written");
+    let texts = async |query: &'static str| app.database.texts(query).await;
+    let requests =
+        "SELECT CAST(COUNT(*) AS TEXT) FROM requests WHERE key_id IS NOT NULL GROUP BY outcome ORDER BY outcome";
+    assert_eq!(texts(requests).await, [KEPT.to_string(), (KEPT + 1).to_string()]);
+    assert_eq!(texts("SELECT CAST(COUNT(*) AS TEXT) FROM refusals").await, [(KEPT + 1).to_string()]);
+    let usage = "SELECT CAST(SUM(requests) AS TEXT) FROM usage_days GROUP BY outcome ORDER BY outcome";
+    assert_eq!(texts(usage).await, [(KEPT + BEYOND).to_string(), (KEPT + BEYOND + 2).to_string()]);
+    assert_eq!(told(&app, &business, &reference(&other), "en").await["code"], "browser_not_allowed");
+    app.advance(Duration::from_secs(1));
+    let refused = from(0, "checkout").get("/v1/keys").await;
+    assert_eq!(told(&app, &business, &reference(&refused), "en").await["code"], "kind_not_allowed");
+}
+
+#[tokio::test]
+async fn of_good_answers_to_others_so_many_a_second_are_kept_and_all_are_counted() {
+    const KEPT: usize = 500;
+    const BEYOND: usize = 7;
+    let app = TestApp::on(trousseau_store::testing::TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    let question = json!({"key": business.value("test", "secret"), "business_id": business.id()});
+    let batch = json!({"requests": vec![question; KEPT + BEYOND]});
+    app.platform().post("/v1/keys/verify", &batch).await.expect(200);
+    app.app.jobs().flush_now().await.expect("written");
+    let requests = "SELECT CAST(COUNT(*) AS TEXT) FROM requests WHERE door = 'verify'";
+    assert_eq!(app.database.texts(requests).await, [KEPT.to_string()]);
+    let usage = "SELECT CAST(SUM(requests) AS TEXT) FROM usage_days WHERE outcome = 'succeeded'";
+    assert_eq!(app.database.texts(usage).await, [(KEPT + BEYOND).to_string()]);
+    let used = "SELECT CAST(COUNT(*) AS TEXT) FROM key_uses";
+    assert_eq!(app.database.texts(used).await, ["1"]);
+}
+
+#[tokio::test]
 async fn each_refused_question_of_the_verify_call_has_its_own_reference() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
