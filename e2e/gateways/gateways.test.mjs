@@ -93,6 +93,10 @@ before(async () => {
       response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }))
     })
   })
+  upstream.on('upgrade', (request, socket) => {
+    const answer = request.headers.upgrade === 'h2c' ? '101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c' : '400 Bad Request'
+    socket.end(`HTTP/1.1 ${answer}\r\n\r\n`)
+  })
   await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve))
 })
 
@@ -222,6 +226,37 @@ for (const [name, gateway] of Object.entries(gateways)) {
       assert.equal(refused.status, 401, refused.text)
     })
 
+    test('lets nobody take away what it tells the upstream', async () => {
+      const names = IDENTITY.map((header) => `X-Trousseau-${header}`)
+      const whole = (answer) => {
+        // To refuse is as good.
+        if (answer.status !== 200) return assert.ok(answer.status >= 400, `${answer.status} ${answer.text}`)
+        const { headers } = JSON.parse(answer.text)
+        for (const name of names) assert.ok(headers[name.toLowerCase()], `${name} is there`)
+      }
+      for (const hop of [[['Connection', `close, ${names}`]], [['Connection', 'close'], ['Connection', names.join(' , ')]]]) {
+        whole(await send(running.port, '/signed/', [...good(), ...hop]))
+      }
+      const noted = [['authorization', `Bearer ${keys.noted.value}`], ['businessid', keys.noted.business]]
+      for (const size of [20_000, 40_000, 60_000, 126_000, 128_000, 129_500]) {
+        const filled = [...noted, ...Array.from({ length: 10 }, (_, at) => [`x-filler-${at}`, 'x'.repeat(size / 10)])]
+        whole(await send(running.port, '/signed/', filled))
+      }
+    })
+
+    test('opens no way that it does not watch', async () => {
+      const lines = [...good(), ['Connection', 'Upgrade, HTTP2-Settings'], ['Upgrade', 'h2c'], ['HTTP2-Settings', 'AAMAAABkAAQAAP__']]
+      const answer = await send(running.port, '/any/', lines)
+      assert.notEqual(answer.status, 101)
+    })
+
+    test('stays there whatever is sent', async () => {
+      for (const count of [2, 90, 99, 200]) {
+        await send(running.port, '/any/', Array.from({ length: count }, () => ['apikey', 'x'])).catch(() => {})
+      }
+      assert.equal((await send(running.port, '/any/', good())).status, 200, running.log().slice(-500))
+    })
+
     test('cannot be talked into demanding less', async () => {
       const lines = [['authorization', `Bearer ${keys.invoices.value}`], ['businessid', keys.invoices.business]]
       assert.equal((await send(running.port, '/any/', lines)).status, 200)
@@ -237,8 +272,11 @@ for (const [name, gateway] of Object.entries(gateways)) {
         assert.equal(answer.status, 403, `${target} ${more}: ${answer.text}`)
         assert.equal(answer.headers['x-trousseau-code'], 'scope_missing')
       }
-      // Another spelling of the path is refused one way or the other.
-      for (const target of ['/%72eports/x', '/reports%2fx', '//reports/x', '/x/../reports/x', '/./reports/x', '/x/..%2freports/x']) {
+      // Another spelling of the path is refused one way or the other, and so is the path that the others are below.
+      for (const target of [
+        '/%72eports/x', '/reports%2fx', '//reports/x', '/x/../reports/x', '/./reports/x', '/x/..%2freports/x', '/reports', '/Reports/x',
+        '/REPORTS', '/reports?a=1', '/reports/x%zz', '/reports/%', '/reports/%2', '//any/../reports/list/%zz/..',
+      ]) {
         const answer = await send(running.port, target, lines)
         assert.ok([400, 403].includes(answer.status), `${target}: ${answer.status} ${answer.text}`)
       }

@@ -49,6 +49,10 @@ export const send = (port, target, lines, { method = 'GET', body } = {}) =>
       host: '127.0.0.1', port, path: target, method, headers, agent: false, setHost: false, maxHeaderSize: 256 * 1024,
     })
     request.once('error', reject)
+    request.once('upgrade', (response, socket) => {
+      socket.destroy()
+      resolve({ status: response.statusCode, headers: response.headers, text: '' })
+    })
     request.once('response', (response) => {
       const chunks = []
       response.on('data', (chunk) => chunks.push(chunk))
