@@ -1,25 +1,27 @@
-import type { IncomingHttpHeaders } from 'node:http'
-
-/** Who calls. */
+/** Who calls. It is frozen: several requests may be given the same. */
 export interface Caller {
-  businessId: string
-  environment: 'test' | 'live'
-  kind: 'secret' | 'checkout'
-  keyId: string
-  scopes: string[]
+  readonly businessId: string
+  readonly environment: 'test' | 'live'
+  readonly kind: 'secret' | 'checkout'
+  readonly keyId: string
+  readonly scopes: readonly string[]
   /** The notes kept beside the key. */
-  metadata: Record<string, string>
+  readonly metadata: Readonly<Record<string, string>>
   /** The notes kept beside the business. */
-  businessMetadata: Record<string, string>
+  readonly businessMetadata: Readonly<Record<string, string>>
   /** The reference of the decision. */
-  requestId: string
+  readonly requestId: string
   /** The same, signed, where an audience was named. */
-  assertion?: string
+  readonly assertion?: string
 }
 
-/** What a key must have. All of it adds up. */
+/**
+ * What a key must have. All of it adds up. A member that is `undefined` counts as absent; another name, an empty value or
+ * one that is not of its type throws `TypeError`.
+ */
 export interface Demand {
-  scope?: string | string[]
+  /** One, several with blanks between, or an array that is not empty. */
+  scope?: string | readonly string[]
   environment?: 'test' | 'live'
   business?: string
   kind?: 'secret' | 'checkout'
@@ -30,27 +32,31 @@ export interface Demand {
 export interface Allowed {
   allowed: true
   caller: Caller
-  /** How many milliseconds the decision may be kept. */
+  /** How many milliseconds the decision may still be kept. */
   freshMs: number
 }
 
+/** Frozen as well. */
 export interface Refused {
-  allowed: false
+  readonly allowed: false
   /** 400, 401, 403, 429 or 431; 503 where it could not be told. */
-  status: number
-  code: string
-  requestId: string | undefined
+  readonly status: number
+  readonly code: string
+  readonly requestId: string | undefined
   /** What the caller may be told. */
-  headers: [name: string, value: string | string[]][]
-  body: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: string
 }
 
 export type Decision = Allowed | Refused
 
 /** What is judged. */
 export interface AskedRequest {
-  /** Node's `rawHeaders` is best: it keeps a header that was sent twice. */
-  headers: Headers | string[] | IncomingHttpHeaders
+  /**
+   * Of Node's requests `rawHeaders` or `headersDistinct`. Their `headers` is none of these types: the second of two
+   * `Authorization` lines is dropped there, and a request with two credentials, which is refused, looks like a good one.
+   */
+  headers: Headers | readonly string[] | { [name: string]: string | readonly string[] } | { [name: string]: string[] | undefined }
   /** The address of the caller. */
   ip?: string
   /** How the caller came. */
@@ -60,9 +66,14 @@ export interface AskedRequest {
 }
 
 export interface Options {
-  /** Where Trousseau is. It must trust this service (`trusted_proxies`) to believe the caller's address. */
+  /**
+   * Where Trousseau is: scheme, host and port with nothing else. It must trust this service (`trusted_proxies`) to believe
+   * the caller's address.
+   */
   url: string | URL
-  /** How long a question may take; 2000 unless said. */
+  /** Lets keys go in the clear to another machine, for networks that are encrypted below. To this machine they always may. */
+  allowPlainHttp?: boolean
+  /** How long an answer may take, waiting included; 2000 unless said. */
   timeoutMs?: number
   /** The most decisions that are kept for as long as Trousseau allows; 10000 unless said, 0 for none. */
   cacheEntries?: number
@@ -70,13 +81,17 @@ export interface Options {
 
 export class Trousseau {
   constructor(options: Options)
+  /** The request keeps the `X-Trousseau-*` headers that its caller wrote: do not pass them on. */
   authorize(request: AskedRequest, demand?: Demand): Promise<Decision>
+  /** The `Request` cannot be changed, so it keeps the `X-Trousseau-*` headers that its caller wrote: do not pass them on. */
   guard<Rest extends unknown[]>(
     handler: (request: Request, caller: Caller, ...rest: Rest) => Response | Promise<Response>,
     demand?: Demand,
     from?: { ip?: (request: Request, ...rest: Rest) => string; protocol?: (request: Request, ...rest: Rest) => string },
   ): (request: Request, ...rest: Rest) => Promise<Response>
+  /** `X-Trousseau-*` headers that the caller wrote are gone behind it. */
   express(demand?: Demand): (request: any, response: any, next: (error?: unknown) => void) => Promise<void>
+  /** `X-Trousseau-*` headers that the caller wrote are gone behind it. */
   fastify(demand?: Demand): (request: any, reply: any) => Promise<unknown>
   close(): void
 }

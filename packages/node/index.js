@@ -7,8 +7,24 @@ import https from 'node:https'
 /** The headers that the decision looks at. */
 const ASKED = new Set(['authorization', 'apikey', 'x-api-key', 'businessid', 'origin', 'sec-fetch-site', 'user-agent'])
 /** The headers of a refusal that its caller may see. */
-const TOLD = ['content-type', 'content-language', 'www-authenticate', 'retry-after', 'x-request-id', 'x-trousseau-code']
-const DEMANDS = ['environment', 'business', 'kind', 'audience']
+const TOLD = [
+  'content-type', 'content-language', 'www-authenticate', 'retry-after', 'ratelimit', 'ratelimit-policy', 'x-request-id',
+  'x-trousseau-code',
+]
+/** Visible ASCII without a comma, which parts words on the wire. */
+const WORD = /^[!-+\--~]{1,255}$/
+const ENVIRONMENT = /^(test|live)$/
+const KIND = /^(secret|checkout)$/
+/** What can be demanded, how it is written, and how that is told. */
+const DEMANDS = {
+  scope: [/^[ ,]*[!-+\--~][ -~]*$/, 'a scope, several with blanks between, or a non-empty array of them'],
+  environment: [ENVIRONMENT, "'test' or 'live'"],
+  business: [WORD, 'the id of a business'],
+  kind: [KIND, "'secret' or 'checkout'"],
+  audience: [/^[!-~]{1,255}$/, '1 to 255 visible ASCII characters'],
+}
+/** This machine, as `URL` writes it: 127.0.0.0/8 also within IPv6. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/
 /** No refusal is longer. */
 const MOST_BYTES = 64 * 1024
 /** Notes and assertions are long: the longest there are make some 80 KiB of headers. */
@@ -21,10 +37,17 @@ export class Trousseau {
   #timeoutMs
   #most
   #kept = new Map()
+  #flights = new Map()
 
-  constructor({ url, timeoutMs = 2_000, cacheEntries = 10_000 } = {}) {
+  constructor({ url, timeoutMs = 2_000, cacheEntries = 10_000, allowPlainHttp = false } = {}) {
     this.#base = new URL(url)
-    if (!['http:', 'https:'].includes(this.#base.protocol)) throw new TypeError('url must be http or https')
+    const { protocol, hostname, origin, href } = this.#base
+    if (!['http:', 'https:'].includes(protocol)) throw new TypeError('url must be http or https')
+    // It may hold a password, so it is not told.
+    if (href !== `${origin}/`) throw new TypeError('url must be scheme, host and port with nothing else')
+    if (protocol === 'http:' && !allowPlainHttp && !LOOPBACK.test(hostname)) {
+      throw new TypeError('keys go to another machine by https only, unless allowPlainHttp says otherwise')
+    }
     const wire = this.#base.protocol === 'https:' ? https : http
     this.#ask = wire.request
     this.#agent = new wire.Agent({ keepAlive: true, maxSockets: 64 })
@@ -39,34 +62,13 @@ export class Trousseau {
   }
 
   /** Whether the key in `request` is good for what is demanded. Never throws for what a caller sent. */
-  async authorize({ headers, ip, protocol, url }, demand = {}) {
-    const lines = [...linesOf(headers)].filter(([name]) => ASKED.has(name))
-    // Without it this service's own address would be judged, from which every key that is bound to it is good.
-    lines.push(['x-forwarded-for', ip ?? 'unknown'])
-    if (protocol) lines.push(['x-forwarded-proto', protocol])
-    if (url) lines.push(['x-forwarded-uri', url])
-    const target = new URL('/v1/authorize', this.#base)
-    target.searchParams.set('statuses', 'all')
-    for (const scope of [demand.scope ?? []].flat()) target.searchParams.append('scope', scope)
-    for (const name of DEMANDS) if (demand[name] !== undefined) target.searchParams.set(name, demand[name])
-
-    const name = createHash('sha256').update(JSON.stringify([target.search, lines])).digest('base64')
-    const kept = this.#kept.get(name)
-    if (kept && performance.now() < kept.until) return kept.decision
-    this.#kept.delete(name)
-    // Counted from before the question: the answer was true at some moment after it.
-    const asked = performance.now()
-    const decision = await this.#send(target, lines).catch(() => unavailable())
-    const freshMs = decision.allowed ? decision.freshMs : 0
-    if (freshMs > 0 && this.#most > 0) {
-      // An assertion is for one request.
-      if (demand.audience === undefined) this.#keep(name, { decision, until: asked + freshMs })
-    }
-    return decision
+  async authorize(request, demand = {}) {
+    return this.#decide(request, queryOf(demand))
   }
 
   /** A handler of `fetch` requests behind the decision; it gets the caller as its second argument. */
   guard(handler, demand = {}, { ip, protocol } = {}) {
+    const query = queryOf(demand)
     return async (request, ...rest) => {
       const { pathname, search, protocol: scheme } = new URL(request.url)
       const asked = {
@@ -75,7 +77,7 @@ export class Trousseau {
         protocol: protocol?.(request, ...rest) ?? scheme.slice(0, -1),
         url: pathname + search,
       }
-      const decision = await this.authorize(asked, demand)
+      const decision = await this.#decide(asked, query)
       if (decision.allowed) return handler(request, decision.caller, ...rest)
       return new Response(decision.body, { status: decision.status, headers: decision.headers })
     }
@@ -83,24 +85,34 @@ export class Trousseau {
 
   /** A middleware of Express; the caller is in `request.trousseau`. Express's `trust proxy` says who called. */
   express(demand = {}) {
+    const query = queryOf(demand)
     return async (request, response, next) => {
-      const { ip, protocol, originalUrl: url } = request
-      const decision = await this.authorize({ headers: request.rawHeaders, ip, protocol, url }, demand)
-      if (decision.allowed) {
+      try {
+        const { ip, protocol, originalUrl: url } = request
+        const decision = await this.#decide({ headers: request.rawHeaders, ip, protocol, url }, query)
+        if (!decision.allowed) {
+          for (const [name, value] of decision.headers) response.setHeader(name, value)
+          response.status(decision.status).end(decision.body)
+          return
+        }
+        strip(request)
         request.trousseau = decision.caller
-        return next()
+      } catch (error) {
+        // Express 4 does not look at what a promise throws.
+        return next(error)
       }
-      for (const [name, value] of decision.headers) response.append(name, value)
-      response.status(decision.status).end(decision.body)
+      return next()
     }
   }
 
   /** A hook of Fastify, for `onRequest`; the caller is in `request.trousseau`. Its `trustProxy` says who called. */
   fastify(demand = {}) {
+    const query = queryOf(demand)
     return async (request, reply) => {
       const { ip, protocol, originalUrl: url } = request
-      const decision = await this.authorize({ headers: request.raw.rawHeaders, ip, protocol, url }, demand)
+      const decision = await this.#decide({ headers: request.raw.rawHeaders, ip, protocol, url }, query)
       if (decision.allowed) {
+        strip(request.raw)
         request.trousseau = decision.caller
         return
       }
@@ -110,9 +122,77 @@ export class Trousseau {
     }
   }
 
-  #keep(name, entry) {
+  async #decide({ headers, ip, protocol, url }, query) {
+    const lines = [...linesOf(headers)].filter(([name]) => ASKED.has(name))
+    // Without it this service's own address would be judged, from which every key that is bound to it is good.
+    lines.push(['x-forwarded-for', ip ?? 'unknown'])
+    if (protocol) lines.push(['x-forwarded-proto', protocol])
+    if (url) lines.push(['x-forwarded-uri', url])
+    const target = new URL(`/v1/authorize?${query}`, this.#base)
+    // An assertion is for one request.
+    if (query.has('audience')) return tell(await this.#question(target, lines))
+    const name = createHash('sha256').update(JSON.stringify([target.search, lines])).digest('base64')
+    const asking = async () => {
+      const heard = await this.#question(target, lines)
+      this.#keep(name, heard)
+      return heard
+    }
+    return tell(this.#look(name) ?? (await this.#inTime(this.#together(name, asking))))
+  }
+
+  /** One question at a time for everybody who asks the same. */
+  async #together(name, asking) {
+    const flight = this.#flights.get(name)
+    if (!flight) return this.#depart(name, asking)
+    if (flight.next) {
+      const heard = await flight.next
+      // Each use of a key that has limits is asked for.
+      return heard.isCounted ? asking() : heard
+    }
+    // The answer on its way may be older than this question. All who come until the next is sent share that one.
+    flight.next = flight.landed.then(() => {
+      this.#flights.delete(name)
+      return this.#look(name) ?? this.#depart(name, asking)
+    })
+    return flight.next
+  }
+
+  #depart(name, asking) {
+    const flight = { next: undefined }
+    this.#flights.set(name, flight)
+    flight.landed = asking().finally(() => {
+      if (!flight.next) this.#flights.delete(name)
+    })
+    return flight.landed
+  }
+
+  /** What is heard within the time that a caller waits, for others too. */
+  #inTime(answer) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(resolve, this.#timeoutMs, { decision: unavailable() })
+      answer.then(resolve, reject).finally(() => clearTimeout(timer))
+    })
+  }
+
+  #look(name) {
+    const heard = this.#kept.get(name)
+    if (heard && left(heard) > 0) return heard
+    this.#kept.delete(name)
+    return undefined
+  }
+
+  #keep(name, heard) {
+    if (heard.isCounted || this.#most <= 0 || left(heard) <= 0) return
+    this.#kept.delete(name)
     if (this.#kept.size >= this.#most) this.#kept.delete(this.#kept.keys().next().value)
-    this.#kept.set(name, entry)
+    this.#kept.set(name, heard)
+  }
+
+  async #question(target, lines) {
+    // Counted from before the question: the answer was true at some moment after it.
+    const asked = moment()
+    const heard = await this.#send(target, lines).then(read).catch(() => ({ decision: unavailable() }))
+    return { ...heard, asked }
   }
 
   #send(target, lines) {
@@ -121,6 +201,8 @@ export class Trousseau {
       const signal = AbortSignal.timeout(this.#timeoutMs)
       const request = this.#ask(target, { headers, agent: this.#agent, setHost: false, signal, maxHeaderSize: MOST_HEADERS })
       request.once('error', reject)
+      // Where another protocol is answered (101) there is neither a response nor an error.
+      request.once('close', () => reject(new Error('there is no answer')))
       request.once('response', (response) => {
         const chunks = []
         let size = 0
@@ -130,7 +212,7 @@ export class Trousseau {
           if (size > MOST_BYTES) return request.destroy(new Error('the answer is too long'))
           chunks.push(chunk)
         })
-        response.once('end', () => resolve(read(response, Buffer.concat(chunks).toString())))
+        response.once('end', () => resolve({ response, body: Buffer.concat(chunks).toString() }))
       })
       request.end()
     })
@@ -149,32 +231,110 @@ function* linesOf(headers) {
   }
 }
 
-function read({ statusCode: status, headers }, body) {
-  if (status === 200) {
-    const text = (name) => headers[`x-trousseau-${name}`]
-    const caller = {
-      businessId: text('business'),
-      environment: text('environment'),
-      kind: text('kind'),
-      keyId: text('key'),
-      scopes: (text('scopes') ?? '').split(' ').filter(Boolean),
-      metadata: JSON.parse(text('metadata') ?? '{}'),
-      businessMetadata: JSON.parse(text('business-metadata') ?? '{}'),
-      requestId: headers['x-request-id'],
-      ...(text('assertion') ? { assertion: text('assertion') } : {}),
+/** The query of a demand. Trousseau takes an empty value for no demand, so what is misspelt must not come so far. */
+function queryOf(demand) {
+  const query = new URLSearchParams({ statuses: 'all' })
+  if (!isObject(demand)) throw new TypeError('a demand is an object')
+  for (const name in demand) {
+    const value = demand[name]
+    if (value === undefined) continue
+    if (!Object.hasOwn(DEMANDS, name)) {
+      throw new TypeError(`nothing can be demanded by the name ${name}; known: ${Object.keys(DEMANDS).join(', ')}`)
     }
-    // An answer that does not say whose key it is is no answer.
-    if (!caller.businessId || !caller.keyId) return unavailable()
-    return { allowed: true, caller, freshMs: Number(text('fresh-ms') ?? 0) || 0 }
+    const [form, what] = DEMANDS[name]
+    const texts = name === 'scope' && Array.isArray(value) ? [...value] : [value]
+    const good = texts.length > 0 && texts.every((text) => typeof text === 'string' && form.test(text))
+    if (!good) throw new TypeError(`${name} of a demand must be ${what}`)
+    for (const text of texts) query.append(name, text)
   }
-  if (status < 400 || status >= 500 || !headers['x-trousseau-code']) return unavailable()
+  return query
+}
+
+function isObject(value) {
+  return Object.prototype.toString.call(value) === '[object Object]'
+}
+
+/** Takes away what only Trousseau may say: a handler that passes headers on would pass a caller's own word on. */
+function strip({ headers, headersDistinct = {}, rawHeaders }) {
+  // Some servers take an underscore for a hyphen.
+  const isOurs = (name) => name.toLowerCase().replaceAll('_', '-').startsWith('x-trousseau-')
+  for (const known of [headers, headersDistinct]) for (const name of Object.keys(known).filter(isOurs)) delete known[name]
+  // Node makes both out of these lines, by a count of its own: so the lines go last.
+  for (let index = rawHeaders.length - 2; index >= 0; index -= 2) if (isOurs(rawHeaders[index])) rawHeaders.splice(index, 2)
+}
+
+/** What an answer says. Throws where it is not as Trousseau writes it. */
+function read({ response: { statusCode: status, headers, headersDistinct }, body }) {
+  const one = (name, otherwise) => {
+    const [value = otherwise, ...more] = headersDistinct[name] ?? []
+    // Nobody knows which of them counts.
+    if (more.length > 0) throw new Error(`${name} is there twice`)
+    return value
+  }
+  const text = (name, otherwise) => one(`x-trousseau-${name}`, otherwise)
+  const word = (name, form) => {
+    const value = text(name, '')
+    if (!form.test(value)) throw new Error('it does not say whose key it is')
+    return value
+  }
+  const isCounted = headers.ratelimit !== undefined
+  const requestId = one('x-request-id')
+  if (status === 200) {
+    const assertion = text('assertion')
+    const caller = {
+      businessId: word('business', WORD),
+      environment: word('environment', ENVIRONMENT),
+      kind: word('kind', KIND),
+      keyId: word('key', WORD),
+      scopes: text('scopes', '').split(' ').filter(Boolean),
+      metadata: notesOf(text('metadata', '{}')),
+      businessMetadata: notesOf(text('business-metadata', '{}')),
+      requestId,
+      ...(assertion ? { assertion } : {}),
+    }
+    const fresh = text('fresh-ms', '')
+    return { decision: frozen({ allowed: true, caller }), isCounted, freshMs: /^\d{1,9}$/.test(fresh) ? Number(fresh) : 0 }
+  }
+  const code = text('code')
+  const isProblem = /^application\/problem\+json *(;|$)/i.test(one('content-type', ''))
+  if (status < 400 || status >= 500 || !code || !isProblem) throw new Error('it is no refusal')
   const told = TOLD.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]))
-  return { allowed: false, status, code: headers['x-trousseau-code'], requestId: headers['x-request-id'], headers: told, body }
+  return { decision: frozen({ allowed: false, status, code, requestId, headers: told, body }), isCounted }
+}
+
+function notesOf(json) {
+  const notes = JSON.parse(json)
+  if (!isObject(notes) || !Object.values(notes).every((note) => typeof note === 'string')) throw new Error('these are no notes')
+  return notes
+}
+
+/** The same, all of it unchangeable: several may be given it. */
+function frozen(value) {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(frozen)
+  return Object.freeze(value)
+}
+
+/** What is given to one who asked. */
+function tell(heard) {
+  return heard.decision.allowed ? { ...heard.decision, freshMs: left(heard) } : heard.decision
+}
+
+/** Now, by two clocks: one may stand still while the machine sleeps, and the other is set by people. */
+function moment() {
+  return { steady: performance.now(), wall: Date.now() }
+}
+
+/** For how many milliseconds an answer still holds, by the clock on which more has gone by. */
+function left({ asked, freshMs = 0 }) {
+  const { steady, wall } = moment()
+  // Set back: how long the machine slept cannot be told.
+  if (wall < asked.wall) return 0
+  return Math.max(0, Math.floor(freshMs - Math.max(steady - asked.steady, wall - asked.wall)))
 }
 
 /** It cannot be told whether the key is good, so it is not. */
 function unavailable() {
   const body = JSON.stringify({ type: 'about:blank', title: 'The key cannot be checked at the moment', status: 503, code: 'unavailable' })
   const headers = [['content-type', 'application/problem+json'], ['retry-after', '1']]
-  return { allowed: false, status: 503, code: 'unavailable', requestId: undefined, headers, body }
+  return frozen({ allowed: false, status: 503, code: 'unavailable', requestId: undefined, headers, body })
 }

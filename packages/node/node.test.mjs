@@ -126,7 +126,8 @@ test('keeps a good decision exactly as long as it is told to', async () => {
   const server = await listening(
     http.createServer((_, response) => {
       asked += 1
-      response.writeHead(200, { 'x-trousseau-business': 'b', 'x-trousseau-key': 'k', ...(fresh ? { 'x-trousseau-fresh-ms': fresh } : {}) })
+      const who = { 'x-trousseau-business': 'b', 'x-trousseau-environment': 'test', 'x-trousseau-kind': 'secret', 'x-trousseau-key': 'k' }
+      response.writeHead(200, { ...who, ...(fresh ? { 'x-trousseau-fresh-ms': fresh } : {}) })
       response.end()
     }),
   )
