@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read, stderr, stdin, stdout};
+use std::io::{BufRead, BufReader, Cursor, IsTerminal as _, Read, stderr, stdin, stdout};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -28,8 +28,27 @@ use crate::exit::Failure;
 use crate::output::{print, print_json};
 use crate::when;
 
-/// The most bytes of one line: far above what a key with full lists takes.
+/// The most bytes of one line or row: far above what a key with full lists takes.
 const MOST_LINE: u64 = 64 * 1024;
+
+/// What the columns of CSV may be called.
+const NAMES: [&str; 15] = [
+    "value",
+    "sha256",
+    "hmac_sha256",
+    "pepper_version",
+    "last_three",
+    "kind",
+    "name",
+    "external_reference",
+    "state",
+    "valid_from",
+    "valid_until",
+    "scopes",
+    "allowed_origins",
+    "allowed_ips",
+    "metadata",
+];
 
 /// One key as another system wrote it down.
 #[derive(Default, Deserialize)]
@@ -106,14 +125,20 @@ pub(crate) async fn run(
     let progress = progress(size, json)?;
     let mut reader = Lines::new(Box::new(progress.wrap_read(source)), format)?;
     let mut teller = Teller { tally: Tally::default(), progress, json };
+    let mut failed: Option<Failure> = None;
     loop {
         let mut outcomes = Vec::with_capacity(input.batch);
         let mut drafts = Vec::with_capacity(input.batch);
-        while outcomes.len() < input.batch
-            && let Some((number, line)) = reader.next()?
-        {
-            let judged = line.and_then(|line| draft(line, kind, opened, &zone));
-            outcomes.push((number, judged.map(|draft| drafts.push(draft))));
+        while outcomes.len() < input.batch && failed.is_none() {
+            match reader.next() {
+                Ok(Some((number, line))) => {
+                    let judged = line.and_then(|line| draft(line, kind, opened, &zone));
+                    outcomes.push((number, judged.map(|draft| drafts.push(draft))));
+                }
+                Ok(None) => break,
+                // What was before it is taken over all the same.
+                Err(failure) => failed = Some(failure),
+            }
         }
         if outcomes.is_empty() {
             break;
@@ -134,7 +159,11 @@ pub(crate) async fn run(
     } else {
         print(&format!("{imported} imported, {known} known already, {refused} refused"));
     }
-    if refused == 0 { Ok(()) } else { Err(Failure::refused("not every line is a key here now")) }
+    match failed {
+        Some(failure) => Err(failure),
+        None if refused == 0 => Ok(()),
+        None => Err(Failure::refused("not every line is a key here now")),
+    }
 }
 
 /// What became of one draft; what concerns more than its line ends the command.
@@ -246,8 +275,18 @@ pub(crate) async fn report(opened: &Opened, tenant: &Tenant, json: bool) -> Resu
 
 /// The lines of the input with their numbers, one at a time.
 enum Lines {
-    Jsonl { source: BufReader<Box<dyn Read>>, number: u64 },
-    Csv { source: Box<csv::Reader<Box<dyn Read>>>, names: csv::StringRecord },
+    Jsonl {
+        source: BufReader<Box<dyn Read>>,
+        number: u64,
+    },
+    Csv {
+        rows: Rows,
+        /// Is handed one row at a time.
+        cells: Box<csv::Reader<Cursor<Zeroizing<Vec<u8>>>>>,
+        names: csv::StringRecord,
+        /// Why nothing can be read after the row that was told last.
+        failed: Option<Failure>,
+    },
 }
 
 /// The number of a line, and what it says.
@@ -255,36 +294,22 @@ type Numbered = (u64, Result<Line, Refused>);
 
 impl Lines {
     fn new(source: Box<dyn Read>, format: ImportFormat) -> Result<Self, Failure> {
+        let source = without_mark(source)?;
         match format {
-            ImportFormat::Jsonl => Ok(Self::Jsonl { source: BufReader::new(source), number: 0 }),
+            ImportFormat::Jsonl => Ok(Self::Jsonl { source, number: 0 }),
             ImportFormat::Csv => {
-                let mut source = csv::ReaderBuilder::new().from_reader(source);
-                let names =
-                    source.headers().map_err(|_| Failure::usage("the first line holds no names in UTF-8"))?.clone();
-                let known = |name: &str| {
-                    matches!(
-                        name,
-                        "value"
-                            | "sha256"
-                            | "hmac_sha256"
-                            | "pepper_version"
-                            | "last_three"
-                            | "kind"
-                            | "name"
-                            | "external_reference"
-                            | "state"
-                            | "valid_from"
-                            | "valid_until"
-                            | "scopes"
-                            | "allowed_origins"
-                            | "allowed_ips"
-                            | "metadata"
-                    )
+                let mut rows = Rows { source, line: 1, after_return: false };
+                let head = match rows.next()? {
+                    None => Zeroizing::new(Vec::new()),
+                    Some((_, Row::Whole(bytes))) => bytes,
+                    Some((_, Row::Long)) => return Err(Failure::usage("the first line is longer than 64 KiB")),
+                    Some((_, Row::Unclosed { quote })) => return Err(never_closed(quote)),
                 };
-                if let Some(unknown) = names.iter().find(|name| !known(name)) {
-                    return Err(Failure::usage(format!("the column {unknown:?} is not known; see docs/cli.md")));
-                }
-                Ok(Self::Csv { source: Box::new(source), names })
+                let mut cells = Box::new(csv::Reader::from_reader(Cursor::new(head)));
+                let names =
+                    cells.headers().map_err(|_| Failure::usage("the first line holds no names in UTF-8"))?.clone();
+                check_names(&names)?;
+                Ok(Self::Csv { rows, cells, names, failed: None })
             }
         }
     }
@@ -320,25 +345,164 @@ impl Lines {
                 });
                 return Ok(Some((*number, line)));
             },
-            Self::Csv { source, names } => {
-                let mut record = csv::StringRecord::new();
-                let number = |source: &csv::Reader<_>| source.position().line();
-                match source.read_record(&mut record) {
-                    Ok(false) => Ok(None),
-                    Ok(true) => {
-                        let line = record.position().map_or_else(|| number(source), csv::Position::line);
-                        Ok(Some((line, from_record(names, &record))))
-                    }
-                    Err(error) if error.is_io_error() => {
-                        Err(anyhow::Error::new(error).context("the keys cannot be read").into())
-                    }
-                    Err(error) => {
-                        let line = error.position().map_or_else(|| number(source), csv::Position::line);
-                        Ok(Some((line, Err(Refused::new("", "is not UTF-8, or has another number of columns")))))
-                    }
+            Self::Csv { rows, cells, names, failed } => {
+                if let Some(failure) = failed.take() {
+                    return Err(failure);
                 }
+                let Some((number, row)) = rows.next()? else { return Ok(None) };
+                let line = match row {
+                    Row::Whole(bytes) => {
+                        *cells.get_mut() = Cursor::new(bytes);
+                        let mut record = csv::StringRecord::new();
+                        match cells.read_record(&mut record) {
+                            Ok(true) => from_record(names, &record),
+                            Ok(false) | Err(_) => {
+                                Err(Refused::new("", "is not UTF-8, or has another number of columns"))
+                            }
+                        }
+                    }
+                    Row::Long => Err(Refused::new("", "is longer than 64 KiB")),
+                    Row::Unclosed { quote } => {
+                        *failed = Some(never_closed(quote));
+                        Err(Refused::new("", "has a quote that is never closed, or not within 64 KiB"))
+                    }
+                };
+                Ok(Some((number, line)))
             }
         }
+    }
+}
+
+/// The input without the byte order mark that some programs write before UTF-8.
+fn without_mark(mut source: Box<dyn Read>) -> Result<BufReader<Box<dyn Read>>, Failure> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let mut first = Vec::new();
+    source.by_ref().take(MARK.len() as u64).read_to_end(&mut first).context("the keys cannot be read")?;
+    if first == MARK {
+        first.clear();
+    }
+    let whole: Box<dyn Read> = Box::new(Cursor::new(first).chain(source));
+    Ok(BufReader::new(whole))
+}
+
+/// The first line must name the columns, each another one.
+fn check_names(names: &csv::StringRecord) -> Result<(), Failure> {
+    for (at, name) in names.iter().enumerate() {
+        let column = at + 1;
+        // Where the names were left out a key stands there: the place alone is told.
+        if !NAMES.contains(&name) {
+            let known = NAMES.join(", ");
+            return Err(Failure::usage(format!(
+                "column {column} of the first line is none of: {known}; the first line names the columns"
+            )));
+        }
+        if let Some(before) = names.iter().take(at).position(|other| other == name) {
+            return Err(Failure::usage(format!(
+                "column {column} of the first line has the name of column {} again; each column has one of its own",
+                before + 1
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn never_closed(quote: u64) -> Failure {
+    Failure::Failed(anyhow::Error::msg(format!(
+        "the quote opened on line {quote} is never closed, or not within the 64 KiB of a row; \
+         what was before it is imported, and the file can be imported again without harm"
+    )))
+}
+
+/// Parts CSV into rows before the CSV reader sees them, since that one knows no bound and does not tell on which line a
+/// row begins.
+struct Rows {
+    source: BufReader<Box<dyn Read>>,
+    /// The line of the next byte.
+    line: u64,
+    /// Whether the byte before it was `\r`, with which a `\n` ends one line.
+    after_return: bool,
+}
+
+/// A row as it stands in the input, without the ends of lines around it.
+enum Row {
+    /// With one `\n` at its end.
+    Whole(Zeroizing<Vec<u8>>),
+    Long,
+    /// Nobody can tell where it ends: the quote opened on this line stays open.
+    Unclosed {
+        quote: u64,
+    },
+}
+
+/// What is before the next byte of a row, told apart as the CSV reader does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing, or a comma.
+    Start,
+    /// A cell without quotes, where a quote is a character like others.
+    Plain,
+    /// An open quote.
+    Quoted,
+    /// A second quote, which ends the cell unless a third follows.
+    Quote,
+}
+
+impl Rows {
+    /// The next row and the line it begins on. Blank lines are none.
+    fn next(&mut self) -> Result<Option<(u64, Row)>, Failure> {
+        let mut bytes: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::new());
+        let (mut begun, mut quote, mut long) = (None, 0, false);
+        let mut before = Before::Start;
+        loop {
+            let Some((line, byte)) = self.byte()? else {
+                match begun {
+                    None => return Ok(None),
+                    Some(number) if before == Before::Quoted => return Ok(Some((number, Row::Unclosed { quote }))),
+                    Some(_) => break,
+                }
+            };
+            let ends = matches!(byte, b'\r' | b'\n');
+            if ends && begun.is_none() {
+                continue;
+            }
+            let number = *begun.get_or_insert(line);
+            if ends && before != Before::Quoted {
+                break;
+            }
+            before = match (before, byte) {
+                (Before::Quoted, b'"') => Before::Quote,
+                (Before::Quoted, _) | (Before::Quote, b'"') => Before::Quoted,
+                (Before::Start, b'"') => {
+                    quote = line;
+                    Before::Quoted
+                }
+                (_, b',') => Before::Start,
+                _ => Before::Plain,
+            };
+            if (bytes.len() as u64) < MOST_LINE {
+                bytes.push(byte);
+            } else if before == Before::Quoted {
+                return Ok(Some((number, Row::Unclosed { quote })));
+            } else {
+                // The rest of it is passed over.
+                long = true;
+            }
+        }
+        bytes.push(b'\n');
+        Ok(begun.map(|number| (number, if long { Row::Long } else { Row::Whole(bytes) })))
+    }
+
+    /// The next byte, and the line it is on.
+    fn byte(&mut self) -> Result<Option<(u64, u8)>, Failure> {
+        let rest = self.source.fill_buf().context("the keys cannot be read")?;
+        let Some(byte) = rest.first().copied() else { return Ok(None) };
+        self.source.consume(1);
+        let line = self.line;
+        if byte == b'\r' || (byte == b'\n' && !self.after_return) {
+            self.line += 1;
+        }
+        self.after_return = byte == b'\r';
+        Ok(Some((line, byte)))
     }
 }
 

@@ -113,6 +113,165 @@ async fn csv_is_read_by_its_names() {
     assert_eq!(show(1)["scopes"], json!(["events:read", "payments:read"]));
 }
 
+/// Writes the text to a file of CSV in this place and imports it; what was told line by line, and how it ended.
+fn import_csv(place: &Place, business: &str, text: &[u8]) -> (Vec<Value>, Ended) {
+    let file = place.path().join("rows.csv");
+    std::fs::write(&file, text).expect("written");
+    let ended = import(place, business, &[file.to_str().expect("a path")], b"");
+    (lines(&ended), ended)
+}
+
+#[tokio::test]
+async fn a_row_of_csv_is_told_by_the_line_it_begins_on() {
+    let place = Place::new();
+    let id = business(&place, "mileston");
+    let cases: [(&str, &[(u64, &str)]); 8] = [
+        (
+            "value,name\r\nkey-of-crlf-line-2,a\r\nshort,b\r\nkey-of-crlf-line-4,c\r\nshort,d\r\n",
+            &[(2, "imported"), (3, "refused"), (4, "imported"), (5, "refused")],
+        ),
+        (
+            "value,name\n\nkey-after-a-blank-line,a\nshort,b\n\nshort,c\n\n\nkey-after-two-of-them,d",
+            &[(3, "imported"), (4, "refused"), (6, "refused"), (9, "imported")],
+        ),
+        ("\r\n\r\nvalue,name\r\n\r\n\r\nshort,a\r\nshort,b", &[(6, "refused"), (7, "refused")]),
+        // A row that is refused for its form, and the last one without an end.
+        (
+            "value,name\r\nshort\r\nshort,b,c\r\nkey-of-crlf-last-line,",
+            &[(2, "refused"), (3, "refused"), (4, "imported")],
+        ),
+        (
+            "value,name\r\nshort,\"a\r\n\r\n\"\"b\"\"\"\r\nshort,c\r\nkey-after-open-lines,\"it \"\"was\"\"\"\r\n",
+            &[(2, "refused"), (5, "refused"), (6, "imported")],
+        ),
+        ("value,\"name\"\nshort,\"one\ntwo\"\n\nshort,\"b\"\n", &[(2, "refused"), (5, "refused")]),
+        // A quote amid a cell opens nothing.
+        ("value,name\nshort,5\" disk\nkey-after-a-stray-quote,b\n", &[(2, "refused"), (3, "imported")]),
+        ("value,name\rshort,a\r\rshort,b\r", &[(2, "refused"), (4, "refused")]),
+    ];
+    for (text, expected) in cases {
+        let (told, ended) = import_csv(&place, &id, text.as_bytes());
+        assert_eq!(ended.code, Some(1), "{text:?}: {ended:?}");
+        let each: Vec<_> = told[..told.len() - 1]
+            .iter()
+            .map(|told| (told["line"].as_u64().expect("a number"), told["result"].as_str().expect("a word")))
+            .collect();
+        assert_eq!(each, expected, "{text:?}");
+        // People are told the same numbers.
+        let file = place.path().join("rows.csv");
+        let file = file.to_str().expect("a path");
+        let shown = place.run(&["key", "import", "--business", &id, "--environment", "live", file]);
+        let refused = expected.iter().filter(|(_, result)| *result == "refused");
+        for ((number, _), shown) in refused.zip(shown.out.lines()) {
+            assert!(shown.starts_with(&format!("line {number}: refused: ")), "{text:?}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quote_that_is_never_closed_ends_the_import_and_what_was_before_it_is_taken() {
+    let place = Place::new();
+    let id = business(&place, "mileston");
+    // Once the end of the input comes first, once the bound of a row.
+    for (prefix, count) in [("few-rows", 20_u32), ("many-rows", 3_000)] {
+        let row = |n: u32| format!("{prefix}-imported-{n:05},name {n}\n");
+        let whole: String = (2..count + 2).map(row).collect();
+        let broken = format!("value,name\n{}", whole.replacen(",name 5\n", ",\"oops\n", 1));
+        let (told, ended) = import_csv(&place, &id, broken.as_bytes());
+        assert_eq!(ended.code, Some(3), "{prefix}: {}", ended.err);
+        assert_eq!(told.len(), 5, "{prefix}: {told:?}");
+        assert_eq!((&told[3]["line"], &told[3]["result"]), (&json!(5), &json!("refused")));
+        assert_eq!(told[4], json!({"imported": 3, "known": 0, "refused": 1}));
+        assert!(ended.err.contains("the quote opened on line 5 is never closed"), "{}", ended.err);
+        assert!(ended.err.contains("what was before it is imported"), "{}", ended.err);
+        assert!(!ended.err.contains("imported-0") && !ended.out.contains("imported-0"), "a value was repeated");
+        // Mended, the same file goes in.
+        let (told, ended) = import_csv(&place, &id, format!("value,name\n{whole}").as_bytes());
+        assert_eq!(ended.code, Some(0), "{prefix}: {}", ended.err);
+        assert_eq!(told.last(), Some(&json!({"imported": count - 3, "known": 3, "refused": 0})));
+    }
+    // The row begins on one line, and the quote is on another.
+    let (told, ended) = import_csv(&place, &id, b"value,name,state\nshort,\"a\nb\",\"active\nshort,c,active\n");
+    assert_eq!((ended.code, told.len(), &told[0]["line"]), (Some(3), 2, &json!(2)), "{ended:?}");
+    assert!(ended.err.contains("the quote opened on line 3 is never closed"), "{}", ended.err);
+    // In the line of names nothing is before it.
+    let (told, ended) = import_csv(&place, &id, b"value,\"name\nkey-under-a-bad-first-line,a\n");
+    assert_eq!((ended.code, told.len()), (Some(3), 0), "{ended:?}");
+    assert!(ended.err.contains("the quote opened on line 1 is never closed"), "{}", ended.err);
+    // A long row without quotes is refused by itself, and a cell that closes its quote within the bound is none.
+    let (long, fits) = ("x".repeat(70_000), "y".repeat(60_000));
+    let text = format!("value,name\n{long},a\nshort,\"{fits}\"\nshort,{long}\nkey-after-long-rows,b\n");
+    let (told, ended) = import_csv(&place, &id, text.as_bytes());
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    for (told, (line, long)) in told.iter().zip([(2, true), (3, false), (4, true)]) {
+        assert_eq!((&told["line"], &told["result"]), (&json!(line), &json!("refused")));
+        assert_eq!(told["message"] == "is longer than 64 KiB", long, "{told}");
+    }
+    assert_eq!((&told[3]["line"], &told[3]["result"]), (&json!(5), &json!("imported")));
+}
+
+#[tokio::test]
+async fn a_quote_that_is_never_closed_is_given_up_before_much_of_the_input_is_read() {
+    const MOST: usize = 64 << 20;
+    let place = Place::new();
+    let id = business(&place, "mileston");
+    let arguments = ["key", "import", "--business", &id, "--environment", "live", "--json", "--format", "csv"];
+    let mut command = place.command(&arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"value,name\nkey-before-the-open-quote,a\nshort,\"oops\n").expect("written");
+    let rows = "key-behind-the-open-quote,b\n".repeat(1_000);
+    let mut written = 0;
+    // It goes away in the middle.
+    while written < MOST && input.write_all(rows.as_bytes()).is_ok() {
+        written += rows.len();
+    }
+    drop(input);
+    let ended = Ended::of(child.wait_with_output().expect("it ends"));
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert_eq!(lines(&ended).last(), Some(&json!({"imported": 1, "known": 0, "refused": 1})));
+    assert!(written < MOST, "all of the input was read");
+}
+
+#[tokio::test]
+async fn a_first_line_that_names_no_columns_is_told_by_the_place_alone() {
+    let place = Place::new();
+    let id = business(&place, "mileston");
+    let secret = "legacy-secretsecret-5";
+    for (text, told) in [
+        (format!("{secret},Foo\n"), "column 1 of the first line is none of: value, sha256, "),
+        (format!("value,{secret}\n"), "column 2 of the first line is none of: value, sha256, "),
+        (format!("value,name,value\n{secret},a,b\n"), "column 3 of the first line has the name of column 1 again"),
+        (format!("value,value\n{secret},{secret}\n"), "column 2 of the first line has the name of column 1 again"),
+    ] {
+        let (_, ended) = import_csv(&place, &id, text.as_bytes());
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.err.contains(told), "{}", ended.err);
+        assert!(!ended.err.contains("secretsecret"), "a value was repeated");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_costs_no_key() {
+    let place = Place::new();
+    let id = business(&place, "mileston");
+    let all = |count: u64| json!({"imported": count, "known": 0, "refused": 0});
+    let input = b"\xef\xbb\xbf{\"value\":\"first-key-after-a-mark\"}\r\n{\"value\":\"second-key-after-a-mark\"}\r\n";
+    let ended = import(&place, &id, &[], input);
+    assert_eq!((ended.code, lines(&ended).last()), (Some(0), Some(&all(2))), "{ended:?}");
+    assert_eq!(lines(&ended)[0]["line"], 1);
+    let (told, ended) = import_csv(&place, &id, b"\xef\xbb\xbf\"value\",name\r\nthird-key-after-a-mark,a\r\n");
+    assert_eq!((ended.code, told.last()), (Some(0), Some(&all(1))), "{ended:?}");
+    // An input may be shorter than the mark, and another mark is no JSON.
+    let empty = import(&place, &id, &[], b"");
+    assert_eq!((empty.code, lines(&empty).last()), (Some(0), Some(&all(0))), "{empty:?}");
+    for input in [&b"{}"[..], b"\xef\xbb\xbf\xef\xbb\xbf{\"value\":\"third-key-after-two-marks\"}"] {
+        let ended = import(&place, &id, &[], input);
+        assert_eq!(lines(&ended).last(), Some(&json!({"imported": 0, "known": 0, "refused": 1})), "{ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn each_line_is_refused_for_its_own_reason_and_the_others_are_taken() {
     for (place, _database) in places().await {
