@@ -3,6 +3,7 @@
 //! A file is gzip of lines. The first is a head, then each table has a line with its columns, one per row, and the last
 //! line holds the number of all rows and the SHA-256 of all lines before it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 
@@ -16,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 use trousseau_domain::ids::AuditId;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    Adjusted, AuditRow, Children, Engine, RestoreError, SchemaError, Store, StoreError, StoreOptions, latest_schema,
+    Adjusted, AuditRow, Children, Engine, RestoreError, SchemaError, Store, StoreError, StoreOptions, TableShape,
+    latest_schema,
 };
 
 use crate::context::Context;
@@ -40,6 +42,9 @@ pub enum BackupError {
     /// It is no backup, or not all of one.
     #[error("this is no whole backup: {0}")]
     Damaged(&'static str),
+    /// Whoever took it did not see all of the database.
+    #[error("the backup is not complete: it has no table {0}, which its schema has")]
+    Lacks(&'static str),
     /// It was taken by a newer release.
     #[error("the backup has schema {found}, this program knows {known} at most: use the newer release")]
     Newer {
@@ -102,6 +107,8 @@ pub struct Taken {
     pub tables: u64,
     /// How many rows.
     pub rows: u64,
+    /// Tables of the database that are not in it, since they are not ours.
+    pub left_out: Vec<String>,
 }
 
 /// A backup that was restored.
@@ -154,7 +161,7 @@ pub async fn open(url: &str) -> Result<Store, StoreError> {
 /// Writes everything that the database holds at one moment; whoever writes meanwhile is not held up.
 ///
 /// # Errors
-/// When the database or the file fails.
+/// When the database or the file fails, or a table of ours is not there or may not be read.
 pub async fn take(store: &Store, now: Timestamp, out: impl Write) -> Result<Taken, BackupError> {
     let mut snapshot = store.snapshot().await?;
     let head = Head {
@@ -171,7 +178,7 @@ pub async fn take(store: &Store, now: Timestamp, out: impl Write) -> Result<Take
     };
     let mut lines = Lines { out: GzEncoder::new(BufWriter::new(out), Compression::fast()), sum: Sha256::new() };
     lines.put(&head)?;
-    let tables = snapshot.tables();
+    let (tables, left_out) = (snapshot.tables(), snapshot.left_out().to_vec());
     let mut rows = 0;
     for table in &tables {
         let columns = table.columns().map(ToOwned::to_owned).collect();
@@ -183,7 +190,7 @@ pub async fn take(store: &Store, now: Timestamp, out: impl Write) -> Result<Take
     last.push(b'\n');
     out.write_all(&last)?;
     out.finish()?.flush()?;
-    Ok(Taken { head, tables: tables.len() as u64, rows })
+    Ok(Taken { head, tables: tables.len() as u64, rows, left_out })
 }
 
 /// One line of a file behind its head.
@@ -258,18 +265,28 @@ impl<R: Read> Source<R> {
     }
 }
 
-/// Reads a file to its end, and says what it is.
+/// Reads a file to its end, and says what it is. A table without rows has its line too.
 fn check(file: impl Read) -> Result<Head, BackupError> {
     let (head, mut source) = Source::open(file)?;
-    while !matches!(source.next()?, Line::Last) {}
-    Ok(head)
+    let mut tables = BTreeSet::new();
+    loop {
+        match source.next()? {
+            Line::Table(line) => _ = tables.insert(line.table),
+            Line::Row(_) => {}
+            Line::Last => break,
+        }
+    }
+    match TableShape::names_at(head.schema).find(|name| !tables.contains(*name)) {
+        Some(name) => Err(BackupError::Lacks(name)),
+        None => Ok(head),
+    }
 }
 
 /// Fills the empty database at `url` with what a file holds, in one transaction, and brings its schema up to date.
 ///
 /// # Errors
-/// When the file is not whole, which is found out before the database is opened; when the database is not empty, or
-/// fails. Nothing is in it then.
+/// When the file is not whole or lacks a table, which is found out before the database is opened; when the database is
+/// not empty, or fails. Nothing is in it then.
 pub async fn restore(
     url: &str,
     mut file: impl Read + Seek,
@@ -348,6 +365,50 @@ mod tests {
 
     fn now() -> Timestamp {
         "2026-01-31T09:30:00Z".parse().expect("good")
+    }
+
+    /// The same file without a table, as one was that was taken by a role that did not see it.
+    fn without(file: &[u8], table: &str) -> Vec<u8> {
+        let mut lines = Lines { out: GzEncoder::new(Vec::new(), Compression::fast()), sum: Sha256::new() };
+        let (mut rows, mut kept) = (0, true);
+        for line in BufReader::new(MultiGzDecoder::new(file)).lines() {
+            let line: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
+            if line.get("sha256").is_some() {
+                break;
+            }
+            if let Some(name) = line.get("table") {
+                kept = name != table;
+            }
+            if kept {
+                rows += u64::from(line.is_array());
+                lines.put(&line).expect("packed");
+            }
+        }
+        let Lines { mut out, sum } = lines;
+        let last = serde_json::to_string(&LastLine { rows, sha256: hex(&sum.finalize()) }).expect("JSON");
+        out.write_all(format!("{last}\n").as_bytes()).expect("packed");
+        out.finish().expect("packed")
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_table_is_refused_before_anything_is_made() {
+        let place = TestDatabase::sqlite().await;
+        let fresh = place.folder().expect("a folder").join("fresh.db");
+        let url = format!("sqlite:{}", fresh.display());
+        let mut file = Vec::new();
+        let taken = take(place.store(), now(), &mut file).await.expect("taken");
+        assert_eq!(taken.left_out, Vec::<String>::new());
+        let context = Context::operator("test".to_owned(), None);
+        for table in ["businesses", "quota_counts"] {
+            let source = Cursor::new(without(&file, table));
+            let refused = restore(&url, source, Children::Close, &context, now(), &SeededEntropy::new(1)).await;
+            assert!(matches!(refused, Err(BackupError::Lacks(name)) if name == table), "{table}: {refused:?}");
+            assert!(!fresh.exists());
+        }
+        // It is the table that was missed, and nothing else of the file.
+        let source = Cursor::new(without(&file, "a table that nobody has"));
+        let restored = restore(&url, source, Children::Close, &context, now(), &SeededEntropy::new(1)).await;
+        assert_eq!(restored.expect("restored").rows, taken.rows);
     }
 
     #[tokio::test]

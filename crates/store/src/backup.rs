@@ -1,6 +1,7 @@
 //! The whole database as rows: read in one snapshot, and written into an empty database of either engine.
 //!
-//! Tables, columns and their order come from the database's own catalogue, so that no migration can be forgotten here.
+//! Columns and the order of tables come from the database's own catalogue. Which tables are ours stands here, by the
+//! migration that makes them; a test compares that with what the migrations make.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use trousseau_domain::evm::{ChildIndex, ExtendedPublicKey};
 use trousseau_domain::time::Timestamp;
 
 use crate::bulk::{Bulk, ColumnType, hex};
-use crate::error::{BadColumn, StoreError};
+use crate::error::{BadColumn, SchemaError, StoreError};
 use crate::exec::{Pools, Store, Tx};
 use crate::row::Row;
 use crate::schema::Engine;
@@ -24,6 +25,73 @@ const NO_CHILD_LEFT: i64 = 2_147_483_648;
 /// By how much the sequence of changes leaps at least, so that no node takes what it knew for newer.
 const LEAP: i64 = 1_000_000_000;
 
+/// Our tables, by the migration that makes them. What else is in a database is somebody else's.
+const TABLES: &[(i64, &[&str])] = &[
+    (
+        1,
+        &[
+            "businesses",
+            "keys",
+            "key_versions",
+            "key_uses",
+            "platform_keys",
+            "audit_entries",
+            "events",
+            "outbox",
+            "refusals",
+            "idempotency_records",
+            "change_counter",
+            "changes",
+            "secret_versions",
+        ],
+    ),
+    (
+        2,
+        &[
+            "accounts",
+            "memberships",
+            "notice_settings",
+            "sessions",
+            "one_time_tokens",
+            "invitations",
+            "passkeys",
+            "recovery_codes",
+            "sign_in_attempts",
+            "known_devices",
+            "webauthn_ceremonies",
+            "mails",
+        ],
+    ),
+    (3, &["requests", "usage_days", "key_sightings", "key_networks", "key_end_notices"]),
+    (
+        4,
+        &[
+            "payment_links",
+            "recurring_payments",
+            "invoices",
+            "payments",
+            "destinations",
+            "ledger_cursors",
+            "ledger_blocks",
+            "deposits",
+            "transaction_claims",
+            "test_ledgers",
+            "test_blocks",
+            "test_transfers",
+        ],
+    ),
+    (5, &["webhook_endpoints", "webhook_secrets", "webhook_deliveries", "webhook_attempts"]),
+    (6, &["logos", "kept_forms"]),
+    (7, &["checkout_settings"]),
+    (8, &["invoice_mails"]),
+    (9, &["ledger_leases", "payout_addresses"]),
+    (10, &["outgoing_transfers", "reconciled_ledgers", "reconciliations", "reconciliation_differences"]),
+    (11, &["refunds"]),
+    (12, &["payout_keys", "extended_keys"]),
+    (13, &["ledger_reports"]),
+    (15, &["quota_counts", "nodes"]),
+];
+
 /// A table by its catalogue: its name, and its columns in the order in which cells are given and taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableShape {
@@ -32,6 +100,11 @@ pub struct TableShape {
 }
 
 impl TableShape {
+    /// The names of our tables in a database whose latest migration is this one.
+    pub fn names_at(schema: i64) -> impl Iterator<Item = &'static str> {
+        TABLES.iter().filter(move |(since, _)| *since <= schema).flat_map(|(_, names)| names.iter().copied())
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -52,6 +125,7 @@ impl TableShape {
 pub struct Snapshot {
     tx: Tx,
     tables: Vec<TableShape>,
+    left_out: Vec<String>,
     schema: i64,
 }
 
@@ -121,6 +195,9 @@ pub struct Restoring {
 
 impl Store {
     /// Takes a snapshot. Writers go on; what they commit from now on is not in it.
+    ///
+    /// # Errors
+    /// [`SchemaError::Missing`] and [`SchemaError::Unreadable`] name the tables of ours that would not be in it.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut tx = match &self.pools {
             Pools::Sqlite { readers, .. } => Tx::SqliteReader(readers.begin_with("BEGIN").await?),
@@ -129,18 +206,19 @@ impl Store {
         tx.take_time().await?;
         // The first read is where the snapshot begins.
         let schema = tx.schema_version().await?;
-        let tables = tx.tables().await?;
-        Ok(Snapshot { tx, tables, schema })
+        let (tables, left_out) = tx.tables(schema).await?;
+        Ok(Snapshot { tx, tables, left_out, schema })
     }
 
-    /// Begins to fill the database, which must be empty but for its tables.
+    /// Begins to fill the database, which must be empty but for its tables and what is not ours.
     ///
     /// # Errors
     /// [`RestoreError::NotEmpty`] names the first table that holds something.
     pub async fn restoring(&self) -> Result<Restoring, RestoreError> {
         let mut tx = self.begin_alone().await?;
         tx.take_time().await?;
-        let shapes = tx.tables().await?;
+        let schema = tx.schema_version().await?;
+        let (shapes, _) = tx.tables(schema).await?;
         if matches!(tx, Tx::Postgres(_)) {
             // A server that is started meanwhile waits here with its first rows.
             tx.execute(Stmt::new("LOCK TABLE secret_versions, businesses IN EXCLUSIVE MODE")).await?;
@@ -154,8 +232,9 @@ impl Store {
             }
         }
         tx.execute(Stmt::new("DELETE FROM change_counter")).await?;
-        let numbered = tx.numbered_columns().await?;
-        let tables = shapes.into_iter().map(|shape| (shape.name.clone(), shape)).collect();
+        let tables: BTreeMap<_, _> = shapes.into_iter().map(|shape| (shape.name.clone(), shape)).collect();
+        let mut numbered = tx.numbered_columns().await?;
+        numbered.retain(|(table, _)| tables.contains_key(table));
         Ok(Restoring { tx, tables, numbered })
     }
 }
@@ -169,6 +248,11 @@ impl Snapshot {
     /// The tables, those first that others refer to.
     pub fn tables(&self) -> Vec<TableShape> {
         self.tables.clone()
+    }
+
+    /// The tables that are in the database and not in the snapshot, since they are not ours.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Gives every row of a table to `take`, its cells in the order of the columns: numbers, texts, bytes as
@@ -392,31 +476,50 @@ impl Tx {
         row.read("_sqlx_migrations", "version", |row| row.int("version"))
     }
 
-    /// All tables with their columns, in an order in which each row finds those that it refers to.
-    async fn tables(&mut self) -> Result<Vec<TableShape>, StoreError> {
+    /// Our tables with their columns, in an order in which each row finds those that it refers to; and the names of all
+    /// others. Ours are those that the migrations up to `schema` make: one that is not found, or that may not be read,
+    /// would be lost without a word.
+    async fn tables(&mut self, schema: i64) -> Result<(Vec<TableShape>, Vec<String>), StoreError> {
         let (columns, references) = match self.engine() {
             Engine::Sqlite => (crate::dialect::SQLITE_COLUMNS, crate::dialect::SQLITE_REFERENCES),
             Engine::Postgres => (crate::dialect::POSTGRES_COLUMNS, crate::dialect::POSTGRES_REFERENCES),
         };
+        let ours: BTreeSet<&str> = TableShape::names_at(schema).collect();
         let mut shapes: BTreeMap<String, TableShape> = BTreeMap::new();
+        let (mut others, mut closed) = (BTreeSet::new(), BTreeSet::new());
         for row in self.fetch_all(Stmt::new(columns)).await? {
-            let (table, column, kind) = row.read("the catalogue", "table_name", |row| {
+            let table = row.read("the catalogue", "table_name", |row| row.text("table_name"))?;
+            if !ours.contains(table.as_str()) {
+                others.insert(table);
+                continue;
+            }
+            let (column, kind, readable) = row.read("the catalogue", "table_name", |row| {
                 let kind = match row.text("type_name")?.to_ascii_lowercase().as_str() {
                     "text" => ColumnType::Text,
                     "integer" | "bigint" => ColumnType::Int,
                     "blob" | "bytea" => ColumnType::Bytes,
                     _ => return Err(BadColumn { column: "type_name", source: "a type that no backup knows".into() }),
                 };
-                Ok((row.text("table_name")?, row.text("column_name")?, kind))
+                Ok((row.text("column_name")?, kind, row.flag("readable")?))
             })?;
+            if !readable {
+                closed.insert(table.clone());
+            }
             let shape = shapes.entry(table.clone()).or_insert_with(|| TableShape { name: table, columns: Vec::new() });
             shape.columns.push((column, kind));
+        }
+        let missing: Vec<&str> = ours.into_iter().filter(|name| !shapes.contains_key(*name)).collect();
+        if !missing.is_empty() {
+            return Err(SchemaError::Missing(missing.join(", ")).into());
+        }
+        if !closed.is_empty() {
+            return Err(SchemaError::Unreadable(closed.into_iter().collect::<Vec<_>>().join(", ")).into());
         }
         let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for row in self.fetch_all(Stmt::new(references)).await? {
             let (from, to) =
                 row.read("the catalogue", "from_table", |row| Ok((row.text("from_table")?, row.text("to_table")?)))?;
-            if from != to {
+            if from != to && shapes.contains_key(&to) {
                 needs.entry(from).or_default().insert(to);
             }
         }
@@ -433,7 +536,7 @@ impl Tx {
             }
             assert!(placed.len() > before, "no two tables of our schema refer to each other");
         }
-        Ok(ordered)
+        Ok((ordered, others.into_iter().collect()))
     }
 
     /// The columns that PostgreSQL numbers by itself, whose counters do not follow what is brought along.

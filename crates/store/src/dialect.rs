@@ -194,16 +194,17 @@ pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236279832
 /// server cannot be taken for it.
 pub(crate) const POSTGRES_IS_READ_ONLY: &str = "SELECT 1 WHERE current_setting('transaction_read_only') = 'on'";
 
-/// The columns of all our tables, in their order; each engine keeps its catalogue in its own way.
-pub(crate) const SQLITE_COLUMNS: &str = "SELECT m.name AS table_name, c.name AS column_name, c.type AS type_name \
-     FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' \
-     AND m.name <> '_sqlx_migrations' ORDER BY m.name, c.cid";
-/// The same of PostgreSQL.
-pub(crate) const POSTGRES_COLUMNS: &str = "SELECT CAST(c.table_name AS TEXT) AS table_name, \
-     CAST(c.column_name AS TEXT) AS column_name, CAST(c.data_type AS TEXT) AS type_name \
-     FROM information_schema.columns c JOIN information_schema.tables t ON t.table_schema = c.table_schema \
-     AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE' WHERE c.table_schema = current_schema() \
-     AND c.table_name <> '_sqlx_migrations' ORDER BY c.table_name, c.ordinal_position";
+/// The columns of all tables, in their order, and whether they may be read; each engine has a catalogue of its own.
+pub(crate) const SQLITE_COLUMNS: &str = "SELECT m.name AS table_name, c.name AS column_name, c.type AS type_name, \
+     1 AS readable FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' \
+     AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' AND m.name <> '_sqlx_migrations' ORDER BY m.name, c.cid";
+/// The same of PostgreSQL. Its `information_schema` would hide what the role may not read.
+pub(crate) const POSTGRES_COLUMNS: &str = "SELECT CAST(c.relname AS TEXT) AS table_name, \
+     CAST(a.attname AS TEXT) AS column_name, format_type(a.atttypid, NULL) AS type_name, \
+     CAST(CASE WHEN has_column_privilege(c.oid, a.attnum, 'SELECT') THEN 1 ELSE 0 END AS BIGINT) AS readable \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped \
+     AND c.relname <> '_sqlx_migrations' ORDER BY c.relname, a.attnum";
 /// Which table refers to which.
 pub(crate) const SQLITE_REFERENCES: &str = "SELECT DISTINCT m.name AS from_table, f.\"table\" AS to_table \
      FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";
@@ -213,6 +214,7 @@ pub(crate) const POSTGRES_REFERENCES: &str = "SELECT DISTINCT CAST(a.relname AS 
      JOIN pg_class b ON b.oid = c.confrelid JOIN pg_namespace n ON n.oid = c.connamespace \
      WHERE c.contype = 'f' AND n.nspname = current_schema()";
 /// The columns that PostgreSQL numbers by itself.
-pub(crate) const POSTGRES_NUMBERED: &str = "SELECT CAST(c.table_name AS TEXT) AS table_name, \
-     CAST(c.column_name AS TEXT) AS column_name FROM information_schema.columns c \
-     WHERE c.table_schema = current_schema() AND c.is_identity = 'YES'";
+pub(crate) const POSTGRES_NUMBERED: &str = "SELECT CAST(c.relname AS TEXT) AS table_name, \
+     CAST(a.attname AS TEXT) AS column_name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+     JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() \
+     AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity <> ''";

@@ -58,6 +58,8 @@ pub enum Unavailability {
     Locked,
     /// The disk is full or cannot be written or read.
     Disk,
+    /// The file of the database is not there, or not for us to open.
+    NoFile,
     /// The database only answers reads.
     ReadOnly,
     /// Too many wait for it already.
@@ -73,6 +75,7 @@ impl fmt::Display for Unavailability {
             Self::Timeout => "no answer in time",
             Self::Locked => "locked by another process",
             Self::Disk => "the disk is full or fails",
+            Self::NoFile => "its file cannot be opened: it may not be there, or not be readable for this user",
             Self::ReadOnly => "it only answers reads",
             Self::Busy => "too many wait for it",
             Self::Undone => "the transaction was undone together with others in it",
@@ -150,6 +153,12 @@ pub enum SchemaError {
     /// A migration that stopped half way.
     #[error("migration {0} was applied in part")]
     Dirty(i64),
+    /// Tables that its migrations have made are not there.
+    #[error("it lacks {0}: dropped, renamed, or in a schema that its search path does not name first")]
+    Missing(String),
+    /// Tables that the role of the address may not read.
+    #[error("this role may not read {0}: GRANT SELECT ON {0} TO it")]
+    Unreadable(String),
     /// A migration failed and was rolled back.
     #[error("the schema cannot be migrated")]
     Failed(#[source] Box<sqlx::migrate::MigrateError>),
@@ -218,7 +227,8 @@ impl From<rusqlite::Error> for StoreError {
         };
         let reason = match error.sqlite_error_code() {
             Some(DatabaseBusy | DatabaseLocked) => Some(Unavailability::Locked),
-            Some(SystemIoFailure | DiskFull | CannotOpen) => Some(Unavailability::Disk),
+            Some(SystemIoFailure | DiskFull) => Some(Unavailability::Disk),
+            Some(CannotOpen) => Some(Unavailability::NoFile),
             Some(OperationInterrupted) => Some(Unavailability::Timeout),
             _ => None,
         };
@@ -237,7 +247,8 @@ fn unavailability(error: &dyn DatabaseError) -> Option<Unavailability> {
         return match code.parse::<i32>().ok()? & 0xff {
             5 | 6 => Some(Unavailability::Locked),
             8 => Some(Unavailability::ReadOnly),
-            10 | 13 | 14 => Some(Unavailability::Disk),
+            10 | 13 => Some(Unavailability::Disk),
+            14 => Some(Unavailability::NoFile),
             _ => None,
         };
     }

@@ -1,9 +1,9 @@
 //! `trousseau backup` and `trousseau restore`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{self, Path, PathBuf};
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -21,22 +21,26 @@ use crate::hardening;
 use crate::output::{print, print_json};
 use crate::settings::Settings;
 
+/// How often a file is looked at again that others make and remove meanwhile.
+const ATTEMPTS: usize = 10;
+
 /// Writes a backup. The name is taken once the file is complete and on the disk, and never from another file.
 pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result<(), Failure> {
     if file.exists() {
         return Err(Failure::refused(format!("there is a file {} already", file.display())));
     }
-    let store = backup::open(settings.database.expose_secret()).await.context("the database cannot be opened")?;
+    let url = settings.database.expose_secret();
+    let store = backup::open(url).await.with_context(|| format!("{} cannot be opened", named(url)))?;
     let partial = PathBuf::from(format!("{}.partial", file.display()));
-    let cannot = || format!("{} cannot be written", partial.display());
-    // Refused where it is there: it may be another backup's that is still being written.
-    let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).with_context(cannot)?;
-    let written = write(&store, out, &partial, file).await;
+    let written = match claim(&partial, file) {
+        Ok(out) => write(&store, out, &partial, file).await,
+        Err(failure) => Err(failure),
+    };
     store.close().await;
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
     let taken = written?;
+    if !taken.left_out.is_empty() {
+        eprintln!("left out, not a table of Trousseau: {}", taken.left_out.join(", "));
+    }
     if json {
         return print_json(&json!({
             "file": file, "taken_at": taken.head.taken_at, "schema": taken.head.schema, "tables": taken.tables,
@@ -49,10 +53,90 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
     Ok(())
 }
 
+/// How a database is named to people: by its file. The address of a server may hold a password.
+fn named(url: &str) -> String {
+    let Some(file) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) else {
+        return "the database".to_owned();
+    };
+    // A folder that was not meant shows in the whole path.
+    let file = path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
+    format!("the database {}", file.display())
+}
+
+/// Makes the file that a backup is written into, and holds a lock on it. One that is there and that nobody holds was
+/// left by a backup that was killed: another file takes its place.
+fn claim(partial: &Path, file: &Path) -> Result<File, Failure> {
+    let running = || Failure::refused(format!("another backup to {} is running", file.display()));
+    for _ in 0..ATTEMPTS {
+        match try_claim(partial) {
+            Ok(Some(out)) => return Ok(out),
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(running()),
+            Err(error) => {
+                let cannot = format!("{} cannot be written", partial.display());
+                return Err(anyhow::Error::new(error).context(cannot).into());
+            }
+        }
+    }
+    Err(running())
+}
+
+/// One attempt: none where somebody else was quicker, or where the name is free only now.
+fn try_claim(partial: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial) {
+        Ok(out) => {
+            lock(&out)?;
+            // Until it was locked it could be taken for one that was left, and removed.
+            Ok(lies_at(&out, partial).then_some(out))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => match remove_left(partial) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            removed => removed.map(|()| None),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file that nobody holds. It is never written to: a backup that was killed at its very end has given it its
+/// last name already, and then its content is that of a whole one.
+fn remove_left(partial: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(partial)?.is_file() {
+        return Err(io::Error::other("something else than a file is there"));
+    }
+    let left = OpenOptions::new().write(true).open(partial)?;
+    lock(&left)?;
+    // Whoever held it until now may have removed it, and the name be another file's.
+    if lies_at(&left, partial) { fs::remove_file(partial) } else { Ok(()) }
+}
+
+/// Takes the lock that ends with the file's last handle, and so with its process.
+fn lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
+    })
+}
+
+/// Whether the name stands for this very file.
+fn lies_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
 async fn write(store: &Store, out: File, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
+    let written = write_to(store, &out, partial, file).await;
+    if written.is_err() && lies_at(&out, partial) {
+        let _ = fs::remove_file(partial);
+    }
+    // Only now may the name be another one's.
+    drop(out);
+    written
+}
+
+async fn write_to(store: &Store, mut out: &File, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
     let cannot = || format!("{} cannot be written", partial.display());
-    let taken = backup::take(store, SystemClock.now(), &out).await.map_err(failed)?;
-    (&out).flush().and_then(|()| out.sync_all()).with_context(cannot)?;
+    let taken = backup::take(store, SystemClock.now(), out).await.map_err(failed)?;
+    out.flush().and_then(|()| out.sync_all()).with_context(cannot)?;
     // A link never takes the place of a file that came meanwhile.
     fs::hard_link(partial, file).with_context(|| format!("{} cannot be made", file.display()))?;
     fs::remove_file(partial).with_context(cannot)?;
@@ -76,7 +160,13 @@ pub(crate) async fn restore(
     let url = settings.database.expose_secret();
     let context = Context::operator(hardening::system_user(), actor);
     let now = SystemClock.now();
-    let restored = backup::restore(url, source, children, &context, now, &SystemEntropy).await.map_err(failed)?;
+    let restored = backup::restore(url, source, children, &context, now, &SystemEntropy).await;
+    let restored = restored.map_err(|error| match error {
+        BackupError::Store(error) => {
+            Failure::Failed(anyhow::Error::new(error).context(format!("{} failed", named(url))))
+        }
+        other => failed(other),
+    })?;
     let needs = key_file_needed(settings, url).await?;
     if json {
         let Restored { head, rows, adjusted } = &restored;
@@ -125,7 +215,8 @@ fn tell(restored: &Restored, children: Children) {
 
 /// What is still to be done about the key file.
 async fn key_file_needed(settings: &Settings, url: &str) -> Result<String, Failure> {
-    let store = Store::open(url, &StoreOptions::default()).await.context("the database cannot be opened")?;
+    let store = Store::open(url, &StoreOptions::default()).await;
+    let store = store.with_context(|| format!("{} cannot be opened", named(url)))?;
     let rows = store.read().list_secret_versions().await.context("the database cannot be read");
     store.close().await;
     let (rows, path) = (rows?, settings.key_file.display());
@@ -143,6 +234,7 @@ fn failed(error: BackupError) -> Failure {
     match error {
         BackupError::Newer { .. }
         | BackupError::Damaged(_)
+        | BackupError::Lacks(_)
         | BackupError::Restore(
             RestoreError::NotEmpty(_) | RestoreError::Table(_) | RestoreError::Cells { .. } | RestoreError::ExtendedKey,
         ) => Failure::Refused(error.into()),

@@ -93,6 +93,32 @@ async fn a_backup_of_sqlite_restores_on_postgres() {
     drill(Place::new(), Place::with_database(to.url())).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_postgres_holds_every_table_of_ours_and_no_other() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let from = TestDatabase::postgres(&server).await;
+    // A role that every server has, with the rights that it is given in this database.
+    let joined = if from.url().contains('?') { '&' } else { '?' };
+    let reader = Place::with_database(&format!("{}{joined}options[role]=pg_signal_backend", from.url()));
+    from.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_signal_backend").await.expect("granted");
+    // As after an upgrade that has brought a table.
+    from.run("REVOKE SELECT ON quota_counts FROM pg_signal_backend").await.expect("revoked");
+    let refused = reader.run(&["backup", "backup.gz"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.err.contains("GRANT SELECT ON quota_counts TO"), "{refused:?}");
+    assert!(!path_of(&reader, "backup.gz").exists() && !path_of(&reader, "backup.gz.partial").exists());
+
+    from.run("GRANT SELECT ON quota_counts TO pg_signal_backend").await.expect("granted");
+    from.run("CREATE TABLE keys_before_cleanup AS SELECT id, name FROM keys").await.expect("made");
+    from.run("CREATE TABLE notes (at TIMESTAMPTZ, content JSONB)").await.expect("made");
+    let ended = reader.run(&["backup", "backup.gz"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("left out, not a table of Trousseau: keys_before_cleanup, notes"), "{ended:?}");
+    let to = Place::new();
+    let ended = to.run(&["restore", path_of(&reader, "backup.gz").to_str().expect("a path")]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
 async fn drill(from: Place, to: Place) {
     tokio::task::spawn_blocking(move || drill_now(&from, &to)).await.expect("it ends");
 }
@@ -235,6 +261,47 @@ fn check_restored(to: &Place, id: &str, before: &str, backend: &Backend, acknowl
 }
 
 #[test]
+fn what_a_killed_backup_left_is_replaced() {
+    let place = Place::new();
+    assert_eq!(place.run(&["business", "create", "Shop"]).code, Some(0));
+    let (file, partial) = (path_of(&place, "backup.gz"), path_of(&place, "backup.gz.partial"));
+
+    // One that is still being written.
+    let held = fs::File::create(&partial).expect("made");
+    held.try_lock().expect("nobody holds it");
+    let refused = place.run(&["backup", "backup.gz"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("another backup to backup.gz is running"), "{refused:?}");
+    assert!(partial.exists() && !file.exists());
+
+    // It was killed.
+    fs::write(&partial, "half of a backup").expect("written");
+    held.unlock().expect("given back");
+    drop(held);
+    let ended = place.run(&["backup", "backup.gz"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&file).expect("there"));
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!partial.exists() && unpacked(&file).contains("\"sha256\":"));
+
+    // Another was killed between its two names, and what it made was taken elsewhere: that stays as it is.
+    let moved = path_of(&place, "moved.gz");
+    let whole = fs::read(&file).expect("the backup");
+    fs::hard_link(&file, &partial).expect("linked");
+    fs::rename(&file, &moved).expect("moved");
+    let ended = place.run(&["backup", "backup.gz"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!partial.exists() && file.exists());
+    assert_eq!(fs::read(&moved).expect("the backup"), whole);
+
+    // What is no file of ours is left alone.
+    fs::create_dir(path_of(&place, "third.gz.partial")).expect("made");
+    let refused = place.run(&["backup", "third.gz"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    assert!(refused.err.contains("third.gz.partial cannot be written"), "{refused:?}");
+}
+
+#[test]
 fn only_a_whole_backup_is_restored_and_a_broken_one_leaves_nothing() {
     let from = Place::new();
     let made = json_of(&from.run(&["business", "create", "Shop", "--json"]));
@@ -293,5 +360,7 @@ fn only_a_whole_backup_is_restored_and_a_broken_one_leaves_nothing() {
     let empty = Place::new();
     let nothing = empty.run(&["backup", "nothing.gz"]);
     assert_eq!(nothing.code, Some(3), "{nothing:?}");
+    assert!(nothing.err.contains("/trousseau-data/trousseau.db cannot be opened"), "{nothing:?}");
+    assert!(nothing.err.contains("it may not be there") && !nothing.err.contains("disk"), "{nothing:?}");
     assert!(!path_of(&empty, "nothing.gz").exists() && !path_of(&empty, "trousseau-data").exists());
 }

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::evm::{ChildIndex, ExtendedPublicKey};
 use trousseau_store::testing::TestDatabase;
-use trousseau_store::{Children, RestoreError, Store, StoreError};
+use trousseau_store::{
+    Children, RestoreError, SchemaError, Store, StoreError, StoreOptions, TableShape, Unavailability, both_engines,
+    latest_schema,
+};
 
 use crate::samples::{at, business, business_id, commit, key, live, tenant, version};
 
@@ -118,6 +121,84 @@ async fn what_was_in_one_is_in_the_other() {
         let again = to.store().restoring().await;
         assert!(matches!(again, Err(RestoreError::NotEmpty(_))), "{again:?}");
     }
+}
+
+both_engines! {
+    async fn the_tables_of_every_schema_are_known(database) {
+        let url = if let Some(folder) = database.folder() {
+            format!("sqlite:{}", folder.join("fresh.db").display())
+        } else {
+            database.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.expect("runs");
+            database.url().to_owned()
+        };
+        for schema in 1..=latest_schema() {
+            let options = StoreOptions { up_to: Some(schema), ..StoreOptions::default() };
+            let store = Store::open(&url, &options).await.expect("opens");
+            let snapshot = store.snapshot().await.expect("all that are known are there");
+            assert!(snapshot.left_out().is_empty(), "not known at {schema}: {:?}", snapshot.left_out());
+            assert_eq!(snapshot.tables().len(), TableShape::names_at(schema).count());
+            drop(snapshot);
+            store.close().await;
+        }
+    }
+
+    async fn tables_of_others_are_left_out_and_named(database) {
+        furnish(&database).await;
+        let before = everything(database.store()).await;
+        database.run("CREATE TABLE notes (at TIMESTAMPTZ, content JSONB)").await.expect("made");
+        database.run("CREATE TABLE keys_before_cleanup AS SELECT id, name FROM keys").await.expect("made");
+        let snapshot = database.store().snapshot().await.expect("a snapshot");
+        assert_eq!(snapshot.left_out(), ["keys_before_cleanup", "notes"]);
+        drop(snapshot);
+        assert_eq!(everything(database.store()).await, before);
+    }
+
+    async fn tables_of_others_may_be_where_a_backup_is_restored(database) {
+        let rows = "CREATE TABLE keys_before_cleanup (id TEXT); INSERT INTO keys_before_cleanup (id) VALUES ('key_1')";
+        database.run(rows).await.expect("runs");
+        let from = TestDatabase::sqlite().await;
+        furnish(&from).await;
+        fill(from.store(), database.store(), Children::Close).await;
+        assert_eq!(database.texts("SELECT id FROM keys_before_cleanup").await, ["key_1"]);
+        assert_eq!(database.texts("SELECT id FROM keys").await.len(), 2);
+    }
+
+    async fn a_database_that_lacks_a_table_is_not_backed_up(database) {
+        database.run("ALTER TABLE quota_counts RENAME TO quota_counts_of_before").await.expect("renamed");
+        let refused = database.store().snapshot().await;
+        let Err(StoreError::Schema(SchemaError::Missing(names))) = refused else { panic!("{refused:?}") };
+        assert_eq!(names, "quota_counts");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_read_a_table_takes_no_backup() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    furnish(&database).await;
+    // A role that every server has, with the rights that it is given in this database.
+    database.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_signal_backend").await.expect("granted");
+    // As after an upgrade that has brought them, but for a column of one.
+    database.run("REVOKE SELECT ON nodes, quota_counts FROM pg_signal_backend").await.expect("revoked");
+    database.run("GRANT SELECT (id) ON nodes TO pg_signal_backend").await.expect("granted");
+    let joined = if database.url().contains('?') { '&' } else { '?' };
+    let url = format!("{}{joined}options[role]=pg_signal_backend", database.url());
+    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let reader = Store::open(&url, &options).await.expect("opens");
+    let refused = reader.snapshot().await;
+    let Err(StoreError::Schema(SchemaError::Unreadable(names))) = &refused else { panic!("{refused:?}") };
+    assert_eq!(names, "nodes, quota_counts");
+    database.run("GRANT SELECT ON nodes, quota_counts TO pg_signal_backend").await.expect("granted");
+    assert_eq!(everything(&reader).await, everything(database.store()).await);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_no_full_disk() {
+    let place = TestDatabase::sqlite().await;
+    let url = format!("sqlite:{}", place.folder().expect("a folder").join("none.db").display());
+    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let refused = Store::open(&url, &options).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { reason: Unavailability::NoFile, .. })), "{refused:?}");
 }
 
 #[tokio::test]
