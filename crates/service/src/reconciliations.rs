@@ -148,6 +148,10 @@ impl<'a> Reconciliations<'a> {
                     Err(error) => return Err(error),
                 }
             }
+            // Every node tells of the latest, whichever compared: else what it told of an earlier one would stay.
+            if let Some(ended) = reader.list_reconciliations(&ledger, true, 1).await?.first() {
+                metered(&network.settings.chain, ended);
+            }
         }
         Ok(())
     }
@@ -430,13 +434,17 @@ fn tell(chain: &ChainId, run: &ReconciliationRow, differences: &[DifferenceRow])
             tracing::warn!(network, reason, "the sums of a network could not be compared to the end");
         }
     }
-    let labels = [("network", network.clone()), ("outcome", run.outcome.to_string())];
+    let labels = [("network", network), ("outcome", run.outcome.to_string())];
     metrics::counter!("trousseau_reconciliations_total", &labels).increment(1);
     if run.outcome != Outcome::Incomplete {
-        let seconds = u64::try_from(run.finished_at.as_micros() / 1_000_000).unwrap_or_default();
-        metrics::gauge!("trousseau_reconciliation_differences", "network" => network.clone())
-            .set(small(run.differences));
-        metrics::gauge!("trousseau_reconciliation_finished_timestamp_seconds", "network" => network)
-            .set(small(seconds));
+        metered(chain, run);
     }
+}
+
+/// Tells the metrics of the latest comparison that was ended.
+fn metered(chain: &ChainId, run: &ReconciliationRow) {
+    let network = chain.to_string();
+    let seconds = u64::try_from(run.finished_at.as_seconds()).unwrap_or_default();
+    metrics::gauge!("trousseau_reconciliation_differences", "network" => network.clone()).set(small(run.differences));
+    metrics::gauge!("trousseau_reconciliation_finished_timestamp_seconds", "network" => network).set(small(seconds));
 }

@@ -83,6 +83,8 @@ pub const METRICS: &[Metric] = &[
     metric!(Counter "trousseau_webhook_attempts_total" ["outcome"] "Attempts to deliver an event, by outcome."),
     metric!(Counter "trousseau_network_calls_total" ["network", "endpoint", "outcome"]
         "Questions to the nodes of a network, by endpoint and outcome."),
+    metric!(Gauge "trousseau_network_watched" ["network"]
+        "1 on the server that watches a network, 0 on the others; what else is told of it there is no number then."),
     metric!(Gauge "trousseau_network_seen_height" ["network"] "How far a network was seen."),
     metric!(Gauge "trousseau_network_height" ["network"] "The height of a network."),
     metric!(Gauge "trousseau_network_block_age_seconds" ["network"] "The age of a network's latest block."),
@@ -108,9 +110,15 @@ pub const METRICS: &[Metric] = &[
 ];
 
 fn describe() {
-    for Metric { name, kind, help, .. } in METRICS {
+    for Metric { name, kind, labels, help } in METRICS {
         match kind {
-            MetricKind::Counter => metrics::describe_counter!(*name, *help),
+            MetricKind::Counter => {
+                metrics::describe_counter!(*name, *help);
+                // Of a counter that is not there before its first increment, Prometheus sees no rise by that.
+                if labels.is_empty() {
+                    metrics::counter!(*name).increment(0);
+                }
+            }
             MetricKind::Gauge => metrics::describe_gauge!(*name, *help),
             MetricKind::Histogram => metrics::describe_histogram!(*name, *help),
         }

@@ -174,6 +174,16 @@ fn every_metric_is_described_and_every_description_is_of_a_metric() {
 }
 
 #[test]
+fn what_is_told_of_a_network_is_withdrawn_where_it_is_not_watched_any_more() {
+    let watch = read("crates/service/src/networks/watch.rs");
+    let gauges = METRICS.iter().filter(|metric| metric.kind == MetricKind::Gauge);
+    for gauge in gauges.filter(|gauge| gauge.name.starts_with("trousseau_network_")) {
+        let named = watch.matches(&format!("\"{}\"", gauge.name)).count();
+        assert!(named >= 2, "{} is set and not withdrawn", gauge.name);
+    }
+}
+
+#[test]
 fn a_server_exports_what_is_described_with_its_labels() {
     let place = Place::new();
     let server = Server::start_with(&place, &[("TROUSSEAU_METRICS__LISTEN", "127.0.0.1:0")], &[]);
@@ -192,6 +202,10 @@ fn a_server_exports_what_is_described_with_its_labels() {
         for label in labels.split(',').filter_map(|pair| pair.split_once('=')).map(|(name, _)| name) {
             assert!(metric.labels.contains(&label) || label == "le", "{line}");
         }
+    }
+    // What counts without labels is there before there is anything to count: its first rise is one from nothing.
+    for metric in METRICS.iter().filter(|metric| metric.kind == MetricKind::Counter && metric.labels.is_empty()) {
+        assert!(seen.contains(metric.name), "{} is not there from the start", metric.name);
     }
     assert!(seen.contains("trousseau_http_requests_total"), "{answer}");
     assert!(seen.contains("trousseau_http_request_duration_seconds"), "{answer}");

@@ -35,6 +35,24 @@ const REPORT_EVERY: Duration = Duration::from_secs(15);
 const HURRY: Duration = Duration::from_secs(1);
 const HURRY_FOR: Duration = Duration::from_mins(1);
 
+/// The gauges of a network that only whoever watches it can fill.
+const OF_NETWORK: [&str; 8] = [
+    "trousseau_network_seen_height",
+    "trousseau_network_height",
+    "trousseau_network_block_age_seconds",
+    "trousseau_network_finalized_height",
+    "trousseau_network_deepest_reorganisation_blocks",
+    "trousseau_network_failing",
+    "trousseau_network_turn_milliseconds",
+    "trousseau_network_turn_calls",
+];
+/// The same of each of its endpoints.
+const OF_ENDPOINT: [&str; 3] = [
+    "trousseau_network_endpoint_failures",
+    "trousseau_network_endpoint_span_blocks",
+    "trousseau_network_endpoint_lag_blocks",
+];
+
 /// Use cases of networks.
 #[derive(Debug, Clone, Copy)]
 pub struct NetworkViews<'a> {
@@ -173,7 +191,17 @@ impl<'a> NetworkViews<'a> {
 
 /// Watches over a network without end.
 pub(crate) async fn watch(core: &Core, network: &Network) {
+    let _told_here = ToldHere(network);
     tokio::join!(look_on(core, network), probe_on(core, network));
+}
+
+/// What this node tells of a network. It is withdrawn however the watch ends, also where that is cut short.
+struct ToldHere<'a>(&'a Network);
+
+impl Drop for ToldHere<'_> {
+    fn drop(&mut self) {
+        withdraw(self.0);
+    }
 }
 
 async fn look_on(core: &Core, network: &Network) {
@@ -215,12 +243,18 @@ async fn probe_on(core: &Core, network: &Network) {
 /// there was more than one turn takes. Whoever is in a hurry looks all the same: two that look do no harm.
 pub(crate) async fn step(core: &Core, network: &Network, in_a_hurry: bool) -> Result<bool, ServiceError> {
     let ledger = network.settings.ledger();
-    if !hold(core, network, &ledger).await? {
+    let held = hold(core, network, &ledger).await;
+    if !matches!(held, Ok(true)) {
+        // Another node tells of it now, or nobody: what was told here before would be believed for ever.
+        withdraw(network);
+    }
+    if !held? {
         if in_a_hurry {
             engine::look(core, &ledger).await?;
         }
         return Ok(false);
     }
+    metrics::gauge!("trousseau_network_watched", "network" => network.settings.chain.to_string()).set(1.0);
     let (began, asked) = (Instant::now(), network.calls());
     let turn = turn(core, network, &ledger).await;
     let now = core.clock.now();
@@ -382,6 +416,24 @@ fn metered(network: &Network, health: &NetworkHealth) {
         of_endpoint("trousseau_network_endpoint_span_blocks", endpoint.span);
         if let Some(lag) = health.lag(endpoint) {
             of_endpoint("trousseau_network_endpoint_lag_blocks", lag);
+        }
+    }
+}
+
+/// Tells the metrics that this node does not watch a network. A gauge cannot be taken back: it becomes no number, which
+/// no alert exceeds and every maximum leaves out.
+fn withdraw(network: &Network) {
+    let chain = network.settings.chain.to_string();
+    metrics::gauge!("trousseau_network_watched", "network" => chain.clone()).set(0.0);
+    for name in OF_NETWORK {
+        metrics::gauge!(name, "network" => chain.clone()).set(f64::NAN);
+    }
+    for set in ["close", "late"] {
+        metrics::gauge!("trousseau_network_watched_addresses", "network" => chain.clone(), "set" => set).set(f64::NAN);
+    }
+    for index in 0..network.settings.endpoints.len() {
+        for name in OF_ENDPOINT {
+            metrics::gauge!(name, "network" => chain.clone(), "endpoint" => index.to_string()).set(f64::NAN);
         }
     }
 }

@@ -12,6 +12,7 @@ use trousseau_service::networks::{NetworkSettings, Token};
 use trousseau_service::{Context, Destination, ServiceError};
 use trousseau_store::DestinationRow;
 
+use crate::gauges::Gauges;
 use crate::ledgers::{Evm, Sent, World, chain, settings, token};
 use crate::proxy::{Behaviour, Proxy};
 use crate::shop::{PRICE, Shop};
@@ -481,6 +482,8 @@ async fn the_job_sees_by_itself_and_lets_go_at_the_end() {
     let Some(mut world) = World::evm().await else { return };
     let app = Shop::beside(&world.shop).await;
     world.shop.advance(Duration::from_secs(31));
+    let gauges = Gauges::default();
+    let told_here = gauges.here();
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let running = tokio::spawn({
         let jobs = app.jobs().clone();
@@ -505,8 +508,11 @@ async fn the_job_sees_by_itself_and_lets_go_at_the_end() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), stale).await.expect("in time");
+    assert_eq!(gauges.said("trousseau_network_watched"), "1");
     stop.send(true).expect("running");
     running.await.expect("ends");
+    assert_eq!(gauges.said("trousseau_network_watched"), "0", "what it told is withdrawn with the watch");
+    drop(told_here);
     // Whoever comes next need not wait for the lease to run out.
     let next = world.shop.start().await;
     world.send(&next, ALL, Sent::Right).await;

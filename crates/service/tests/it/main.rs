@@ -5,6 +5,7 @@ mod bound;
 mod currencies;
 mod faults;
 mod forwarder;
+mod gauges;
 mod ledgers;
 mod nodes;
 mod operation;

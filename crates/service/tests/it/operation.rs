@@ -12,6 +12,7 @@ use trousseau_service::payments::test_ledger::TestCommand;
 use trousseau_service::{Context, GivenBack, PaymentRow, ServiceError};
 
 use crate::faults::behind_proxies;
+use crate::gauges::Gauges;
 use crate::ledgers::{Evm, Sent, World, settings};
 use crate::proxy::Behaviour;
 use crate::shop::{PRICE, Shop};
@@ -203,6 +204,35 @@ async fn payers_are_told_while_a_network_is_seen_late_and_nothing_expires() {
     // Nobody watches any more.
     world.shop.advance(Duration::from_mins(3));
     assert_eq!(condition(&world).await, Condition::Unwatched);
+}
+
+#[tokio::test]
+async fn a_node_that_watches_no_more_tells_nothing_of_a_network() {
+    let Some((world, proxies)) = behind_proxies(1, |_| {}).await else { return };
+    let other = Shop::beside(&world.shop).await;
+    let (first, second) = (Gauges::default(), Gauges::default());
+    let says =
+        |gauges: &Gauges| ["trousseau_network_watched", "trousseau_network_failing"].map(|name| gauges.said(name));
+    let (one, two) = (world.shop.app.jobs(), other.jobs());
+    first.during(Box::pin(one.run_pending())).await.expect("looked");
+    second.during(Box::pin(two.run_pending())).await.expect("nothing to do");
+    assert_eq!((says(&first), says(&second)), (["1", "0"].map(str::to_owned), ["0", "NaN"].map(str::to_owned)));
+    proxies[0].behave(Behaviour::Gone, 0);
+    first.during(Box::pin(one.run_pending())).await.expect("tried");
+    assert_eq!(says(&first), ["1", "1"]);
+    // Another one takes over, for which the endpoint is as bad, and then well again.
+    world.shop.advance(Duration::from_secs(31));
+    second.during(Box::pin(two.run_pending())).await.expect("tried");
+    first.during(Box::pin(one.run_pending())).await.expect("nothing to do");
+    assert_eq!(says(&second), ["1", "1"]);
+    proxies[0].behave(Behaviour::Honest, 0);
+    second.during(Box::pin(two.run_pending())).await.expect("looked");
+    assert_eq!(says(&second), ["1", "0"]);
+    let left = first.all();
+    let left = left.iter().filter(|(name, _)| name.starts_with("trousseau_network_"));
+    for (name, value) in left {
+        assert_eq!(value, if name == "trousseau_network_watched" { "0" } else { "NaN" }, "{name}");
+    }
 }
 
 #[tokio::test]

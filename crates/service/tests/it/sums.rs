@@ -12,6 +12,7 @@ use trousseau_service::reconciliations::Compared;
 use trousseau_service::{CollectFilter, Context, ServiceError};
 use trousseau_testkit::node::Word;
 
+use crate::gauges::Gauges;
 use crate::ledgers::{Sent, World, chain, token};
 use crate::shop::{PRICE, Shop};
 
@@ -234,4 +235,31 @@ async fn one_node_compares_once_a_night() {
     let seen = world.shop.app.reconciliations().latest(None, 10).await.expect("read");
     assert_eq!((seen[0].run.outcome, seen[0].run.addresses), (Outcome::Agrees, 1));
     assert_eq!(world.shop.payment(payment.id).await.settled.units(), PRICE);
+}
+
+#[tokio::test]
+async fn every_node_tells_of_the_latest_comparison() {
+    let Some(mut world) = World::evm().await else { return };
+    let other = Shop::beside(&world.shop).await;
+    let (first, second) = (Gauges::default(), Gauges::default());
+    let says = |gauges: &Gauges| {
+        ["trousseau_reconciliation_differences", "trousseau_reconciliation_finished_timestamp_seconds"]
+            .map(|name| gauges.said(name))
+    };
+    let payment = world.shop.start().await;
+    world.send(&payment, 12_500_000, Sent::Right).await;
+    world.mine(4).await;
+    first.during(Box::pin(world.shop.app.reconciliations().run_due())).await.expect("compared");
+    second.during(Box::pin(other.reconciliations().run_due())).await.expect("read");
+    let [differences, at] = says(&first);
+    assert_eq!((differences.as_str(), at.is_empty()), ("0", false));
+    assert_eq!(says(&second), says(&first), "a node that has compared nothing");
+    // The next night it is the other one, and what it finds is to be heard from both.
+    world.shop.database.run(concat!("DELETE FROM deposits WHERE ", the_only_one!())).await.expect("deleted");
+    world.shop.advance(Duration::from_hours(24));
+    second.during(Box::pin(other.reconciliations().run_due())).await.expect("compared");
+    first.during(Box::pin(world.shop.app.reconciliations().run_due())).await.expect("read");
+    let [differences, later] = says(&second);
+    assert_eq!((differences.as_str(), later == at), ("1", false));
+    assert_eq!(says(&first), says(&second), "a node that compared before");
 }
