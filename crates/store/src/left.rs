@@ -1,6 +1,7 @@
 //! Whether the embedded database is the very file that was left: what is kept beside it is good for that one alone.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use trousseau_domain::time::Timestamp;
 use crate::exec::{Pools, Store};
 
 /// By how much the time of a change may be behind the clock: kernels stamp files with the time of their latest tick.
-const TICK: Duration = Duration::from_millis(20);
+pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// Attempts to outlast that.
 const ATTEMPTS: u32 = 10;
 
@@ -31,6 +32,11 @@ impl Stamp {
         if has("-wal") || has("-journal") {
             return None;
         }
+        Self::in_use(database)
+    }
+
+    /// The same of a database that may be open: of the file alone, whatever stands in its log.
+    fn in_use(database: &Path) -> Option<Self> {
         let file = fs::metadata(database).ok()?;
         let number = |unsigned: u64| i64::from_ne_bytes(unsigned.to_ne_bytes());
         let (inode, size) = (number(file.ino()), number(file.size()));
@@ -74,6 +80,20 @@ impl Left {
         Stamp::of(&path.canonicalize().ok()?)
     }
 
+    /// The same while it is open.
+    pub(crate) fn stamp_in_use(path: &Path) -> Option<Stamp> {
+        Stamp::in_use(&path.canonicalize().ok()?)
+    }
+
+    /// Whether nobody has written to the database at `path` since it was left with this stamp, although it is open now:
+    /// to open it makes an empty log and leaves the file alone, and whatever is written goes into the log first.
+    pub(crate) fn is_unwritten(path: &Path, stamp: Stamp) -> bool {
+        let Ok(database) = path.canonicalize() else { return false };
+        let log = fs::metadata(with_suffix(&database, "-wal"));
+        let is_empty = log.map_or_else(|error| error.kind() == ErrorKind::NotFound, |log| log.len() == 0);
+        is_empty && Stamp::in_use(&database) == Some(stamp)
+    }
+
     /// The file beside it whose name has this at its end, as SQLite names its own.
     pub fn beside(&self, suffix: &str) -> PathBuf {
         with_suffix(&self.file, suffix)
@@ -87,8 +107,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Store {
-    /// The embedded database as it was before it was opened here: without a stamp if it was not left in order or had to be
-    /// brought up to date. None on PostgreSQL.
+    /// The embedded database as it was before it was opened here: without a stamp if it was not left in order, had to
+    /// be brought up to date, or was written to by anybody else while it was opened. None on PostgreSQL.
     pub fn found(&self) -> Option<&Left> {
         match &self.pools {
             Pools::Sqlite { found, .. } => found.as_deref(),
@@ -97,17 +117,19 @@ impl Store {
     }
 
     /// The embedded database as it is after [`Store::close`], for the next start. None while anybody else has it open, if
-    /// anybody else has written to it since it was opened here, and on PostgreSQL. Waits until no later change can have the
-    /// time of an earlier one by `now`, the clock that the file system has too, and gives up where that does not come.
+    /// anybody else has written to it since it was opened here, also after the close, and on PostgreSQL. Waits until no
+    /// later change can have the time of an earlier one by `now`, the clock that the file system has too, and gives up
+    /// where that does not come.
     pub async fn left(&self, now: impl Fn() -> Timestamp) -> Option<Left> {
         let Pools::Sqlite { readers, writer, .. } = &self.pools else { return None };
-        if !writer.wrote_alone() {
-            return None;
-        }
+        // From before the close: a look at the file as it is now may be at what somebody else has made of it.
+        let stamp = writer.last_stamp()?;
         let options = readers.connect_options();
         for _ in 0..ATTEMPTS {
             let before = now();
-            let stamp = Left::stamp_of(options.get_filename())?;
+            if Left::stamp_of(options.get_filename()) != Some(stamp) {
+                return None;
+            }
             if stamp.is_settled_at(before) {
                 return Left::new(options.get_filename(), Some(stamp));
             }
@@ -185,6 +207,34 @@ mod tests {
         let store = opened(&path).await;
         assert!(stamp_of(&store).is_some_and(|stamp| Some(stamp) != changed.stamp));
         store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_somebody_writes_while_it_is_opened_or_right_after_it_was_closed_is_noticed() {
+        const BY_HAND: &str = "UPDATE change_counter SET seq = seq + 1";
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        opened(&path).await.close().await;
+
+        // The second look of an opening, with a stranger's write before it.
+        let stamp = Left::stamp_of(&path).expect("nobody has it open");
+        let (one, other) = (opened(&path).await, opened(&path).await);
+        assert!(Left::is_unwritten(&path, stamp), "to open it changes nothing");
+        other.run(BY_HAND).await.expect("runs");
+        assert!(!Left::is_unwritten(&path, stamp), "it stands in the log");
+        other.close().await;
+        one.close().await;
+        assert!(!Left::is_unwritten(&path, stamp), "it stands in the file");
+
+        // Whoever came and went before anybody looked left a file that looks as well as ours.
+        let store = opened(&path).await;
+        store.run(BY_HAND).await.expect("runs");
+        store.close().await;
+        let other = opened(&path).await;
+        other.run(BY_HAND).await.expect("runs");
+        other.close().await;
+        assert_eq!(store.left(long_after).await, None, "the file is the other one's");
+        assert!(other.left(long_after).await.is_some());
     }
 
     #[tokio::test]

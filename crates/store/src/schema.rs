@@ -214,10 +214,12 @@ impl Store {
             }
         };
         let migrated = migrate_sqlite(&mut schema, options).await?;
-        let found = Left::new(path, stamp.filter(|_| !migrated)).map(Arc::new);
         let writer = writer_options.connect().await?;
         schema.close().await?;
         let writer = Writer::new(writer, writer_options, (options.acquire_timeout, options.shared_for)).await?;
+        // The writer notices whoever writes from here on; whoever wrote between the first look and here is noticed now.
+        let stamp = stamp.filter(|stamp| !migrated && Left::is_unwritten(path, *stamp));
+        let found = Left::new(path, stamp).map(Arc::new);
         let readers = SqlitePoolOptions::new()
             .acquire_timeout(options.acquire_timeout)
             .idle_timeout(None)

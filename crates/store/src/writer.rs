@@ -9,8 +9,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::{StoreError, Unavailability};
 use crate::exec::STATEMENT_DEADLINE;
+use crate::left::{Left, Stamp, TICK};
 use crate::stmt::Stmt;
 
 /// The most turns that are committed together: more would only make the first of them wait.
@@ -33,6 +34,8 @@ const ROLLBACK: &str = "ROLLBACK";
 const SAVE: &str = "SAVEPOINT turn";
 const SAVE_NEXT: &str = "RELEASE turn; SAVEPOINT turn";
 const UNDO: &str = "ROLLBACK TO turn";
+/// Waits for nobody.
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// How the common transaction ended.
 type Outcome = Result<(), StoreError>;
@@ -52,8 +55,8 @@ struct Shared {
     told: std::sync::Mutex<Told>,
     commits: AtomicU64,
     turns: AtomicU64,
-    /// Whether somebody else may have written since the connection was made; known at the end.
-    strangers: AtomicBool,
+    /// What [`Seat::last_stamp`] was at the end.
+    last_stamp: OnceLock<Stamp>,
 }
 
 /// Who wants to hear how the open transaction ends; nobody as long as nothing in it is to be kept.
@@ -201,6 +204,20 @@ impl Seat {
             self.connection = None;
         }
     }
+
+    /// The stamp that the file has now and keeps when this connection is closed, if nobody else has written since the
+    /// beginning. Whoever writes after the question for that, before the close or after it, gives the file another one.
+    async fn last_stamp(&mut self) -> Option<Stamp> {
+        let version = self.version?;
+        // Else the close would write the log into the file, and nothing would tell that from a stranger's write. Where
+        // somebody still reads, some of it is left to the close, which changes the file: then nothing is kept.
+        self.run(CHECKPOINT).await.ok()?;
+        let stamp = Left::stamp_in_use(self.options.get_filename())?;
+        // No change that is made after this can have the same time.
+        tokio::time::sleep(TICK).await;
+        let now = data_version(self.connection.as_mut()?).await.ok()?;
+        (now == version).then_some(stamp)
+    }
 }
 
 impl fmt::Debug for Writer {
@@ -227,13 +244,14 @@ impl Writer {
             told: std::sync::Mutex::default(),
             commits: AtomicU64::new(0),
             turns: AtomicU64::new(0),
-            strangers: AtomicBool::new(true),
+            last_stamp: OnceLock::new(),
         })))
     }
 
-    /// Whether nobody else has written from the beginning to [`Writer::end`].
-    pub(crate) fn wrote_alone(&self) -> bool {
-        !self.0.strangers.load(Ordering::Acquire)
+    /// The stamp of the file as it was at [`Writer::end`], if nobody else has written from the beginning until then. As
+    /// long as the file has it, nobody has written since.
+    pub(crate) fn last_stamp(&self) -> Option<Stamp> {
+        self.0.last_stamp.get().copied()
     }
 
     pub(crate) fn commits(&self) -> Commits {
@@ -422,9 +440,11 @@ impl Writer {
         let mut seat = Arc::clone(&self.0.seat).lock_owned().await;
         self.close(&mut seat).await;
         seat.closed = true;
-        if let Some(mut connection) = seat.connection.take() {
-            let version = data_version(&mut connection).await.ok();
-            self.0.strangers.store(version.is_none() || version != seat.version, Ordering::Release);
+        if let Some(stamp) = seat.last_stamp().await {
+            // Set once: after that there is no connection that could give another one.
+            let _ = self.0.last_stamp.set(stamp);
+        }
+        if let Some(connection) = seat.connection.take() {
             // What cannot be closed in order is closed with the process.
             let _ = connection.close().await;
         }
