@@ -30,11 +30,11 @@ text_enum! {
         CredentialMalformed = "credential_malformed",
         /// The text begins with our brand, and its form or checksum is wrong.
         KeyMalformed = "key_malformed",
-        /// The business id must stand beside the key and does not.
+        /// The business id must stand beside every key with such a text, and does not.
         BusinessIdMissing = "business_id_missing",
         /// No key has this text.
         KeyUnknown = "key_unknown",
-        /// The business id that was sent is not the key's.
+        /// The business id that was sent is not the key's, or was not sent and this key needs it.
         BusinessMismatch = "business_mismatch",
         /// The key belongs to the other environment.
         EnvironmentMismatch = "environment_mismatch",
@@ -266,9 +266,12 @@ pub fn decide(snapshot: Option<&KeySnapshot<'_>>, demand: &Demand, at: &Circumst
     let Some(key) = snapshot else {
         return Decision::Deny { reason: Reason::KeyUnknown, missing_scope: None };
     };
+    // That one is missing is said where the text alone tells it. Where only the row does, to say it would betray that
+    // there is one.
     let business_id_missing = key.business_id_required && at.business_ids.is_empty();
     // Folded without a short cut.
-    let business_mismatch = at.business_ids.iter().fold(false, |wrong, id| wrong | (id != key.business.as_str()))
+    let business_mismatch = business_id_missing
+        | at.business_ids.iter().fold(false, |wrong, id| wrong | (id != key.business.as_str()))
         | demand.business.refuses(key.business);
     let environment_mismatch = demand.environment.refuses(&key.environment);
     let status = key.life.status_at(at.now);
@@ -284,7 +287,6 @@ pub fn decide(snapshot: Option<&KeySnapshot<'_>>, demand: &Demand, at: &Circumst
     let missing_scope = demand.scopes.iter().find(|scope| !key.scopes.contains(scope));
 
     let first = [
-        (business_id_missing, Reason::BusinessIdMissing),
         (business_mismatch, Reason::BusinessMismatch),
         (environment_mismatch, Reason::EnvironmentMismatch),
         (status == KeyStatus::Revoked, Reason::KeyRevoked),

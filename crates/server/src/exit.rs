@@ -48,9 +48,11 @@ impl From<anyhow::Error> for Failure {
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match &error {
-            ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) | ServiceError::ClockUnsure => {
-                Self::Failed(error.into())
-            }
+            ServiceError::Store(_)
+            | ServiceError::Secrets(_)
+            | ServiceError::Sealed(_)
+            | ServiceError::ClockUnsure
+            | ServiceError::SecretsBehind => Self::Failed(error.into()),
             ServiceError::Invalid(_) => Self::Usage(error.into()),
             ServiceError::NotFound
             | ServiceError::BeyondOwnRights(_)

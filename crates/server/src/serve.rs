@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
 use trousseau_domain::ids::RequestId;
 use trousseau_envoy::ExtAuthz;
 use trousseau_service::entropy::{EntropyExt as _, NameEntropy};
+use trousseau_service::jobs::Jobs;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
@@ -29,7 +30,11 @@ const METRICS_CONNECTIONS: usize = 16;
 const EXT_AUTHZ_CONNECTIONS: usize = 1_024;
 /// What is said of an endpoint of a network that does not answer at the start.
 const UNCHECKED: &str = "an endpoint does not answer: it is not used before it was checked";
+/// How long the jobs may take to end, and then to write some more of what was counted.
 const JOBS_WITHIN: Duration = Duration::from_secs(4);
+/// How long all of it may take where much was counted: as long as connections may drain and the jobs may take anyway,
+/// and a second less than what is in `deploy/` gives.
+const ENDED_WITHIN: Duration = Duration::from_secs(29);
 /// Connections that wait to be accepted, at most.
 const BACKLOG: u32 = 1024;
 /// How long a server that could not start may take to say that it is gone.
@@ -140,11 +145,7 @@ async fn until_stopped(
     until_asked_to_end(&mut signals, &opened, welcome).await?;
     tracing::info!("stopping: running requests may end, new ones are not accepted");
     let _ = stop.send(true);
-    let drained = async { while servers.join_next().await.is_some() {} };
-    tokio::select! {
-        () = drained => {}
-        () = signals.wait() => tracing::warn!("asked twice: not waiting any longer"),
-    }
+    let latest = drain(&mut servers, &mut signals).await;
     // The jobs come last: the answers above have left them something to write.
     let _ = stop_jobs.send(true);
     // Those that wait for a collector have a bound of their own.
@@ -153,7 +154,7 @@ async fn until_stopped(
             let _ = sender.await;
         }
     };
-    if tokio::join!(timeout(JOBS_WITHIN, jobs), traces_ended).0.is_err() {
+    if !tokio::join!(end_jobs(opened.app.jobs(), jobs, latest, &mut signals), traces_ended).0 {
         tracing::warn!("the jobs did not end in time");
     }
     upkeep.abort();
@@ -161,6 +162,37 @@ async fn until_stopped(
     running.end();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits until what was accepted has ended, or for a second signal. Gives until when the jobs may go on.
+async fn drain<T: 'static>(servers: &mut JoinSet<T>, signals: &mut Signals) -> Instant {
+    let latest = Instant::now() + ENDED_WITHIN;
+    let drained = async { while servers.join_next().await.is_some() {} };
+    tokio::select! {
+        () = drained => latest,
+        () = signals.wait() => {
+            tracing::warn!("asked twice: not waiting any longer");
+            Instant::now()
+        }
+    }
+}
+
+/// Waits for the jobs: a while, and as long as they write down what was counted until `latest` or another signal. Tells
+/// whether they have ended.
+async fn end_jobs<T>(jobs: &Jobs, mut running: JoinHandle<T>, latest: Instant, signals: &mut Signals) -> bool {
+    let mut left = jobs.unwritten();
+    let mut ended = timeout(JOBS_WITHIN, &mut running).await.is_ok();
+    while !ended && Instant::now() < latest {
+        let before = std::mem::replace(&mut left, jobs.unwritten());
+        if left >= before {
+            break;
+        }
+        ended = tokio::select! {
+            ended = timeout_at(latest.min(Instant::now() + JOBS_WITHIN), &mut running) => ended.is_ok(),
+            () = signals.wait() => break,
+        };
+    }
+    ended
 }
 
 /// Waits for a signal; meanwhile, welcomes.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
@@ -24,10 +25,11 @@ use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
-use crate::index::{KnownKey, Lease, Remembered};
+use crate::index::{KnownKey, LEASE, Lease, Remembered, nanos, since_boot};
 use crate::limits::Measured;
 use crate::platform_keys::scopes_of;
 use crate::requests::{CallAnswer, CallTrace, Counted, Subject, SubjectKey};
+use crate::secrets::PEPPER_GRACE;
 
 /// The parts of a request that the authenticator looks at.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +115,17 @@ pub struct VerifyRequest {
     pub reference: Option<RequestId>,
 }
 
+/// A key that others asked about, once its text was read.
+#[derive(Clone, Copy)]
+struct ReadKey<'a> {
+    secret: &'a ApiKeySecret,
+    claim: TextClaim,
+    found: Option<&'a KnownKey>,
+}
+
+/// Questions of a batch that are judged at a time.
+const AT_A_TIME: usize = 64;
+
 /// How a question of the verify call is kept in the request log.
 const VERIFY_METHOD: &str = "POST";
 const VERIFY_ROUTE: &str = "/v1/keys/verify";
@@ -126,6 +139,9 @@ pub struct Verdict {
     pub retry_after: Option<Duration>,
     /// Where its limits stand.
     pub allowances: Vec<Allowance>,
+    /// Under which reference the reason of a refusal is kept, where it is: not if no business is known for it, or where
+    /// too many are refused.
+    pub reference: Option<RequestId>,
     /// The key, if it is good.
     pub key: Option<Box<KeyCaller>>,
 }
@@ -197,12 +213,13 @@ impl<'a> Access<'a> {
                 let judge = |found: &KnownKey, meter| judge(facts, demand, &presented, Some(found), (meter, now));
                 let (decision, measured) = self.measured(found.as_deref(), decision, now, judge).await?;
                 facts.trace.set_allowances(measured.allowances);
-                self.conclude(facts, &presented, found, decision, now, measured.retry_after).await
+                self.conclude(facts, &presented, found, decision, now, measured.retry_after)
             }
             Identified::Platform(found) => {
                 // Proven or not, this is no route for it; only a proven caller learns that.
-                let _ = Self::judge_platform(facts, found.as_deref())?;
-                Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
+                let judged = Self::judge_platform(found.as_deref(), facts.transport, facts.from_browser);
+                let reason = judged.err().unwrap_or(Reason::KindNotAllowed);
+                Err(AccessError::Refused(Refusal::because(reason)))
             }
         }
     }
@@ -217,7 +234,8 @@ impl<'a> Access<'a> {
         let (identified, decision, now) = self.identify_for(facts, &Demand::default(), &presented).await?;
         match identified {
             Identified::Platform(found) => {
-                let caller = Self::judge_platform(facts, found.as_deref())?;
+                let caller = Self::judge_platform(found.as_deref(), facts.transport, facts.from_browser)
+                    .map_err(|reason| AccessError::Refused(Refusal::because(reason)))?;
                 match scope {
                     Some(wanted) if !caller.scopes.allows(wanted) => Err(AccessError::Refused(Refusal {
                         reason: Reason::ScopeMissing,
@@ -226,19 +244,66 @@ impl<'a> Access<'a> {
                     })),
                     _ => {
                         self.core.recorder.record_platform_use(caller.id, now);
-                        if let Some(row) = &found {
-                            self.renew_platform_digest(&presented.secret, row).await;
+                        if let Some(row) = found.as_ref().filter(|row| self.renewed_is_due(row.pepper_version, now)) {
+                            self.renew_platform_digest(&presented.secret, row, now);
                         }
                         Ok(caller)
                     }
                 }
             }
             Identified::Key(found) => {
-                self.conclude(facts, &presented, found, decision, now, None).await?;
+                self.conclude(facts, &presented, found, decision, now, None)?;
                 facts.trace.refuse(Reason::KindNotAllowed);
                 Err(AccessError::Refused(Refusal::because(Reason::KindNotAllowed)))
             }
         }
+    }
+
+    /// Looks again whether the operator's key behind a request is still good, now that the rest of the request is there.
+    ///
+    /// # Errors
+    /// [`AccessError::Refused`] where it was revoked meanwhile, or where it could not be told.
+    pub async fn check_again(self, caller: &PlatformCaller) -> Result<(), AccessError> {
+        let known = match self.core.index.find_platform_by_id(caller.id) {
+            Remembered::Is(row, lease) if row.revoked_at.is_none() && lease.holds() => Some(row),
+            _ => {
+                let rows = self.core.store.read_at_door()?.list_platform_keys().await?;
+                rows.into_iter().find(|row| row.id == caller.id)
+            }
+        };
+        match known {
+            Some(row) if row.revoked_at.is_none() => Ok(()),
+            Some(_) => Err(AccessError::Refused(Refusal::because(Reason::KeyRevoked))),
+            None => Err(AccessError::Refused(Refusal::because(Reason::KeyUnknown))),
+        }
+    }
+
+    /// Answers many questions, in their order. Some at a time, so that what makes one wait is waited for once; and none of
+    /// the answers is older than one alone would be, however long the others take.
+    ///
+    /// # Errors
+    /// As [`Access::verify`].
+    pub async fn verify_all(self, requests: &[VerifyRequest]) -> Result<Vec<Verdict>, ServiceError> {
+        let mut all = Vec::with_capacity(requests.len());
+        for some in requests.chunks(AT_A_TIME) {
+            let mut asked = Vec::with_capacity(some.len());
+            for request in some {
+                asked.push(self.verify_at(request));
+            }
+            all.extend(try_join_all(asked).await?);
+        }
+        let mut verdicts = Vec::with_capacity(all.len());
+        for ((began, verdict), request) in all.into_iter().zip(requests) {
+            let is_old = verdict.key.is_some() && since_boot().saturating_sub(began) >= nanos(LEASE);
+            verdicts.push(if is_old { self.verify(request).await? } else { verdict });
+        }
+        Ok(verdicts)
+    }
+
+    /// The answer, and when the question was asked, in nanoseconds since the machine was started.
+    async fn verify_at(self, request: &VerifyRequest) -> Result<(u64, Verdict), ServiceError> {
+        let began = since_boot();
+        Ok((began, self.verify(request).await?))
     }
 
     /// Notes the name of a verify request, whose answer is never given from memory: a yes from yesterday is none.
@@ -255,11 +320,10 @@ impl<'a> Access<'a> {
     /// Only where it could not be told.
     pub async fn verify(self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
         let started = Instant::now();
-        let deny = |reason| Verdict {
-            decision: Decision::Deny { reason, missing_scope: None },
-            retry_after: None,
-            allowances: Vec::new(),
-            key: None,
+        let deny = |reason| {
+            let decision = Decision::Deny { reason, missing_scope: None };
+            let reference = self.keep_verdict(request, None, &decision, self.core.clock.now(), started.elapsed());
+            Verdict { decision, retry_after: None, allowances: Vec::new(), reference, key: None }
         };
         let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
             Ok(parsed) => parsed,
@@ -288,24 +352,23 @@ impl<'a> Access<'a> {
         if self.has_waited(&identified, &decision, now).await? {
             (identified, decision, now) = self.identify(&secret, claim, judge_it).await?;
         }
-        let Identified::Key(found) = identified else {
-            return Ok(deny(Reason::KeyUnknown));
+        let found = match identified {
+            Identified::Key(found) => found,
+            Identified::Platform(found) => {
+                let judged = Self::judge_platform(found.as_deref(), Transport::Elsewhere, request.origin.is_some());
+                return Ok(deny(judged.err().unwrap_or(Reason::KindNotAllowed)));
+            }
         };
         let again = |found: &KnownKey, meter| judge(Some(found), meter, now);
         let (decision, measured) = self.measured(found.as_deref(), decision, now, again).await?;
-        match (request.reference, &found) {
-            (Some(reference), found) => {
-                let found = found.as_deref();
-                self.keep_verdict(request, reference, &secret, claim, found, &decision, now, started.elapsed());
-            }
-            (None, Some(found)) if decision == Decision::Allow => self.core.recorder.record_use(found.id, now),
-            (None, _) => {}
-        }
+        let read = ReadKey { secret: &secret, claim, found: found.as_deref() };
+        let reference = self.keep_verdict(request, Some(read), &decision, now, started.elapsed());
         let key = match (&decision, found) {
-            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now).await?)),
+            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now)?)),
             _ => None,
         };
-        Ok(Verdict { decision, retry_after: measured.retry_after, allowances: measured.allowances, key })
+        let Measured { retry_after, allowances, .. } = measured;
+        Ok(Verdict { decision, retry_after, allowances, reference, key })
     }
 
     /// Whose key this is, whatever its state. The text is neither kept nor shown.
@@ -317,7 +380,11 @@ impl<'a> Access<'a> {
             return Ok(None);
         }
         let digests = self.digests_of(&secret);
-        Ok(self.row_of(&digests).await?.map(|found| FoundKey { found }))
+        let found = self.row_of(&digests).await?;
+        if found.is_none() {
+            self.core.secrets_are_whole()?;
+        }
+        Ok(found.map(|found| FoundKey { found }))
     }
 
     /// Reads the credential and refuses what follows from the request alone.
@@ -361,6 +428,9 @@ impl<'a> Access<'a> {
             let now = core.clock.now();
             // Of the very instant that it is judged by: the clock may be moved at any time.
             core.clock_is_sure()?;
+            if matches!(judged.identified, Identified::Key(None) | Identified::Platform(None)) {
+                core.secrets_are_whole()?;
+            }
             let decision = match &judged.identified {
                 Identified::Key(found) => judge(found.as_deref(), now)?,
                 Identified::Platform(_) => Decision::Allow,
@@ -482,7 +552,7 @@ impl<'a> Access<'a> {
     }
 
     /// Notes what was decided, and gives the caller if that was a yes.
-    async fn conclude(
+    fn conclude(
         self,
         facts: &RequestFacts<'_>,
         presented: &Presented,
@@ -506,7 +576,7 @@ impl<'a> Access<'a> {
             facts.trace.set(subject);
         }
         match (decision, found) {
-            (Decision::Allow, Some(found)) => Ok(self.accept(&presented.secret, *found, now).await?),
+            (Decision::Allow, Some(found)) => Ok(self.accept(&presented.secret, *found, now)?),
             (Decision::Deny { reason, missing_scope }, _) => {
                 Err(AccessError::Refused(Refusal { reason, missing_scope, retry_after }))
             }
@@ -570,65 +640,80 @@ impl<'a> Access<'a> {
     }
 
     /// A platform key: it has no dates and no business, and is protected like a LIVE key.
-    fn judge_platform(facts: &RequestFacts<'_>, found: Option<&PlatformKeyRow>) -> Result<PlatformCaller, AccessError> {
-        let refuse = |reason| Err(AccessError::Refused(Refusal::because(reason)));
+    fn judge_platform(
+        found: Option<&PlatformKeyRow>,
+        transport: Transport,
+        from_browser: bool,
+    ) -> Result<PlatformCaller, Reason> {
         match found {
-            None => refuse(Reason::KeyUnknown),
-            Some(key) if key.revoked_at.is_some() => refuse(Reason::KeyRevoked),
-            Some(_) if facts.transport == Transport::Plain => refuse(Reason::HttpsRequired),
-            Some(_) if facts.from_browser => refuse(Reason::BrowserNotAllowed),
+            None => Err(Reason::KeyUnknown),
+            Some(key) if key.revoked_at.is_some() => Err(Reason::KeyRevoked),
+            Some(_) if transport == Transport::Plain => Err(Reason::HttpsRequired),
+            Some(_) if from_browser => Err(Reason::BrowserNotAllowed),
             Some(key) => Ok(PlatformCaller { id: key.id, scopes: scopes_of(key) }),
         }
     }
 
     /// An accepted key: its digest is brought under the current pepper.
-    async fn accept(self, secret: &ApiKeySecret, found: KnownKey, now: Timestamp) -> Result<KeyCaller, ServiceError> {
-        // Seldom, and large: it stays off the stack of every other request.
-        if self.renewed_is_due(found.pepper_version) {
-            Box::pin(self.renew_digest(secret, &found, now)).await;
+    fn accept(self, secret: &ApiKeySecret, found: KnownKey, now: Timestamp) -> Result<KeyCaller, ServiceError> {
+        if self.renewed_is_due(found.pepper_version, now) {
+            self.renew_digest(secret, &found, now);
         }
         let profile = Arc::clone(found.business.profile()?);
         Ok(KeyCaller::new(found, profile))
     }
 
-    /// After a rotation of the pepper, a key's row moves to the new one when the key is next used.
-    async fn renew_digest(self, secret: &ApiKeySecret, found: &KnownKey, now: Timestamp) {
+    /// After a rotation of the pepper, a key's row moves to the new one when the key is next used. Beside the request: what
+    /// was judged is said before it is too old.
+    fn renew_digest(self, secret: &ApiKeySecret, found: &KnownKey, now: Timestamp) {
         let Some((digest, pepper)) = self.renewed(secret, found.pepper_version) else { return };
-        let renewed = async {
-            let mut tx = self.core.store.begin().await?;
-            let tenant = found.tenant();
-            if tx.redigest_version(&tenant, found.id, found.version, &found.digest, &digest, pepper).await? {
-                let target = renamed(found.id, &found.digest);
+        let (tenant, key, version, old) = (found.tenant(), found.id, found.version, found.digest);
+        self.renew_beside(key.to_string(), move |core| async move {
+            let mut tx = core.store.begin().await?;
+            if tx.redigest_version(&tenant, key, version, &old, &digest, pepper).await? {
+                let target = renamed(key, &old);
                 tx.append_change(ChangeKind::Key, Some(&tenant.business), Some(&target), now).await?;
                 tx.commit().await?;
-                self.core.index.heard();
+                core.index.heard();
             }
             Ok(())
-        };
-        if let Err(error) = renewed.await {
-            not_renewed(&found.id, &error);
-        }
+        });
     }
 
     /// The same for the operator's keys.
-    async fn renew_platform_digest(self, secret: &ApiKeySecret, row: &PlatformKeyRow) {
+    fn renew_platform_digest(self, secret: &ApiKeySecret, row: &PlatformKeyRow, now: Timestamp) {
         let Some((digest, pepper)) = self.renewed(secret, row.pepper_version) else { return };
-        let renewed = async {
-            let mut tx = self.core.store.begin().await?;
-            tx.redigest_platform_key(row.id, &row.digest, &digest, pepper).await?;
-            let (target, now) = (row.id.to_string(), self.core.clock.now());
-            tx.append_change(ChangeKind::PlatformKey, None, Some(&target), now).await?;
+        let (key, old) = (row.id, row.digest);
+        self.renew_beside(key.to_string(), move |core| async move {
+            let mut tx = core.store.begin().await?;
+            tx.redigest_platform_key(key, &old, &digest, pepper).await?;
+            tx.append_change(ChangeKind::PlatformKey, None, Some(&key.to_string()), now).await?;
             tx.commit().await?;
-            self.core.index.heard();
+            core.index.heard();
             Ok(())
-        };
-        if let Err(error) = renewed.await {
-            not_renewed(&row.id, &error);
-        }
+        });
     }
 
-    fn renewed_is_due(self, pepper_version: u32) -> bool {
-        pepper_version < self.core.secrets.ring().get().current_pepper()
+    /// Writes in a task of its own, if not too many do so already: the next use tries again.
+    fn renew_beside<F>(self, key: String, write: impl FnOnce(Arc<Core>) -> F)
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.core.renewals).try_acquire_owned() else { return };
+        let Some(core) = self.core.jobs.core() else { return };
+        let written = write(core);
+        tokio::spawn(async move {
+            if let Err(error) = written.await {
+                not_renewed(&key, &error);
+            }
+            drop(permit);
+        });
+    }
+
+    /// Whether a row is under an older pepper than it may be: the newest, once the other nodes had the time to take it up.
+    fn renewed_is_due(self, pepper_version: u32, now: Timestamp) -> bool {
+        let ring = self.core.secrets.ring().get();
+        pepper_version < ring.current_pepper() && now.since(ring.current_pepper_since()) >= PEPPER_GRACE
     }
 
     /// The digest under the current pepper, where the row's is an older one.
@@ -665,39 +750,45 @@ impl<'a> Access<'a> {
         facts.trace.set(subject);
     }
 
-    /// Keeps the answer to a question of the verify call as one of our own doors would have given it.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the one row that is written")]
+    /// Keeps the answer to a question of the verify call as one of our own doors would have given it. Of a text that could
+    /// not be read, or is no key of a business, nothing is kept but for whom it was. Gives the reference of a refusal.
     fn keep_verdict(
         self,
         request: &VerifyRequest,
-        reference: RequestId,
-        secret: &ApiKeySecret,
-        claim: TextClaim,
-        found: Option<&KnownKey>,
+        read: Option<ReadKey<'_>>,
         decision: &Decision,
         now: Timestamp,
         took: Duration,
-    ) {
+    ) -> Option<RequestId> {
         let reason = decision.reason();
+        let found = read.and_then(|read| read.found);
+        let Some(reference) = request.reference else {
+            if let (None, Some(found)) = (reason, found) {
+                self.core.recorder.record_use(found.id, now);
+            }
+            return None;
+        };
         let outcome = if reason.is_some() { Outcome::Refused } else { Outcome::Succeeded };
         if let Some(counted) = self.without_row(found, Some(outcome), now) {
-            return self.core.recorder.count(&counted);
+            self.core.recorder.count(&counted);
+            return None;
         }
         let named = || request.business_id.as_ref().and_then(|id| id.parse().ok());
-        let Some(business) = self.written_for(found, named, now) else { return };
+        let secret = read.map(|read| read.secret);
+        let origin = secret.zip(request.origin.as_ref()).filter(|(secret, origin)| worth_keeping(origin, secret));
         let subject = Subject {
             reference,
             at: now,
-            business,
-            environment: environment_of(found, claim),
+            business: self.written_for(found, named, now)?,
+            environment: read.and_then(|read| environment_of(read.found, read.claim)),
             key: found.map(SubjectKey::of),
             door: Door::Verify,
             method: VERIFY_METHOD.to_owned(),
             path: VERIFY_ROUTE.to_owned(),
             address: request.address,
             client: None,
-            origin: request.origin.as_ref().filter(|origin| worth_keeping(origin, secret)).cloned(),
-            last_three: Some(secret.last_three().as_str().to_owned()),
+            origin: origin.map(|(_, origin)| origin.clone()),
+            last_three: secret.map(|secret| secret.last_three().as_str().to_owned()),
             missing_scope: missing_scope_of(decision),
             reason,
             has_row: true,
@@ -710,6 +801,7 @@ impl<'a> Access<'a> {
             Disclosure::Limited => 429,
         });
         self.core.recorder.record_answer(subject, CallAnswer { status, took, code: None });
+        reason.map(|_| reference)
     }
 }
 

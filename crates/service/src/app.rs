@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::{AuditAction, EventType};
@@ -10,7 +11,7 @@ use trousseau_domain::ids::{AuditId, BusinessId, EventId, KeyId};
 use trousseau_domain::keys::{KeyStatus, VersionLife};
 use trousseau_domain::members::Operation;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, KeyRow, Store, StoreError, Tx};
+use trousseau_store::{AuditRow, BusinessRow, ChangeKind, EventRow, KeyRow, Moment, Store, StoreError, Tx};
 
 use crate::access::Access;
 use crate::address::PublicAddress;
@@ -49,6 +50,9 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::webhooks::{Outgoing, Webhooks};
 
+/// Digests that are brought under a newer pepper at a time; each takes a turn of the writer.
+const MOST_RENEWALS: usize = 4;
+
 /// What is said of keys that were kept for this start, when they are of no use.
 const NOT_TAKEN_OVER: &str = "what was kept of the keys cannot be read: they are read from the database";
 /// What is said when they cannot be kept for the next one.
@@ -70,6 +74,8 @@ pub(crate) struct Core {
     pub(crate) in_flight: InFlight,
     pub(crate) jobs: Jobs,
     pub(crate) recorder: Recorder,
+    /// How many digests are brought under a newer pepper at a time.
+    pub(crate) renewals: Arc<Semaphore>,
     pub(crate) people: PeopleState,
     pub(crate) mailer: Mailer,
     pub(crate) started_at: Timestamp,
@@ -107,6 +113,7 @@ impl App {
             in_flight,
             jobs,
             recorder,
+            renewals: Arc::new(Semaphore::new(MOST_RENEWALS)),
             people,
             mailer,
             started_at,
@@ -351,6 +358,17 @@ impl App {
         self.core.check_ready().await
     }
 
+    /// Waits until what was read since `moment` is there for good, and makes sure that memory is no older: for a refusal
+    /// that rests on it.
+    ///
+    /// # Errors
+    /// When some of it is lost, or it takes too long.
+    pub async fn settled(&self, moment: Moment) -> Result<(), ServiceError> {
+        self.core.store.settled(moment).await?;
+        self.core.require_latest().await;
+        Ok(())
+    }
+
     /// The store, for the executable to close.
     pub fn store(&self) -> &Store {
         &self.core.store
@@ -363,9 +381,23 @@ impl Core {
         if self.index.clock_is_sure() { Ok(()) } else { Err(ServiceError::ClockUnsure) }
     }
 
-    /// Whether this node can serve: its clock may be believed, and its database answers in time and takes writes.
+    /// From here on nothing is answered from memory that is older than what the database has now: somebody is told of it.
+    pub(crate) async fn require_latest(&self) {
+        if let Ok(seq) = self.store.read().current_seq().await {
+            self.index.require(seq);
+        }
+    }
+
+    /// Whether this node may say that there is no such key.
+    pub(crate) fn secrets_are_whole(&self) -> Result<(), ServiceError> {
+        if self.secrets.is_behind() { Err(ServiceError::SecretsBehind) } else { Ok(()) }
+    }
+
+    /// Whether this node can serve: its clock may be believed, it has the secrets in use, and its database answers in
+    /// time and takes writes.
     pub(crate) async fn check_ready(&self) -> Result<(), ServiceError> {
         self.clock_is_sure()?;
+        self.secrets_are_whole()?;
         self.store.read_at_door()?.current_seq().await?;
         Ok(())
     }
@@ -600,7 +632,10 @@ impl<'a> Unit<'a> {
     /// Ends without a change, for an answer that rests on what was read here: others may have written it in the same
     /// transaction, and it may be told once it is there for good.
     pub(crate) async fn settle(self) -> Result<(), ServiceError> {
-        Ok(self.tx.settle().await?)
+        let core = self.core;
+        self.tx.settle().await?;
+        core.require_latest().await;
+        Ok(())
     }
 
     /// Ends with the answer of an earlier request.
@@ -617,14 +652,26 @@ impl<'a> Unit<'a> {
         target: Option<&str>,
     ) -> Result<(), ServiceError> {
         let seq = self.tx.append_change(kind, business, target, self.now).await?;
-        self.tx.commit().await?;
-        match kind {
-            ChangeKind::Key | ChangeKind::Business | ChangeKind::PlatformKey | ChangeKind::Secrets => {
-                self.core.index.taken_away(seq).await;
+        let (tx, index) = (self.tx, Arc::clone(&self.core.index));
+        // A task of its own: a commit comes to its end though its caller went away, and so has to what follows from it.
+        let committed = tokio::spawn(async move {
+            tx.commit().await?;
+            match kind {
+                ChangeKind::Key | ChangeKind::Business | ChangeKind::PlatformKey | ChangeKind::Secrets => {
+                    index.taken_away(seq).await;
+                }
+                ChangeKind::Payment | ChangeKind::Payable => index.heard(),
             }
-            ChangeKind::Payment | ChangeKind::Payable => self.core.index.heard(),
+            Ok(())
+        });
+        match committed.await {
+            Ok(committed) => committed,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Its runtime has ended, and the process is about to: nobody hears this any more.
+                Err(_) => Err(ServiceError::Conflict),
+            },
         }
-        Ok(())
     }
 
     /// The same of a key that did not exist before: nothing that is remembered is wrong for it.

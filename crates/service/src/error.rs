@@ -51,6 +51,9 @@ pub enum ServiceError {
     /// This node's clock and the database's are too far apart for dates to be judged.
     #[error("the clocks of this node and of the database are more than a second apart")]
     ClockUnsure,
+    /// This node does not have a secret that the database was written with, so that it cannot say which keys there are.
+    #[error("the key file of this node lacks a version that the database was written with")]
+    SecretsBehind,
     /// The last key in force of its kind and environment.
     #[error("this is the last key in force: make another one first")]
     LastKey,

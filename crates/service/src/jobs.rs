@@ -525,7 +525,7 @@ impl Jobs {
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         // Boxed, so that whoever spawns this does not carry all the state machines on its stack.
         tokio::join!(
-            Box::pin(until_shutdown(shutdown.clone(), self.record())),
+            Box::pin(self.record(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.dispatch()))),
             Box::pin(until_shutdown(shutdown.clone(), self.follow_once_known())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
@@ -616,6 +616,11 @@ impl Jobs {
         self.deliver_due().await
     }
 
+    /// How many notes, and counts of keys, nobody has begun to write down.
+    pub fn unwritten(&self) -> usize {
+        self.inner.recorder.waiting() + self.inner.recorder.tally.waiting()
+    }
+
     /// Writes down all notes that were taken before this call.
     ///
     /// # Errors
@@ -633,7 +638,8 @@ impl Jobs {
             queue.take_tally(&self.inner.recorder.tally, step);
             left -= step;
             queue.drain();
-            if queue.waiting() == 0 {
+            // Of keys that were only refused there is nothing but counts.
+            if queue.waiting() == 0 && queue.usage.is_empty() {
                 return Ok(());
             }
             match queue.write(&self.inner.store).await {
@@ -786,12 +792,20 @@ impl Jobs {
         Ok(())
     }
 
-    async fn record(&self) {
+    /// Writes down what was noted, turn by turn. What is left at the end is written once all jobs have ended.
+    async fn record(&self, shutdown: watch::Receiver<bool>) {
         let mut health = Health::new("recorder").on(&self.inner.board);
         let mut tallied = Instant::now();
         loop {
-            // A timeout is the usual case: the turn has come.
-            let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
+            let pause = async {
+                // A timeout is the usual case: the turn has come.
+                let _ = tokio::time::timeout(FLUSH_EVERY, self.inner.recorder.full.notified()).await;
+            };
+            // Only the pauses are cut short: what is being written is written to its end, or counted twice.
+            until_shutdown(shutdown.clone(), pause).await;
+            if *shutdown.borrow() || shutdown.has_changed().is_err() {
+                return;
+            }
             // The longer counts are gathered, the fewer rows they are; those of many keys are written as they come.
             let waiting = self.inner.recorder.tally.waiting();
             let due = tallied.elapsed() >= TALLY_EVERY || waiting > MANY_TALLIED;
@@ -799,7 +813,8 @@ impl Jobs {
                 tallied = Instant::now();
             }
             let most = TALLIED_PER_TURN.max(waiting / TALLIED_PART);
-            health.note(self.flush(if due { most } else { 0 }).await).await;
+            let written = self.flush(if due { most } else { 0 }).await;
+            until_shutdown(shutdown.clone(), health.note(written)).await;
         }
     }
 
@@ -1050,6 +1065,7 @@ pub(crate) fn report(job: &'static str, error: &(dyn std::error::Error + 'static
 #[cfg(test)]
 mod tests {
     use trousseau_domain::actor::Actor;
+    use trousseau_domain::environment::Environment;
     use trousseau_domain::ids::{EventId, RequestId};
     use trousseau_domain::requests::Door;
     use trousseau_store::SecretKind;
@@ -1120,6 +1136,64 @@ mod tests {
         jobs.run(stopped).await;
         drop(stop);
         assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 2);
+    }
+
+    /// One refused call of each of so many keys.
+    fn count_refused(jobs: &Jobs, keys: usize) {
+        let tenant = Tenant::new("b-1".parse().expect("good"), Environment::Test);
+        for key in 0..keys {
+            let key = KeyId::from_bits(u128::try_from(key).expect("fits"));
+            assert!(jobs.inner.recorder.tally.count(&tenant, key, Outcome::Refused, now()));
+        }
+    }
+
+    async fn counted(database: &TestDatabase) -> Vec<String> {
+        database.texts("SELECT CAST(COALESCE(SUM(requests), 0) AS TEXT) FROM usage_days").await
+    }
+
+    #[tokio::test]
+    async fn what_is_counted_of_refused_calls_is_written_although_there_is_nothing_else() {
+        let database = TestDatabase::sqlite().await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        count_refused(&jobs, TALLIED_PER_WRITE + 1);
+        assert_eq!(jobs.unwritten(), TALLIED_PER_WRITE + 1);
+        jobs.flush_now().await.expect("written");
+        assert_eq!((counted(&database).await, jobs.unwritten()), (vec!["1001".to_owned()], 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_being_committed_at_the_end_is_counted_once() {
+        let database = TestDatabase::sqlite().await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn({
+            let jobs = jobs.clone();
+            async move { jobs.run(stopped).await }
+        });
+        // By then the other jobs have written what they write at their start.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let store = database.store();
+        let moment = store.moment();
+        count_refused(&jobs, MANY_TALLIED + 1);
+        // So many that they are written at once.
+        jobs.recorder().record_platform_use(PlatformKeyId::from_bits(1), now());
+        jobs.inner.recorder.full.notify_one();
+        let commit_begins = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    // There is nothing to wait for as long as nobody waits for a commit.
+                    _ = store.settled(moment) => tokio::task::yield_now().await,
+                    () = std::future::ready(()) => return,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), commit_begins).await.expect("in time");
+        stop.send(true).expect("running");
+        running.await.expect("ends");
+        assert_eq!(counted(&database).await, ["5001"]);
     }
 
     #[tokio::test]

@@ -531,6 +531,11 @@ impl KeyRing {
         self.newest_kek().0
     }
 
+    /// Since when there is that version.
+    pub(crate) fn current_pepper_since(&self) -> Timestamp {
+        self.assertions.first().expect("a ring is made with at least one pepper").since
+    }
+
     /// The key that assertions are signed with: the newest that has been published for a while, or the first.
     pub(crate) fn assertion_key(&self, now: Timestamp) -> &AssertionKey {
         let known = |key: &&RingAssertionKey| now.since(key.since) >= PUBLISHED_BEFORE;

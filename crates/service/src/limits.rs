@@ -298,6 +298,8 @@ impl Limiter {
             let number = {
                 let mut counters = locked(&part.counters);
                 counters.turn(now);
+                // From now on it is in use: what is learned of it is not forgotten before it was counted by.
+                counters.asked = since_boot();
                 let used = counters.used(period);
                 if used.summed.is_some() {
                     continue;

@@ -11,7 +11,7 @@ use trousseau_store::{NodeRow, Store, StoreError};
 use crate::app::Core;
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
-use crate::index::LEASE;
+use crate::index::{LEASE, since_boot};
 
 /// How often a server tells of itself where nothing changes.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -59,7 +59,11 @@ impl ThisNode {
         };
         let mut tx = store.begin().await?;
         tx.note_node(&row).await?;
-        tx.prune_nodes(row.seen_at.saturating_sub(FORGOTTEN_AFTER)).await?;
+        // By a wrong clock, servers would be forgotten that are there. Before the first proof it was not compared, and
+        // it is judged after it was read: it may be moved at any time.
+        if core.index.state().proven.is_some() && core.index.clock_is_sure() {
+            tx.prune_nodes(row.seen_at.saturating_sub(FORGOTTEN_AFTER)).await?;
+        }
         tx.commit().await?;
         self.told.send_replace(true);
         Ok(())
@@ -72,18 +76,18 @@ impl ThisNode {
     pub(crate) async fn tell(&self, core: &Core) -> Result<(), StoreError> {
         let index = &core.index;
         let mut proven = index.proofs();
-        let mut told = None;
         loop {
-            let applied = index.state().applied;
-            if told != Some(applied) {
-                self.note(core, applied).await?;
-                told = Some(applied);
-                tokio::time::sleep(TELL_AT_MOST_EVERY).await;
-            }
-            let changed = proven.wait_for(|_| Some(index.state().applied) != told);
-            if tokio::time::timeout(TELL_EVERY, changed).await.is_err() {
-                told = None;
-            }
+            let (applied, told_at) = (index.state().applied, since_boot());
+            self.note(core, applied).await?;
+            tokio::time::sleep(TELL_AT_MOST_EVERY).await;
+            // A machine that slept may have been forgotten meanwhile, and the timer slept with it.
+            let slept = || Duration::from_nanos(since_boot().saturating_sub(told_at)) > TELL_EVERY * 2;
+            let due = async {
+                // Not by `wait_for`, which holds what the state is read from.
+                while index.state().applied == applied && !slept() && proven.changed().await.is_ok() {}
+            };
+            // A timeout is the usual case: nothing has changed.
+            let _ = tokio::time::timeout(TELL_EVERY, due).await;
         }
     }
 
@@ -177,5 +181,51 @@ impl<'a> Nodes<'a> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use trousseau_domain::time::Timestamp;
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::app::App;
+    use crate::clock::ManualClock;
+    use crate::entropy::SeededEntropy;
+    use crate::secrets::Secrets;
+    use crate::settings::Settings;
+
+    /// A server whose clock is so much ahead.
+    async fn server(database: &TestDatabase, seed: u64, ahead: Duration) -> Arc<Core> {
+        let now: Timestamp = "2026-01-31T09:30:00Z".parse().expect("good");
+        let clock = Arc::new(ManualClock::new(now.saturating_add(ahead)));
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let (store, keys) = (database.store().clone(), database.folder().expect("SQLite has one").join("keys.toml"));
+        let secrets = Secrets::open(store.clone(), keys, clock.clone(), entropy.clone()).await.expect("opens");
+        let app = App::new(store, secrets, Settings::default(), clock, entropy);
+        app.jobs().core().expect("the application is there")
+    }
+
+    async fn listed(database: &TestDatabase) -> usize {
+        database.texts("SELECT id FROM nodes").await.len()
+    }
+
+    #[tokio::test]
+    async fn nobody_is_forgotten_by_a_clock_that_was_not_compared() {
+        let database = TestDatabase::sqlite().await;
+        let one = server(&database, 1, Duration::ZERO).await;
+        let ahead = server(&database, 2, FORGOTTEN_AFTER * 2).await;
+        one.node.enter(&one).await.expect("told");
+        ahead.node.enter(&ahead).await.expect("told");
+        assert_eq!(listed(&database).await, 2);
+        // Once the clock is believed, who was silent for so long is forgotten, and back as soon as it tells of itself.
+        ahead.index.prove(&ahead.store).await.expect("proven");
+        ahead.node.note(&ahead, 0).await.expect("told");
+        assert_eq!(listed(&database).await, 1);
+        one.node.note(&one, 0).await.expect("told");
+        assert_eq!(listed(&database).await, 2);
     }
 }

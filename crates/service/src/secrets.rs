@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -25,7 +26,7 @@ use crate::key_ring::{Binding, Cell, KeyFile, KeyFileError, KeyRing, KeyRingHand
 /// Rows written in one transaction while values move to a newer secret.
 const BATCH: u32 = 100;
 /// How long other nodes have to take up a new pepper before rows are found under it only: over the bound of a change.
-const PEPPER_GRACE: Duration = Duration::from_millis(1500);
+pub(crate) const PEPPER_GRACE: Duration = Duration::from_millis(1500);
 
 /// Why the secrets cannot be used or rotated.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     ring: KeyRingHandle,
+    /// Whether the file lacks what the database was written with since.
+    is_behind: AtomicBool,
     /// One reload or rotation at a time, so that an older ring never replaces a newer one.
     changing: tokio::sync::Mutex<()>,
 }
@@ -169,7 +172,8 @@ impl Secrets {
         }
         let ring = KeyRingHandle::new(file.activate(&rows)?);
         let changing = tokio::sync::Mutex::new(());
-        Ok(Self { inner: Arc::new(Inner { store, path, clock, entropy, ring, changing }) })
+        let is_behind = AtomicBool::new(false);
+        Ok(Self { inner: Arc::new(Inner { store, path, clock, entropy, ring, is_behind, changing }) })
     }
 
     /// The secrets in use.
@@ -190,9 +194,16 @@ impl Secrets {
         // The rows first: the file is always written before them, so it holds at least these versions.
         let rows = self.inner.store.read().list_secret_versions().await?;
         let path = self.inner.path.clone();
-        let file = on_disk(move || KeyFile::load(&path)).await?;
-        self.inner.ring.set(file.activate(&rows)?);
+        let file = on_disk(move || KeyFile::load(&path)).await;
+        let ring = file.and_then(|file| Ok(file.activate(&rows)?));
+        self.inner.is_behind.store(ring.is_err(), Ordering::Relaxed);
+        self.inner.ring.set(ring?);
         Ok(())
+    }
+
+    /// Whether a version is in use that this node could not take up: keys may be found by it alone.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.inner.is_behind.load(Ordering::Relaxed)
     }
 
     /// Adds a new version of each of `kinds` to the file and does nothing else: nobody uses it until the database knows

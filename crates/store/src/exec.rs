@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, TryStreamExt as _};
+use sqlx::Executor as _;
 use sqlx::postgres::PgRow;
 use sqlx::query::Query;
 use sqlx::sqlite::SqlitePool;
@@ -293,6 +294,8 @@ impl Reader<'_> {
             }
             Source::Store(Store { pools: Pools::Postgres(pool), .. }) => {
                 let mut tx = in_time(Box::pin(pool.begin("BEGIN"))).await?;
+                // All rows together are one statement to the server, and there may be millions.
+                in_time(tx.connection().execute("SET LOCAL statement_timeout = '10min'")).await?;
                 let query = stmt.bind().persistent(tx.keeps_statements());
                 each!(Postgres, Row::Postgres, query, tx.connection())?;
                 in_time(tx.commit()).await

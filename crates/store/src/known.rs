@@ -190,6 +190,8 @@ impl From<&FoundVersion> for KnownVersion {
 #[derive(Debug, Default)]
 pub struct KnownShared {
     access: HashMap<String, Arc<KeyAccess>>,
+    /// Bytes of the texts in it.
+    bytes: usize,
     /// The latest of them: most keys have the access of the key before.
     last: Option<(String, Arc<KeyAccess>)>,
     /// Where documents are put together, again and again.
@@ -199,6 +201,8 @@ pub struct KnownShared {
 
 /// What is shared is forgotten beyond this number: keys that all differ would fill the memory with their texts.
 const MOST_SHARED: usize = 10_000;
+/// The same for the bytes of these texts, of which each takes several times as much once it is read.
+const MOST_SHARED_BYTES: usize = 4 * 1024 * 1024;
 
 fn bad(column: &'static str) -> BadColumn {
     BadColumn { column, source: "cannot be read".into() }
@@ -228,9 +232,11 @@ impl KnownShared {
 
     fn new_access(&mut self, documents: [&str; 5]) -> Result<Arc<KeyAccess>, BadColumn> {
         let access = Arc::new(KeyAccess::of_documents(documents)?);
-        if self.access.len() >= MOST_SHARED {
+        if self.access.len() >= MOST_SHARED || self.bytes >= MOST_SHARED_BYTES {
             self.access.clear();
+            self.bytes = 0;
         }
+        self.bytes += self.text.len();
         self.access.insert(self.text.clone(), Arc::clone(&access));
         Ok(access)
     }
@@ -411,5 +417,42 @@ impl Reader<'_> {
     pub async fn count_versions(&mut self) -> Result<u64, StoreError> {
         let row = self.fetch_one(Stmt::new("SELECT COUNT(*) AS answer FROM key_versions")).await?;
         row.read("key_versions", "answer", |row| row.number("answer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestDatabase;
+
+    #[test]
+    fn what_is_shared_is_bounded_by_its_size_too() {
+        let mut shared = KnownShared::default();
+        let mut most = 0;
+        for number in 0..2_000 {
+            let metadata = format!(r#"{{"note":"{number:0>8000}"}}"#);
+            shared.access(["[]", "[]", "[]", "{}", &metadata]).expect("documents");
+            most = most.max(shared.bytes);
+            assert_eq!(shared.bytes, shared.access.keys().map(String::len).sum::<usize>());
+        }
+        assert!(most < MOST_SHARED_BYTES + 10_000, "{most}");
+    }
+
+    #[tokio::test]
+    async fn reading_all_of_a_table_may_take_longer_than_a_request() {
+        let Some(server) = TestDatabase::postgres_server() else { return };
+        let database = TestDatabase::postgres(&server).await;
+        let setting = Stmt::new("SELECT current_setting('statement_timeout') AS answer");
+        let mut seen = Vec::new();
+        let store = database.store();
+        let take = |row: &Row| {
+            seen.push(row.read("settings", "answer", |row| Ok(row.str("answer")?.to_owned()))?);
+            Ok(())
+        };
+        store.read().fetch_each(setting.clone(), take).await.expect("read");
+        assert_eq!(seen, ["10min"]);
+        // For that transaction alone.
+        let usual = store.read().fetch_one(setting).await.expect("read");
+        assert_eq!(usual.read("settings", "answer", |row| Ok(row.str("answer")?.to_owned())).expect("a text"), "8s");
     }
 }

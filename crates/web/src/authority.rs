@@ -277,6 +277,12 @@ pub struct PlatformGranted<P> {
 }
 
 impl<P> PlatformGranted<P> {
+    /// Looks once more whether the key is still good: between the head of a request and the end of its body there may be
+    /// many seconds.
+    pub(crate) async fn check_again(&self, web: &Web) -> Result<(), Failure> {
+        Ok(web.app.access().check_again(&self.caller).await?)
+    }
+
     /// On whose behalf the service acts.
     pub fn context(&self) -> &Context {
         &self.context

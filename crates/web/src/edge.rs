@@ -20,8 +20,8 @@ use trousseau_domain::brand::Brand;
 use trousseau_domain::credential::url_holds_key;
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::trace::TraceParent;
+use trousseau_service::App;
 use trousseau_service::requests::{CallAnswer, CallTrace};
-use trousseau_service::{App, ServiceError};
 
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
@@ -113,7 +113,8 @@ impl Edge {
 
     /// Lets a caller wait whose address sends mostly bad keys. Gives the address, for [`Edge::heard_of`].
     ///
-    /// What a proxy or a gateway sends is its callers' doing: where it is none that is trusted to name them, nobody waits.
+    /// What a proxy sends is its callers' doing: where it is none that is trusted to name them, nobody waits. Nor does a
+    /// gateway that asks: the connections on which it does are those of all its callers.
     pub(crate) async fn patience(
         &self,
         request: (&Uri, &HeaderMap),
@@ -123,7 +124,10 @@ impl Edge {
         let (uri, headers) = request;
         // The headers by which a proxy is known.
         let is_forwarded = |name: &HeaderName| matches!(name.as_str(), "x-forwarded-for" | "forwarded" | "via");
-        let stands_for_others = uri.path() == AUTHORIZE || headers.keys().any(is_forwarded);
+        if uri.path() == AUTHORIZE {
+            return None;
+        }
+        let stands_for_others = headers.keys().any(is_forwarded);
         let address =
             caller.ip.filter(|_| !stands_for_others || self.proxies.trusts(peer.address.ip().to_canonical()))?;
         if self.proxies.trusts(address) {
@@ -182,9 +186,9 @@ pub async fn settled(State(app): State<App>, request: Request, next: Next) -> Re
     if !response.status().is_client_error() {
         return response;
     }
-    match app.store().settled(moment).await {
+    match app.settled(moment).await {
         Ok(()) => response,
-        Err(error) => Failure::from(ServiceError::from(error)).into_response(),
+        Err(error) => Failure::from(error).into_response(),
     }
 }
 
@@ -432,6 +436,29 @@ mod tests {
         let (parts, body) = response.into_parts();
         let bytes = http_body_util::BodyExt::collect(body).await.expect("a body").to_bytes();
         (parts.status, parts.headers, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_asks_waits_for_none_of_its_callers() {
+        let proxies = ProxyTrust::new(vec!["10.0.0.1".parse().expect("an address")]);
+        let edge = Edge::new(proxies, Brand::default(), true, || RequestId::from_random([0; 16]));
+        let peer = Peer { address: ([10, 0, 0, 1], 4711).into(), tls: false };
+        let headers = HeaderMap::from_iter(
+            [("x-forwarded-for", "203.0.113.7")]
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))),
+        );
+        let caller = edge.caller(peer, &headers);
+        let waits = async |uri: &'static str| {
+            let started = tokio::time::Instant::now();
+            for _ in 0..100 {
+                let address = edge.patience((&Uri::from_static(uri), &headers), peer, caller).await;
+                edge.heard_of(address, StatusCode::UNAUTHORIZED);
+            }
+            !started.elapsed().is_zero()
+        };
+        assert!(!waits("/v1/authorize").await);
+        assert!(waits("/v1/whoami").await);
+        assert!(!waits("/v1/authorize?scope=payments:read").await);
     }
 
     #[tokio::test]

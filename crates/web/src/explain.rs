@@ -42,8 +42,8 @@ pub(crate) fn rule(reason: Reason, language: Language) -> &'static str {
         ),
         Reason::KeyUnknown => Both("No key has this value.", "Aucune clé n’a cette valeur."),
         Reason::BusinessMismatch => Both(
-            "The business id in the request is not that of the key’s business.",
-            "L’identifiant d’entreprise de la requête n’est pas celui de l’entreprise de la clé.",
+            "The business id in the request is not that of the key’s business, or was missing where the key needs it.",
+            "L’identifiant d’entreprise de la requête n’est pas celui de l’entreprise de la clé, ou manquait alors que la clé en a besoin.",
         ),
         Reason::EnvironmentMismatch => {
             Both("The key belongs to the other environment.", "La clé appartient à l’autre environnement.")
@@ -115,7 +115,7 @@ pub(crate) fn fix(reason: Reason, language: Language) -> &'static str {
             "Comparez les trois derniers caractères avec ceux de vos clés, et installez la valeur d’une clé en vigueur.",
         ),
         Reason::BusinessMismatch => Both(
-            "Send the business id that stands beside the key, or leave it out where it is not asked for.",
+            "Send the business id that stands beside the key, or leave it out where none is needed.",
             "Envoyez l’identifiant d’entreprise affiché à côté de la clé, ou omettez-le là où il n’est pas demandé.",
         ),
         Reason::EnvironmentMismatch => Both(
@@ -189,10 +189,10 @@ pub(crate) fn hint(
         Hint::LiveKeyOnTest if french => "C’est une clé LIVE là où il faut une clé TEST.".to_owned(),
         Hint::LiveKeyOnTest => "This is a LIVE key where a TEST one is needed.".to_owned(),
         Hint::IdOfAnotherBusiness if french => {
-            "La clé est à vous, mais l’identifiant envoyé est celui d’une autre entreprise.".to_owned()
+            "La clé est à vous, mais l’identifiant envoyé est celui d’une autre entreprise, ou manque.".to_owned()
         }
         Hint::IdOfAnotherBusiness => {
-            "The key is yours, but the id that was sent is that of another business.".to_owned()
+            "The key is yours, but the id that was sent is that of another business, or none was.".to_owned()
         }
         Hint::OldValue { rotated_at } if french => {
             format!(

@@ -73,7 +73,7 @@ fn error_response(path: &str, description: &str) -> RefOr<Response> {
 }
 
 /// The statuses that any route with a credential may answer, and what they mean.
-const ERRORS: [(&str, &str); 9] = [
+const ERRORS: [(&str, &str); 10] = [
     ("400", "The request cannot be read"),
     ("401", "Who calls is not proven"),
     ("403", "The caller may not do this"),
@@ -82,6 +82,7 @@ const ERRORS: [(&str, &str); 9] = [
     ("413", "The body is too large"),
     ("415", "The body's media type is not accepted"),
     ("422", "A value makes no sense"),
+    ("429", "More often than a limit of the key or of its business allows; see Retry-After"),
     ("503", "Overload, or a fact that cannot be proven right now; see Retry-After"),
 ];
 
@@ -89,6 +90,15 @@ const ERRORS: [(&str, &str); 9] = [
 fn takes_query(operation: &Operation) -> bool {
     let mut parameters = operation.parameters.iter().flatten();
     parameters.any(|parameter| matches!(parameter, RefOr::T(known) if known.parameter_in == ParameterIn::Query))
+}
+
+/// Whether a key of a business may call it, which may have limits.
+fn takes_business_key(operation: &Operation) -> bool {
+    let names_other = |requirement| {
+        let schemes = serde_json::to_value(requirement).expect("names of schemes");
+        schemes.as_object().is_some_and(|schemes| schemes.keys().any(|scheme| scheme != "platform"))
+    };
+    operation.security.iter().flatten().any(names_other)
 }
 
 /// Adds the error answers to every operation that asks for a credential, each in its own dialect.
@@ -101,6 +111,7 @@ pub fn with_errors(mut document: OpenApi) -> OpenApi {
                 let applies = match status {
                     "413" | "415" => takes_body,
                     "422" => takes_body || takes_query(operation),
+                    "429" => takes_business_key(operation),
                     _ => true,
                 };
                 if !applies {

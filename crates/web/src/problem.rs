@@ -522,6 +522,9 @@ struct Inner {
 /// What is said where this node's clock and the database's do not agree.
 pub(crate) const CLOCK_UNSURE: &str = "The clock of this node is wrong: another node may answer.";
 
+/// What is said where this node's key file is not the newest.
+pub(crate) const SECRETS_BEHIND: &str = "The key file of this node is out of date: another node may answer.";
+
 /// What `Retry-After` says where nothing finer is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -714,6 +717,7 @@ impl From<ServiceError> for Failure {
             // Nothing was written: the same request may be sent again.
             ServiceError::Conflict => Self::new(Kind::Unavailable),
             ServiceError::ClockUnsure => Self::new(Kind::Unavailable).with_detail(CLOCK_UNSURE).with_cause(error),
+            ServiceError::SecretsBehind => Self::new(Kind::Unavailable).with_detail(SECRETS_BEHIND).with_cause(error),
             ServiceError::Store(ref cause) if cause.is_unavailable() => Self::new(Kind::Unavailable).with_cause(error),
             // A statement that the database refuses is a fault of ours: trying again would not help.
             ServiceError::Store(_) | ServiceError::Secrets(_) | ServiceError::Sealed(_) => {

@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use trousseau_service::ServiceError;
 
 use crate::authority::{AnyPlatform, PlatformGranted};
-use crate::problem::{CLOCK_UNSURE, Failure, Kind};
+use crate::problem::{CLOCK_UNSURE, Failure, Kind, SECRETS_BEHIND};
 use crate::router::Web;
 use crate::telemetry;
 
@@ -29,20 +29,22 @@ pub(crate) fn livez() -> Ready<&'static str> {
 
 /// Whether the process can serve
 ///
-/// Looks whether the database answers in time and takes writes, and whether this node's clock agrees with it.
+/// Looks whether the database answers in time and takes writes, whether this node's clock agrees with it, and whether this node's
+/// key file has the secrets in use.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "System",
     responses(
         (status = 200, description = "It can", content_type = "text/plain", body = String, example = "ok"),
-        (status = 503, description = "The database does not answer, or the clock is wrong; the detail says which"),
+        (status = 503, description = "The database does not answer, the clock is wrong, or the key file is out of date; the detail says which"),
     )
 )]
 pub(crate) async fn readyz(State(web): State<Web>) -> Result<&'static str, Failure> {
     web.app.check_ready().await.map_err(|error| {
         let why = match error {
             ServiceError::ClockUnsure => CLOCK_UNSURE,
+            ServiceError::SecretsBehind => SECRETS_BEHIND,
             _ => "The database does not answer, or takes no writes.",
         };
         Failure::new(Kind::Unavailable).with_detail(why).with_cause(error)

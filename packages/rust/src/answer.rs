@@ -115,6 +115,7 @@ struct Verdict {
     code: String,
     missing_scope: Option<String>,
     reference: Option<String>,
+    retry_after_seconds: Option<u64>,
     fresh_ms: Option<u64>,
     key: Option<VerifiedKey>,
     #[serde(default)]
@@ -167,7 +168,7 @@ pub(crate) fn verified(parts: &Parts, body: &Bytes) -> Result<Heard, Error> {
                     reason: Reason::of(code),
                     request_id: verdict.reference.and_then(|reference| reference.parse().ok()),
                     missing_scope: verdict.missing_scope.and_then(|scope| scope.parse().ok()),
-                    retry_after: None,
+                    retry_after: verdict.retry_after_seconds.map(Duration::from_secs),
                     told: None,
                 };
                 Ok(Heard { decision: Decision::Refused(refusal.into()), fresh: Duration::ZERO, is_counted })
@@ -368,6 +369,10 @@ mod tests {
         let refusal = verify(200, "application/json", bad).expect("bad").decision.allowed().expect_err("refused");
         assert_eq!(refusal.reason(), &Reason::KeyRevoked);
         assert_eq!(refusal.request_id(), Some(&RequestId::from_static("5f2b")));
+        let often = r#"{"valid":false,"code":"rate_limited","retry_after_seconds":30}"#;
+        let refusal = verify(200, "application/json", often).expect("often").decision.allowed().expect_err("refused");
+        assert_eq!(refusal.retry_after(), Some(Duration::from_secs(30)));
+        assert_eq!(refusal.to_response().headers()["retry-after"], "30");
         for contradiction in [
             format!(r#"{{"valid":true,"code":"key_revoked","key":{key}}}"#),
             format!(r#"{{"valid":false,"code":"ok","key":{key}}}"#),

@@ -179,3 +179,47 @@ async fn versions_are_prepared_in_the_file_before_any_node_uses_them() {
         assert_eq!(place.run(&["secrets", "rotate", "--prepared"]).code, Some(1));
     }
 }
+
+#[tokio::test]
+async fn a_node_without_the_newest_version_calls_no_good_key_unknown() {
+    for (place, _database) in places().await {
+        let business = json(&place, &["business", "create", "Shop", "--json"]);
+        let id = string(&business, "/business/id").to_owned();
+        let own = place.path().join("own-keys.toml");
+        fs::copy(key_file(&place), &own).expect("copied");
+        let variables = [("TROUSSEAU_KEY_FILE", own.to_str().expect("UTF-8"))];
+        let server = Server::start_with(&place, &variables, &[]);
+        let keys = business["keys"].as_array().expect("keys").iter();
+        let test = keys.clone().find(|key| key["environment"] == "test" && key["kind"] == "secret").expect("a key");
+        let headers = |value: &str| format!("apikey: {value}\r\nbusinessid: {id}\r\n");
+        let ask = |value: &str| server.get("/v1/whoami", &headers(value));
+        assert!(ask(string(test, "/value")).starts_with("HTTP/1.1 200"));
+        assert!(ask("nobody-has-this").starts_with("HTTP/1.1 401"));
+
+        // The values of TEST are known, so that they move to the new pepper at once.
+        json(&place, &["secrets", "rotate", "--only", "pepper", "--json"]);
+        let begun = std::time::Instant::now();
+        loop {
+            let answer = ask(string(test, "/value"));
+            assert!(!answer.starts_with("HTTP/1.1 401"), "a good key is unknown: {answer}");
+            if answer.starts_with("HTTP/1.1 503") {
+                assert!(answer.contains("key file"), "{answer}");
+                break;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "it never became unsure: {answer}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(ask("nobody-has-this").starts_with("HTTP/1.1 503"));
+        let ready = server.get("/readyz", "");
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("key file"), "{ready}");
+
+        fs::copy(key_file(&place), &own).expect("copied");
+        let begun = std::time::Instant::now();
+        while !ask(string(test, "/value")).starts_with("HTTP/1.1 200") {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "it never took the file up");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert!(ask("nobody-has-this").starts_with("HTTP/1.1 401"));
+        assert!(server.get("/readyz", "").starts_with("HTTP/1.1 200"));
+    }
+}

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use trousseau_domain::decision::KeySnapshot;
 use trousseau_domain::digest::KeyDigest;
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::ids::{BusinessId, KeyId};
+use trousseau_domain::ids::{BusinessId, KeyId, PlatformKeyId};
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
 use trousseau_domain::time::{InvalidTime, Timestamp};
 use trousseau_store::{
@@ -66,7 +66,7 @@ fn clock_base() -> i64 {
     SystemClock.now().as_micros().saturating_sub(i64::try_from(since_boot() / 1_000).unwrap_or(i64::MAX))
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -185,6 +185,12 @@ fn made_at(key: KeyId) -> i64 {
 /// The first instant of a key, which nearly always is told by how far it is from that.
 fn valid_from(key: KeyId, near: i32, dates: Dates) -> Result<Timestamp, InvalidTime> {
     dates.valid_from.map_or_else(|| Timestamp::from_micros(made_at(key) + i64::from(near)), Ok)
+}
+
+/// The number of a change as a gauge has it. After a restore these are microseconds, which are exact as well.
+#[expect(clippy::cast_precision_loss, reason = "no sequence of changes comes to 2^53")]
+fn gauged(seq: i64) -> f64 {
+    seq as f64
 }
 
 fn instant(micros: i64) -> Timestamp {
@@ -319,7 +325,7 @@ impl Index {
         let state = self.state();
         metrics::gauge!("trousseau_keys_in_memory").set(small(state.values as u64));
         metrics::gauge!("trousseau_keys_in_memory_complete").set(if state.complete { 1.0 } else { 0.0 });
-        metrics::gauge!("trousseau_changes_applied").set(small(state.applied.unsigned_abs()));
+        metrics::gauge!("trousseau_changes_applied").set(gauged(state.applied));
         if let Some(proven) = state.proven {
             metrics::gauge!("trousseau_keys_proven_age_seconds").set(proven.as_secs_f64());
         }
@@ -356,6 +362,13 @@ impl Index {
             None if self.complete.load(Ordering::Acquire) => Remembered::Unknown(lease),
             None => Remembered::Ask,
         }
+    }
+
+    /// The operator's key with this id.
+    pub(crate) fn find_platform_by_id(&self, id: PlatformKeyId) -> Remembered<PlatformKeyRow> {
+        let Some(lease) = self.lease() else { return Remembered::Ask };
+        let keys = Arc::clone(&self.platform.read().unwrap_or_else(PoisonError::into_inner));
+        keys.iter().find(|row| row.id == id).map_or(Remembered::Ask, |row| Remembered::Is(row.clone(), lease))
     }
 
     /// The operator's key that has one of these digests.
@@ -408,10 +421,18 @@ impl Index {
         })
     }
 
+    /// From here on nothing older is answered than this change.
+    pub(crate) fn require(&self, seq: i64) {
+        self.required.fetch_max(seq, Ordering::AcqRel);
+        if self.applied.load(Ordering::Acquire) < seq {
+            self.kick.notify_one();
+        }
+    }
+
     /// A change of this node is committed that takes something away: from here on nothing older is answered. Waits a
     /// little until memory has it, so that the next request need not ask the database.
     pub(crate) async fn taken_away(&self, seq: i64) {
-        self.required.fetch_max(seq, Ordering::AcqRel);
+        self.require(seq);
         if self.lease_until.load(Ordering::Relaxed) > 0 {
             let mut proven = self.proven.subscribe();
             self.kick.notify_one();
@@ -549,7 +570,8 @@ impl Index {
         let mut torn = latest < applied || store.line() != self.line.load(Ordering::Acquire);
         while applied < latest && !torn {
             let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
-            torn = changes.first().is_none_or(|first| first.seq != applied + 1);
+            // Each that follows is the next one: where some are gone, nobody can say what they were.
+            torn = changes.is_empty() || changes.iter().zip(applied + 1..).any(|(change, next)| change.seq != next);
             if let (false, Some(last)) = (torn, changes.last()) {
                 self.apply(store, &mut shared, &changes).await?;
                 applied = last.seq;
@@ -558,6 +580,8 @@ impl Index {
             }
         }
         if torn {
+            // First of all, nothing is answered from memory any more.
+            self.lease_until.store(0, Ordering::Release);
             self.required.store(0, Ordering::Release);
             self.fill(store).await?;
             return Ok(Seen::Anew);
@@ -919,6 +943,14 @@ mod tests {
             let said: Vec<_> = [1, 2].into_iter().filter_map(|byte| is_known(&index, &digest(byte))).collect();
             assert_eq!(said, vec![true; known], "room for {room}");
             assert_eq!(is_known(&index, &digest(3)), (room == 2).then_some(false));
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_change_is_told_as_it_is() {
+        // The last one is what a restore goes on with.
+        for seq in [0, 7, 4_294_967_296, 1_900_000_000_000_001] {
+            assert_eq!(gauged(seq).to_string(), seq.to_string());
         }
     }
 

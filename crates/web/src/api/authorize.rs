@@ -76,7 +76,7 @@ pub(crate) struct AuthorizeParameters {
 ///
 /// Judges the key in the request's own headers, for any method: 200 with who calls in `X-Trousseau-*`, 401 or 403 with the
 /// code in `X-Trousseau-Code`. What is demanded in `X-Trousseau-Require-Scope`, `-Environment`, `-Business` and `-Kind`
-/// counts beside the query.
+/// counts beside the query; where one of these is empty it demands nothing.
 #[utoipa::path(
     get,
     path = "/v1/authorize",
@@ -156,6 +156,10 @@ impl Demands {
         let mut demands = Self::default();
         for (name, value) in &pairs {
             match name.as_str() {
+                // What was forgotten there would let in more than was meant.
+                "scope" | "environment" | "business" | "kind" if words(value).next().is_none() => {
+                    return Err(refused(name, "is there and says nothing"));
+                }
                 "scope" | "environment" | "business" | "kind" | "audience" => demands.add(name, value)?,
                 "statuses" if value == "all" => {}
                 "statuses" => return Err(refused(name, "can only be all")),
@@ -194,9 +198,17 @@ impl Demands {
     fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
         for (name, value) in headers {
             let name = name.as_str();
-            if let Some(what @ ("scope" | "environment" | "business" | "kind")) = name.strip_prefix(REQUIRED) {
-                let value = value.to_str().map_err(|_| refused(name, "is not ASCII"))?;
-                self.demand = narrowed(self.demand, what, name, value)?;
+            match name.strip_prefix(REQUIRED) {
+                Some(what @ ("scope" | "environment" | "business" | "kind")) => {
+                    let value = value.to_str().map_err(|_| refused(name, "is not ASCII"))?;
+                    self.demand = narrowed(self.demand, what, name, value)?;
+                }
+                // One that is misspelt would demand nothing.
+                Some(_) => {
+                    let detail = "An X-Trousseau-Require- header is not known here; known: -Scope, -Environment, -Business, -Kind.";
+                    return Err(Failure::new(crate::problem::Kind::InvalidQuery).with_detail(detail));
+                }
+                None => {}
             }
         }
         Ok(self)

@@ -155,18 +155,20 @@ impl ActiveKey {
 }
 
 fn question(body: IntrospectionBody, reference: RequestId) -> Result<VerifyRequest, Failure> {
+    // A parameter without a value is as if it were not there (RFC 6749 section 3.2).
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let mut faults = Faults::new();
     let words = body.scope.as_deref().unwrap_or_default().split(' ').filter(|word| !word.is_empty());
     let scopes: Vec<Scope> = words.filter_map(|word| faults.read("/scope", word.parse())).collect();
-    let environment = body.environment.and_then(|text| faults.read("/environment", text.parse::<Environment>()));
-    let kind = body.kind.and_then(|text| faults.read("/kind", text.parse::<KeyKind>()));
-    let address = body.ip.and_then(|text| faults.read("/ip", text.parse::<IpAddr>()));
+    let environment = given(body.environment).and_then(|text| faults.read("/environment", text.parse::<Environment>()));
+    let kind = given(body.kind).and_then(|text| faults.read("/kind", text.parse::<KeyKind>()));
+    let address = given(body.ip).and_then(|text| faults.read("/ip", text.parse::<IpAddr>()));
     faults.finish()?;
     Ok(VerifyRequest {
         key: Zeroizing::new(body.token),
         business_id: body.business_id,
         demand: Demand { environment: environment.into(), kind: kind.into(), scopes, ..Demand::default() },
-        origin: body.origin,
+        origin: given(body.origin),
         address,
         reference: Some(reference),
     })
@@ -174,8 +176,8 @@ fn question(body: IntrospectionBody, reference: RequestId) -> Result<VerifyReque
 
 /// Introspect a key
 ///
-/// RFC 7662: always 200, and `active` says whether the key is good. Why it is not is found by the `X-Request-Id` of the answer;
-/// `/v1/keys/verify` says it at once.
+/// RFC 7662: always 200, and `active` says whether the key is good. Why it is not is found by the `X-Request-Id` of the answer, where
+/// a business is known for it; `/v1/keys/verify` says it at once. A parameter without a value is as if it were not there.
 #[utoipa::path(
     post,
     path = "/v1/introspect",
@@ -193,6 +195,7 @@ pub(crate) async fn introspect(
     repeatable: Repeatable,
     form: Form,
 ) -> Result<Answer<IntrospectionAnswer>, Failure> {
+    may.check_again(&web).await?;
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
     web.app.access().note_request(repeatable.of(&may.whose(), &form.bytes, &render).as_ref()).await?;
     let verdict = web.app.access().verify(&question(form.value, request_id)?).await?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Extension;
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use trousseau_domain::decision::{Decision, Demand};
 use trousseau_domain::environment::Environment;
@@ -78,7 +77,8 @@ pub(crate) struct VerdictBody {
     /// The scope that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scope: Option<String>,
-    /// The reference under which the business that owns the key finds the reason of a refusal.
+    /// The reference under which the business that owns the key, or the one that was named, finds the reason of a refusal.
+    /// Absent where none is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "5f2b8c1d4e6f7a8b9c0d1e2f3a4b5c6d")]
     reference: Option<String>,
@@ -125,8 +125,36 @@ pub(crate) struct VerdictsBody {
     results: Vec<VerdictBody>,
 }
 
+/// The answer to one question, or to a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = VerifyAnswer)]
+pub(crate) enum AnswerBody {
+    /// To one question.
+    One(Box<VerdictBody>),
+    /// To a batch.
+    Batch(VerdictsBody),
+}
+
+impl QuestionBody {
+    /// What it says of one key.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let Self { key, business_id, environment, kind, scope, origin, ip, requests: _ } = self;
+        let given = [
+            ("key", key),
+            ("business_id", business_id),
+            ("environment", environment),
+            ("kind", kind),
+            ("scope", scope),
+            ("origin", origin),
+            ("ip", ip),
+        ];
+        given.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name)
+    }
+}
+
 impl VerdictBody {
-    fn new(verdict: Verdict, reference: Option<RequestId>, kept: Option<Duration>) -> Self {
+    fn new(verdict: Verdict, kept: Option<Duration>) -> Self {
         let (code, missing_scope) = match verdict.decision {
             Decision::Allow => ("ok", None),
             Decision::Deny { reason, missing_scope } => (reason.as_str(), missing_scope.map(|scope| scope.to_string())),
@@ -140,7 +168,6 @@ impl VerdictBody {
             metadata: caller.metadata().entries().clone(),
             business_metadata: caller.business_metadata().entries().clone(),
         });
-        let reference = reference.filter(|_| key.is_none()).map(|reference| reference.to_string());
         // Each use of a key that has limits is a question of its own.
         let kept = kept.filter(|_| key.is_some() && verdict.allowances.is_empty());
         let fresh_ms = kept.and_then(|kept| u64::try_from(kept.as_millis()).ok());
@@ -148,7 +175,7 @@ impl VerdictBody {
             valid: key.is_some(),
             code,
             missing_scope,
-            reference,
+            reference: verdict.reference.map(|reference| reference.to_string()),
             retry_after_seconds: verdict.retry_after.map(seconds),
             rate_limits: verdict.allowances.iter().map(AllowanceBody::from).collect(),
             fresh_ms,
@@ -192,7 +219,7 @@ fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Fau
     tag = "Access",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; for 24 hours it stands for this request only, whose answer is made anew each time", max_length = 255)),
     request_body = QuestionBody,
-    responses((status = 200, description = "The answer, or `results` for a batch", body = VerdictBody)),
+    responses((status = 200, description = "The answer, or `results` for a batch", body = AnswerBody)),
     security(("platform" = ["verify"]))
 )]
 pub(crate) async fn verify(
@@ -201,7 +228,8 @@ pub(crate) async fn verify(
     Extension(request_id): Extension<RequestId>,
     repeatable: Repeatable,
     body: Json<QuestionBody>,
-) -> Result<Response, Failure> {
+) -> Result<Answer<AnswerBody>, Failure> {
+    may.check_again(&web).await?;
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
     web.app.access().note_request(repeatable.of(&may.whose(), &body.bytes, &render).as_ref()).await?;
     let kept = web.app.settings().answers_kept();
@@ -212,10 +240,11 @@ pub(crate) async fn verify(
         faults.finish()?;
         let asked = asked.ok_or(crate::problem::Kind::Internal)?;
         let verdict = web.app.access().verify(&asked).await?;
-        return Ok(Answer(VerdictBody::new(verdict, asked.reference, kept)).into_response());
+        return Ok(Answer(AnswerBody::One(Box::new(VerdictBody::new(verdict, kept)))));
     };
-    if body.key.is_some() {
-        faults.unreadable("/key", "cannot stand beside requests");
+    // Nothing of it counts for the questions in the batch, so that nothing may stand there as if it did.
+    for name in body.names() {
+        faults.unreadable(&format!("/{name}"), "cannot stand beside requests: each of them says it for itself");
     }
     if batch.len() > MOST_QUESTIONS {
         faults.senseless("/requests", "has more than 1000 entries");
@@ -231,9 +260,7 @@ pub(crate) async fn verify(
         asked.extend(question(entry, &at, reference, &mut faults));
     }
     faults.finish()?;
-    let mut results = Vec::with_capacity(asked.len());
-    for question in &asked {
-        results.push(VerdictBody::new(web.app.access().verify(question).await?, question.reference, kept));
-    }
-    Ok(Answer(VerdictsBody { results }).into_response())
+    let verdicts = web.app.access().verify_all(&asked).await?;
+    let results = verdicts.into_iter().map(|verdict| VerdictBody::new(verdict, kept)).collect();
+    Ok(Answer(AnswerBody::Batch(VerdictsBody { results })))
 }

@@ -333,7 +333,7 @@ async fn what_is_demanded_adds_up() {
             (good.as_str(), &[][..], "ok"),
             ("scope=payments:read%20payments:write", &[], "ok"),
             ("scope=payments:read&scope=payments:write", &[], "ok"),
-            ("scope=", &[], "ok"),
+            ("", &[("scope", "")], "ok"),
             ("scope=payments:read&scope=invoices:read", &[], "scope_missing"),
             ("scope=payments:read,invoices:read", &[], "scope_missing"),
             ("scope=payments:read", &[("scope", "payments:write")], "ok"),
@@ -350,6 +350,9 @@ async fn what_is_demanded_adds_up() {
             (&format!("business={}", business.id()), &[("business", other.id())], "unauthorized"),
             // What cannot be understood is refused, whoever said it.
             ("scope=payments", &[], "invalid_query"),
+            ("scope=", &[], "invalid_query"),
+            ("business=%20", &[], "invalid_query"),
+            ("", &[("scopes", "payments:read")], "invalid_query"),
             ("scopes=payments:read", &[], "invalid_query"),
             ("statuses=some", &[], "invalid_query"),
             ("audience=a&audience=b", &[], "invalid_query"),
@@ -487,6 +490,11 @@ async fn introspection_says_what_the_rfc_names() {
             ("business_id", business.id().to_owned()),
             ("scope", "payments:read invoices:read".to_owned()),
             ("something_else", "1".to_owned()),
+            // Without a value, as if it were not there.
+            ("environment", String::new()),
+            ("kind", String::new()),
+            ("origin", String::new()),
+            ("ip", String::new()),
         ];
         let answer = introspect(&app.platform(), &form).await;
         assert_eq!(

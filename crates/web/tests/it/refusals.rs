@@ -78,7 +78,7 @@ async fn every_reason_names_what_probably_happened() {
             (
                 app.key(other.id(), known),
                 "business_mismatch",
-                json!("The key is yours, but the id that was sent is that of another business."),
+                json!("The key is yours, but the id that was sent is that of another business, or none was."),
             ),
             (client("Mileston_TEST_broken"), "key_malformed", Value::Null),
             (
@@ -232,6 +232,32 @@ async fn each_refused_question_of_the_verify_call_has_its_own_reference() {
             let reference = results[index]["reference"].as_str().expect("a reference");
             let reason = told(&app, &business, reference, "en").await;
             assert_eq!((&reason["door"], &reason["missing_scope"]), (&json!("verify"), &json!(scope)), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_question_has_a_reference_only_where_the_reason_is_kept() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let value = business.value("test", "secret");
+        let platform = app.platform_with(&["verify"]).await;
+        for (question, code, is_kept) in [
+            (json!({"key": "Mileston_TEST_broken", "business_id": business.id()}), "key_malformed", true),
+            (json!({"key": "clé", "business_id": business.id()}), "credential_malformed", true),
+            (json!({"key": platform, "business_id": business.id()}), "kind_not_allowed", true),
+            (json!({"key": value}), "business_id_missing", false),
+            (json!({"key": platform}), "kind_not_allowed", false),
+            (json!({"key": "nobody-has-it", "business_id": "none-such"}), "key_unknown", true),
+            (json!({"key": value, "business_id": business.id()}), "ok", false),
+        ] {
+            let answer = app.platform().post("/v1/keys/verify", &question).await.expect(200);
+            assert_eq!(answer["code"], code, "{answer}");
+            assert_eq!(answer["reference"].is_string(), is_kept, "{answer}");
+            if is_kept && question["business_id"] == business.id() {
+                let reason = told(&app, &business, answer["reference"].as_str().expect("a reference"), "en").await;
+                assert_eq!((&reason["code"], &reason["door"]), (&json!(code), &json!("verify")), "{reason}");
+            }
         }
     }
 }

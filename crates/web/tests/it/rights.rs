@@ -151,6 +151,44 @@ async fn a_key_that_ends_while_its_request_is_under_way_finishes_nothing() {
     }
 }
 
+#[tokio::test]
+async fn an_operator_s_key_that_ends_while_its_request_is_under_way_learns_nothing() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let value = business.value("test", "secret");
+        for (path, kind, body) in [
+            ("/v1/keys/verify", "application/json", json!({"key": value, "business_id": business.id()}).to_string()),
+            (
+                "/v1/introspect",
+                "application/x-www-form-urlencoded",
+                format!("token={value}&business_id={}", business.id()),
+            ),
+        ] {
+            let own = app.platform_with(&["verify"]).await;
+            let (seen, being_read) = oneshot::channel();
+            let (release, released) = oneshot::channel::<()>();
+            let body = stream::once(async move {
+                let _ = seen.send(());
+                let _ = released.await;
+                Ok::<_, std::convert::Infallible>(Bytes::from(body))
+            });
+            let request =
+                Request::post(path).header(CONTENT_TYPE, kind).body(Body::from_stream(body)).expect("a request");
+            let caller = app.anonymous().bearer(&own);
+            let call = tokio::spawn(async move { caller.call(request).await });
+            being_read.await.expect("the body is asked for");
+            let system = trousseau_service::Context::system();
+            let keys = app.app.platform_keys().list().await.expect("a list");
+            let calls = keys.iter().find(|key| own.ends_with(&key.last_three)).expect("the one that calls");
+            app.app.platform_keys().revoke(&system, calls.id).await.expect("revoked");
+            release.send(()).expect("still waiting");
+            let answer = call.await.expect("an answer");
+            assert_eq!(answer.status.as_u16(), 401, "{path}: {}", answer.text());
+            assert!(!answer.text().contains(business.id()), "{path}: {}", answer.text());
+        }
+    }
+}
+
 async fn count(app: &TestApp, business: &Business) -> usize {
     let path = format!("/v1/businesses/{}/keys?environment=test&include_revoked=true&limit=100", business.id());
     app.platform().get(&path).await.expect(200)["data"].as_array().expect("a list").len()

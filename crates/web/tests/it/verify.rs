@@ -139,9 +139,19 @@ async fn a_good_key_is_described_as_whoami_does() {
 #[tokio::test]
 async fn a_platform_key_is_no_key_of_a_business() {
     for app in TestApp::on_every_engine().await {
+        // As at every other door.
         let own = app.platform_with(&["verify"]).await;
-        let answer = app.platform().post("/v1/keys/verify", &json!({"key": own})).await;
-        assert_eq!(answer.expect(200)["code"], "key_unknown");
+        let mut unknown = own.clone().into_bytes();
+        unknown.reverse();
+        let unknown = String::from_utf8(unknown).expect("ASCII");
+        for (question, code) in [
+            (json!({"key": own}), "kind_not_allowed"),
+            (json!({"key": own, "origin": "https://shop.example"}), "browser_not_allowed"),
+            (json!({"key": unknown}), "key_unknown"),
+        ] {
+            let answer = app.platform().post("/v1/keys/verify", &question).await;
+            assert_eq!(answer.expect(200)["code"], code, "{question}");
+        }
     }
 }
 
@@ -157,6 +167,12 @@ async fn what_is_no_question_is_refused_by_its_place() {
             (json!({"requests": [{"key": "x"}, {}]}), 400, "/requests/1/key"),
             (json!({"requests": [{"key": "x", "requests": []}]}), 400, "/requests/0/requests"),
             (json!({"key": "x", "requests": []}), 400, "/key"),
+            (json!({"business_id": "b", "requests": []}), 400, "/business_id"),
+            (json!({"environment": "live", "requests": []}), 400, "/environment"),
+            (json!({"kind": "secret", "requests": []}), 400, "/kind"),
+            (json!({"scope": "payments:read", "requests": []}), 400, "/scope"),
+            (json!({"origin": "https://shop.example", "requests": []}), 400, "/origin"),
+            (json!({"ip": "203.0.113.7", "requests": []}), 400, "/ip"),
             (json!({"requests": vec![json!({"key": "x"}); 1_001]}), 422, "/requests"),
         ] {
             let answer = app.platform().post("/v1/keys/verify", &body).await;
