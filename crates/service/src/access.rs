@@ -25,7 +25,7 @@ use crate::app::Core;
 use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
-use crate::index::{KnownKey, LEASE, Lease, Remembered, nanos, since_boot};
+use crate::index::{KnownKey, Lease, Remembered, since_boot};
 use crate::limits::Measured;
 use crate::platform_keys::scopes_of;
 use crate::requests::{CallAnswer, CallTrace, Counted, Subject, SubjectKey};
@@ -125,6 +125,8 @@ struct ReadKey<'a> {
 
 /// Questions of a batch that are judged at a time.
 const AT_A_TIME: usize = 64;
+/// How often a batch is looked through for answers that may not be said any more.
+const MOST_LOOKS: usize = 4;
 
 /// How a question of the verify call is kept in the request log.
 const VERIFY_METHOD: &str = "POST";
@@ -144,6 +146,55 @@ pub struct Verdict {
     pub reference: Option<RequestId>,
     /// The key, if it is good.
     pub key: Option<Box<KeyCaller>>,
+    /// For how long a yes may be said.
+    until: Lease,
+}
+
+/// What a question is answered when it is asked once more.
+type LookedAgain = (Decision, Option<Box<KeyCaller>>, Lease);
+
+impl Verdict {
+    fn become_of(&mut self, (decision, key, until): LookedAgain) {
+        (self.decision, self.key, self.until) = (decision, key, until);
+    }
+}
+
+/// A question of the verify call, read.
+struct Question<'a> {
+    request: &'a VerifyRequest,
+    secret: ApiKeySecret,
+    claim: TextClaim,
+    business_ids: Vec<String>,
+}
+
+impl<'a> Question<'a> {
+    /// Reads a question; the reason where that follows from it alone.
+    fn read(core: &Core, request: &'a VerifyRequest) -> Result<Self, Reason> {
+        let parsed = key_text::parse(&request.key, core.settings.brand());
+        let (secret, claim) = parsed.map_err(|error| match error {
+            InvalidKeyText::Characters => Reason::CredentialMalformed,
+            InvalidKeyText::Form | InvalidKeyText::Checksum => Reason::KeyMalformed,
+        })?;
+        let business_ids: Vec<String> = request.business_id.iter().filter(|id| !id.is_empty()).cloned().collect();
+        if business_ids.is_empty() && core.settings.text_needs_business_id(claim, secret.expose().len()) {
+            return Err(Reason::BusinessIdMissing);
+        }
+        Ok(Self { request, secret, claim, business_ids })
+    }
+
+    fn judge(&self, found: Option<&KnownKey>, meter: Meter, now: Timestamp) -> Result<Decision, ServiceError> {
+        let snapshot = found.map(KnownKey::snapshot).transpose()?;
+        let circumstances = Circumstances {
+            business_ids: &self.business_ids,
+            origin: self.request.origin.as_deref(),
+            from_browser: self.request.origin.is_some(),
+            address: self.request.address,
+            transport: Transport::Elsewhere,
+            meter,
+            now,
+        };
+        Ok(decide(snapshot.as_ref(), &self.request.demand, &circumstances))
+    }
 }
 
 /// Whose a key is, whatever its state: for the operator.
@@ -168,17 +219,18 @@ enum Identified {
 /// What a text was found to be, and for how long that may be said.
 struct Judged {
     identified: Identified,
-    /// Where it comes from memory.
-    lease: Option<Lease>,
+    is_remembered: bool,
+    until: Lease,
 }
 
 impl Judged {
-    const fn certain(identified: Identified) -> Self {
-        Self { identified, lease: None }
+    /// What the database said to a question that began at this instant.
+    fn certain(identified: Identified, began: u64) -> Self {
+        Self { identified, is_remembered: false, until: Lease::since(began) }
     }
 
-    const fn remembered(identified: Identified, lease: Lease) -> Self {
-        Self { identified, lease: Some(lease) }
+    const fn remembered(identified: Identified, until: Lease) -> Self {
+        Self { identified, is_remembered: true, until }
     }
 
     /// Whether this is a yes; a no is said only by what is as fresh as the request.
@@ -191,7 +243,7 @@ impl Judged {
 
     /// Whether it may still be said: not where the process slept between the look-up and the answer.
     fn holds(&self) -> bool {
-        self.lease.is_none_or(Lease::holds)
+        !self.is_remembered || self.until.holds()
     }
 }
 
@@ -203,12 +255,12 @@ impl<'a> Access<'a> {
     /// The key of a business behind a request, good for `demand`.
     pub async fn authenticate(self, facts: &RequestFacts<'_>, demand: &Demand) -> Result<KeyCaller, AccessError> {
         let presented = self.read(facts)?;
-        let (mut identified, mut decision, mut now) = self.identify_for(facts, demand, &presented).await?;
-        if self.has_waited(&identified, &decision, now).await? {
+        let (mut judged, mut decision, mut now) = self.identify_for(facts, demand, &presented).await?;
+        if self.has_waited(&judged.identified, &decision, now).await? {
             // What was judged before may be over.
-            (identified, decision, now) = self.identify_for(facts, demand, &presented).await?;
+            (judged, decision, now) = self.identify_for(facts, demand, &presented).await?;
         }
-        match identified {
+        match judged.identified {
             Identified::Key(found) => {
                 let judge = |found: &KnownKey, meter| judge(facts, demand, &presented, Some(found), (meter, now));
                 let (decision, measured) = self.measured(found.as_deref(), decision, now, judge).await?;
@@ -231,8 +283,8 @@ impl<'a> Access<'a> {
         scope: Option<PlatformScope>,
     ) -> Result<PlatformCaller, AccessError> {
         let presented = self.read(facts)?;
-        let (identified, decision, now) = self.identify_for(facts, &Demand::default(), &presented).await?;
-        match identified {
+        let (judged, decision, now) = self.identify_for(facts, &Demand::default(), &presented).await?;
+        match judged.identified {
             Identified::Platform(found) => {
                 let caller = Self::judge_platform(found.as_deref(), facts.transport, facts.from_browser)
                     .map_err(|reason| AccessError::Refused(Refusal::because(reason)))?;
@@ -278,32 +330,53 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Answers many questions, in their order. Some at a time, so that what makes one wait is waited for once; and none of
-    /// the answers is older than one alone would be, however long the others take.
+    /// Answers many questions, in their order. Some at a time, so that what makes one wait is waited for once. A yes that
+    /// may not be said any more by the time that the last one is there is looked for again, and counted and kept once.
     ///
     /// # Errors
-    /// As [`Access::verify`].
+    /// As [`Access::verify`], and where they take too long to be said together.
     pub async fn verify_all(self, requests: &[VerifyRequest]) -> Result<Vec<Verdict>, ServiceError> {
-        let mut all = Vec::with_capacity(requests.len());
+        let mut verdicts = Vec::with_capacity(requests.len());
         for some in requests.chunks(AT_A_TIME) {
             let mut asked = Vec::with_capacity(some.len());
             for request in some {
-                asked.push(self.verify_at(request));
+                asked.push(self.verify(request));
             }
-            all.extend(try_join_all(asked).await?);
+            verdicts.extend(try_join_all(asked).await?);
         }
-        let mut verdicts = Vec::with_capacity(all.len());
-        for ((began, verdict), request) in all.into_iter().zip(requests) {
-            let is_old = verdict.key.is_some() && since_boot().saturating_sub(began) >= nanos(LEASE);
-            verdicts.push(if is_old { self.verify(request).await? } else { verdict });
+        for _ in 0..MOST_LOOKS {
+            let is_over = |verdict: &Verdict| verdict.key.is_some() && !verdict.until.holds();
+            let over: Vec<usize> = (0..verdicts.len()).filter(|index| is_over(&verdicts[*index])).collect();
+            if over.is_empty() {
+                return Ok(verdicts);
+            }
+            for some in over.chunks(AT_A_TIME) {
+                let mut asked = Vec::with_capacity(some.len());
+                for index in some {
+                    asked.push(self.look_again(&requests[*index]));
+                }
+                for (index, again) in some.iter().zip(try_join_all(asked).await?) {
+                    verdicts[*index].become_of(again);
+                }
+            }
         }
-        Ok(verdicts)
+        // What is not sure is not said; the same may be asked again, in smaller parts.
+        Err(ServiceError::Conflict)
     }
 
-    /// The answer, and when the question was asked, in nanoseconds since the machine was started.
-    async fn verify_at(self, request: &VerifyRequest) -> Result<(u64, Verdict), ServiceError> {
-        let began = since_boot();
-        Ok((began, self.verify(request).await?))
+    /// What is to be said now to a question that was answered yes: how that ends, the key if it is good, until when.
+    async fn look_again(self, request: &VerifyRequest) -> Result<LookedAgain, ServiceError> {
+        let Ok(question) = Question::read(self.core, request) else { return Err(ServiceError::Conflict) };
+        let judge = |found: Option<&KnownKey>, now| question.judge(found, Meter::Within, now);
+        let (judged, decision, now) = self.identify(&question.secret, question.claim, judge).await?;
+        let until = judged.until;
+        let key = match (&decision, judged.identified) {
+            (Decision::Allow, Identified::Key(Some(found))) => {
+                Some(Box::new(self.accept(&question.secret, *found, now)?))
+            }
+            _ => None,
+        };
+        Ok((decision, key, until))
     }
 
     /// Notes the name of a verify request, whose answer is never given from memory: a yes from yesterday is none.
@@ -323,52 +396,37 @@ impl<'a> Access<'a> {
         let deny = |reason| {
             let decision = Decision::Deny { reason, missing_scope: None };
             let reference = self.keep_verdict(request, None, &decision, self.core.clock.now(), started.elapsed());
-            Verdict { decision, retry_after: None, allowances: Vec::new(), reference, key: None }
+            let until = Lease::since(since_boot());
+            Verdict { decision, retry_after: None, allowances: Vec::new(), reference, key: None, until }
         };
-        let (secret, claim) = match key_text::parse(&request.key, self.core.settings.brand()) {
-            Ok(parsed) => parsed,
-            Err(InvalidKeyText::Characters) => return Ok(deny(Reason::CredentialMalformed)),
-            Err(InvalidKeyText::Form | InvalidKeyText::Checksum) => return Ok(deny(Reason::KeyMalformed)),
+        let question = match Question::read(self.core, request) {
+            Ok(question) => question,
+            Err(reason) => return Ok(deny(reason)),
         };
-        let business_ids: Vec<String> = request.business_id.iter().filter(|id| !id.is_empty()).cloned().collect();
-        if business_ids.is_empty() && self.core.settings.text_needs_business_id(claim, secret.expose().len()) {
-            return Ok(deny(Reason::BusinessIdMissing));
+        let Question { secret, claim, .. } = &question;
+        let judge_it = |found: Option<&KnownKey>, now| question.judge(found, Meter::Within, now);
+        let (mut judged, mut decision, mut now) = self.identify(secret, *claim, judge_it).await?;
+        if self.has_waited(&judged.identified, &decision, now).await? {
+            (judged, decision, now) = self.identify(secret, *claim, judge_it).await?;
         }
-        let judge = |found: Option<&KnownKey>, meter, now| {
-            let snapshot = found.map(KnownKey::snapshot).transpose()?;
-            let circumstances = Circumstances {
-                business_ids: &business_ids,
-                origin: request.origin.as_deref(),
-                from_browser: request.origin.is_some(),
-                address: request.address,
-                transport: Transport::Elsewhere,
-                meter,
-                now,
-            };
-            Ok(decide(snapshot.as_ref(), &request.demand, &circumstances))
-        };
-        let judge_it = |found: Option<&KnownKey>, now| judge(found, Meter::Within, now);
-        let (mut identified, mut decision, mut now) = self.identify(&secret, claim, judge_it).await?;
-        if self.has_waited(&identified, &decision, now).await? {
-            (identified, decision, now) = self.identify(&secret, claim, judge_it).await?;
-        }
-        let found = match identified {
+        let until = judged.until;
+        let found = match judged.identified {
             Identified::Key(found) => found,
             Identified::Platform(found) => {
                 let judged = Self::judge_platform(found.as_deref(), Transport::Elsewhere, request.origin.is_some());
                 return Ok(deny(judged.err().unwrap_or(Reason::KindNotAllowed)));
             }
         };
-        let again = |found: &KnownKey, meter| judge(Some(found), meter, now);
+        let again = |found: &KnownKey, meter| question.judge(Some(found), meter, now);
         let (decision, measured) = self.measured(found.as_deref(), decision, now, again).await?;
-        let read = ReadKey { secret: &secret, claim, found: found.as_deref() };
+        let read = ReadKey { secret, claim: *claim, found: found.as_deref() };
         let reference = self.keep_verdict(request, Some(read), &decision, now, started.elapsed());
         let key = match (&decision, found) {
-            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&secret, *found, now)?)),
+            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(secret, *found, now)?)),
             _ => None,
         };
         let Measured { retry_after, allowances, .. } = measured;
-        Ok(Verdict { decision, retry_after, allowances, reference, key })
+        Ok(Verdict { decision, retry_after, allowances, reference, key, until })
     }
 
     /// Whose key this is, whatever its state. The text is neither kept nor shown.
@@ -421,7 +479,7 @@ impl<'a> Access<'a> {
         secret: &ApiKeySecret,
         claim: TextClaim,
         judge: impl Fn(Option<&KnownKey>, Timestamp) -> Result<Decision, ServiceError>,
-    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
+    ) -> Result<(Judged, Decision, Timestamp), ServiceError> {
         let core = self.core;
         let digests = self.digests_of(secret);
         let judgement = |judged: &Judged| {
@@ -440,9 +498,9 @@ impl<'a> Access<'a> {
         let mut judged = self.look(claim, &digests).await?;
         let (decision, now) = judgement(&judged)?;
         if judged.is_yes(&decision) && judged.holds() {
-            return Ok((judged.identified, decision, now));
+            return Ok((judged, decision, now));
         }
-        if judged.lease.is_some() {
+        if judged.is_remembered {
             judged = if Box::pin(core.index.proven_now(&core.store)).await {
                 self.look(claim, &digests).await?
             } else {
@@ -452,7 +510,7 @@ impl<'a> Access<'a> {
         loop {
             let (decision, now) = judgement(&judged)?;
             if judged.holds() {
-                return Ok((judged.identified, decision, now));
+                return Ok((judged, decision, now));
             }
             judged = Box::pin(self.ask(claim, &digests)).await?;
         }
@@ -483,14 +541,15 @@ impl<'a> Access<'a> {
 
     /// Asks the database.
     async fn ask(self, claim: TextClaim, digests: &[KeyDigest]) -> Result<Judged, ServiceError> {
+        let began = since_boot();
         if claim == TextClaim::Platform {
             let rows = self.core.store.read_at_door()?.find_platform_keys_by_digests(digests).await?;
             let found = rows.into_iter().find(|row| digests.iter().any(|digest| row.digest.matches(digest)));
-            return Ok(Judged::certain(Identified::Platform(found.map(Box::new))));
+            return Ok(Judged::certain(Identified::Platform(found.map(Box::new)), began));
         }
         let found = self.row_of(digests).await?;
         let known = found.map(|found| Box::new(KnownKey::found(&self.core.settings, found)));
-        Ok(Judged::certain(Identified::Key(known)))
+        Ok(Judged::certain(Identified::Key(known), began))
     }
 
     async fn row_of(self, digests: &[KeyDigest]) -> Result<Option<FoundVersion>, ServiceError> {
@@ -503,7 +562,7 @@ impl<'a> Access<'a> {
         facts: &RequestFacts<'_>,
         demand: &Demand,
         presented: &Presented,
-    ) -> Result<(Identified, Decision, Timestamp), ServiceError> {
+    ) -> Result<(Judged, Decision, Timestamp), ServiceError> {
         let judge = |found: Option<&KnownKey>, now| judge(facts, demand, presented, found, (Meter::Within, now));
         self.identify(&presented.secret, presented.claim, judge).await
     }

@@ -358,15 +358,21 @@ impl App {
         self.core.check_ready().await
     }
 
-    /// Waits until what was read since `moment` is there for good, and makes sure that memory is no older: for a refusal
-    /// that rests on it.
+    /// Waits until what was read since `moment` is there for good: for a refusal that rests on it.
     ///
     /// # Errors
     /// When some of it is lost, or it takes too long.
     pub async fn settled(&self, moment: Moment) -> Result<(), ServiceError> {
-        self.core.store.settled(moment).await?;
-        self.core.require_latest().await;
-        Ok(())
+        Ok(self.core.store.settled(moment).await?)
+    }
+
+    /// The same of a refusal that may tell of a change: what is answered from memory afterwards is no older.
+    ///
+    /// # Errors
+    /// As [`App::settled`], and when the database cannot be asked.
+    pub async fn settled_and_seen(&self, moment: Moment) -> Result<(), ServiceError> {
+        self.settled(moment).await?;
+        self.core.require_latest().await
     }
 
     /// The store, for the executable to close.
@@ -382,10 +388,11 @@ impl Core {
     }
 
     /// From here on nothing is answered from memory that is older than what the database has now: somebody is told of it.
-    pub(crate) async fn require_latest(&self) {
-        if let Ok(seq) = self.store.read().current_seq().await {
-            self.index.require(seq);
+    pub(crate) async fn require_latest(&self) -> Result<(), ServiceError> {
+        if self.index.is_behind(&self.store).await {
+            self.index.require(self.store.read_at_door()?.current_seq().await?);
         }
+        Ok(())
     }
 
     /// Whether this node may say that there is no such key.
@@ -634,8 +641,7 @@ impl<'a> Unit<'a> {
     pub(crate) async fn settle(self) -> Result<(), ServiceError> {
         let core = self.core;
         self.tx.settle().await?;
-        core.require_latest().await;
-        Ok(())
+        core.require_latest().await
     }
 
     /// Ends with the answer of an earlier request.

@@ -650,7 +650,7 @@ impl Jobs {
                 Err(error) => {
                     if !error.is_unavailable() {
                         // What the database will never take must not hold up what it would.
-                        let notes = u64::try_from(queue.waiting()).unwrap_or(u64::MAX);
+                        let notes = u64::try_from(queue.waiting() + queue.usage.len()).unwrap_or(u64::MAX);
                         self.inner.recorder.dropped.count(notes, self.inner.clock.now());
                         queue.networks.clear();
                         queue.clear();

@@ -186,7 +186,12 @@ pub async fn settled(State(app): State<App>, request: Request, next: Next) -> Re
     if !response.status().is_client_error() {
         return response;
     }
-    match app.settled(moment).await {
+    // These are of the request itself, or of its key: they tell nothing of what was changed.
+    let told = match response.status().as_u16() {
+        400 | 401 | 405 | 413 | 415 | 429 => app.settled(moment).await,
+        _ => app.settled_and_seen(moment).await,
+    };
+    match told {
         Ok(()) => response,
         Err(error) => Failure::from(error).into_response(),
     }

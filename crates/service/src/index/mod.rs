@@ -66,7 +66,7 @@ fn clock_base() -> i64 {
     SystemClock.now().as_micros().saturating_sub(i64::try_from(since_boot() / 1_000).unwrap_or(i64::MAX))
 }
 
-pub(crate) fn nanos(duration: Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -222,6 +222,11 @@ pub(crate) enum Seen {
 pub(crate) struct Lease(u64);
 
 impl Lease {
+    /// For what was read after this instant, in nanoseconds since the machine was started.
+    pub(crate) fn since(began: u64) -> Self {
+        Self(began.saturating_add(nanos(LEASE)))
+    }
+
     /// Whether it has not run out, this process having slept or not.
     pub(crate) fn holds(self) -> bool {
         since_boot() < self.0
@@ -421,6 +426,13 @@ impl Index {
         })
     }
 
+    /// Makes sure that nothing is answered any more that is older than what the database has now. Gives whether the
+    /// database has to be asked for how much that is.
+    pub(crate) async fn is_behind(&self, store: &Store) -> bool {
+        // Where nothing is answered from memory yet, the first proof is still to come.
+        self.lease_until.load(Ordering::Acquire) > 0 && !self.proven_now(store).await
+    }
+
     /// From here on nothing older is answered than this change.
     pub(crate) fn require(&self, seq: i64) {
         self.required.fetch_max(seq, Ordering::AcqRel);
@@ -552,7 +564,8 @@ impl Index {
         if !self.filled.load(Ordering::Acquire) {
             self.fill(store).await?;
         }
-        // Before the question: whatever is committed by then is in the answer.
+        // Before the question: whatever is committed, and required, by then is in the answer.
+        let required = self.required.load(Ordering::Acquire);
         let (began, counter) = (since_boot(), store.commit_counter());
         // This machine's clock, whatever time the application is told: it is what is measured.
         let (before, base) = (SystemClock.now(), clock_base());
@@ -565,9 +578,10 @@ impl Index {
         }
         let mut applied = self.applied.load(Ordering::Acquire);
         let mut all = Vec::new();
-        // A restored database may have a lower number: nothing that is remembered is of it.
+        // A restored database may have a lower number: nothing that is remembered is of it, and what is required never
+        // comes.
         // After a failover the same numbers may be those of other changes.
-        let mut torn = latest < applied || store.line() != self.line.load(Ordering::Acquire);
+        let mut torn = latest < applied.max(required) || store.line() != self.line.load(Ordering::Acquire);
         while applied < latest && !torn {
             let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
             // Each that follows is the next one: where some are gone, nobody can say what they were.
