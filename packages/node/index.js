@@ -231,7 +231,7 @@ function* linesOf(headers) {
   }
 }
 
-/** The query of a demand. Trousseau takes an empty value for no demand, so what is misspelt must not come so far. */
+/** The query of a demand. What is misspelt or empty is this program's own mistake, and would be told to each of its callers. */
 function queryOf(demand) {
   const query = new URLSearchParams({ statuses: 'all' })
   if (!isObject(demand)) throw new TypeError('a demand is an object')

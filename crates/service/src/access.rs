@@ -115,14 +115,6 @@ pub struct VerifyRequest {
     pub reference: Option<RequestId>,
 }
 
-/// A key that others asked about, once its text was read.
-#[derive(Clone, Copy)]
-struct ReadKey<'a> {
-    secret: &'a ApiKeySecret,
-    claim: TextClaim,
-    found: Option<&'a KnownKey>,
-}
-
 /// Questions of a batch that are judged at a time.
 const AT_A_TIME: usize = 64;
 /// How often a batch is looked through for answers that may not be said any more.
@@ -344,11 +336,24 @@ impl<'a> Access<'a> {
             }
             verdicts.extend(try_join_all(asked).await?);
         }
-        for _ in 0..MOST_LOOKS {
+        self.said_together(requests, verdicts).await
+    }
+
+    /// The same verdicts, with those anew that may not be said any more.
+    async fn said_together(
+        self,
+        requests: &[VerifyRequest],
+        mut verdicts: Vec<Verdict>,
+    ) -> Result<Vec<Verdict>, ServiceError> {
+        for looks in 0.. {
             let is_over = |verdict: &Verdict| verdict.key.is_some() && !verdict.until.holds();
             let over: Vec<usize> = (0..verdicts.len()).filter(|index| is_over(&verdicts[*index])).collect();
             if over.is_empty() {
-                return Ok(verdicts);
+                break;
+            }
+            if looks == MOST_LOOKS {
+                // What is not sure is not said; the same may be asked again, in smaller parts.
+                return Err(ServiceError::Conflict);
             }
             for some in over.chunks(AT_A_TIME) {
                 let mut asked = Vec::with_capacity(some.len());
@@ -360,8 +365,7 @@ impl<'a> Access<'a> {
                 }
             }
         }
-        // What is not sure is not said; the same may be asked again, in smaller parts.
-        Err(ServiceError::Conflict)
+        Ok(verdicts)
     }
 
     /// What is to be said now to a question that was answered yes: how that ends, the key if it is good, until when.
@@ -419,8 +423,8 @@ impl<'a> Access<'a> {
         };
         let again = |found: &KnownKey, meter| question.judge(Some(found), meter, now);
         let (decision, measured) = self.measured(found.as_deref(), decision, now, again).await?;
-        let read = ReadKey { secret, claim: *claim, found: found.as_deref() };
-        let reference = self.keep_verdict(request, Some(read), &decision, now, started.elapsed());
+        let read = Some((&question, found.as_deref()));
+        let reference = self.keep_verdict(request, read, &decision, now, started.elapsed());
         let key = match (&decision, found) {
             (Decision::Allow, Some(found)) => Some(Box::new(self.accept(secret, *found, now)?)),
             _ => None,
@@ -814,13 +818,13 @@ impl<'a> Access<'a> {
     fn keep_verdict(
         self,
         request: &VerifyRequest,
-        read: Option<ReadKey<'_>>,
+        read: Option<(&Question<'_>, Option<&KnownKey>)>,
         decision: &Decision,
         now: Timestamp,
         took: Duration,
     ) -> Option<RequestId> {
         let reason = decision.reason();
-        let found = read.and_then(|read| read.found);
+        let found = read.and_then(|(_, found)| found);
         let Some(reference) = request.reference else {
             if let (None, Some(found)) = (reason, found) {
                 self.core.recorder.record_use(found.id, now);
@@ -833,13 +837,13 @@ impl<'a> Access<'a> {
             return None;
         }
         let named = || request.business_id.as_ref().and_then(|id| id.parse().ok());
-        let secret = read.map(|read| read.secret);
+        let secret = read.map(|(question, _)| &question.secret);
         let origin = secret.zip(request.origin.as_ref()).filter(|(secret, origin)| worth_keeping(origin, secret));
         let subject = Subject {
             reference,
             at: now,
             business: self.written_for(found, named, now)?,
-            environment: read.and_then(|read| environment_of(read.found, read.claim)),
+            environment: read.and_then(|(question, found)| environment_of(found, question.claim)),
             key: found.map(SubjectKey::of),
             door: Door::Verify,
             method: VERIFY_METHOD.to_owned(),
@@ -914,4 +918,79 @@ pub(crate) fn renamed(key: KeyId, old: &KeyDigest) -> String {
 /// The key works under the old pepper all the same; the next use tries again.
 fn not_renewed(key: &dyn std::fmt::Display, error: &StoreError) {
     tracing::warn!(key.id = %key, error = error as &dyn std::error::Error, "the digest of a key was not renewed");
+}
+
+#[cfg(test)]
+mod tests {
+    use trousseau_domain::business::Language;
+    use trousseau_domain::metadata::Metadata;
+    use trousseau_store::testing::TestDatabase;
+
+    use super::*;
+    use crate::app::App;
+    use crate::businesses::BusinessDraft;
+    use crate::clock::ManualClock;
+    use crate::context::Context;
+    use crate::entropy::SeededEntropy;
+    use crate::idempotency::Answered;
+    use crate::secrets::Secrets;
+    use crate::settings::Settings;
+
+    async fn app(database: &TestDatabase) -> App {
+        let clock = Arc::new(ManualClock::new("2026-01-31T09:30:00Z".parse().expect("good")));
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let (store, keys) = (database.store().clone(), database.folder().expect("SQLite has one").join("keys.toml"));
+        let secrets = Secrets::open(store.clone(), keys, clock.clone(), entropy.clone()).await.expect("opens");
+        App::new(store, secrets, Settings::default(), clock, entropy)
+    }
+
+    fn done<T>(answered: Answered<T>) -> T {
+        match answered {
+            Answered::Done(done) => done,
+            Answered::Replayed(_) => unreachable!("nothing was asked to be kept"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_that_is_over_is_looked_for_again_and_counted_once() {
+        let database = TestDatabase::sqlite().await;
+        let (app, system) = (app(&database).await, Context::system());
+        let draft = BusinessDraft {
+            name: "Atelier".parse().expect("a name"),
+            id: None,
+            profile: None,
+            time_zone: None,
+            language: Language::English,
+            metadata: Metadata::default(),
+            invite: None,
+        };
+        let made = done(app.businesses().create(&system, &draft, None).await.expect("made"));
+        let keys: Vec<_> =
+            made.keys.iter().filter(|key| key.view.key.tenant.environment == Environment::Test).collect();
+        let [one, other] = keys.as_slice() else { panic!("a secret key and a checkout key") };
+        let request = |key: &crate::keys::IssuedKey, reference: u8| VerifyRequest {
+            key: zeroize::Zeroizing::new(key.value.expose().to_owned()),
+            business_id: Some(made.business.id.to_string()),
+            demand: Demand::default(),
+            origin: None,
+            address: None,
+            reference: Some(RequestId::from_random([reference; 16])),
+        };
+        let requests = [request(one, 1), request(other, 2)];
+        let mut verdicts = Vec::new();
+        for request in &requests {
+            verdicts.push(app.access().verify(request).await.expect("answered"));
+        }
+        assert!(verdicts.iter().all(|verdict| verdict.key.is_some() && verdict.until.holds()));
+        let suspended = app.businesses().suspend(&system, &made.business.id, None).await;
+        done(suspended.expect("suspended"));
+        // As if the others of the batch had taken that long.
+        verdicts[0].until = Lease::since(0);
+        let said = app.access().said_together(&requests, verdicts).await.expect("answered");
+        assert_eq!(said[0].decision.reason(), Some(Reason::BusinessSuspended));
+        assert!(said[0].key.is_none() && said[1].key.is_some(), "only what is over is looked for again");
+        app.jobs().flush_now().await.expect("written");
+        let counted = "SELECT CAST(SUM(requests) AS TEXT) FROM usage_days";
+        assert_eq!(database.texts(counted).await, ["2"]);
+    }
 }

@@ -372,7 +372,7 @@ impl App {
     /// As [`App::settled`], and when the database cannot be asked.
     pub async fn settled_and_seen(&self, moment: Moment) -> Result<(), ServiceError> {
         self.settled(moment).await?;
-        self.core.require_latest().await
+        Ok(self.core.index.require_latest(&self.core.store).await?)
     }
 
     /// The store, for the executable to close.
@@ -385,14 +385,6 @@ impl Core {
     /// Whether dates may be judged, and written, by this node's clock.
     pub(crate) fn clock_is_sure(&self) -> Result<(), ServiceError> {
         if self.index.clock_is_sure() { Ok(()) } else { Err(ServiceError::ClockUnsure) }
-    }
-
-    /// From here on nothing is answered from memory that is older than what the database has now: somebody is told of it.
-    pub(crate) async fn require_latest(&self) -> Result<(), ServiceError> {
-        if self.index.is_behind(&self.store).await {
-            self.index.require(self.store.read_at_door()?.current_seq().await?);
-        }
-        Ok(())
     }
 
     /// Whether this node may say that there is no such key.
@@ -641,7 +633,7 @@ impl<'a> Unit<'a> {
     pub(crate) async fn settle(self) -> Result<(), ServiceError> {
         let core = self.core;
         self.tx.settle().await?;
-        core.require_latest().await
+        Ok(core.index.require_latest(&core.store).await?)
     }
 
     /// Ends with the answer of an earlier request.

@@ -426,11 +426,16 @@ impl Index {
         })
     }
 
-    /// Makes sure that nothing is answered any more that is older than what the database has now. Gives whether the
-    /// database has to be asked for how much that is.
-    pub(crate) async fn is_behind(&self, store: &Store) -> bool {
+    /// From here on nothing older is answered than what the database has now: somebody is told of it.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub(crate) async fn require_latest(&self, store: &Store) -> Result<(), StoreError> {
         // Where nothing is answered from memory yet, the first proof is still to come.
-        self.lease_until.load(Ordering::Acquire) > 0 && !self.proven_now(store).await
+        if self.lease_until.load(Ordering::Acquire) > 0 && !self.proven_now(store).await {
+            self.require(store.read_at_door()?.current_seq().await?);
+        }
+        Ok(())
     }
 
     /// From here on nothing older is answered than this change.

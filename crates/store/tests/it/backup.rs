@@ -125,12 +125,7 @@ async fn what_was_in_one_is_in_the_other() {
 
 both_engines! {
     async fn the_tables_of_every_schema_are_known(database) {
-        let url = if let Some(folder) = database.folder() {
-            format!("sqlite:{}", folder.join("fresh.db").display())
-        } else {
-            database.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.expect("runs");
-            database.url().to_owned()
-        };
+        let url = crate::nothing_yet(&database).await;
         for schema in 1..=latest_schema() {
             let options = StoreOptions { up_to: Some(schema), ..StoreOptions::default() };
             let store = Store::open(&url, &options).await.expect("opens");

@@ -21,3 +21,14 @@ mod samples;
 mod versions;
 mod watching;
 mod webhooks;
+
+use trousseau_store::testing::TestDatabase;
+
+/// The address of a database that nobody has opened yet, on the engine of this one.
+async fn nothing_yet(database: &TestDatabase) -> String {
+    if let Some(folder) = database.folder() {
+        return format!("sqlite:{}", folder.join("fresh.db").display());
+    }
+    database.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.expect("runs");
+    database.url().to_owned()
+}

@@ -66,12 +66,7 @@ both_engines! {
     }
 
     async fn many_openers_migrate_once(database) {
-        let url = if let Some(folder) = database.folder() {
-            format!("sqlite:{}", folder.join("fresh.db").display())
-        } else {
-            database.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.expect("runs");
-            database.url().to_owned()
-        };
+        let url = crate::nothing_yet(&database).await;
         let tasks: Vec<_> = (0..8).map(|_| {
             let url = url.clone();
             tokio::spawn(async move { Store::open(&url, &StoreOptions::default()).await })

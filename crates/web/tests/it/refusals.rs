@@ -131,6 +131,12 @@ async fn a_reference_of_another_business_is_as_good_as_none() {
     }
 }
 
+/// One of many addresses: one that sends very many bad keys is made to wait.
+fn peer(number: u16) -> Peer {
+    let [high, low] = number.to_be_bytes();
+    Peer { address: SocketAddr::from(([203, 0, high, low], 40_000)), tls: false }
+}
+
 #[tokio::test]
 async fn of_a_flood_of_made_up_keys_so_many_a_second_are_kept_and_the_others_counted() {
     const KEPT: u16 = 500;
@@ -138,11 +144,7 @@ async fn of_a_flood_of_made_up_keys_so_many_a_second_are_kept_and_the_others_cou
     let app = TestApp::on(trousseau_store::testing::TestDatabase::sqlite().await).await;
     let business = app.business("mileston").await;
     let made_up = app.key(business.id(), "well-formed-and-nobody-has-it");
-    // From many addresses, as one that sends so many is made to wait.
-    let from = |number: u16| {
-        let [high, low] = number.to_be_bytes();
-        made_up.clone().from(Peer { address: SocketAddr::from(([203, 0, high, low], 40_000)), tls: false })
-    };
+    let from = |number: u16| made_up.clone().from(peer(number));
     for number in 0..KEPT + BEYOND {
         assert_eq!(from(number).get("/v1/whoami").await.status.as_u16(), 401);
     }
@@ -170,12 +172,7 @@ async fn of_what_goes_wrong_with_one_key_so_much_a_second_is_kept_and_all_of_it_
     const BEYOND: u16 = 7;
     let app = TestApp::on(trousseau_store::testing::TestDatabase::sqlite().await).await;
     let business = app.business("mileston").await;
-    // From many addresses, as one that sends so many is made to wait.
-    let from = |number: u16, kind: &str| {
-        let [high, low] = number.to_be_bytes();
-        let peer = Peer { address: SocketAddr::from(([203, 0, high, low], 40_000)), tls: false };
-        app.key(business.id(), business.value("test", kind)).from(peer)
-    };
+    let from = |number: u16, kind: &str| app.key(business.id(), business.value("test", kind)).from(peer(number));
     for number in 0..KEPT + BEYOND {
         assert_eq!(from(number, "checkout").get("/v1/keys").await.status.as_u16(), 403);
         assert_eq!(from(number, "secret").get("/v1/payments/none").await.status.as_u16(), 404);
