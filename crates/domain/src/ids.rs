@@ -74,6 +74,15 @@ macro_rules! id {
             pub const fn bits(self) -> u128 {
                 self.0
             }
+
+            /// The text form, which is ASCII, without an allocation.
+            pub fn to_text(self) -> [u8; $prefix.len() + BODY_LEN] {
+                let mut text = [0; $prefix.len() + BODY_LEN];
+                let (prefix, body) = text.split_at_mut($prefix.len());
+                prefix.copy_from_slice($prefix.as_bytes());
+                body.copy_from_slice(&encode(self.0));
+                text
+            }
         }
 
         impl FromStr for $name {
@@ -87,9 +96,7 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let body = encode(self.0);
-                formatter.write_str($prefix)?;
-                formatter.write_str(std::str::from_utf8(&body).expect("the alphabet is ASCII"))
+                formatter.write_str(std::str::from_utf8(&self.to_text()).expect("the alphabet is ASCII"))
             }
         }
 

@@ -1,7 +1,5 @@
 //! The `trousseau` executable: command line, configuration, wiring.
 
-#![expect(clippy::print_stderr, reason = "a command speaks to people there")]
-
 mod app;
 mod cli;
 mod commands;
@@ -38,7 +36,7 @@ fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("trousseau: {:#}", failure.error());
+            output::say(&format!("trousseau: {:#}\n", failure.error()));
             failure.exit_code()
         }
     }
@@ -47,12 +45,13 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Openapi => {
-            output::print(trousseau_web::router::document_text(&trousseau_web::router::openapi()).trim_end());
-            return Ok(());
+            return output::print(trousseau_web::router::document_text(&trousseau_web::router::openapi()).trim_end());
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "trousseau", &mut std::io::stdout());
-            return Ok(());
+            // Not to standard output itself: it panics where the reader goes away.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "trousseau", &mut script);
+            return output::print(String::from_utf8_lossy(&script).trim_end());
         }
         _ => {}
     }
@@ -80,9 +79,9 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
     }
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|row| vec![row.name, row.value, row.source.to_string()]).collect();
-    output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "");
+    output::print_table(&["SETTING", "VALUE", "FROM"], &rows, "")?;
     if let Some(file) = layers.file() {
-        output::print(&format!("\nRead {}", file.display()));
+        output::print(&format!("\nRead {}", file.display()))?;
     }
     Ok(())
 }
@@ -90,7 +89,7 @@ fn explain(settings: &Settings, layers: &Layers, json: bool) -> Result<(), Failu
 /// Asks the endpoints of every network whether they are what the settings say, as the server does when it starts.
 async fn check_networks(settings: &Settings) -> Result<(), Failure> {
     for unanswered in networks::check(settings.rules.networks()).await.map_err(|wrong| Failure::Usage(wrong.into()))? {
-        eprintln!("{}: does not answer ({})", unanswered.setting, unanswered.error);
+        output::say(&format!("{}: does not answer ({})\n", unanswered.setting, unanswered.error));
     }
     Ok(())
 }

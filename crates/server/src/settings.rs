@@ -504,18 +504,19 @@ pub(crate) fn database_kind(url: &str) -> Result<DatabaseKind, &'static str> {
     }
 }
 
-/// A database address without its password.
+/// A database address without its password. That may hold what it should not, unescaped: it ends at the last `@`.
 fn redacted_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let authority = match authority.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => format!("{name}:***@{host}"),
-            None => authority.to_owned(),
-        },
-        None => authority.to_owned(),
+    let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+    let (host, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let authority = match user.map(|user| user.split_once(':').ok_or(user)) {
+        Some(Ok((name, _))) => format!("{name}:***@{host}"),
+        // Without a colon before them, it is not sure that there is a name and no secret.
+        Some(Err(name)) if name.contains(['/', '?', '@']) => format!("***@{host}"),
+        Some(Err(name)) => format!("{name}@{host}"),
+        None => host.to_owned(),
     };
     // A password may stand in the query as well.
     let tail = tail.split_once('?').map_or_else(|| tail.to_owned(), |(path, _)| format!("{path}?***"));
@@ -703,6 +704,16 @@ mod tests {
             redacted_url("postgres://ann:s3cret@db:5432/keys?password=x"),
             "postgres://ann:***@db:5432/keys?***"
         );
+        for (secret, shown) in [
+            ("postgres://u:se/cret@h/db", "postgres://u:***@h/db"),
+            ("postgres://u:se?cret@h/db?password=x", "postgres://u:***@h/db?***"),
+            ("postgres://u:s@cret@h/db", "postgres://u:***@h/db"),
+            ("postgres://se/cret@h/db", "postgres://***@h/db"),
+            ("postgres://u@h/db", "postgres://u@h/db"),
+            ("smtps://u:p@mail.example.com", "smtps://u:***@mail.example.com"),
+        ] {
+            assert_eq!(redacted_url(secret), shown);
+        }
         assert_eq!(redacted_url("postgres://db/keys"), "postgres://db/keys");
         assert_eq!(redacted_url("sqlite:trousseau-data/trousseau.db"), "sqlite:trousseau-data/trousseau.db");
     }
@@ -777,6 +788,19 @@ mod tests {
         let explained = settings.explain(&Layers::default());
         let bands = explained.iter().find(|row| row.name == "networks.local.confirmations").expect("explained");
         assert_eq!(bands.value, "2 from 0, safe from 500");
+    }
+
+    #[test]
+    fn a_token_can_be_put_together_of_variables() {
+        let contract = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+        let settings = env(&[
+            ("TROUSSEAU_NETWORKS__LOCAL__CHAIN", "eip155:31337"),
+            ("TROUSSEAU_NETWORKS__LOCAL__ENDPOINTS", "http://127.0.0.1:8545"),
+            ("TROUSSEAU_NETWORKS__LOCAL__TOKENS__USDC__CONTRACT", contract),
+            ("TROUSSEAU_NETWORKS__LOCAL__TOKENS__USDC__DECIMALS", "6"),
+        ])
+        .expect("good");
+        assert_eq!(settings.rules.networks()[0].tokens[0].contract.to_string(), contract);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) fn quiet_panics() {
         if tracing::event_enabled!(tracing::Level::ERROR) {
             tracing::error!(location, "the program met a state that its author held impossible");
         } else {
-            eprintln!("trousseau: internal error at {location}");
+            crate::output::say(&format!("trousseau: internal error at {location}\n"));
         }
     }));
 }

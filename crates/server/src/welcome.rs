@@ -15,10 +15,10 @@ use trousseau_service::{Context, ServiceError};
 use trousseau_store::{BusinessRow, KeyFilter, KeyOrder};
 
 use crate::app::Opened;
-use crate::commands::business::key_lines;
+use crate::commands::business::{key_lines, unseen};
 use crate::commands::done;
 use crate::exit::Failure;
-use crate::output::print;
+use crate::output::{print, print_once};
 
 /// Between two attempts to welcome.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ async fn welcome_now(opened: &Opened, name: Option<&str>) -> Result<(), Failure>
         let _ = write!(text, "\nSign in at {url}/sign-in\n");
     }
     if !text.is_empty() {
-        print(&text);
+        print(&text)?;
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ async fn first_business(opened: &Opened, name: &str, url: &str, text: &mut Zeroi
         text.push_str(&key_lines(&created));
         text.push('\n');
         // At once: whatever fails after this, they are never shown again.
-        print(text);
+        print_once(text, || unseen(&created))?;
         text.zeroize();
         created.business
     } else {

@@ -65,6 +65,16 @@ fn slots(body: &mut Value) -> Vec<&mut serde_json::Map<String, Value>> {
 
 /// An earlier answer, with the values that may still be read.
 pub(crate) async fn replay(web: &Web, context: &Context, earlier: StoredAnswer) -> Result<Response, Failure> {
+    replay_with(web, context, earlier, None).await
+}
+
+/// The same, with a member that is of the repeated request itself.
+pub(crate) async fn replay_with(
+    web: &Web,
+    context: &Context,
+    earlier: StoredAnswer,
+    member: Option<(&str, Value)>,
+) -> Result<Response, Failure> {
     let mut body: Value =
         serde_json::from_str(&earlier.body).map_err(|error| Failure::new(Kind::Internal).with_cause(error))?;
     for (slot, refill) in slots(&mut body).into_iter().zip(&earlier.refills) {
@@ -82,6 +92,9 @@ pub(crate) async fn replay(web: &Web, context: &Context, earlier: StoredAnswer) 
                 slot.insert("advice".to_owned(), Value::from(ADVICE));
             }
         }
+    }
+    if let (Some(members), Some((name, value))) = (body.as_object_mut(), member) {
+        members.insert(name.to_owned(), value);
     }
     Ok(respond(earlier.status, &body))
 }

@@ -1,5 +1,8 @@
 //! Reading a request's body: bounded in size and time, and strictly as JSON.
 
+mod objects;
+
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connection::CloseWithoutAnswer;
 use crate::problem::{Failure, FieldError, Kind};
+
+use self::objects::Objects;
 
 /// The most bytes of a body.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -148,14 +153,15 @@ pub(crate) async fn read(request: Request, most: usize) -> Result<Bytes, BodyRej
     }
 }
 
-/// Reads JSON strictly: UTF-8, no duplicate members, at most [`MAX_DEPTH`] deep, and the members that `T` names.
+/// Reads JSON strictly: UTF-8, no duplicate members, at most [`MAX_DEPTH`] deep, and the members that `T` names, each by
+/// its name.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Failure::new(Kind::InvalidJson).with_detail("The body is not UTF-8."))?;
     let mut check = serde_json::Deserializer::from_str(text);
     Strict { depth: 0 }.deserialize(&mut check).and_then(|()| check.end()).map_err(|error| not_json(&error))?;
     let mut shaped = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut shaped).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(&mut shaped)).map_err(|error| {
         let pointer = pointer_to(error.path());
         let detail = what_is_expected(&error.inner().to_string());
         Failure::new(Kind::InvalidBody).with_errors(vec![FieldError::body(pointer, detail)])
@@ -214,7 +220,25 @@ fn what_is_expected(message: &str) -> String {
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("the member `{name}` is missing");
     }
-    expected.map_or_else(|| "cannot be read".to_owned(), |expected| format!("must be {expected}"))
+    expected.map_or_else(|| "cannot be read".to_owned(), |expected| format!("must be {}", in_json(expected)))
+}
+
+/// What the deserialiser wanted, in the words of JSON rather than of Rust.
+fn in_json(expected: &str) -> Cow<'_, str> {
+    let whole = |most: u64| format!("a whole number from 0 to {most}").into();
+    match expected {
+        "u8" => whole(u8::MAX.into()),
+        "u16" => whole(u16::MAX.into()),
+        "u32" => whole(u32::MAX.into()),
+        "u64" | "usize" => "a whole number of at least 0".into(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "a map" => "an object".into(),
+        "a sequence" => "a list".into(),
+        _ if expected.starts_with("struct ") || expected.contains("tagged enum ") => "an object".into(),
+        _ => expected.into(),
+    }
 }
 
 /// Walks a JSON text and keeps nothing; refuses duplicate members and depth.
@@ -301,6 +325,16 @@ mod tests {
         until: Change<String>,
         #[serde(default)]
         list: Vec<Inner>,
+        inner: Option<Inner>,
+        either: Option<Either>,
+        #[serde(default)]
+        small: u16,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Either {
+        Of { flag: bool },
     }
 
     #[derive(Debug, Deserialize)]
@@ -345,6 +379,42 @@ mod tests {
             let error = &failure.errors()[0];
             assert_eq!(error.place, crate::problem::Place::Body(pointer.to_owned()), "{text}");
             assert!(!error.detail.contains("anary"), "{text}: {}", error.detail);
+        }
+    }
+
+    #[test]
+    fn members_have_names_however_deep() {
+        for (text, pointer) in [
+            (r#"["a"]"#, ""),
+            (r#"["a", "x", []]"#, ""),
+            (r#"{"name":"a","list":[[true]]}"#, "/list/0"),
+            (r#"{"name":"a","list":[{"flag":true},[true]]}"#, "/list/1"),
+            (r#"{"name":"a","inner":[true]}"#, "/inner"),
+            (r#"{"name":"a","either":{"of":[true]}}"#, "/either"),
+        ] {
+            let failure = parse::<Sample>(text.as_bytes()).expect_err("must be refused");
+            let error = &failure.errors()[0];
+            assert_eq!(error.detail, "must be an object", "{text}");
+            assert_eq!(error.place, crate::problem::Place::Body(pointer.to_owned()), "{text}");
+        }
+        let read: Sample =
+            parse(br#"{"name":"a","inner":{"flag":true},"either":{"of":{"flag":false}},"small":3}"#).expect("good");
+        assert!(read.small == 3 && read.inner.is_some_and(|inner| inner.flag));
+        assert!(matches!(read.either, Some(Either::Of { flag: false })));
+    }
+
+    #[test]
+    fn what_is_wanted_is_said_in_words_of_json() {
+        for (text, detail) in [
+            ("7", "must be an object"),
+            ("null", "must be an object"),
+            (r#"{"name":7}"#, "must be a string"),
+            (r#"{"name":"a","list":{}}"#, "must be a list"),
+            (r#"{"name":"a","inner":{"flag":1}}"#, "must be true or false"),
+            (r#"{"name":"a","small":-1}"#, "must be a whole number from 0 to 65535"),
+            (r#"{"name":"a","small":70000}"#, "must be a whole number from 0 to 65535"),
+        ] {
+            assert_eq!(parse::<Sample>(text.as_bytes()).expect_err("refused").errors()[0].detail, detail, "{text}");
         }
     }
 

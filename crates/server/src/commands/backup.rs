@@ -18,7 +18,7 @@ use trousseau_store::{Children, RestoreError, Store, StoreOptions};
 use crate::app::make_folders;
 use crate::exit::Failure;
 use crate::hardening;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, say};
 use crate::settings::Settings;
 
 /// How often a file is looked at again that others make and remove meanwhile.
@@ -39,7 +39,7 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
     store.close().await;
     let taken = written?;
     if !taken.left_out.is_empty() {
-        eprintln!("left out, not a table of Trousseau: {}", taken.left_out.join(", "));
+        say(&format!("left out, not a table of Trousseau: {}\n", taken.left_out.join(", ")));
     }
     if json {
         return print_json(&json!({
@@ -47,10 +47,9 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
             "rows": taken.rows,
         }));
     }
-    print(&format!("{} rows of {} tables are in {}", taken.rows, taken.tables, file.display()));
+    print(&format!("{} rows of {} tables are in {}", taken.rows, taken.tables, file.display()))?;
     let key_file = settings.key_file.display();
-    print(&format!("The key file {key_file} is not in it: without a copy of that, kept apart, it is of no use."));
-    Ok(())
+    print(&format!("The key file {key_file} is not in it: without a copy of that, kept apart, it is of no use."))
 }
 
 /// How a database is named to people: by its file. The address of a server may hold a password.
@@ -178,25 +177,24 @@ pub(crate) async fn restore(
             "key_file": needs,
         }));
     }
-    tell(&restored, children);
-    print(&needs);
-    Ok(())
+    tell(&restored, children)?;
+    print(&needs)
 }
 
-fn tell(restored: &Restored, children: Children) {
+fn tell(restored: &Restored, children: Children) -> Result<(), Failure> {
     let Restored { head, rows, adjusted } = restored;
-    print(&format!("{rows} rows are restored, as of {}.", head.taken_at));
+    print(&format!("{rows} rows are restored, as of {}.", head.taken_at))?;
     print(
         "What happened since is lost: keys that were revoked since are accepted again, values that were made since are not \
          known, payments that were started since are not watched.",
-    );
+    )?;
     let waiting = adjusted.waiting;
     if waiting != trousseau_store::Waiting::default() {
         print(&format!(
             "Once a server runs, {} events, {} deliveries of webhooks and {} mails go out that waited then, also those \
              that have gone out since. A webhook that comes again has the id that it had.",
             waiting.events, waiting.deliveries, waiting.mails
-        ));
+        ))?;
     }
     if adjusted.extended_keys > 0 {
         print(&match children {
@@ -208,9 +206,9 @@ fn tell(restored: &Restored, children: Children) {
             Children::Skip(count) => {
                 format!("{} extended public keys go on {count} children further.", adjusted.extended_keys)
             }
-        });
+        })?;
     }
-    print("Everybody has to sign in again.");
+    print("Everybody has to sign in again.")
 }
 
 /// What is still to be done about the key file.

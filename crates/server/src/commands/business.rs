@@ -11,7 +11,7 @@ use super::{done, limits, metadata, read};
 use crate::app::Opened;
 use crate::cli::{self, Business};
 use crate::exit::Failure;
-use crate::output::{confirm, print, print_json, print_pairs, print_table};
+use crate::output::{self, confirm, print, print_json, print_once, print_pairs, print_table};
 
 /// Rows fetched at a time.
 const PAGE: u32 = 100;
@@ -33,17 +33,17 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
                 invite: invite.as_deref().map(|email| read("--invite", email)).transpose()?,
             };
             let created = done(businesses.create(&opened.context, &draft, None).await?);
+            let unseen = || unseen(&created);
             if json {
-                return print_json(&created_json(opened, &created));
+                return print_once(&output::json(&created_json(opened, &created))?, unseen);
             }
             if *dotenv {
-                print(&dotenv_lines(&created));
-                return Ok(());
+                return print_once(&dotenv_lines(&created), unseen);
             }
-            print_created(&created);
+            print_created(&created)?;
             if let Some(invited) = &created.invitation {
-                super::member::print_invited(opened, invited);
-                print("The LIVE keys come into being when the invitation is accepted, and are shown there once.");
+                super::member::print_invited(opened, invited)?;
+                print("The LIVE keys come into being when the invitation is accepted, and are shown there once.")?;
             }
             Ok(())
         }
@@ -69,8 +69,7 @@ pub(crate) async fn run(opened: &Opened, command: &Business, json: bool) -> Resu
                 ]
             };
             let rows: Vec<_> = rows.iter().map(cells).collect();
-            print_table(&["ID", "NAME", "PROFILE", "STATUS", "CREATED"], &rows, "No business yet.");
-            Ok(())
+            print_table(&["ID", "NAME", "PROFILE", "STATUS", "CREATED"], &rows, "No business yet.")
         }
         Business::Show { id } => show(&businesses.get(&read("the id", id)?).await?, json),
         Business::Suspend { id, sure } => {
@@ -132,17 +131,21 @@ fn show(row: &BusinessRow, json: bool) -> Result<(), Failure> {
         ("Limits", limits::words(&row.limits)),
         ("Status", status_of(row).to_string()),
         ("Created", row.created_at.truncated_to_second().to_string()),
-    ]);
-    Ok(())
+    ])
 }
 
-fn print_created(created: &CreatedBusiness) {
+fn print_created(created: &CreatedBusiness) -> Result<(), Failure> {
     print_pairs(&[
         ("Business", created.business.name.to_string()),
         ("Id", created.business.id.to_string()),
         ("Profile", created.business.profile.clone()),
-    ]);
-    print(&format!("\nKeys\n{}", *key_lines(created)));
+    ])?;
+    print_once(&format!("\nKeys\n{}", *key_lines(created)), || unseen(created))
+}
+
+/// What to do where the first keys were made and nobody saw them.
+pub(crate) fn unseen(created: &CreatedBusiness) -> String {
+    format!("business {} is there, but the values of its keys were not shown: rotate them", created.business.id)
 }
 
 /// The first keys, one per line, with their values.

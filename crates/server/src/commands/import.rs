@@ -157,7 +157,7 @@ pub(crate) async fn run(
     if json {
         print_json(&json!({ "imported": imported, "known": known, "refused": refused }))?;
     } else {
-        print(&format!("{imported} imported, {known} known already, {refused} refused"));
+        print(&format!("{imported} imported, {known} known already, {refused} refused"))?;
     }
     match failed {
         Some(failure) => Err(failure),
@@ -217,7 +217,8 @@ impl Teller {
                 self.tally.refused += 1;
                 if !self.json {
                     let space = if field.is_empty() { "" } else { " " };
-                    self.progress.suspend(|| print(&format!("line {number}: refused: {field}{space}{message}")));
+                    let line = format!("line {number}: refused: {field}{space}{message}");
+                    self.progress.suspend(|| print(&line))?;
                 }
                 ("refused", json!({ "field": field, "message": message }))
             }
@@ -261,7 +262,7 @@ pub(crate) async fn report(opened: &Opened, tenant: &Tenant, json: bool) -> Resu
                 let reference = key.external_reference.as_deref().unwrap_or("-");
                 let name = key.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
                 let (id, value, status) = (key.id, view.masked_value(), view.status);
-                print(&format!("not seen: {id}  {value}  {reference}  {status}  {name}"));
+                print(&format!("not seen: {id}  {value}  {reference}  {status}  {name}"))?;
             }
         }
     }
@@ -269,8 +270,7 @@ pub(crate) async fn report(opened: &Opened, tenant: &Tenant, json: bool) -> Resu
     if json {
         return print_json(&json!({ "imported": total, "seen": seen, "not_seen": unseen }));
     }
-    print(&format!("{total} imported, {seen} seen, {unseen} not seen yet"));
-    Ok(())
+    print(&format!("{total} imported, {seen} seen, {unseen} not seen yet"))
 }
 
 /// The lines of the input with their numbers, one at a time.

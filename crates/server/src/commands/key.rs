@@ -23,7 +23,7 @@ use super::{done, metadata, read, read_all};
 use crate::app::Opened;
 use crate::cli::{self, Key, OneKey};
 use crate::exit::Failure;
-use crate::output::{confirm, print, print_json, print_pairs, print_table, read_key};
+use crate::output::{self, confirm, paired, print, print_json, print_once, print_pairs, print_table, read_key};
 use crate::when;
 
 /// Rows fetched at a time.
@@ -64,13 +64,12 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
                 body["applied"] = applied_json(&applied);
                 return print_json(&body);
             }
-            print(&format!("Revoked {}", revoked.key.id));
+            print(&format!("Revoked {}", revoked.key.id))?;
             print(&match applied.nodes.len() {
                 0 => "No server runs on this database.".to_owned(),
                 1 => format!("In force on 1 server after {} ms.", applied.after.as_millis()),
                 count => format!("In force on {count} servers after {} ms.", applied.after.as_millis()),
-            });
-            Ok(())
+            })
         }
         Key::Reveal(one) => {
             let view = find(opened, one).await?;
@@ -204,8 +203,7 @@ async fn list(
         ]
     };
     let rows: Vec<_> = views.iter().map(cells).collect();
-    print_table(&["ID", "NO", "KIND", "NAME", "VALUE", "STATUS", "ENDS", "LAST USED"], &rows, "No keys here.");
-    Ok(())
+    print_table(&["ID", "NO", "KIND", "NAME", "VALUE", "STATUS", "ENDS", "LAST USED"], &rows, "No keys here.")
 }
 
 async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failure> {
@@ -260,6 +258,10 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
     if change.state == Some(KeyState::Inactive) {
         confirm(&format!("{} will be refused until it is switched on again.", view.key.id), sure.yes)?;
     }
+    let ends_now = |until: &Timestamp| *until <= opened.app.now();
+    if change.valid_until.as_ref().and_then(Option::as_ref).is_some_and(ends_now) {
+        confirm(&format!("{} will be refused from now on: that end is over.", view.key.id), sure.yes)?;
+    }
     let handle = trousseau_service::keys::KeyHandle::Id(view.key.id);
     show(&opened.app.keys().update(&opened.context, &view.key.tenant, handle, &change).await?, json)
 }
@@ -290,7 +292,7 @@ async fn verify(opened: &Opened, request: &VerifyRequest, json: bool) -> Result<
             ("Business", format!("{} ({})", business.name, business.id)),
             ("Environment", caller.tenant.environment.to_string()),
             ("Kind", caller.kind().to_string()),
-        ]);
+        ])?;
     }
     match code {
         None => Ok(()),
@@ -318,8 +320,7 @@ async fn find_by_value(opened: &Opened, json: bool) -> Result<(), Failure> {
         ("Environment", view.key.tenant.environment.to_string()),
         ("Status", view.status.to_string()),
         ("Value", if current { "the current one" } else { "an earlier one" }.to_owned()),
-    ]);
-    Ok(())
+    ])
 }
 
 fn time(at: Option<Timestamp>) -> String {
@@ -405,13 +406,13 @@ fn show(view: &KeyView, json: bool) -> Result<(), Failure> {
     if json {
         return print_json(&view_json(view));
     }
-    print_pairs(&pairs(view));
-    Ok(())
+    print_pairs(&pairs(view))
 }
 
 async fn show_issued(opened: &Opened, issued: &IssuedKey, json: bool) -> Result<(), Failure> {
+    let unseen = || format!("the value of key {} was not shown: rotate the key to get another", issued.view.key.id);
     if json {
-        return print_json(&issued_json(issued));
+        return print_once(&output::json(&issued_json(issued))?, unseen);
     }
     let mut pairs = pairs(&issued.view);
     for (name, value) in &mut pairs {
@@ -419,12 +420,12 @@ async fn show_issued(opened: &Opened, issued: &IssuedKey, json: bool) -> Result<
             issued.value.expose().clone_into(value);
         }
     }
-    print_pairs(&pairs);
+    print_once(&paired(&pairs), unseen)?;
     let key = &issued.view.key;
     let business = opened.app.businesses().get(&key.tenant.business).await?;
     let profile = opened.app.settings().profile(&business.profile);
     if !profile.is_some_and(|profile| profile.value_readable(key.tenant.environment, key.kind)) {
-        print("\nThe value is shown now and never again.");
+        print("\nThe value is shown now and never again.")?;
     }
     Ok(())
 }

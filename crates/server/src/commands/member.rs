@@ -39,7 +39,7 @@ pub(crate) async fn run(opened: &Opened, command: &Member, json: bool) -> Result
             if json {
                 return print_json(&invited_json(opened, &invited));
             }
-            print_invited(opened, &invited);
+            print_invited(opened, &invited)?;
             Ok(())
         }
         Member::List { business: Some(business), .. } => {
@@ -59,8 +59,7 @@ pub(crate) async fn run(opened: &Opened, command: &Member, json: bool) -> Result
                 vec![account.email.to_string(), account.name.to_string(), account.id.to_string()]
             };
             let rows: Vec<_> = administrators.iter().map(cells).collect();
-            print_table(&["EMAIL", "NAME", "ACCOUNT"], &rows, "No platform administrator yet.");
-            Ok(())
+            print_table(&["EMAIL", "NAME", "ACCOUNT"], &rows, "No platform administrator yet.")
         }
         Member::Remove { email, business, platform: _, sure } => {
             let email: EmailAddress = read("the address", email)?;
@@ -76,8 +75,7 @@ pub(crate) async fn run(opened: &Opened, command: &Member, json: bool) -> Result
             if json {
                 return print_json(&json!({ "removed": account }));
             }
-            print(&format!("Removed {email}"));
-            Ok(())
+            print(&format!("Removed {email}"))
         }
     }
 }
@@ -112,8 +110,7 @@ fn list(members: &[MemberView], invitations: &[InvitationRow], json: bool) -> Re
             vec![invitation.email.to_string(), "(invited)".to_owned(), role_of(invitation), "-".to_owned()]
         }))
         .collect();
-    print_table(&["EMAIL", "NAME", "ROLE", "LAST SEEN"], &rows, "Nobody yet.");
-    Ok(())
+    print_table(&["EMAIL", "NAME", "ROLE", "LAST SEEN"], &rows, "Nobody yet.")
 }
 
 fn role_of(invitation: &InvitationRow) -> String {
@@ -153,12 +150,12 @@ pub(crate) fn invited_json(opened: &Opened, invited: &Invited) -> Value {
 }
 
 /// An invitation with its link, for a person at the machine.
-pub(crate) fn print_invited(opened: &Opened, invited: &Invited) {
+pub(crate) fn print_invited(opened: &Opened, invited: &Invited) -> Result<(), Failure> {
     print_pairs(&[
         ("Invited", invited.invitation.email.to_string()),
         ("As", role_of(&invited.invitation)),
         ("Link", opened.app.address().link(&invited.path)),
         ("Good until", invited.invitation.expires_at.truncated_to_second().to_string()),
-    ]);
-    print("\nThe link is good once and is shown now only. The running server mails it, too.");
+    ])?;
+    print("\nThe link is good once and is shown now only. The running server mails it, too.")
 }

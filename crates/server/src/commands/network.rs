@@ -18,8 +18,7 @@ pub(crate) async fn run(opened: &Opened, command: &Network, json: bool) -> Resul
             }
             let rows: Vec<_> = states.iter().map(state_cells).collect();
             let head = ["NETWORK", "CHAIN", "FOR", "CONDITION", "SEEN TO", "BLOCK AGE", "REORGS", "DEEPEST"];
-            print_table(&head, &rows, "No network is watched.");
-            Ok(())
+            print_table(&head, &rows, "No network is watched.")
         }
         Network::Health { network } => {
             let (chain, health) = networks.probe(network).await?;
@@ -30,10 +29,10 @@ pub(crate) async fn run(opened: &Opened, command: &Network, json: bool) -> Resul
                 let endpoints: Vec<_> = health.endpoints.iter().map(|one| endpoint_json(&health, one)).collect();
                 print_json(&json!({ "network": state.map(state_json), "endpoints": endpoints }))?;
             } else {
-                print(&format!("{chain} is {}", condition.as_str()));
+                print(&format!("{chain} is {}", condition.as_str()))?;
                 let cells = |(index, endpoint)| endpoint_cells(&health, index, endpoint);
                 let rows: Vec<_> = health.endpoints.iter().enumerate().map(cells).collect();
-                print_table(&["ENDPOINT", "ANSWERS", "HEIGHT", "LAG", "ERROR"], &rows, "");
+                print_table(&["ENDPOINT", "ANSWERS", "HEIGHT", "LAG", "ERROR"], &rows, "")?;
             }
             let answers = health.endpoints.iter().all(|endpoint| endpoint.failures == 0);
             if condition == Condition::Well && answers {
@@ -58,8 +57,7 @@ pub(crate) async fn run(opened: &Opened, command: &Network, json: bool) -> Resul
             print(&format!(
                 "Read {} from block {} to {}: transfers {}, payments changed {}",
                 done.network, done.from_block, done.to_block, done.transfers, done.changed
-            ));
-            Ok(())
+            ))
         }
     }
 }

@@ -33,8 +33,7 @@ pub(crate) async fn run(opened: &Opened, command: &Payout, json: bool) -> Result
                     if json {
                         return print_json(&row_json(&row));
                     }
-                    print(&format!("{kind} money on {} goes to {}", row.network, row.address));
-                    Ok(())
+                    print(&format!("{kind} money on {} goes to {}", row.network, row.address))
                 }
                 PayoutTarget::ExtendedKey(key) => set_key(opened, &tenant, network, &key, addresses, json).await,
             }
@@ -66,8 +65,7 @@ pub(crate) async fn run(opened: &Opened, command: &Payout, json: bool) -> Result
                 line(&row.tenant, row.network.to_string(), row.key.masked(), row.state.as_str(), at)
             }));
             rows.sort();
-            print_table(&["NETWORK", "FOR", "GOES TO", "STATE", "SET"], &rows, "No payout address is set.");
-            Ok(())
+            print_table(&["NETWORK", "FOR", "GOES TO", "STATE", "SET"], &rows, "No payout address is set.")
         }
         Payout::Plan { business, environment, network } => {
             let filter = CollectFilter {
@@ -99,11 +97,10 @@ async fn plan(opened: &Opened, filter: &CollectFilter, network: Option<&str>, js
     if json {
         return print_json(&json!({ "data": made.iter().map(PayoutPlanBody::from).collect::<Vec<_>>() }));
     }
-    made.iter().for_each(tell);
-    Ok(())
+    made.iter().try_for_each(tell)
 }
 
-fn tell(plan: &PayoutPlan) {
+fn tell(plan: &PayoutPlan) -> Result<(), Failure> {
     print(&format!(
         "{} (chain id {}), as of block {}: {}",
         plan.network,
@@ -114,15 +111,15 @@ fn tell(plan: &PayoutPlan) {
             1 => "1 transaction".to_owned(),
             count => format!("{count} transactions, to be sent in this order"),
         }
-    ));
+    ))?;
     for (index, transaction) in plan.transactions.iter().enumerate() {
-        print(&format!("\n{}. {}", index + 1, summary(&transaction.purpose)));
+        print(&format!("\n{}. {}", index + 1, summary(&transaction.purpose)))?;
         print_pairs(&[
             ("   to", transaction.to.to_string()),
             ("   value", "0".to_owned()),
             ("   gas", transaction.gas.to_string()),
             ("   data", print_bytes(&transaction.data)),
-        ]);
+        ])?;
     }
     for stuck in &plan.stuck {
         let why = match stuck.why {
@@ -130,8 +127,9 @@ fn tell(plan: &PayoutPlan) {
             WhyStuck::NoDeployer => "there is no keyless CREATE2 deployer on this network",
         };
         let Some(first) = stuck.collection.forwarders.first() else { continue };
-        print(&format!("\nleft out: {} at {}: {why}", sum(&stuck.collection), first.address));
+        print(&format!("\nleft out: {} at {}: {why}", sum(&stuck.collection), first.address))?;
     }
+    Ok(())
 }
 
 /// Proposes an extended public key, and puts it in force where its first addresses were given.
@@ -153,7 +151,7 @@ async fn set_key(
     }
     if row.state == PayoutKeyState::InForce {
         let kind = row.tenant.environment.in_key_text();
-        print(&format!("{kind} money on {} goes to new addresses of {}", row.network, row.key.masked()));
+        print(&format!("{kind} money on {} goes to new addresses of {}", row.network, row.key.masked()))?;
         return Ok(());
     }
     let first: Vec<_> = row.key.first_addresses().iter().map(ToString::to_string).collect();
@@ -164,8 +162,7 @@ async fn set_key(
         row.network,
         first.join("\n  "),
         first.join(" --confirm ")
-    ));
-    Ok(())
+    ))
 }
 
 fn not_a_target(error: InvalidPayoutTarget) -> Failure {

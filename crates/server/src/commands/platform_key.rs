@@ -9,7 +9,7 @@ use super::{done, read};
 use crate::app::Opened;
 use crate::cli::{self, PlatformKey};
 use crate::exit::Failure;
-use crate::output::{confirm, print, print_json, print_pairs, print_table};
+use crate::output::{self, confirm, paired, print, print_json, print_once, print_table};
 
 pub(crate) async fn run(opened: &Opened, command: &PlatformKey, json: bool) -> Result<(), Failure> {
     let keys = opened.app.platform_keys();
@@ -25,19 +25,20 @@ pub(crate) async fn run(opened: &Opened, command: &PlatformKey, json: bool) -> R
                 scopes.iter().map(scope).collect()
             };
             let issued = done(keys.create(&opened.context, read("the name", name)?, &scopes, None).await?);
+            let unseen = || format!("the value of {} was not shown: revoke it and make another", issued.key.id);
             if json {
                 let mut body = row_json(&issued.key);
                 body["value"] = json!(issued.value.expose());
-                return print_json(&body);
+                return print_once(&output::json(&body)?, unseen);
             }
-            print_pairs(&[
+            let pairs = paired(&[
                 ("Platform key", issued.key.name.to_string()),
                 ("Id", issued.key.id.to_string()),
                 ("Scopes", issued.key.scopes.join(" ")),
                 ("Value", issued.value.expose().to_owned()),
             ]);
-            print("\nThe value is shown now and never again.");
-            Ok(())
+            print_once(&pairs, unseen)?;
+            print("\nThe value is shown now and never again.")
         }
         PlatformKey::List => {
             let rows = keys.list().await?;
@@ -60,8 +61,7 @@ pub(crate) async fn run(opened: &Opened, command: &PlatformKey, json: bool) -> R
             };
             let rows: Vec<_> = rows.iter().map(cells).collect();
             let head = ["ID", "NAME", "SCOPES", "VALUE", "CREATED", "LAST USED", "REVOKED"];
-            print_table(&head, &rows, "No platform key yet.");
-            Ok(())
+            print_table(&head, &rows, "No platform key yet.")
         }
         PlatformKey::Revoke { id, sure } => {
             let id: PlatformKeyId = read("the id", id)?;
@@ -70,8 +70,7 @@ pub(crate) async fn run(opened: &Opened, command: &PlatformKey, json: bool) -> R
             if json {
                 return print_json(&row_json(&row));
             }
-            print(&format!("Revoked {} ({})", row.id, row.name));
-            Ok(())
+            print(&format!("Revoked {} ({})", row.id, row.name))
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::output::{print, print_json, print_table};
 pub(crate) async fn run(opened: &Opened, network: Option<&str>, json: bool) -> Result<(), Failure> {
     let chains = opened.app.payout_plans().networks(None, network)?;
     if chains.is_empty() {
-        return Err(ServiceError::NetworkNotConfigured.into());
+        return Err(Failure::usage("no network is configured: there is nothing to compare"));
     }
     let mut all = Vec::new();
     for chain in chains {
@@ -25,7 +25,7 @@ pub(crate) async fn run(opened: &Opened, network: Option<&str>, json: bool) -> R
     if json {
         print_json(&json!({ "data": all.iter().map(compared_json).collect::<Vec<_>>() }))?;
     } else {
-        all.iter().for_each(tell);
+        all.iter().try_for_each(tell)?;
     }
     let came_to = |outcome| all.iter().filter(|compared| compared.run.outcome == outcome).count();
     match (came_to(Outcome::Incomplete), came_to(Outcome::Differs)) {
@@ -73,7 +73,7 @@ fn kind(row: &DifferenceRow) -> &'static str {
     }
 }
 
-fn tell(compared: &Compared) {
+fn tell(compared: &Compared) -> Result<(), Failure> {
     let run = &compared.run;
     let at = run.block.map_or_else(|| "at no block".to_owned(), |block| format!("at block {block}"));
     let what = match run.outcome {
@@ -81,7 +81,7 @@ fn tell(compared: &Compared) {
         Outcome::Differs => format!("{} sums do not agree", run.differences),
         Outcome::Incomplete => format!("not compared to the end: {}", run.failure.as_deref().unwrap_or_default()),
     };
-    print(&format!("{} {at}, {} addresses: {what}", compared.network, run.addresses));
+    print(&format!("{} {at}, {} addresses: {what}", compared.network, run.addresses))?;
     if !compared.differences.is_empty() {
         let cells = |row: &DifferenceRow| {
             vec![
@@ -95,6 +95,7 @@ fn tell(compared: &Compared) {
             ]
         };
         let rows: Vec<_> = compared.differences.iter().map(cells).collect();
-        print_table(&["BUSINESS", "ADDRESS", "TOKEN", "RECEIVED", "SENT", "BALANCE", "WHICH IS"], &rows, "");
+        print_table(&["BUSINESS", "ADDRESS", "TOKEN", "RECEIVED", "SENT", "BALANCE", "WHICH IS"], &rows, "")?;
     }
+    Ok(())
 }

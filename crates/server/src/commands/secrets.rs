@@ -31,12 +31,11 @@ pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Resul
                 return print_json(&json!({ "versions": versions_json(&versions) }));
             }
             for (kind, version) in &versions {
-                print(&format!("Prepared {}: version {version}", word(*kind).replace('_', " ")));
+                print(&format!("Prepared {}: version {version}", word(*kind).replace('_', " ")))?;
             }
             print(
                 "Give the key file to every node and copy it to a safe place; then: trousseau secrets rotate --prepared",
-            );
-            Ok(())
+            )
         }
         Secrets::Rotate { only, prepared } => {
             let (kinds, actor) = (kinds(*only), opened.context.actor());
@@ -59,14 +58,13 @@ pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Resul
                 }));
             }
             for (kind, version) in &rotation.versions {
-                print(&format!("New {}: version {version}", word(*kind).replace('_', " ")));
+                print(&format!("New {}: version {version}", word(*kind).replace('_', " ")))?;
             }
-            print(&format!("{} sealed values and {} digests moved to it.", moved.rewrapped, moved.redigested));
+            print(&format!("{} sealed values and {} digests moved to it.", moved.rewrapped, moved.redigested))?;
             if moved.refused > 0 {
-                print(&format!("{} sealed values do not open and stay as they are.", moved.refused));
+                print(&format!("{} sealed values do not open and stay as they are.", moved.refused))?;
             }
-            print("Copy the key file to a safe place now: without it no key of this database can be checked.");
-            Ok(())
+            print("Copy the key file to a safe place now: without it no key of this database can be checked.")
         }
         Secrets::Status => {
             let status = secrets.status().await.map_err(ServiceError::from)?;
@@ -85,8 +83,7 @@ pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Resul
                     ]);
                 }
             }
-            print_table(&["SECRET", "VERSION", "ROWS", "STATE", "SINCE"], &rows, "No secrets yet.");
-            Ok(())
+            print_table(&["SECRET", "VERSION", "ROWS", "STATE", "SINCE"], &rows, "No secrets yet.")
         }
     }
 }

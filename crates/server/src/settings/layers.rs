@@ -60,6 +60,16 @@ const KNOWN: &[(&str, Kind)] = &[
     ("limits.connections", Kind::Integer),
 ];
 
+/// The setting that a variable is of. Symbols of tokens are in capitals there too.
+fn path_of(variable: &str) -> String {
+    let mut path: Vec<String> = Vec::new();
+    for name in variable.split("__") {
+        let is_symbol = path.len() == 3 && path[0] == "networks" && path[2] == "tokens";
+        path.push(if is_symbol { name.to_ascii_uppercase() } else { name.to_ascii_lowercase() });
+    }
+    path.join(".")
+}
+
 /// Variables with our prefix that are no settings: the file's place, and a key handed to a command.
 const NOT_SETTINGS: &[&str] = &["TROUSSEAU_CONFIG", "TROUSSEAU_KEY"];
 const PREFIX: &str = "TROUSSEAU_";
@@ -172,7 +182,7 @@ impl Layers {
             if NOT_SETTINGS.contains(&name.as_str()) {
                 continue;
             }
-            let path = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+            let path = path_of(&name[PREFIX.len()..]);
             let kind = match KNOWN.iter().find(|(known, _)| *known == path) {
                 Some((_, kind)) => *kind,
                 None if path.strip_prefix("profiles.").is_some_and(|rest| rest.contains('.')) => Kind::Toml,

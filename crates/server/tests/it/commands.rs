@@ -94,6 +94,82 @@ fn a_key_lives_its_whole_life_by_commands() {
     assert_eq!((list(&[]), list(&["--revoked"]), list(&["--kind", "checkout"])), (2, 3, 1));
 }
 
+/// A command whose standard output, or standard error, is this.
+fn into(place: &Place, arguments: &[&str], out: Stdio, err: Stdio) -> Ended {
+    let mut command = place.command(arguments);
+    Ended::of(command.stdin(Stdio::null()).stdout(out).stderr(err).output().expect("it starts"))
+}
+
+/// A device that takes nothing.
+fn full() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").expect("there on Linux").into()
+}
+
+/// The end of a pipe that nobody reads.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn what_cannot_be_written_is_a_failure_and_what_was_made_is_named() {
+    let place = Place::new();
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let id = text(&business, "/business/id");
+    let list = ["key", "list", "--business", id, "--environment", "test"];
+    for command in [&["openapi"][..], &["completions", "bash"], &["config", "check"], &list] {
+        let ended = into(&place, command, full(), Stdio::piped());
+        assert_eq!(ended.code, Some(3), "{command:?}");
+        assert!(ended.err.contains("standard output cannot be written: No space left"), "{}", ended.err);
+        // Whoever stops reading has seen enough.
+        assert_eq!(into(&place, command, unread(), Stdio::piped()).code, Some(0), "{command:?}");
+    }
+    let key = ["key", "create", "--business", id, "--environment", "live"];
+    for command in [&key[..], &[&key[..], &["--json"]].concat()] {
+        for out in [full(), unread()] {
+            let ended = into(&place, command, out, Stdio::piped());
+            assert_eq!(ended.code, Some(3), "{command:?}");
+            assert!(ended.err.contains("the value of key key_"), "{}", ended.err);
+        }
+    }
+    let ended = into(&place, &["platform-key", "create", "gateway"], full(), Stdio::piped());
+    assert_eq!((ended.code, ended.err.contains("the value of pk_")), (Some(3), true), "{}", ended.err);
+    let ended = into(&place, &["business", "create", "Unseen", "--dotenv"], full(), Stdio::piped());
+    assert_eq!((ended.code, ended.err.contains("rotate them")), (Some(3), true), "{}", ended.err);
+}
+
+#[test]
+fn a_command_ends_as_it_is_said_whoever_listens() {
+    let place = Place::new();
+    for err in [full(), unread()] {
+        assert_eq!(into(&place, &["key", "show", "nope"], Stdio::piped(), err).code, Some(2));
+    }
+}
+
+#[test]
+fn an_end_that_is_over_is_asked_about() {
+    let place = Place::new();
+    let business = place.run(&["business", "create", "Shop", "--json"]).json();
+    let key = text(&business, "/keys/0/id");
+    let end = ["key", "update", key, "--valid-until", "2021-01-01T00:00:00Z"];
+    assert_eq!(place.run(&end).code, Some(2));
+    assert_eq!(text(&place.run(&["key", "show", key, "--json"]).json(), "/status"), "active");
+}
+
+#[test]
+fn where_there_is_no_network_nothing_is_compared() {
+    let place = Place::new();
+    for (command, said) in [
+        (&["network", "reconcile"][..], "no network is configured"),
+        (&["network", "health", "base"], "network: is not configured, nor is any other"),
+    ] {
+        let ended = place.run(command);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+}
+
 #[test]
 fn a_business_is_shown_suspended_and_resumed() {
     let place = Place::new();

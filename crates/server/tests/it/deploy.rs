@@ -234,14 +234,22 @@ fn every_variable_of_a_recipe_is_a_setting() {
         ["deploy/systemd/trousseau.service", "deploy/container/Containerfile", "deploy/kubernetes/trousseau.yaml"]
     {
         let place = Place::new();
-        let url = place.path().join("database-url");
-        fs::write(&url, "postgres://trousseau@db.example/trousseau\n").expect("written");
+        // What a recipe takes from a secret of the cluster.
+        let files = [
+            ("TROUSSEAU_DATABASE_FILE", "database-url", "postgres://trousseau@db.example/trousseau\n"),
+            ("TROUSSEAU_SMTP__URL_FILE", "smtp-url", "smtps://trousseau:secret@mail.example\n"),
+        ]
+        .map(|(variable, name, content)| {
+            let file = place.path().join(name);
+            fs::write(&file, content).expect("written");
+            (variable, file.to_str().expect("a path").to_owned())
+        });
         let mut command = place.command(&["config", "check", "--json"]);
         let variables = variables(path);
         assert!(!variables.is_empty(), "{path}");
         for (name, value) in &variables {
-            let value = if name == "TROUSSEAU_DATABASE_FILE" { url.to_str().expect("a path") } else { value };
-            command.env(name, value);
+            let file = files.iter().find(|(variable, _)| variable == name).map(|(_, file)| file);
+            command.env(name, file.unwrap_or(value));
         }
         let ended = crate::process::Ended::of(command.output().expect("it runs"));
         assert_eq!(ended.code, Some(0), "{path}: {ended:?}");

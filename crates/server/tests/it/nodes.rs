@@ -145,6 +145,15 @@ fn one_node_and_the_command_line_agree() {
     let revoked = tenant.place.run(&["key", "revoke", &key.id, "--yes"]);
     assert_eq!(revoked.code, Some(0), "{}", revoked.err);
     refused_within(nodes[0].address, &key, Instant::now());
+    // Whoever asks once more is told of the wait as well.
+    let key = tenant.make(nodes[0].address);
+    let path = format!("/v1/businesses/{}/keys/{}/revoke?environment=test&wait=applied", tenant.business, key.id);
+    let named = format!("{}idempotency-key: once\r\n", tenant.operator);
+    for _ in 0..2 {
+        let (status, body) = post(nodes[0].address, &path, &named, "{}").expect("an answer");
+        assert_eq!((status, &body["status"]), (200, &Value::from("revoked")));
+        assert_eq!(ways(&body["applied"]), ["change"]);
+    }
     // It waits for the server, and says so.
     let key = tenant.make(nodes[0].address);
     let revoked = tenant.place.run(&["key", "revoke", &key.id, "--yes", "--json"]);

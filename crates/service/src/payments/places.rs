@@ -118,7 +118,12 @@ pub(crate) fn watched_network(
     });
     found.map(|settings| settings.chain.clone()).ok_or_else(|| {
         let known: Vec<_> = all().map(|settings| settings.chain.to_string()).collect();
-        ServiceError::invalid("network", format!("is none of: {}", known.join(", ")))
+        let wrong = if known.is_empty() {
+            "is not configured, nor is any other".to_owned()
+        } else {
+            format!("is none of: {}", known.join(", "))
+        };
+        ServiceError::invalid("network", wrong)
     })
 }
 

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answer::{json, replay, respond, stored};
+use crate::answer::{json, replay, replay_with, respond, stored};
 use crate::authority::{Granted, KeysRead, KeysWrite, Manage, PlatformGranted};
 use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
@@ -652,6 +652,9 @@ async fn revoke_in(
             let body = RevokedKeyBody { key: KeyBody::from(&view), applied: applied.as_ref().map(AppliedBody::from) };
             Ok(respond(200, &json(&body)))
         }
-        Answered::Replayed(earlier) => replay(web, caller.context, earlier).await,
+        Answered::Replayed(earlier) => {
+            let applied = applied.as_ref().map(|applied| ("applied", json(&AppliedBody::from(applied))));
+            replay_with(web, caller.context, earlier, applied).await
+        }
     }
 }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::TestApp;
 
 #[tokio::test]
@@ -34,6 +35,39 @@ async fn a_key_is_made_changed_rotated_and_revoked() {
         let listed = platform.get(&path("")).await.expect(200);
         assert_eq!(listed["data"].as_array().map(Vec::len), Some(2));
     }
+}
+
+#[tokio::test]
+async fn a_list_is_taken_for_no_object() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, shop) = (app.business("mileston").await, app.business("payline").await);
+    let (id, merchant) = (business.id(), shop.id());
+    let platform = app.platform();
+    let keys = format!("/v1/businesses/{id}/keys?environment=test");
+    let key = platform.post(&keys, &json!({"name": "Shop"})).await.expect(201);
+    let key = key["id"].as_str().expect("an id");
+    let refused = [
+        platform.post(&keys, &json!(["secret", "Shop"])).await,
+        platform.post(&keys, &json!({"rate_limits": [[5, 1]]})).await,
+        platform.post(&keys, &json!({"quota": [1, 2]})).await,
+        platform.patch(&format!("/v1/businesses/{id}/keys/{key}?environment=test"), &json!(["renamed"])).await,
+        platform.patch(&format!("/v1/businesses/{id}"), &json!(["renamed"])).await,
+        platform.post("/v1/keys/verify", &json!(["key"])).await,
+        platform.post("/v1/keys/verify", &json!({"requests": [["key"]]})).await,
+    ];
+    for answer in refused {
+        let body = answer.expect(400);
+        assert_eq!(
+            (&body["code"], &body["errors"][0]["detail"]),
+            (&json!("invalid_body"), &json!("must be an object"))
+        );
+    }
+    for list in [json!(["INACTIVE"]), json!([])] {
+        platform.patch(&format!("/v1/merchants/{merchant}/keys/1"), &list).await.expect(400);
+    }
+    let listed = platform.get(&keys).await.expect(200);
+    let names: Vec<_> = listed["data"].as_array().expect("keys").iter().map(|key| key["name"].as_str()).collect();
+    assert_eq!(names.iter().filter(|name| **name == Some("Shop")).count(), 1, "{names:?}");
 }
 
 #[tokio::test]
