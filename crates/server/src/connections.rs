@@ -186,8 +186,10 @@ where
 {
     match served {
         Served::Application(application) => {
+            // One count to keep for each request, rather than one for each of its parts.
+            let application = Arc::new(application);
             let answer = move |request| {
-                let application = application.clone();
+                let application = Arc::clone(&application);
                 async move { application.call(request, Some(peer)).await }
             };
             exchange_http1(stream, answer, watcher).await

@@ -425,6 +425,10 @@ impl<'a> Keys<'a> {
         let Some(row) = self.core.store.read().find_key(tenant, id).await? else {
             return Err(ServiceError::NotFound);
         };
+        // Nobody can do anything with it but mistake it for a good one.
+        if row.revoked_at.is_some() {
+            return Ok(None);
+        }
         let refill = Refill {
             business: tenant.business.clone(),
             environment: tenant.environment,

@@ -592,6 +592,15 @@ impl Failure {
         self.0.detail.as_deref().unwrap_or_else(|| self.0.kind.advice(language))
     }
 
+    /// Title and detail, for dialects that tell what is wrong in the same text: nobody is sent to members that are not there.
+    pub(crate) fn sentence(&self, language: Language) -> String {
+        let title = self.0.kind.title(language);
+        if self.0.detail.is_none() && !self.errors().is_empty() {
+            return format!("{title}.");
+        }
+        format!("{title}. {}", self.detail(language))
+    }
+
     /// What is wrong, place by place.
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors

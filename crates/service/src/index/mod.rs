@@ -406,7 +406,7 @@ impl Index {
     }
 
     fn known(&self, digest: &KeyDigest) -> Option<KnownKey> {
-        let record = self.table().find(digest)?;
+        let record = self.table.read().unwrap_or_else(PoisonError::into_inner).find(digest)?;
         let group = record.group?;
         let id = KeyId::from_bits(u128::from_be_bytes(record.key));
         let traits = &group.traits;

@@ -258,7 +258,8 @@ fn identity(caller: &KeyCaller, mut headers: HeaderMap) -> HeaderMap {
     headers.insert(BUSINESS, text(caller.tenant.business.as_str()));
     headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
     headers.insert(KIND, HeaderValue::from_static(caller.kind().as_str()));
-    headers.insert(KEY, text(&caller.key_id().to_string()));
+    let key = HeaderValue::from_bytes(&caller.key_id().to_text());
+    headers.insert(KEY, key.expect("ids are visible ASCII"));
     headers.insert(SCOPES, text(&caller.scope_words()));
     for (name, json) in [(METADATA, caller.metadata_json()), (BUSINESS_METADATA, caller.business_metadata_json())] {
         let value = if json.get() == "{}" { NO_METADATA } else { text(&ascii_json(json)) };

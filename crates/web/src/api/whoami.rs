@@ -64,6 +64,7 @@ impl WhoamiBody<'_> {
     /// hold nothing that JSON would escape.
     fn json(&self) -> String {
         let Self { business_id, environment, kind, key_id, scopes, metadata, business_metadata } = self;
+        let key_id = key_id.to_text();
         [
             "{\"business_id\":\"",
             business_id,
@@ -72,7 +73,7 @@ impl WhoamiBody<'_> {
             "\",\"kind\":\"",
             kind,
             "\",\"key_id\":\"",
-            &key_id.to_string(),
+            std::str::from_utf8(&key_id).expect("ids are ASCII"),
             "\",\"scopes\":",
             scopes.get(),
             ",\"metadata\":",

@@ -19,7 +19,7 @@ struct ErrorBody {
 }
 
 pub(super) fn body(failure: &Failure, status: StatusCode, language: Language, request: RequestId) -> Vec<u8> {
-    let mut message = format!("{}. {}", failure.kind().title(language), failure.detail(language));
+    let mut message = failure.sentence(language);
     for error in failure.errors() {
         let (Place::Body(place) | Place::Parameter(place)) = &error.place;
         let (place, detail) = (place.trim_start_matches('/'), error.detail.trim_end_matches('.'));

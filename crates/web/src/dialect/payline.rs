@@ -30,7 +30,7 @@ pub(crate) struct ResultObject {
 
 pub(super) fn body(failure: &Failure, language: Language, request: RequestId) -> Vec<u8> {
     let kind = failure.kind();
-    let mut detail = format!("{}. {}", kind.title(language), failure.detail(language));
+    let mut detail = failure.sentence(language);
     for error in failure.errors() {
         let (Place::Body(place) | Place::Parameter(place)) = &error.place;
         detail.extend([" ", place.trim_start_matches('/'), ": ", &error.detail, "."]);

@@ -179,7 +179,10 @@ async fn paylines_contract_holds() {
         let open = platform.patch(&format!("{path}/2"), &json!({"endDate": null})).await.expect(200);
         assert!(open["endDate"].is_null());
         merchant.get("/v1/checkout/alive").await.expect(200);
-        platform.patch(&format!("{path}/2"), &json!({"endDate": "2020-01-01"})).await.expect(400);
+        let early = platform.patch(&format!("{path}/2"), &json!({"endDate": "2020-01-01"})).await.expect(400);
+        // All of it in one text, which has no other members to look at.
+        let detail = early["result"]["detail"].as_str().expect("a text");
+        assert!(detail.starts_with("A value makes no sense. ") && !detail.contains("errors"), "{detail}");
         platform.post(&path, &json!({"name": "x"})).await.expect(400);
         platform.delete(&format!("{path}/2")).await.expect(405);
         platform.get(&format!("{path}/99")).await.expect(404);

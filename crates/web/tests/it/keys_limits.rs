@@ -168,7 +168,11 @@ async fn a_payline_business_may_lock_itself_out() {
             .expect(200);
         // The operator may revoke there; nothing is deleted.
         let id = text(business.key("test", "secret"), "id");
+        let one = format!("{path}?environment=test");
+        assert!(app.platform().get(&one).await.expect(200)["value"].is_string());
         app.platform().post_empty(&keys(&business, "test", &format!("/{id}/revoke"))).await.expect(200);
+        let revoked = app.platform().get(&one).await.expect(200);
+        assert!(revoked.get("value").is_none() && revoked.get("authorization").is_none(), "{revoked}");
         let listed = app.platform().get(&format!("/v1/merchants/{}/keys", business.id())).await.expect(200);
         assert_eq!(listed["total"], 0);
     }
