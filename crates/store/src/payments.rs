@@ -316,7 +316,8 @@ impl Reader<'_> {
     }
 
     /// Payments whose state may follow anew from a ledger: those with a deposit that counts from block `from_block`
-    /// on, and those that wait and whose time has run out.
+    /// on or, where not all of them was final, below it, and those that wait and whose time has run out. What lies below
+    /// is final for every amount; it was not at the last look where less was asked for since.
     pub async fn list_payments_to_look_at(
         &mut self,
         ledger: &LedgerId,
@@ -325,6 +326,9 @@ impl Reader<'_> {
     ) -> Result<Vec<PaymentId>, StoreError> {
         const SQL: &str = "SELECT d.payment_id AS id FROM deposits d WHERE d.ledger = $1 AND d.canonical = 1 \
                            AND d.block >= $2 AND d.payment_id IS NOT NULL \
+                           UNION SELECT p.id AS id FROM payments p WHERE p.ledger = $1 \
+                           AND p.amount_settled < p.amount_seen AND EXISTS (SELECT 1 FROM deposits d \
+                           WHERE d.payment_id = p.id AND d.canonical = 1 AND d.block < $2) \
                            UNION SELECT p.id AS id FROM payments p WHERE p.ledger = $1 \
                            AND p.status IN ('open', 'processing') AND p.expires_at < $3 ORDER BY id";
         let from = i64::try_from(from_block).unwrap_or(i64::MAX);

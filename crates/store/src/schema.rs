@@ -124,6 +124,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0015_add_limits_and_nodes.sql"),
         include_str!("../migrations/postgres/0015_add_limits_and_nodes.sql"),
     ),
+    (
+        16,
+        "index payments with open sums",
+        include_str!("../migrations/sqlite/0016_index_payments_with_open_sums.sql"),
+        include_str!("../migrations/postgres/0016_index_payments_with_open_sums.sql"),
+    ),
 ];
 
 /// How to open a database.

@@ -370,7 +370,8 @@ async fn apply(
         Cause::Look | Cause::Late(_) => (&system, &nothing_kept),
     };
     let mut unit = Unit::begin_alone(core, context).await?;
-    // Blocks that were open at the last look may have become final by this one.
+    // Blocks that were open at the last look may have become final by this one. Where the settings asked for more at the
+    // last look, what was open then lies lower: it is found by its sums.
     let was_open = policy.lowest_open(cursor.height, cursor.marks).min(seen.holds_to + 1);
     let is_further =
         taken_back || !seen.blocks.is_empty() || marks != cursor.marks || late_height != cursor.late_height;

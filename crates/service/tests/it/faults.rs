@@ -398,6 +398,23 @@ async fn large_amounts_wait_for_the_chain_to_call_them_final() {
 }
 
 #[tokio::test]
+async fn fewer_confirmations_settle_what_was_seen_under_more() {
+    let Some(evm) = Evm::start().await else { return };
+    let [many, few] = [12, 3].map(|blocks| NetworkSettings {
+        confirmations: ConfirmationPolicy::every(Confirmations::Blocks(blocks)),
+        ..settings(&[evm.node.url()], &[evm.token], &[])
+    });
+    let mut world = World::on(evm, vec![many]).await;
+    let payment = world.shop.start().await;
+    world.send(&payment, ALL, Sent::Right).await;
+    world.mine(6).await;
+    assert_eq!(world.shop.standing(payment.id).await, (St::Processing, Ex::None, PRICE, 0));
+    world.shop.restart_with(vec![few]).await;
+    world.mine(1).await;
+    assert!(settled(world.shop.standing(payment.id).await));
+}
+
+#[tokio::test]
 async fn a_network_that_is_not_what_the_settings_say_refuses_to_run() {
     let Some((world, proxies)) = behind_proxies(2, |_| {}).await else { return };
     let evm = world.evm.as_ref().expect("on a chain");

@@ -219,6 +219,10 @@ both_engines! {
         assert!(store.read().list_payments_to_look_at(&ledger(), 3, at(1_000)).await.expect("lists").is_empty());
         let late = store.read().list_payments_to_look_at(&ledger(), 3, at(1_001)).await.expect("lists");
         assert_eq!(late.len(), 2, "both have run out");
+        // Not all of it was final at the last look: it may be by now, however far below it lies.
+        let open = PaymentRow { seen: usdc(60), ..row.clone() };
+        assert!(commit!(store, |tx| tx.update_payment(&open).await.expect("updates")));
+        assert_eq!(store.read().list_payments_to_look_at(&ledger(), 3, at(1_000)).await.expect("lists"), [row.id]);
         let gone = commit!(store, |tx| tx.take_back_blocks(&ledger(), 1, at(99)).await.expect("takes back"));
         assert_eq!(gone, [row.id]);
         assert!(store.read().list_deposits_of(row.id).await.expect("lists").is_empty());
