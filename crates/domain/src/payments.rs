@@ -187,6 +187,8 @@ pub struct PaymentState {
     pub refunded: i64,
     /// Where it would stand if nothing had been given back, where that makes a difference.
     pub refunded_from: Option<PaymentStatus>,
+    /// Base units of which somebody said that they were given back outside of this system.
+    pub returned: i64,
 }
 
 /// What somebody decided about a payment.
@@ -208,6 +210,9 @@ pub enum NotNow {
     /// There is nothing to decide.
     #[error("only a payment that needs review or has expired can be decided on")]
     Decide,
+    /// Nothing came that could have been given back.
+    #[error("nothing came in for certain that could be given back")]
+    Return,
     /// It is not certain yet what came in, or nothing did.
     #[error("only what came in for certain, for a payment that waits for nothing, can be given back")]
     Refund,
@@ -243,7 +248,7 @@ impl PaymentState {
     pub const OPEN: Self = Self::of(PaymentStatus::Open, PaymentException::None);
 
     const fn of(status: PaymentStatus, exception: PaymentException) -> Self {
-        Self { status, exception, floor: 0, refunded: 0, refunded_from: None }
+        Self { status, exception, floor: 0, refunded: 0, refunded_from: None, returned: 0 }
     }
 
     /// The same as if nothing had been given back.
@@ -258,9 +263,11 @@ impl PaymentState {
     /// The same after what was given back. Of a payment that never settled, a part changes nothing yet.
     fn less_refunds(self, observed: &Observed) -> Self {
         let refunded = observed.refunded.units();
-        let is_all = refunded >= observed.settled.units();
+        let is_all = refunded >= observed.settled.units() - self.returned;
         let status = match self.status {
             stays if refunded == 0 => stays,
+            // What was given back is not there: that is for somebody to see.
+            PaymentStatus::NeedsReview if self.exception == PaymentException::Manual => self.status,
             PaymentStatus::Settled | PaymentStatus::NeedsReview | PaymentStatus::Expired if is_all => {
                 PaymentStatus::Refunded
             }
@@ -285,11 +292,18 @@ impl PaymentState {
             }
             PaymentStatus::Cancelled if observed.settled.is_zero() => self,
             PaymentStatus::Cancelled => Self::of(PaymentStatus::NeedsReview, PaymentException::Late),
-            PaymentStatus::Settled | PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => {
+            PaymentStatus::Settled | PaymentStatus::PartiallyRefunded => {
                 if observed.seen.units() < self.floor {
                     return Self { status: PaymentStatus::Reversed, ..self };
                 }
                 let exception = match self.exception {
+                    PaymentException::Manual | PaymentException::Overpaid
+                        if observed.settled.units() > self.pays(terms) =>
+                    {
+                        PaymentException::Overpaid
+                    }
+                    // More came than was accepted, and is gone again.
+                    PaymentException::Overpaid if self.floor != terms.enough() => PaymentException::Manual,
                     PaymentException::None | PaymentException::Underpaid | PaymentException::Overpaid
                         if observed.settled.units() >= terms.enough() =>
                     {
@@ -299,12 +313,25 @@ impl PaymentState {
                 };
                 Self { exception, ..self }
             }
+            // Returned as of then. Somebody decides anew where more came, and where what was given back is not there.
+            PaymentStatus::Refunded if observed.seen.units() < self.floor => {
+                Self { status: PaymentStatus::NeedsReview, ..self }
+            }
+            PaymentStatus::Refunded if observed.settled.units() > self.floor.max(self.returned) => {
+                Self { status: PaymentStatus::NeedsReview, exception: PaymentException::Late, ..self }
+            }
+            PaymentStatus::Refunded => self,
             PaymentStatus::Reversed if observed.settled.units() >= self.floor => {
                 Self { status: PaymentStatus::Settled, ..self }.on_ledger(terms, observed)
             }
             // Under review people decide, not the ledger.
             PaymentStatus::Reversed | PaymentStatus::NeedsReview => self,
         }
+    }
+
+    /// What pays a settled payment: more is too much. What somebody accepted is good enough, whatever the price is.
+    fn pays(self, terms: &Terms) -> i64 {
+        if self.floor == terms.enough() { terms.due.units() } else { self.floor }
     }
 
     /// Whether what came in can be given back: it is certain what came, and nothing is waited for.
@@ -336,20 +363,26 @@ impl PaymentState {
         }
     }
 
-    /// The state after somebody decided.
+    /// The state after somebody decided. Of what is there, refunds have promised so many base units (`promised`): these
+    /// are not what was given back outside of this system.
     ///
     /// # Errors
-    /// [`NotNow::Decide`] where there is nothing to decide.
-    pub fn decided(self, verdict: Verdict, observed: &Observed) -> Result<Self, NotNow> {
+    /// [`NotNow::Decide`] where there is nothing to decide, [`NotNow::Return`] where there is nothing to return.
+    pub fn decided(self, verdict: Verdict, observed: &Observed, promised: i64) -> Result<Self, NotNow> {
         if !matches!(self.status, PaymentStatus::NeedsReview | PaymentStatus::Expired) {
             return Err(NotNow::Decide);
         }
-        let status = match verdict {
-            Verdict::Accept => PaymentStatus::Settled,
-            Verdict::Return => PaymentStatus::Refunded,
+        let settled = observed.settled.units();
+        let (status, returned) = match verdict {
+            Verdict::Accept => (PaymentStatus::Settled, self.returned),
+            Verdict::Return => (PaymentStatus::Refunded, settled.saturating_sub(promised).max(self.returned)),
         };
+        // Something did come for what is under review, although the ledger may have taken it back since.
+        if verdict == Verdict::Return && returned == 0 && self.status == PaymentStatus::Expired {
+            return Err(NotNow::Return);
+        }
         // What was there when it was decided must stay there; more was never asked for.
-        let decided = Self { floor: observed.settled.units(), ..Self::of(status, PaymentException::Manual) };
+        let decided = Self { floor: settled, returned, ..Self::of(status, PaymentException::Manual) };
         Ok(decided.less_refunds(observed))
     }
 
@@ -419,6 +452,8 @@ impl PaymentState {
             PaymentStatus::Settled => PaymentEvent::Succeeded,
             PaymentStatus::Expired => PaymentEvent::Expired,
             PaymentStatus::Cancelled => PaymentEvent::Cancelled,
+            // What somebody returned is not there any more.
+            PaymentStatus::NeedsReview if next.exception == PaymentException::Manual => PaymentEvent::Reversed,
             PaymentStatus::NeedsReview => PaymentEvent::ReviewRequired,
             PaymentStatus::Reversed => PaymentEvent::Reversed,
             PaymentStatus::PartiallyRefunded | PaymentStatus::Refunded => PaymentEvent::Refunded,
@@ -597,8 +632,8 @@ mod tests {
         let review = cancelled.after(&t, &some);
         assert_eq!((review.status, review.exception), (St::NeedsReview, Ex::Late));
         assert_eq!(review.after(&t, &nothing), review);
-        assert_eq!(PaymentState::OPEN.decided(Verdict::Accept, &some), Err(NotNow::Decide));
-        let accepted = review.decided(Verdict::Accept, &some).expect("under review");
+        assert_eq!(PaymentState::OPEN.decided(Verdict::Accept, &some, 0), Err(NotNow::Decide));
+        let accepted = review.decided(Verdict::Accept, &some, 0).expect("under review");
         assert_eq!((accepted.status, accepted.exception, accepted.is_paid()), (St::Settled, Ex::Manual, true));
         assert_eq!(review.event_to(accepted), Some(Event::Resolved));
         // What was accepted stays accepted at its sum, and is reversed below it.
@@ -607,7 +642,7 @@ mod tests {
         assert_eq!((reversed.status, accepted.event_to(reversed)), (St::Reversed, Some(Event::Reversed)));
         let again = reversed.after(&t, &some);
         assert_eq!((again, reversed.event_to(again)), (accepted, Some(Event::Succeeded)));
-        let returned = review.decided(Verdict::Return, &some).expect("under review");
+        let returned = review.decided(Verdict::Return, &some, 0).expect("under review");
         assert_eq!((returned.status, returned.is_paid()), (St::Refunded, false));
     }
 
@@ -650,13 +685,13 @@ mod tests {
         assert_eq!((part.status, part.refunded), (St::NeedsReview, 40));
         let all = part.after(&t, &late.refunding(100));
         assert_eq!((all.status, all.is_paid(), part.event_to(all)), (St::Refunded, false, Some(Event::Refunded)));
-        assert_eq!(all.decided(Verdict::Accept, &late), Err(NotNow::Decide));
+        assert_eq!(all.decided(Verdict::Accept, &late, 0), Err(NotNow::Decide));
         assert_eq!(all.after(&t, &late), review);
         // More comes to what was given back: people decide again.
         let again = all.after(&t, &observe(&t, &[(100, 62, true), (5, 70, true)], 75).refunding(100));
         assert_eq!((again.status, all.event_to(again)), (St::NeedsReview, Some(Event::ReviewRequired)));
         // Half of it was given back, and the rest is accepted.
-        let accepted = part.decided(Verdict::Accept, &late.refunding(40)).expect("under review");
+        let accepted = part.decided(Verdict::Accept, &late.refunding(40), 40).expect("under review");
         assert_eq!((accepted.status, accepted.is_paid()), (St::PartiallyRefunded, true));
         assert_eq!(part.event_to(accepted), Some(Event::Resolved));
 
@@ -671,6 +706,44 @@ mod tests {
         let paid_anew = observe(&t, &[(60, 2, true), (100, 62, true)], 65).refunding(60);
         assert!(returned.after(&t, &paid_anew).is_paid());
         assert_eq!(PaymentState::OPEN.check_refundable(), Err(NotNow::Refund));
+    }
+
+    #[test]
+    fn what_comes_after_a_decision_is_for_somebody_to_see() {
+        let t = terms();
+        let (nothing, short) = (observe(&t, &[], 61), observe(&t, &[(60, 2, true)], 61));
+        let (empty, expired) = (PaymentState::OPEN.after(&t, &nothing), PaymentState::OPEN.after(&t, &short));
+        // What did not come, or is promised to be given back here, is not returned elsewhere.
+        assert_eq!(empty.decided(Verdict::Return, &nothing, 0), Err(NotNow::Return));
+        assert_eq!(expired.decided(Verdict::Return, &short, 60), Err(NotNow::Return));
+        let returned = expired.decided(Verdict::Return, &short, 20).expect("forty are left");
+        assert_eq!((returned.status, returned.returned), (St::Refunded, 40));
+        let returned = expired.decided(Verdict::Return, &short, 0).expect("expired");
+        assert_eq!((returned.returned, returned.after(&t, &short)), (60, returned));
+        // More comes: it is decided on anew, and only it can be given back.
+        let more = observe(&t, &[(60, 2, true), (40, 70, true)], 75);
+        let review = returned.after(&t, &more);
+        assert_eq!((review.status, review.exception, review.returned), (St::NeedsReview, Ex::Late, 60));
+        assert_eq!((returned.event_to(review), review.after(&t, &more)), (Some(Event::ReviewRequired), review));
+        let accepted = review.decided(Verdict::Accept, &more, 0).expect("under review");
+        assert_eq!((accepted.status, accepted.is_paid()), (St::Settled, true));
+        assert_eq!(accepted.after(&t, &more.refunding(39)).status, St::PartiallyRefunded);
+        assert_eq!(accepted.after(&t, &more.refunding(40)).status, St::Refunded);
+        let again = review.decided(Verdict::Return, &more, 0).expect("under review");
+        assert_eq!((again.status, again.returned, again.after(&t, &more)), (St::Refunded, 100, again));
+        // What was given back is not there any more.
+        let gone = returned.after(&t, &nothing);
+        assert_eq!((gone.status, returned.event_to(gone)), (St::NeedsReview, Some(Event::Reversed)));
+        let settled = gone.decided(Verdict::Return, &nothing, 0).expect("under review");
+        assert_eq!((settled.returned, settled.after(&t, &nothing), settled.after(&t, &short)), (60, settled, settled));
+        // More than was accepted is too much, even where it is no more than the price.
+        let accepted = expired.decided(Verdict::Accept, &short, 0).expect("expired");
+        for sums in [&[(60, 2, true), (1, 70, true)], &[(60, 2, true), (40, 70, true)], &[(60, 2, true), (90, 70, true)]] {
+            let more = observe(&t, sums, 75);
+            let over = accepted.after(&t, &more);
+            assert_eq!((over.status, over.exception, over.after(&t, &more)), (St::Settled, Ex::Overpaid, over));
+            assert_eq!(over.after(&t, &short), accepted);
+        }
     }
 
     fn transfers() -> impl Strategy<Value = Vec<Transfer>> {
@@ -705,6 +778,32 @@ mod tests {
                     prop_assert!(next.status == PaymentStatus::PartiallyRefunded || refunded >= observed.settled.units());
                 }
                 state = next;
+            }
+        }
+
+        #[test]
+        fn a_decision_stands_until_the_ledger_says_something_else(
+            steps in proptest::collection::vec((transfers(), 0u64..120, 0i64..150, 0u8..3), 1..8), accepts_late: bool,
+        ) {
+            let t = Terms { accepts_late, ..terms() };
+            let mut state = PaymentState::OPEN;
+            for (transfers, now, refunded, word) in steps {
+                let observed = observe(&t, &transfers, now);
+                let left = observed.settled.units() - state.returned;
+                let refunded = if state.check_refundable().is_ok() { refunded.min(left.max(0)) } else { 0 };
+                let observed = observed.refunding(refunded);
+                state = state.after(&t, &observed);
+                prop_assert_eq!(state.after(&t, &observed), state);
+                let verdict = match word {
+                    0 => continue,
+                    1 => Verdict::Accept,
+                    _ => Verdict::Return,
+                };
+                let Ok(decided) = state.decided(verdict, &observed, refunded) else { continue };
+                prop_assert_eq!(decided.after(&t, &observed), decided);
+                prop_assert!(state.event_to(decided) == Some(PaymentEvent::Resolved));
+                prop_assert!(decided.returned >= state.returned);
+                state = decided;
             }
         }
 

@@ -98,6 +98,13 @@ impl PaymentRow {
     pub fn refunded(&self) -> Money {
         Money::from_units(self.state.refunded, self.terms.due.asset()).unwrap_or(Money::zero(self.terms.due.asset()))
     }
+
+    /// What refunds can give back, all together: what is final but for what somebody gave back outside of this system.
+    pub fn refundable(&self) -> Money {
+        let nothing = Money::zero(self.terms.due.asset());
+        let returned = Money::from_units(self.state.returned, self.terms.due.asset()).unwrap_or(nothing);
+        self.settled.checked_sub(returned).unwrap_or(nothing)
+    }
 }
 
 /// Which payments a list shows.
@@ -121,8 +128,8 @@ macro_rules! columns {
     () => {
         "p.id, p.business_id, p.environment, p.payment_link_id, p.invoice_id, p.recurring_id, p.ledger, p.network, \
          p.address, p.amount, p.tolerance, p.asset, p.expires_at, p.accepts_late, p.status, p.exception, p.floor, \
-         p.amount_refunded, p.refunded_from, p.amount_seen, p.amount_settled, p.payer, p.transaction_hash, p.token_digest, p.settled_at, p.revision, \
-         p.created_at, p.created_by, p.updated_at"
+         p.amount_refunded, p.refunded_from, p.amount_returned, p.amount_seen, p.amount_settled, p.payer, \
+         p.transaction_hash, p.token_digest, p.settled_at, p.revision, p.created_at, p.created_by, p.updated_at"
     };
 }
 
@@ -161,6 +168,7 @@ impl PaymentRow {
                 floor: row.int("floor")?,
                 refunded: row.int("amount_refunded")?,
                 refunded_from: row.opt_parsed("refunded_from")?,
+                returned: row.int("amount_returned")?,
             },
             seen: row.money("amount_seen", "asset")?,
             settled: row.money("amount_settled", "asset")?,
@@ -228,8 +236,9 @@ pub struct TakingsRow {
 /// The columns of [`Takings`]. Neither half of an amount overflows, however many payments there are.
 macro_rules! takings {
     () => {
-        "p.asset, COUNT(*) AS payments, CAST(SUM((p.amount_settled - p.amount_refunded) / 1000000) AS BIGINT) \
-         AS millions, CAST(SUM((p.amount_settled - p.amount_refunded) % 1000000) AS BIGINT) AS units"
+        "p.asset, COUNT(*) AS payments, \
+         CAST(SUM((p.amount_settled - p.amount_refunded - p.amount_returned) / 1000000) AS BIGINT) AS millions, \
+         CAST(SUM((p.amount_settled - p.amount_refunded - p.amount_returned) % 1000000) AS BIGINT) AS units"
     };
 }
 
@@ -402,7 +411,7 @@ impl Tx {
         const SQL: &str = "UPDATE payments SET status = $3, exception = $4, floor = $5, amount_seen = $6, \
                            amount_settled = $7, payer = $8, transaction_hash = $9, settled_at = $10, \
                            updated_at = $11, expires_at = $12, amount_refunded = $13, refunded_from = $14, \
-                           revision = revision + 1 \
+                           amount_returned = $15, revision = revision + 1 \
                            WHERE id = $1 AND revision = $2";
         let stmt = Stmt::new(SQL)
             .text(payment.id)
@@ -418,7 +427,8 @@ impl Tx {
             .time(payment.updated_at)
             .opt_time(payment.terms.expires_at)
             .int(payment.state.refunded)
-            .opt_text(payment.state.refunded_from);
+            .opt_text(payment.state.refunded_from)
+            .int(payment.state.returned);
         self.change_one(stmt).await
     }
 }

@@ -130,6 +130,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0016_index_payments_with_open_sums.sql"),
         include_str!("../migrations/postgres/0016_index_payments_with_open_sums.sql"),
     ),
+    (
+        17,
+        "add returned sums",
+        include_str!("../migrations/sqlite/0017_add_returned_sums.sql"),
+        include_str!("../migrations/postgres/0017_add_returned_sums.sql"),
+    ),
 ];
 
 /// How to open a database.

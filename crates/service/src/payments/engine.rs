@@ -13,7 +13,7 @@ use trousseau_domain::ledger::{
 };
 use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
-use trousseau_domain::payments::{Counted, Observed, PaymentState, PaymentStatus};
+use trousseau_domain::payments::{Counted, Observed, PaymentEvent, PaymentState};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{ChangeKind, CursorRow, DepositRow, Destination, GivenBack, PaidFor, PaymentRow};
 
@@ -541,7 +541,8 @@ async fn settle_as(
     let is_less = changed.settled.units() < payment.settled.units();
     change(unit, &payment, changed.clone(), next, None).await?;
     if is_less {
-        refunds::call_off_beyond(unit, &changed).await?;
+        let of = GivenBack::Payment(changed.id);
+        refunds::call_off_beyond(unit, &changed.tenant, of, changed.refundable().units()).await?;
     }
     Ok(is_other)
 }
@@ -590,10 +591,11 @@ pub(crate) async fn change(
     if !unit.tx.update_payment(&new).await? {
         return Err(ServiceError::Conflict);
     }
-    if next.status == PaymentStatus::Reversed && old.state.status != PaymentStatus::Reversed {
+    let event = old.state.event_to(new.state);
+    if event == Some(PaymentEvent::Reversed) {
         tracing::error!(payment.id = %new.id, business.id = %new.tenant.business, "the ledger took back a settled payment");
     }
-    if let Some(event) = old.state.event_to(new.state) {
+    if let Some(event) = event {
         let mut data = json!({
             "payment": view::payment(&new),
             "previous": { "status": old.state.status, "exception": old.state.exception },

@@ -33,11 +33,11 @@ use trousseau_domain::members::Operation;
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ChainId;
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PaymentLinkStatus, Reason, WebUrl};
-use trousseau_domain::payments::{Observed, PaymentState, PaymentStatus, Terms, Verdict};
+use trousseau_domain::payments::{NotNow, PaymentState, PaymentStatus, Terms, Verdict};
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, DepositRow, Destination, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow, PaymentRow,
+    BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow, PaymentRow,
     Reader, RecurringPaymentRow, Takings, TakingsRow,
 };
 
@@ -492,16 +492,15 @@ impl<'a> Payments<'a> {
         id: PaymentId,
         idempotent: Option<&Idempotent<'_, PaymentRow>>,
     ) -> Result<Answered<PaymentRow>, ServiceError> {
-        self.decide(context, tenant, id, idempotent, None, |payment, observed| {
-            payment.state.cancelled(observed).map_err(|_| ServiceError::PaymentClosed)
-        })
-        .await
+        self.decide(context, tenant, id, idempotent, None).await
     }
 
-    /// Decides on a payment that waits for somebody.
+    /// Decides on a payment that waits for somebody. Refunds of it that wait to be sent are called off where all that
+    /// came is returned outside of this system.
     ///
     /// # Errors
-    /// [`ServiceError::PaymentClosed`] where there is nothing to decide.
+    /// [`ServiceError::PaymentClosed`] where there is nothing to decide, [`ServiceError::NotRefundable`] where nothing
+    /// came that could be returned.
     pub async fn resolve(
         self,
         context: &Context,
@@ -511,21 +510,17 @@ impl<'a> Payments<'a> {
         reason: &Reason,
         idempotent: Option<&Idempotent<'_, PaymentRow>>,
     ) -> Result<Answered<PaymentRow>, ServiceError> {
-        let why = json!({ "verdict": verdict, "reason": reason });
-        self.decide(context, tenant, id, idempotent, Some(&why), |payment, observed| {
-            payment.state.decided(verdict, observed).map_err(|_| ServiceError::PaymentClosed)
-        })
-        .await
+        self.decide(context, tenant, id, idempotent, Some((verdict, reason))).await
     }
 
+    /// Has somebody's word decide where a payment stands; without one it is called off.
     async fn decide(
         self,
         context: &Context,
         tenant: &Tenant,
         id: PaymentId,
         idempotent: Option<&Idempotent<'_, PaymentRow>>,
-        why: Option<&serde_json::Value>,
-        next: impl Fn(&PaymentRow, &Observed) -> Result<PaymentState, ServiceError>,
+        word: Option<(Verdict, &Reason)>,
     ) -> Result<Answered<PaymentRow>, ServiceError> {
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
@@ -540,8 +535,23 @@ impl<'a> Payments<'a> {
         let cursor = unit.tx.read().find_cursor(&payment.destination.ledger).await?;
         let certainty = Certainty::of(self.core, &payment.destination.ledger, cursor.as_ref(), unit.now);
         let observed = engine::observed(&payment, &deposits, &certainty);
-        let state = next(&payment, &observed)?;
-        engine::change(&mut unit, &payment, payment.clone(), state, why).await?;
+        let state = match word {
+            None => payment.state.cancelled(&observed),
+            Some((verdict, _)) => {
+                let of = GivenBack::Payment(id);
+                if verdict == Verdict::Return {
+                    refunds::call_off_beyond(&mut unit, tenant, of, 0).await?;
+                }
+                let promised = unit.tx.read().sum_refunds(of).await?.held;
+                payment.state.decided(verdict, &observed, promised)
+            }
+        };
+        let state = state.map_err(|error| match error {
+            NotNow::Return | NotNow::Refund => ServiceError::NotRefundable,
+            NotNow::Cancel | NotNow::Decide => ServiceError::PaymentClosed,
+        })?;
+        let why = word.map(|(verdict, reason)| json!({ "verdict": verdict, "reason": reason }));
+        engine::change(&mut unit, &payment, payment.clone(), state, why.as_ref()).await?;
         let changed = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         idempotency::keep(&mut unit.tx, idempotent, &changed, unit.now).await?;
         unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;

@@ -20,7 +20,7 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    ChangeKind, Destination, GivenBack, PaymentRow, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
+    ChangeKind, Destination, GivenBack, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
     TestTransferRow,
 };
 
@@ -45,7 +45,7 @@ const FOLLOWED: u32 = 100;
 const MAX_NAME: usize = 128;
 /// How a deposit is said to be dealt with that was given back.
 const REFUNDED: &str = "refunded";
-/// The most refunds of one payment that are called off at once.
+/// The most refunds of one thing that are called off at once.
 const MOST_PENDING: u32 = 1_000;
 /// From where the refunds of the ledger of TEST come.
 const MERCHANT: &str = "test_merchant";
@@ -124,7 +124,7 @@ pub struct Refunds<'a> {
 pub struct Left {
     /// On which network it came in, and goes back.
     pub network: ChainId,
-    /// How much came in for certain.
+    /// How much came in for certain, but for what was given back outside of this system.
     pub received: Money,
     /// What is left of it after the refunds that hold; never nothing.
     pub amount: Money,
@@ -134,7 +134,7 @@ pub struct Left {
 struct Received {
     /// Where it came in.
     destination: Destination,
-    /// How much of it is certain.
+    /// How much of it is certain, and was not given back outside of this system.
     amount: Money,
 }
 
@@ -213,10 +213,11 @@ impl<'a> Refunds<'a> {
             GivenBack::Payment(id) => {
                 let payment = reader.find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
                 payment.state.check_refundable().map_err(|_| ServiceError::NotRefundable)?;
-                if payment.settled.is_zero() {
+                let amount = payment.refundable();
+                if amount.is_zero() {
                     return Err(ServiceError::NotRefundable);
                 }
-                Ok(Received { destination: payment.destination, amount: payment.settled })
+                Ok(Received { destination: payment.destination, amount })
             }
             GivenBack::Deposit(id) => {
                 let deposit = reader.find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
@@ -739,18 +740,26 @@ async fn reopen_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) 
     Ok(())
 }
 
-/// Calls off what waits to be given back of a payment beyond what is left of it: nobody's wallet is told to send money
-/// that a ledger took back. The newest are called off first.
-pub(super) async fn call_off_beyond(unit: &mut Unit<'_>, payment: &PaymentRow) -> Result<(), ServiceError> {
-    let of = GivenBack::Payment(payment.id);
+/// Calls off what waits to be given back of something beyond what is left of it (`left` base units): nobody's wallet is
+/// told to send money that a ledger took back, or that was given back otherwise. The newest are called off first.
+pub(super) async fn call_off_beyond(
+    unit: &mut Unit<'_>,
+    tenant: &Tenant,
+    of: GivenBack,
+    left: i64,
+) -> Result<(), ServiceError> {
     let mut held = unit.tx.read().sum_refunds(of).await?.held;
-    if held <= payment.settled.units() {
+    if held <= left {
         return Ok(());
     }
-    let filter =
-        RefundFilter { payment: Some(payment.id), status: Some(RefundStatus::Pending), ..RefundFilter::default() };
-    for refund in unit.tx.read().list_refunds(&payment.tenant, &filter, None, MOST_PENDING).await? {
-        if held <= payment.settled.units() {
+    let filter = RefundFilter {
+        payment: of.payment(),
+        deposit: of.deposit(),
+        status: Some(RefundStatus::Pending),
+        ..RefundFilter::default()
+    };
+    for refund in unit.tx.read().list_refunds(tenant, &filter, None, MOST_PENDING).await? {
+        if held <= left {
             break;
         }
         held -= refund.amount.units();

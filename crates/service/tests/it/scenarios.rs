@@ -6,10 +6,10 @@ use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
 use trousseau_domain::payments::Verdict;
 use trousseau_domain::refunds::{RefundFailure, RefundStatus};
-use trousseau_service::{Context, GivenBack, ServiceError};
+use trousseau_service::{Context, GivenBack, PaymentRow, ServiceError};
 
 use crate::ledgers::{Sent, World};
-use crate::shop::PRICE;
+use crate::shop::{PRICE, done};
 
 const ALL: u128 = 12_500_000;
 
@@ -76,6 +76,7 @@ on_every_ledger!(
     a_deposit_that_is_given_back,
     a_refund_whose_payment_is_taken_back,
     late_money_is_given_back,
+    money_that_comes_after_a_decision,
 );
 
 async fn paid(world: &mut World) {
@@ -268,7 +269,7 @@ async fn looked_at_again(world: &mut World) {
 }
 
 /// Pays in full, and waits until that is certain.
-async fn settled(world: &mut World) -> trousseau_service::PaymentRow {
+async fn settled(world: &mut World) -> PaymentRow {
     let payment = world.shop.start().await;
     world.send(&payment, ALL, Sent::Right).await;
     world.mine(3).await;
@@ -464,11 +465,46 @@ async fn late_money_is_given_back(world: &mut World) {
     world.hand_in(&refund, &hash).await.expect("carried out");
     let refunded = world.shop.payment(payment.id).await;
     assert_eq!((refunded.state.status, refunded.state.is_paid()), (St::Refunded, false));
+    assert!(matches!(decide(world, &refunded, Verdict::Accept).await, Err(ServiceError::PaymentClosed)));
+}
+
+async fn decide(world: &World, payment: &PaymentRow, verdict: Verdict) -> Result<PaymentRow, ServiceError> {
     let reason = "no".parse().expect("a reason");
-    let context = Context::system();
-    let decided =
-        world.shop.app.payments().resolve(&context, world.tenant(), payment.id, Verdict::Accept, &reason, None);
-    assert!(matches!(decided.await, Err(ServiceError::PaymentClosed)));
+    let payments = world.shop.app.payments();
+    payments.resolve(&Context::system(), world.tenant(), payment.id, verdict, &reason, None).await.map(done)
+}
+
+async fn money_that_comes_after_a_decision(world: &mut World) {
+    let (returned, accepted) = (world.shop.start().await, world.shop.start().await);
+    world.mine(1).await;
+    world.pass(Duration::from_hours(2)).await;
+    // Nothing came, and nothing is returned.
+    let refused = decide(world, &returned, Verdict::Return).await;
+    assert!(matches!(refused, Err(ServiceError::NotRefundable)), "{refused:?}");
+    for payment in [&returned, &accepted] {
+        world.send(payment, ALL / 5, Sent::Right).await;
+    }
+    world.mine(3).await;
+    let of = GivenBack::Payment(returned.id);
+    let pending = world.refund(of, Some("1")).await.expect("asked for");
+    assert_eq!(decide(world, &returned, Verdict::Return).await.expect("decided").state.status, St::Refunded);
+    assert_eq!(decide(world, &accepted, Verdict::Accept).await.expect("decided").state.status, St::Settled);
+    // All of it was given back outside: nobody's wallet is told to send it once more.
+    assert_eq!(world.refunded(&pending).await.status, RefundStatus::Cancelled);
+    assert!(matches!(world.refund(of, None).await, Err(ServiceError::NotRefundable)));
+    world.look_again(100).await;
+    for payment in [&returned, &accepted] {
+        assert_eq!(world.shop.told(payment.id).await.last().map(String::as_str), Some("payment.resolved"));
+        world.send(payment, ALL / 10, Sent::Right).await;
+    }
+    world.mine(3).await;
+    let all = PRICE / 5 + PRICE / 10;
+    assert_eq!(world.shop.standing(returned.id).await, (St::NeedsReview, Ex::Late, all, all));
+    assert_eq!(world.shop.told(returned.id).await.last().map(String::as_str), Some("payment.review_required"));
+    assert_eq!(world.shop.standing(accepted.id).await, (St::Settled, Ex::Overpaid, all, all));
+    // What came since can be given back here.
+    let refund = world.refund(of, None).await.expect("asked for");
+    assert_eq!(refund.amount.units(), PRICE / 10);
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ verdict-return-hint = You give the money back yourself, outside of this system; 
 reason = Reason
 reason-hint = Kept in the history, with your name. At most 500 characters.
 wrong-verdict = Choose what becomes of it
+wrong-verdict-nothing = Nothing arrived for certain that could be given back
 wrong-reason = Say why, in at most 500 characters without line breaks
 flash-payment-cancelled = Payment called off
 flash-payment-decided = Decision kept

@@ -112,6 +112,7 @@ verdict-return-hint = Vous rendez l'argent vous-même, hors de ce système ; il 
 reason = Motif
 reason-hint = Gardé dans l'historique, avec votre nom. 500 caractères au plus.
 wrong-verdict = Choisissez ce qu'il devient
+wrong-verdict-nothing = Rien n'est arrivé de façon certaine qui puisse être rendu
 wrong-reason = Donnez un motif de 500 caractères au plus, sans retour à la ligne
 flash-payment-cancelled = Paiement annulé
 flash-payment-decided = Décision gardée

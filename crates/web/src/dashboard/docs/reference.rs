@@ -363,7 +363,8 @@ impl Operation {
                 self.path.contains("/recurring_payments/") && does(&["update", "pause", "resume"])
             }
             Kind::TransactionTaken | Kind::TransactionRefused => does(&["hand_in_transaction", "hand_in_refund"]),
-            Kind::NotRefundable | Kind::RefundTooLarge => does(&["create_refund"]),
+            Kind::NotRefundable => does(&["create_refund", "resolve_payment"]),
+            Kind::RefundTooLarge => does(&["create_refund"]),
             Kind::RefundClosed => does(&["cancel_refund", "hand_in_refund", "send_test_refund"]),
             Kind::TestOnly | Kind::TestLedgerOff => self.path.starts_with("/v1/test/"),
             Kind::BusinessExists => self.id == "create_business",

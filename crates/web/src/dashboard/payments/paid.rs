@@ -478,6 +478,11 @@ pub(super) async fn decide(
         Ok(_) => Ok(entered.frame.done(&page, message!("flash-payment-decided"), "")),
         // Somebody else decided in the meantime.
         Err(ServiceError::PaymentClosed) => Ok(entered.frame.done(&page, message!("flash-payment-moved"), "")),
+        Err(ServiceError::NotRefundable) => {
+            let mut errors = FormErrors::new();
+            errors.add("verdict", t.get("wrong-verdict-nothing"));
+            draw(&web, &entered, StatusCode::CONFLICT, &payment, page, decision, errors).await
+        }
         Err(error) => Err(entered.refused(error, &format!("{page}/decide"))),
     }
 }
