@@ -738,7 +738,9 @@ mod tests {
         assert_eq!((settled.returned, settled.after(&t, &nothing), settled.after(&t, &short)), (60, settled, settled));
         // More than was accepted is too much, even where it is no more than the price.
         let accepted = expired.decided(Verdict::Accept, &short, 0).expect("expired");
-        for sums in [&[(60, 2, true), (1, 70, true)], &[(60, 2, true), (40, 70, true)], &[(60, 2, true), (90, 70, true)]] {
+        for sums in
+            [&[(60, 2, true), (1, 70, true)], &[(60, 2, true), (40, 70, true)], &[(60, 2, true), (90, 70, true)]]
+        {
             let more = observe(&t, sums, 75);
             let over = accepted.after(&t, &more);
             assert_eq!((over.status, over.exception, over.after(&t, &more)), (St::Settled, Ex::Overpaid, over));

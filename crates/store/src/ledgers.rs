@@ -112,6 +112,15 @@ pub struct WatchedRow {
     pub created_at: Timestamp,
 }
 
+/// What came in blocks that a ledger took back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TakenBack {
+    /// The payments that it counted for.
+    pub payments: Vec<PaymentId>,
+    /// What counted for none, each with whose it is.
+    pub deposits: Vec<(Tenant, DepositId)>,
+}
+
 /// What whoever watches a ledger last said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerReportRow {
@@ -443,24 +452,30 @@ impl Tx {
         self.change_one(Stmt::new(SQL).text(ledger).text(holder)).await
     }
 
-    /// Forgets the blocks above a height, and holds what they brought to be untrue from `at` on. Returns the payments
+    /// Forgets the blocks above a height, and holds what they brought to be untrue from `at` on. Returns what is
     /// concerned.
     pub async fn take_back_blocks(
         &mut self,
         ledger: &LedgerId,
         above: u64,
         at: Timestamp,
-    ) -> Result<Vec<PaymentId>, StoreError> {
+    ) -> Result<TakenBack, StoreError> {
         const BLOCKS: &str = "DELETE FROM ledger_blocks WHERE ledger = $1 AND number > $2";
         const DEPOSITS: &str = "UPDATE deposits SET canonical = 0, taken_back_at = $3 WHERE ledger = $1 \
-                                AND block > $2 AND canonical = 1 RETURNING id, payment_id";
+                                AND block > $2 AND canonical = 1 RETURNING id, business_id, environment, payment_id";
         self.execute(Stmt::new(BLOCKS).text(ledger).int(height(above))).await?;
         let rows = self.fetch_all(Stmt::new(DEPOSITS).text(ledger).int(height(above)).time(at)).await?;
-        let mut payments = Vec::new();
+        let mut taken = TakenBack::default();
         for row in &rows {
-            payments.extend(row.read("deposits", "id", |row| row.opt_parsed::<PaymentId>("payment_id"))?);
+            row.read("deposits", "id", |row| {
+                match row.opt_parsed("payment_id")? {
+                    Some(payment) => taken.payments.push(payment),
+                    None => taken.deposits.push((row.tenant()?, row.parsed("id")?)),
+                }
+                Ok(())
+            })?;
         }
-        Ok(payments)
+        Ok(taken)
     }
 
     /// Adds a block.

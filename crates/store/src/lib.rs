@@ -78,7 +78,9 @@ pub use kept_forms::KeptFormRow;
 pub use keys::{KeyNameRow, KeyRow};
 pub use keys_list::{KeyFilter, KeyOrder};
 pub use known::{BusinessAccess, KeyAccess, KnownShared, KnownVersion, as_json};
-pub use ledgers::{ChildRow, CursorRow, DepositRow, DestinationRow, ForwarderRow, LedgerReportRow, WatchedRow};
+pub use ledgers::{
+    ChildRow, CursorRow, DepositRow, DestinationRow, ForwarderRow, LedgerReportRow, TakenBack, WatchedRow,
+};
 pub use left::{Left, Stamp};
 pub use logos::LogoRow;
 pub use mails::MailRow;

@@ -389,8 +389,11 @@ async fn apply(
     }
     let mut touched: BTreeSet<PaymentId> = BTreeSet::new();
     let mut recounted: BTreeSet<PaymentId> = BTreeSet::new();
+    let mut unmatched = Vec::new();
     if taken_back {
-        touched.extend(unit.tx.take_back_blocks(&ledger, seen.holds_to, unit.now).await?);
+        let taken = unit.tx.take_back_blocks(&ledger, seen.holds_to, unit.now).await?;
+        touched.extend(taken.payments);
+        unmatched = taken.deposits;
         recounted = refunds::take_back(&mut unit, &ledger, seen.holds_to, kept, seen.ledger_time).await?;
         unit.tx.take_back_outgoing(&ledger, seen.holds_to).await?;
         touched.extend(&recounted);
@@ -420,6 +423,9 @@ async fn apply(
             settle(&mut unit, id, &certainty).await?
         };
         changed += usize::from(stands_otherwise);
+    }
+    for (tenant, id) in unmatched {
+        refunds::call_off_of_deposit(&mut unit, &tenant, id, &certainty).await?;
     }
     if let Cause::Rescan(..) = cause {
         let details = json!({

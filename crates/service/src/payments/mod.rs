@@ -37,8 +37,8 @@ use trousseau_domain::payments::{NotNow, PaymentState, PaymentStatus, Terms, Ver
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow, PaymentRow,
-    Reader, RecurringPaymentRow, Takings, TakingsRow,
+    BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow,
+    PaymentRow, Reader, RecurringPaymentRow, Takings, TakingsRow,
 };
 
 use self::engine::Certainty;

@@ -20,7 +20,7 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::refunds::{RefundStatus, Said, TooMuch, after, amount_of};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    ChangeKind, Destination, GivenBack, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
+    ChangeKind, DepositRow, Destination, GivenBack, Reader, RefundFilter, RefundPlace, RefundRow, StoreError,
     TestTransferRow,
 };
 
@@ -221,11 +221,9 @@ impl<'a> Refunds<'a> {
             }
             GivenBack::Deposit(id) => {
                 let deposit = reader.find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
-                let ours = deposit.counts() && deposit.payment.is_none();
                 let cursor = reader.find_cursor(&deposit.ledger).await?;
                 let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), now);
-                let amount = deposit.units.and_then(|units| Money::from_units(units, SPARE).ok());
-                let amount = amount.filter(|amount| ours && deposit.transfer.block < certainty.first_open(*amount));
+                let amount = certain(&deposit, &certainty);
                 let destination = Destination {
                     ledger: deposit.ledger,
                     network: deposit.transfer.network,
@@ -768,6 +766,25 @@ pub(super) async fn call_off_beyond(
         tell(unit, EventType::RefundUpdated, &changed).await?;
     }
     Ok(())
+}
+
+/// The same of a deposit that no payment takes and whose block was taken back, unless it is there for certain again.
+pub(super) async fn call_off_of_deposit(
+    unit: &mut Unit<'_>,
+    tenant: &Tenant,
+    id: DepositId,
+    certainty: &Certainty,
+) -> Result<(), ServiceError> {
+    let Some(deposit) = unit.tx.read().find_deposit(tenant, id).await? else { return Ok(()) };
+    let left = certain(&deposit, certainty).map_or(0, Money::units);
+    call_off_beyond(unit, tenant, GivenBack::Deposit(id), left).await
+}
+
+/// What of a deposit that no payment takes is there for certain.
+fn certain(deposit: &DepositRow, certainty: &Certainty) -> Option<Money> {
+    let ours = deposit.counts() && deposit.payment.is_none();
+    let amount = Money::from_units(deposit.units?, SPARE).ok()?;
+    (ours && deposit.transfer.block < certainty.first_open(amount)).then_some(amount)
 }
 
 /// Asks a ledger that went on about the refunds that wait for it. What is wrong with one holds up no other.

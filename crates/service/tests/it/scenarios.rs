@@ -6,7 +6,7 @@ use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
 use trousseau_domain::payments::Verdict;
 use trousseau_domain::refunds::{RefundFailure, RefundStatus};
-use trousseau_service::{Context, GivenBack, PaymentRow, ServiceError};
+use trousseau_service::{Context, Destination, GivenBack, PaymentRow, ServiceError};
 
 use crate::ledgers::{Sent, World};
 use crate::shop::{PRICE, done};
@@ -75,6 +75,7 @@ on_every_ledger!(
     a_refund_that_never_comes,
     a_deposit_that_is_given_back,
     a_refund_whose_payment_is_taken_back,
+    a_refund_whose_deposit_is_taken_back,
     late_money_is_given_back,
     money_that_comes_after_a_decision,
 );
@@ -412,17 +413,24 @@ async fn a_refund_that_never_comes(world: &mut World) {
     assert_eq!(world.refund(GivenBack::Payment(payment.id), None).await.expect("again").amount.units(), PRICE);
 }
 
-async fn a_deposit_that_is_given_back(world: &mut World) {
-    let (context, tenant) = (Context::system(), world.tenant().clone());
+/// The price comes to an address that names no payment, and is certain.
+async fn unmatched(world: &mut World) -> (Destination, GivenBack) {
+    let tenant = world.tenant().clone();
     let network = world.shop.start().await.destination.network;
     let payments = world.shop.app.payments();
-    let place = payments.spare_address(&context, &tenant, network.as_str()).await.expect("given out");
+    let place = payments.spare_address(&Context::system(), &tenant, network.as_str()).await.expect("given out");
     world.look().await;
     world.send_to(&place, ALL, Sent::Right).await;
     world.mine(3).await;
     let unmatched = world.shop.app.payments().unmatched(&tenant, None, 10).await.expect("listed").data;
     let [deposit] = &unmatched[..] else { panic!("{unmatched:?}") };
-    let of = GivenBack::Deposit(deposit.id);
+    (place, GivenBack::Deposit(deposit.id))
+}
+
+async fn a_deposit_that_is_given_back(world: &mut World) {
+    let context = Context::system();
+    let (place, of) = unmatched(world).await;
+    let network = &place.network;
     let part = world.refund(of, Some("2.50")).await.expect("asked for");
     assert!(matches!(world.refund(of, Some("10.000001")).await, Err(ServiceError::RefundTooLarge(_))));
     // What is promised to somebody pays nothing else.
@@ -450,6 +458,20 @@ async fn a_refund_whose_payment_is_taken_back(world: &mut World) {
     assert_eq!(world.shop.standing(payment.id).await, (St::Reversed, Ex::None, 0, 0));
     // Nobody's wallet is told to send what is not there.
     assert_eq!(world.refunded(&refund).await.status, RefundStatus::Cancelled);
+}
+
+async fn a_refund_whose_deposit_is_taken_back(world: &mut World) {
+    world.mine(1).await;
+    let (_, of) = unmatched(world).await;
+    let refund = world.refund(of, None).await.expect("asked for");
+    // It is final still.
+    world.mine(2).await;
+    world.reorganise(2, false).await;
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Pending);
+    world.forget_requests();
+    world.reorganise(5, false).await;
+    assert_eq!(world.refunded(&refund).await.status, RefundStatus::Cancelled);
+    assert_eq!(world.shop.unmatched().await, 0);
 }
 
 async fn late_money_is_given_back(world: &mut World) {

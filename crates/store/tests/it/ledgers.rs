@@ -14,8 +14,8 @@ use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     CursorRow, DepositRow, Destination, DestinationRow, DifferenceRow, ForwarderRow, MovementRow, OutgoingRow, PaidFor,
-    PaymentFilter, PaymentRow, PayoutAddressRow, ReconciliationRow, Span, Store, Takings, TestTransferRow, WatchedRow,
-    both_engines,
+    PaymentFilter, PaymentRow, PayoutAddressRow, ReconciliationRow, Span, Store, TakenBack, Takings, TestTransferRow,
+    WatchedRow, both_engines,
 };
 
 use crate::payables::{invoice, link, usdc};
@@ -212,6 +212,7 @@ both_engines! {
             // Seen twice, kept once.
             let again = DepositRow { id: DepositId::from_bits(9), ..seen.clone() };
             assert_eq!(tx.keep_deposit(&again).await.expect("keeps"), (Some(row.id), false));
+            tx.keep_deposit(&deposit(2, 3, "c", "test_spare", None)).await.expect("keeps");
         });
         assert_eq!(store.read().list_deposits_of(row.id).await.expect("lists"), std::slice::from_ref(&seen));
         let looked_at = store.read().list_payments_to_look_at(&ledger(), 2, at(0)).await.expect("lists");
@@ -224,7 +225,7 @@ both_engines! {
         assert!(commit!(store, |tx| tx.update_payment(&open).await.expect("updates")));
         assert_eq!(store.read().list_payments_to_look_at(&ledger(), 3, at(1_000)).await.expect("lists"), [row.id]);
         let gone = commit!(store, |tx| tx.take_back_blocks(&ledger(), 1, at(99)).await.expect("takes back"));
-        assert_eq!(gone, [row.id]);
+        assert_eq!(gone, TakenBack { payments: vec![row.id], deposits: vec![(tenant("b1"), DepositId::from_bits(2))] });
         assert!(store.read().list_deposits_of(row.id).await.expect("lists").is_empty());
         assert_eq!(store.read().list_blocks(&ledger(), 5).await.expect("lists"), [block(1, "a")]);
         // The same block again brings the same deposit back.
