@@ -373,16 +373,17 @@ impl PaymentState {
             return Err(NotNow::Decide);
         }
         let settled = observed.settled.units();
-        let (status, returned) = match verdict {
-            Verdict::Accept => (PaymentStatus::Settled, self.returned),
-            Verdict::Return => (PaymentStatus::Refunded, settled.saturating_sub(promised).max(self.returned)),
+        let (status, floor, returned) = match verdict {
+            // What is not final yet is accepted with the rest, and missed like the rest where it is gone.
+            Verdict::Accept => (PaymentStatus::Settled, observed.seen.units(), self.returned),
+            Verdict::Return => (PaymentStatus::Refunded, settled, settled.saturating_sub(promised).max(self.returned)),
         };
         // Something did come for what is under review, although the ledger may have taken it back since.
         if verdict == Verdict::Return && returned == 0 && self.status == PaymentStatus::Expired {
             return Err(NotNow::Return);
         }
         // What was there when it was decided must stay there; more was never asked for.
-        let decided = Self { floor: settled, returned, ..Self::of(status, PaymentException::Manual) };
+        let decided = Self { floor, returned, ..Self::of(status, PaymentException::Manual) };
         Ok(decided.less_refunds(observed))
     }
 
@@ -706,6 +707,18 @@ mod tests {
         let paid_anew = observe(&t, &[(60, 2, true), (100, 62, true)], 65).refunding(60);
         assert!(returned.after(&t, &paid_anew).is_paid());
         assert_eq!(PaymentState::OPEN.check_refundable(), Err(NotNow::Refund));
+    }
+
+    #[test]
+    fn what_is_accepted_before_it_is_final_is_missed_where_it_is_gone() {
+        let t = terms();
+        let late = observe(&t, &[(100, 62, false)], 62);
+        let expired = PaymentState::OPEN.after(&t, &late);
+        let accepted = expired.decided(Verdict::Accept, &late, 0).expect("expired");
+        assert_eq!((accepted.status, accepted.floor), (St::Settled, 100));
+        assert_eq!(accepted.after(&t, &observe(&t, &[(100, 62, true)], 65)), accepted);
+        let gone = accepted.after(&t, &observe(&t, &[], 63));
+        assert_eq!((gone.status, accepted.event_to(gone)), (St::Reversed, Some(Event::Reversed)));
     }
 
     #[test]

@@ -78,6 +78,7 @@ on_every_ledger!(
     a_refund_whose_deposit_is_taken_back,
     late_money_is_given_back,
     money_that_comes_after_a_decision,
+    accepted_before_it_is_final,
 );
 
 async fn paid(world: &mut World) {
@@ -527,6 +528,19 @@ async fn money_that_comes_after_a_decision(world: &mut World) {
     // What came since can be given back here.
     let refund = world.refund(of, None).await.expect("asked for");
     assert_eq!(refund.amount.units(), PRICE / 10);
+}
+
+async fn accepted_before_it_is_final(world: &mut World) {
+    let payment = world.shop.start().await;
+    world.mine(1).await;
+    world.pass(Duration::from_hours(2)).await;
+    world.send(&payment, ALL, Sent::Right).await;
+    world.mine(1).await;
+    assert_eq!(world.shop.standing(payment.id).await.0, St::Expired);
+    decide(world, &payment, Verdict::Accept).await.expect("decided");
+    world.reorganise(1, false).await;
+    assert_eq!(world.shop.standing(payment.id).await, (St::Reversed, Ex::Manual, 0, 0));
+    assert_eq!(world.shop.told(payment.id).await.last().map(String::as_str), Some("payment.reversed"));
 }
 
 #[tokio::test]
