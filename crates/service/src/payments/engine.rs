@@ -330,6 +330,21 @@ async fn cursor_of(core: &Core, ledger: &LedgerId) -> Result<CursorRow, ServiceE
     Ok(cursor)
 }
 
+/// Keeps a ledger where it was last seen until the transaction ends, and tells how far that is: what is read after this is
+/// not taken back meanwhile. None before the first look.
+///
+/// # Errors
+/// [`ServiceError::Conflict`] if it went on every time.
+pub(crate) async fn hold_still(unit: &mut Unit<'_>, ledger: &LedgerId) -> Result<Option<CursorRow>, ServiceError> {
+    for _ in 0..TRIES {
+        let Some(cursor) = unit.tx.read().find_cursor(ledger).await? else { return Ok(None) };
+        if unit.tx.hold_cursor(&cursor).await? {
+            return Ok(Some(cursor));
+        }
+    }
+    Err(ServiceError::Conflict)
+}
+
 async fn apply(
     core: &Core,
     mut cursor: CursorRow,

@@ -530,10 +530,12 @@ impl<'a> Payments<'a> {
         unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
         unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
+        let found = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let ledger = found.destination.ledger;
+        let cursor = engine::hold_still(&mut unit, &ledger).await?;
         let payment = unit.tx.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         let deposits = unit.tx.read().list_deposits_of(id).await?;
-        let cursor = unit.tx.read().find_cursor(&payment.destination.ledger).await?;
-        let certainty = Certainty::of(self.core, &payment.destination.ledger, cursor.as_ref(), unit.now);
+        let certainty = Certainty::of(self.core, &ledger, cursor.as_ref(), unit.now);
         let observed = engine::observed(&payment, &deposits, &certainty);
         let state = match word {
             None => payment.state.cancelled(&observed),

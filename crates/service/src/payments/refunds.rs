@@ -144,7 +144,7 @@ impl<'a> Refunds<'a> {
     }
 
     /// Asks for a refund. All refunds of a business are asked for one after the other, so that together they never
-    /// promise more than came in.
+    /// promise more than came in, and none while a look at the ledger may take that back.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for what is not the tenant's, [`ServiceError::NotRefundable`],
@@ -163,6 +163,8 @@ impl<'a> Refunds<'a> {
         }
         enter(&mut unit, tenant).await?;
         let now = unit.now;
+        let ledger = self.received(&mut unit.tx.read(), now, tenant, draft.of).await?.destination.ledger;
+        engine::hold_still(&mut unit, &ledger).await?;
         let received = self.received(&mut unit.tx.read(), now, tenant, draft.of).await?;
         let asset = received.amount.asset();
         let held = held(&mut unit.tx.read(), draft.of, &received).await?;

@@ -1,5 +1,6 @@
 //! What a payer, a miner and a fork do, in the same words on every ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use trousseau_service::{Context, Destination, GivenBack, PaymentRow, RefundRow, 
 
 use crate::shop::Shop;
 use crate::wallet::{NEXT, use_key};
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::node::{CHAIN, Fixture, Node, Word, fixture, token_arguments};
 
 /// What is sent.
@@ -106,6 +108,11 @@ impl World {
     /// On the ledger of TEST.
     pub(crate) async fn test() -> Self {
         Self { shop: Shop::open(Environment::Test, Vec::new()).await, evm: None }
+    }
+
+    /// The same on a database of one's own.
+    pub(crate) async fn test_on(database: Arc<TestDatabase>) -> Self {
+        Self { shop: Shop::open_on(database, Environment::Test, Vec::new()).await, evm: None }
     }
 
     /// On a chain; none where there is no node.

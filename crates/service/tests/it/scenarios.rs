@@ -1,12 +1,16 @@
 //! What every ledger has to come to: one list, run on each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
 use trousseau_domain::payments::Verdict;
 use trousseau_domain::refunds::{RefundFailure, RefundStatus};
 use trousseau_service::{Context, Destination, GivenBack, PaymentRow, ServiceError};
+
+use trousseau_store::both_engines;
 
 use crate::ledgers::{Sent, World};
 use crate::shop::{PRICE, done};
@@ -554,6 +558,31 @@ async fn thirty_two_refunds_at_once_never_exceed_what_came() {
     // Twelve and a half came in.
     assert_eq!(made, 12);
     assert!(all.iter().all(|made| matches!(made, Ok(_) | Err(ServiceError::RefundTooLarge(_)))));
+}
+
+both_engines! {
+    async fn a_refund_is_asked_for_before_or_after_a_block_is_taken_back(database) {
+        let database = Arc::new(database);
+        let mut world = World::test_on(Arc::clone(&database)).await;
+        let payment = settled(&mut world).await;
+        let (store, ledger) = (database.store(), &payment.destination.ledger);
+        let mut row = world.shop.payment(payment.id).await;
+        // A look that takes the blocks back is half done when the refund is asked for.
+        let mut look = store.begin().await.expect("begins");
+        let cursor = look.read().find_cursor(ledger).await.expect("reads").expect("was looked at");
+        assert!(look.move_cursor(&cursor).await.expect("moves"));
+        look.take_back_blocks(ledger, 0, cursor.ledger_time).await.expect("takes back");
+        row.state.status = St::Reversed;
+        (row.seen, row.settled) = (Money::zero(Asset::USDC), Money::zero(Asset::USDC));
+        let asked = world.refund(GivenBack::Payment(payment.id), None);
+        let taken_back = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(look.update_payment(&row).await.expect("updates"));
+            look.commit().await.expect("commits");
+        };
+        let (refused, ()) = tokio::join!(asked, taken_back);
+        assert!(matches!(refused, Err(ServiceError::NotRefundable)), "{refused:?}");
+    }
 }
 
 /// Runs them all at the same time.
