@@ -396,6 +396,20 @@ impl PaymentState {
         }
     }
 
+    /// The same state of a payment that came second, where what came first was taken back.
+    #[must_use]
+    pub fn beside_none(self, terms: &Terms, observed: &Observed) -> Self {
+        if self.exception != PaymentException::Multiple {
+            return self;
+        }
+        let exception = if self.floor == terms.enough() {
+            terms.paid_with(observed.seen, observed.seen_in_time.units() < terms.enough()).exception
+        } else {
+            PaymentException::Manual
+        };
+        Self { exception, ..self }.after(terms, observed)
+    }
+
     /// Whether more money, or the lack of it, can still change anything without somebody's decision.
     pub const fn is_awaiting(self) -> bool {
         matches!(self.status, PaymentStatus::Open | PaymentStatus::Processing)
@@ -707,6 +721,25 @@ mod tests {
         let paid_anew = observe(&t, &[(60, 2, true), (100, 62, true)], 65).refunding(60);
         assert!(returned.after(&t, &paid_anew).is_paid());
         assert_eq!(PaymentState::OPEN.check_refundable(), Err(NotNow::Refund));
+    }
+
+    #[test]
+    fn what_came_second_is_what_it_is_once_it_is_the_first() {
+        let t = terms();
+        for (sums, exception) in [
+            (&[(100, 2, true)][..], Ex::None),
+            (&[(101, 2, true)][..], Ex::Overpaid),
+            (&[(40, 2, true), (60, 62, true)][..], Ex::Late),
+        ] {
+            let observed = observe(&t, sums, 65);
+            let paid = PaymentState::OPEN.after(&t, &observed);
+            assert_eq!((paid.exception, paid.beside_another().exception), (exception, Ex::Multiple));
+            assert_eq!(paid.beside_another().beside_none(&t, &observed), paid);
+        }
+        let short = observe(&t, &[(60, 2, true)], 61);
+        let expired = PaymentState::OPEN.after(&t, &short);
+        let accepted = expired.decided(Verdict::Accept, &short, 0).expect("expired");
+        assert_eq!(accepted.beside_another().beside_none(&t, &short), accepted);
     }
 
     #[test]

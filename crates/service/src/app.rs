@@ -450,6 +450,11 @@ impl<'a> Unit<'a> {
         Ok(business)
     }
 
+    /// What everything is done with.
+    pub(crate) const fn core(&self) -> &'a Core {
+        self.core
+    }
+
     /// On whose behalf this is.
     pub(crate) const fn actor(&self) -> &Actor {
         &self.context.actor

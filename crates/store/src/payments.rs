@@ -345,6 +345,29 @@ impl Reader<'_> {
         rows.iter().map(|row| row.read("payments", "id", |row| row.parsed("id"))).collect()
     }
 
+    /// The payments that are paid, or were and were given back, for the same thing as another one, the oldest first; at
+    /// most `limit`.
+    pub async fn list_paid_beside(&mut self, payment: &PaymentRow, limit: u32) -> Result<Vec<PaymentRow>, StoreError> {
+        macro_rules! beside {
+            ($column:literal) => {
+                concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM payments p WHERE p.",
+                    $column,
+                    " = $1 AND p.id <> $2 AND (p.status IN ('settled', 'partially_refunded') \
+                     OR p.refunded_from = 'settled') ORDER BY p.settled_at, p.id LIMIT $3"
+                )
+            };
+        }
+        let stmt = match payment.paid_for {
+            PaidFor::PaymentLink(id) => Stmt::new(beside!("payment_link_id")).text(id),
+            PaidFor::Invoice(id, _) => Stmt::new(beside!("invoice_id")).text(id),
+        };
+        let rows = self.fetch_all(stmt.text(payment.id).int(i64::from(limit))).await?;
+        rows.iter().map(PaymentRow::from_row).collect()
+    }
+
     /// Ledgers on which a payment waits whose time ran out at `now`, which TEST may have set forward; at most `limit`.
     pub async fn list_ledgers_with_expired(&mut self, now: Timestamp, limit: u32) -> Result<Vec<LedgerId>, StoreError> {
         const SQL: &str = "SELECT DISTINCT p.ledger AS ledger FROM payments p \

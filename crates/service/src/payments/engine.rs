@@ -31,6 +31,8 @@ const KNOWN_BLOCKS: u32 = 512;
 const LATE_BLOCKS_PER_LOOK: u64 = 5_000;
 /// Blocks with deposits that are compared at once, on the way down to where two forks part.
 const ANCHORS_PER_READ: u32 = 100;
+/// How many payments for one thing are looked through for the one that pays it after all.
+const MOST_BESIDE: u32 = 100;
 /// How often a look is tried that somebody else's look crossed.
 const TRIES: u32 = 10;
 
@@ -600,10 +602,13 @@ pub(crate) async fn change(
         }
     }
     if was_paid && !is_paid {
-        match new.paid_for {
+        let was_first = match new.paid_for {
             PaidFor::PaymentLink(link) => unit.tx.unmark_payment_link_paid(link, new.id).await?,
             PaidFor::Invoice(invoice, _) => unit.tx.unmark_invoice_paid(invoice, new.id).await?,
         };
+        if was_first {
+            pass_on(unit, &new).await?;
+        }
     }
     new.updated_at = unit.now;
     if *old == (PaymentRow { updated_at: old.updated_at, ..new.clone() }) {
@@ -635,6 +640,35 @@ pub(crate) async fn change(
             Some(new.id.to_string()),
         )
         .await?;
+    }
+    Ok(())
+}
+
+/// Has what a payment paid that was taken back be paid by the oldest other payment that pays it still.
+async fn pass_on(unit: &mut Unit<'_>, gone: &PaymentRow) -> Result<(), ServiceError> {
+    for other in unit.tx.read().list_paid_beside(gone, MOST_BESIDE).await? {
+        let ledger = &other.destination.ledger;
+        let cursor = unit.tx.read().find_cursor(ledger).await?;
+        let certainty = Certainty::of(unit.core(), ledger, cursor.as_ref(), unit.now);
+        let deposits = unit.tx.read().list_deposits_of(other.id).await?;
+        let observed = observed(&other, &deposits, &certainty);
+        // What the same look takes back pays nothing either.
+        if !other.state.after(&other.terms, &observed).is_paid() {
+            continue;
+        }
+        let at = other.settled_at.unwrap_or(unit.now);
+        match other.paid_for {
+            PaidFor::PaymentLink(link) => unit.tx.mark_payment_link_paid(link, other.id, at).await?,
+            PaidFor::Invoice(invoice, _) => unit.tx.mark_invoice_paid(invoice, other.id, at).await?,
+        };
+        let state = other.state.beside_none(&other.terms, &observed);
+        if state != other.state {
+            let first = PaymentRow { state, updated_at: unit.now, ..other.clone() };
+            if !unit.tx.update_payment(&first).await? {
+                return Err(ServiceError::Conflict);
+            }
+        }
+        return tell_of_paid_invoice(unit, &other).await;
     }
     Ok(())
 }

@@ -566,6 +566,40 @@ async fn what_nobody_pays_in_time_expires_by_the_ledgers_clock() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_leaves_its_place_to_the_next_that_was_paid() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        let link = shop.backend.post("/v1/payment_links", &json!({"amount": "10", "single_use": true})).await;
+        let link = link.expect(201);
+        let path = format!("/v1/payment_links/{}", text(&link, "id"));
+        let (first, second) = (shop.start(&link).await, shop.start(&link).await);
+        shop.send(&second, "4").await;
+        shop.mine(3).await;
+        app.advance(Duration::from_hours(2));
+        shop.mine(1).await;
+        shop.send(&first, "10").await;
+        shop.mine(3).await;
+        assert_eq!(shop.backend.get(&path).await.expect(200)["paid_by"], first["id"]);
+        let id = text(&second, "id");
+        let accept = json!({"verdict": "accept", "reason": "Good enough."});
+        let accepted = shop.backend.post(&format!("/v1/payments/{id}/resolve"), &accept).await.expect(200);
+        assert_eq!((text(&accepted, "status"), text(&accepted, "exception")), ("settled", "multiple"));
+        shop.backend.post("/v1/test/reorganisations", &json!({"depth": 3})).await.expect(200);
+        assert_eq!(text(&shop.payment(text(&first, "id")).await, "status"), "reversed");
+        let now = shop.backend.get(&path).await.expect(200);
+        assert_eq!((text(&now, "status"), &now["paid_by"]), ("paid", &second["id"]));
+        let alone = shop.payment(id).await;
+        assert_eq!((text(&alone, "status"), text(&alone, "exception")), ("settled", "manual"));
+        // Whoever comes back is the second one.
+        shop.send(&first, "10").await;
+        shop.mine(3).await;
+        let again = shop.payment(text(&first, "id")).await;
+        assert_eq!((text(&again, "status"), text(&again, "exception")), ("settled", "multiple"));
+        assert_eq!(shop.backend.get(&path).await.expect(200)["paid_by"], second["id"]);
+    }
+}
+
+#[tokio::test]
 async fn a_suspended_business_starts_nothing_and_loses_nothing() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
