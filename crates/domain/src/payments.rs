@@ -495,6 +495,10 @@ fn awaited(terms: &Terms, observed: &Observed) -> PaymentState {
         (true, true) => terms.paid_with(observed.settled, true),
         (true, false) => PaymentState::of(PaymentStatus::NeedsReview, PaymentException::Late),
         (false, _) if observed.seen.is_zero() => PaymentState::of(PaymentStatus::Expired, PaymentException::None),
+        // Enough came, late and not yet for certain.
+        (false, _) if observed.seen.units() >= enough => {
+            PaymentState::of(PaymentStatus::Expired, PaymentException::Late)
+        }
         (false, _) => PaymentState::of(PaymentStatus::Expired, PaymentException::Underpaid),
     }
 }
@@ -613,13 +617,16 @@ mod tests {
             run(&t, late),
             [
                 (St::Expired, Ex::None, Some(Event::Expired)),
-                (St::Expired, Ex::Underpaid, None),
+                (St::Expired, Ex::Late, None),
                 (St::Settled, Ex::Late, Some(Event::Succeeded)),
             ]
         );
         let strict = Terms { accepts_late: false, ..t };
         assert_eq!(run(&strict, late)[2], (St::NeedsReview, Ex::Late, Some(Event::ReviewRequired)));
         assert_eq!(run(&t, &[(&[(30, 62, true)], 65)])[0].0, St::NeedsReview);
+        // A part in time and the rest late, not yet for certain.
+        assert_eq!(run(&t, &[(&[(60, 2, true), (38, 62, false)], 62)])[0], (St::Expired, Ex::Underpaid, Some(Event::Expired)));
+        assert_eq!(run(&t, &[(&[(60, 2, true), (39, 62, false)], 62)])[0], (St::Expired, Ex::Late, Some(Event::Expired)));
         // Taken back after it was final, and back again.
         assert_eq!(
             run(&t, &[(&[(100, 2, true)], 5), (&[], 6), (&[(100, 7, false)], 7), (&[(100, 7, true)], 10)]),

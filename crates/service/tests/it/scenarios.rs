@@ -144,7 +144,9 @@ async fn late(world: &mut World) {
     world.pass(Duration::from_hours(2)).await;
     assert_eq!(world.shop.standing(payment.id).await.0, St::Expired);
     world.send(&payment, ALL, Sent::Right).await;
-    world.mine(3).await;
+    world.mine(1).await;
+    assert_eq!(world.shop.standing(payment.id).await, (St::Expired, Ex::Late, PRICE, 0));
+    world.mine(2).await;
     assert_eq!(world.shop.standing(payment.id).await, (St::Settled, Ex::Late, PRICE, PRICE));
     let told = world.shop.told(payment.id).await;
     assert_eq!(told, ["payment.created", "payment.expired", "payment.succeeded"]);

@@ -625,6 +625,11 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
         (PaymentStatus::Open | PaymentStatus::Expired, _) if payment.seen.is_zero() => {
             Standing { again: true, ..state("mute", "stop", t.get("pay-expired"), t.get("pay-expired-detail"), true) }
         }
+        // Enough came, and is not final yet: whoever sent it late is not to send it twice.
+        (PaymentStatus::Expired, PaymentException::Late) => Standing {
+            progress: watched.confirmations,
+            ..state("wait", "eye", t.get("pay-seen-late"), t.get("pay-seen-late-detail"), true)
+        },
         (PaymentStatus::Open | PaymentStatus::Expired, _) => state(
             "warn",
             "clock",

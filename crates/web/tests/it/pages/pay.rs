@@ -1,5 +1,7 @@
 //! The hosted page on which something is paid, as a browser without script reads it.
 
+use std::time::Duration;
+
 use http::Request;
 use serde_json::{Value, json};
 use trousseau_testkit::app::{Business, TestApp};
@@ -64,6 +66,31 @@ async fn a_link_is_paid_and_its_receipt_shown() {
 
         let french = page(&app.browser().speaking("fr").get(&here).await, 200);
         assert!(french.contains("Payé\u{a0}: 1\u{202f}234,50 USDC"), "{french}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_pays_late_is_told_that_it_was_seen() {
+    for app in TestApp::on_every_engine().await {
+        let client = backend(&app, &app.business("mileston").await, "test");
+        let base = path(&client.post("/v1/payment_links", &json!({"amount": "10"})).await.expect(201));
+        let mut payer = app.browser();
+        let here = payer.submit(&base, &base, &[("network", "test:pol")]).await.header("location").to_owned();
+        let id = here.rsplit('/').next().expect("an id");
+        app.advance(Duration::from_hours(2));
+        let address = client.get(&format!("/v1/payments/{id}")).await.expect(200)["address"].clone();
+        for (amount, says) in
+            [("9", "not enough arrived"), ("1", "Payment seen, after the time had run out")]
+        {
+            let body = json!({"network": "test:pol", "address": address, "amount": amount});
+            client.post("/v1/test/transfers", &body).await.expect(200);
+            client.post("/v1/test/blocks", &json!({"count": 1})).await.expect(200);
+            let shown = page(&payer.get(&here).await, 200);
+            assert!(shown.contains(says), "{amount}: {shown}");
+        }
+        let shown = page(&payer.get(&here).await, 200);
+        assert!(shown.contains("please do not send again") && shown.contains("<progress max=\"3\" value=\"1\""), "{shown}");
+        assert!(!shown.contains("id=\"addr\""), "nothing is to be sent any more");
     }
 }
 
