@@ -28,7 +28,7 @@ use super::SPARE;
 use super::engine::{self, Certainty};
 use super::evm_rail::{Carried, Does};
 use super::places;
-use super::test_ledger::{TestLedgers, TestTransfer};
+use super::test_ledger::{TestTransfer, send_for_good};
 use super::view;
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
@@ -413,7 +413,8 @@ impl<'a> Refunds<'a> {
         carry(unit, refund, with_hash, judged).await
     }
 
-    /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in.
+    /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in. Of several
+    /// calls at once one sends it.
     ///
     /// # Errors
     /// [`ServiceError::TestOnly`] in LIVE, [`ServiceError::TestLedgerOff`] where TEST is bound to networks,
@@ -425,8 +426,11 @@ impl<'a> Refunds<'a> {
         id: RefundId,
     ) -> Result<RefundRow, ServiceError> {
         // Looked for first: what is another tenant's is not there, whatever it is.
-        let refund = self.get(tenant, id).await?;
+        self.get(tenant, id).await?;
         places::check_test_ledger(self.core, tenant.environment)?;
+        let mut unit = Unit::begin(self.core, context).await?;
+        enter(&mut unit, tenant).await?;
+        let refund = unit.tx.read().find_refund(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         match refund.status {
             RefundStatus::Pending => {}
             RefundStatus::Succeeded => return Ok(refund),
@@ -446,7 +450,18 @@ impl<'a> Refunds<'a> {
             asset: Moved::Accepted,
             reverted: false,
         };
-        let hash = TestLedgers::new(self.core).send_for_good(context, tenant, &transfer).await?;
+        let hash = send_for_good(&mut unit, tenant, &transfer).await?;
+        // Handed in with it, so that nobody sends it once more. What is told of is that it was carried out.
+        let sent = RefundRow {
+            status: RefundStatus::Processing,
+            transaction_hash: Some(hash.clone()),
+            updated_at: unit.now,
+            ..refund
+        };
+        let ledger = sent.destination.ledger.clone();
+        save(&mut unit, sent).await?;
+        unit.tx.commit().await?;
+        engine::look(self.core, &ledger).await?;
         match self.hand_in(context, tenant, id, &hash, None).await? {
             Answered::Done(refund) => Ok(refund),
             Answered::Replayed(_) => self.get(tenant, id).await,

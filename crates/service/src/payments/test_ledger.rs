@@ -164,25 +164,6 @@ impl<'a> TestLedgers<'a> {
         Ok(Answered::Done(state))
     }
 
-    /// Sends something, and makes it final, as somebody's wallet and time would. Returns the transaction.
-    pub(super) async fn send_for_good(
-        self,
-        context: &Context,
-        tenant: &Tenant,
-        transfer: &TestTransfer,
-    ) -> Result<String, ServiceError> {
-        let mut unit = Unit::begin(self.core, context).await?;
-        unit.check_caller().await?;
-        let mut ledger = unit.tx.lock_test_ledger(&tenant.business).await?;
-        ledger.halted_at = None;
-        let hash = send(&mut unit.tx, &mut ledger, transfer, None).await?;
-        let now = unit.now;
-        mine(&mut unit.tx, &mut ledger, TEST_CONFIRMATIONS, now).await?;
-        unit.tx.update_test_ledger(&ledger).await?;
-        unit.tx.commit().await?;
-        engine::look(self.core, &LedgerId::Test(tenant.business.clone())).await?;
-        Ok(hash)
-    }
 
     /// What has to happen after a change of the ledger: the engine looks, and what is due is done.
     async fn follow(self, tenant: &Tenant, command: &TestCommand) -> Result<(), ServiceError> {
@@ -275,6 +256,21 @@ impl<'a> TestLedgers<'a> {
             transaction_hash,
         })
     }
+}
+
+/// Sends something, and makes it final, as somebody's wallet and time would. Returns the transaction.
+pub(super) async fn send_for_good(
+    unit: &mut Unit<'_>,
+    tenant: &Tenant,
+    transfer: &TestTransfer,
+) -> Result<String, ServiceError> {
+    let mut ledger = unit.tx.lock_test_ledger(&tenant.business).await?;
+    ledger.halted_at = None;
+    let hash = send(&mut unit.tx, &mut ledger, transfer, None).await?;
+    let now = unit.now;
+    mine(&mut unit.tx, &mut ledger, TEST_CONFIRMATIONS, now).await?;
+    unit.tx.update_test_ledger(&ledger).await?;
+    Ok(hash)
 }
 
 /// Where a payment of a TEST network may be received: the networks that have a place on the test ledger.

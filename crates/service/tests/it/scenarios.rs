@@ -563,6 +563,21 @@ async fn thirty_two_refunds_at_once_never_exceed_what_came() {
 }
 
 both_engines! {
+    async fn a_refund_is_sent_once_in_test_however_often_that_is_asked_for(database) {
+        let database = Arc::new(database);
+        let mut world = World::test_on(Arc::clone(&database)).await;
+        let payment = settled(&mut world).await;
+        let refund = world.refund(GivenBack::Payment(payment.id), None).await.expect("asked for");
+        let (refunds, context) = (world.shop.app.refunds(), Context::system());
+        let all = futures_of((0..6).map(|_| refunds.send_in_test(&context, world.tenant(), refund.id))).await;
+        assert!(all.iter().any(Result::is_ok));
+        assert!(all.iter().all(|sent| matches!(sent, Ok(_) | Err(ServiceError::RefundClosed))), "{all:?}");
+        assert_eq!(world.refunded(&refund).await.status, RefundStatus::Succeeded);
+        assert_eq!(world.shop.standing(payment.id).await.0, St::Refunded);
+        let transfers = database.store().read().list_test_transfers(&world.tenant().business, 0).await.expect("listed");
+        assert_eq!(transfers.len(), 2, "{transfers:?}");
+    }
+
     async fn a_refund_is_asked_for_before_or_after_a_block_is_taken_back(database) {
         let database = Arc::new(database);
         let mut world = World::test_on(Arc::clone(&database)).await;
