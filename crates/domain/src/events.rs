@@ -100,6 +100,8 @@ text_enum! {
         PaymentProcessing = "payment.processing",
         /// A payment is paid.
         PaymentSucceeded = "payment.succeeded",
+        /// More came for a payment that is paid than pays it.
+        PaymentOverpaid = "payment.overpaid",
         /// What had been seen for a payment is gone again.
         PaymentReorged = "payment.reorged",
         /// The time of a payment ran out.
@@ -133,6 +135,7 @@ impl From<PaymentEvent> for EventType {
             PaymentEvent::PartiallyPaid => Self::PaymentPartiallyPaid,
             PaymentEvent::Processing => Self::PaymentProcessing,
             PaymentEvent::Succeeded => Self::PaymentSucceeded,
+            PaymentEvent::Overpaid => Self::PaymentOverpaid,
             PaymentEvent::Reorged => Self::PaymentReorged,
             PaymentEvent::Expired => Self::PaymentExpired,
             PaymentEvent::Cancelled => Self::PaymentCancelled,

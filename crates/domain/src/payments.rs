@@ -62,6 +62,8 @@ text_enum! {
         Processing = "payment.processing",
         /// It is paid.
         Succeeded = "payment.succeeded",
+        /// More came for what is paid than pays it.
+        Overpaid = "payment.overpaid",
         /// What had been seen is gone again.
         Reorged = "payment.reorged",
         /// Its time ran out.
@@ -453,6 +455,13 @@ impl PaymentState {
         more.then_some(PaymentEvent::PartiallyPaid)
     }
 
+    /// What there is to tell where so many base units are final of what was paid before and is paid, and it was so many
+    /// before: more than pays it is somebody's to give back.
+    pub fn event_of_more(self, next: Self, terms: &Terms, was: Money, is: Money) -> Option<PaymentEvent> {
+        let more = is.units() > was.units() && is.units() > next.pays(terms);
+        (self.is_paid() && next.is_paid() && more).then_some(PaymentEvent::Overpaid)
+    }
+
     /// What there is to tell about a step to another status, refunds aside.
     fn event_of(self, next: Self) -> PaymentEvent {
         match next.status {
@@ -625,8 +634,14 @@ mod tests {
         assert_eq!(run(&strict, late)[2], (St::NeedsReview, Ex::Late, Some(Event::ReviewRequired)));
         assert_eq!(run(&t, &[(&[(30, 62, true)], 65)])[0].0, St::NeedsReview);
         // A part in time and the rest late, not yet for certain.
-        assert_eq!(run(&t, &[(&[(60, 2, true), (38, 62, false)], 62)])[0], (St::Expired, Ex::Underpaid, Some(Event::Expired)));
-        assert_eq!(run(&t, &[(&[(60, 2, true), (39, 62, false)], 62)])[0], (St::Expired, Ex::Late, Some(Event::Expired)));
+        assert_eq!(
+            run(&t, &[(&[(60, 2, true), (38, 62, false)], 62)])[0],
+            (St::Expired, Ex::Underpaid, Some(Event::Expired))
+        );
+        assert_eq!(
+            run(&t, &[(&[(60, 2, true), (39, 62, false)], 62)])[0],
+            (St::Expired, Ex::Late, Some(Event::Expired))
+        );
         // Taken back after it was final, and back again.
         assert_eq!(
             run(&t, &[(&[(100, 2, true)], 5), (&[], 6), (&[(100, 7, false)], 7), (&[(100, 7, true)], 10)]),
@@ -728,6 +743,29 @@ mod tests {
         let paid_anew = observe(&t, &[(60, 2, true), (100, 62, true)], 65).refunding(60);
         assert!(returned.after(&t, &paid_anew).is_paid());
         assert_eq!(PaymentState::OPEN.check_refundable(), Err(NotNow::Refund));
+    }
+
+    #[test]
+    fn more_for_what_is_paid_is_told_each_time() {
+        let t = terms();
+        let paid = observe(&t, &[(100, 2, true)], 5);
+        let settled = PaymentState::OPEN.after(&t, &paid);
+        let more = observe(&t, &[(100, 2, true), (5, 6, true)], 9);
+        let over = settled.after(&t, &more);
+        let told = |was: PaymentState, before, is, after| was.event_of_more(is, &t, usdc(before), usdc(after));
+        assert_eq!(PaymentState::OPEN.event_of_more(settled, &t, usdc(0), usdc(101)), None, "it is paid, and says so");
+        assert_eq!((settled.event_to(over), told(settled, 100, over, 105)), (None, Some(Event::Overpaid)));
+        assert_eq!(told(over, 105, over, 105), None);
+        assert_eq!(told(over, 105, over, 107), Some(Event::Overpaid));
+        assert_eq!(told(over, 107, over, 105), None);
+        // All of it was given back, and then more came.
+        let all = settled.after(&t, &paid.refunding(100));
+        let part = all.after(&t, &more.refunding(100));
+        assert_eq!((part.status, all.event_to(part)), (St::PartiallyRefunded, None));
+        assert_eq!(told(all, 100, part, 105), Some(Event::Overpaid));
+        // Within the tolerance less had come; the rest is not too much.
+        let short = PaymentState::OPEN.after(&t, &observe(&t, &[(99, 2, true)], 5));
+        assert_eq!(told(short, 99, settled, 100), None);
     }
 
     #[test]

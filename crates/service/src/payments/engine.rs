@@ -617,7 +617,8 @@ pub(crate) async fn change(
     if !unit.tx.update_payment(&new).await? {
         return Err(ServiceError::Conflict);
     }
-    let event = old.state.event_to(new.state);
+    let more = || old.state.event_of_more(new.state, &new.terms, old.settled, new.settled);
+    let event = old.state.event_to(new.state).or_else(more);
     if event == Some(PaymentEvent::Reversed) {
         tracing::error!(payment.id = %new.id, business.id = %new.tenant.business, "the ledger took back a settled payment");
     }

@@ -164,7 +164,6 @@ impl<'a> TestLedgers<'a> {
         Ok(Answered::Done(state))
     }
 
-
     /// What has to happen after a change of the ledger: the engine looks, and what is due is done.
     async fn follow(self, tenant: &Tenant, command: &TestCommand) -> Result<(), ServiceError> {
         let ledger = LedgerId::Test(tenant.business.clone());

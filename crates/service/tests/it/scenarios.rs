@@ -58,6 +58,7 @@ on_every_ledger!(
     paid,
     topped_up,
     over,
+    more_after_it_was_paid,
     one_base_unit_short,
     under,
     late,
@@ -121,6 +122,17 @@ async fn over(world: &mut World) {
     world.send(&payment, ALL + 1, Sent::Right).await;
     world.mine(3).await;
     assert_eq!(world.shop.standing(payment.id).await, (St::Settled, Ex::Overpaid, PRICE + 1, PRICE + 1));
+}
+
+async fn more_after_it_was_paid(world: &mut World) {
+    let payment = settled(world).await;
+    for (more, all) in [(5, PRICE + 5), (3, PRICE + 8)] {
+        world.send(&payment, more, Sent::Right).await;
+        world.mine(3).await;
+        assert_eq!(world.shop.standing(payment.id).await, (St::Settled, Ex::Overpaid, all, all));
+    }
+    let told = world.shop.told(payment.id).await;
+    assert_eq!(told[told.len() - 3..], ["payment.succeeded", "payment.overpaid", "payment.overpaid"]);
 }
 
 async fn one_base_unit_short(world: &mut World) {
@@ -531,6 +543,7 @@ async fn money_that_comes_after_a_decision(world: &mut World) {
     assert_eq!(world.shop.standing(returned.id).await, (St::NeedsReview, Ex::Late, all, all));
     assert_eq!(world.shop.told(returned.id).await.last().map(String::as_str), Some("payment.review_required"));
     assert_eq!(world.shop.standing(accepted.id).await, (St::Settled, Ex::Overpaid, all, all));
+    assert_eq!(world.shop.told(accepted.id).await.last().map(String::as_str), Some("payment.overpaid"));
     // What came since can be given back here.
     let refund = world.refund(of, None).await.expect("asked for");
     assert_eq!(refund.amount.units(), PRICE / 10);

@@ -65,6 +65,7 @@ event-payment-created = Payment started
 event-payment-partially-paid = Payment partially paid
 event-payment-processing = Payment seen
 event-payment-succeeded = Payment succeeded
+event-payment-overpaid = Payment overpaid
 event-payment-reorged = Payment gone from the network
 event-payment-expired = Payment expired
 event-payment-cancelled = Payment cancelled

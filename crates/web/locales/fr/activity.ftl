@@ -65,6 +65,7 @@ event-payment-created = Paiement commencé
 event-payment-partially-paid = Paiement partiel
 event-payment-processing = Paiement vu
 event-payment-succeeded = Paiement abouti
+event-payment-overpaid = Trop-perçu pour un paiement
 event-payment-reorged = Paiement disparu du réseau
 event-payment-expired = Paiement expiré
 event-payment-cancelled = Paiement annulé

@@ -87,6 +87,7 @@ fn label(kind: EventType, t: Texts) -> String {
         EventType::PaymentPartiallyPaid => message!("event-payment-partially-paid"),
         EventType::PaymentProcessing => message!("event-payment-processing"),
         EventType::PaymentSucceeded => message!("event-payment-succeeded"),
+        EventType::PaymentOverpaid => message!("event-payment-overpaid"),
         EventType::PaymentReorged => message!("event-payment-reorged"),
         EventType::PaymentExpired => message!("event-payment-expired"),
         EventType::PaymentCancelled => message!("event-payment-cancelled"),

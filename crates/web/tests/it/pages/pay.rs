@@ -79,9 +79,7 @@ async fn whoever_pays_late_is_told_that_it_was_seen() {
         let id = here.rsplit('/').next().expect("an id");
         app.advance(Duration::from_hours(2));
         let address = client.get(&format!("/v1/payments/{id}")).await.expect(200)["address"].clone();
-        for (amount, says) in
-            [("9", "not enough arrived"), ("1", "Payment seen, after the time had run out")]
-        {
+        for (amount, says) in [("9", "not enough arrived"), ("1", "Payment seen, after the time had run out")] {
             let body = json!({"network": "test:pol", "address": address, "amount": amount});
             client.post("/v1/test/transfers", &body).await.expect(200);
             client.post("/v1/test/blocks", &json!({"count": 1})).await.expect(200);
@@ -89,7 +87,10 @@ async fn whoever_pays_late_is_told_that_it_was_seen() {
             assert!(shown.contains(says), "{amount}: {shown}");
         }
         let shown = page(&payer.get(&here).await, 200);
-        assert!(shown.contains("please do not send again") && shown.contains("<progress max=\"3\" value=\"1\""), "{shown}");
+        assert!(
+            shown.contains("please do not send again") && shown.contains("<progress max=\"3\" value=\"1\""),
+            "{shown}"
+        );
         assert!(!shown.contains("id=\"addr\""), "nothing is to be sent any more");
     }
 }
