@@ -42,7 +42,7 @@ text_enum! {
         Partial = "partial",
         /// Less than the price, whether within the tolerance or when the time ran out.
         Underpaid = "underpaid",
-        /// More than the price.
+        /// More than the price, or than somebody accepted.
         Overpaid = "overpaid",
         /// The money came after the time had run out.
         Late = "late",
