@@ -322,12 +322,11 @@ impl PaymentState {
             PaymentStatus::Refunded if observed.settled.units() > self.floor.max(self.returned) => {
                 Self { status: PaymentStatus::NeedsReview, exception: PaymentException::Late, ..self }
             }
-            PaymentStatus::Refunded => self,
             PaymentStatus::Reversed if observed.settled.units() >= self.floor => {
                 Self { status: PaymentStatus::Settled, ..self }.on_ledger(terms, observed)
             }
             // Under review people decide, not the ledger.
-            PaymentStatus::Reversed | PaymentStatus::NeedsReview => self,
+            PaymentStatus::Refunded | PaymentStatus::Reversed | PaymentStatus::NeedsReview => self,
         }
     }
 

@@ -432,15 +432,7 @@ async fn apply(
     unit.tx.prune_blocks(&ledger, cursor.height.saturating_sub(u64::from(KNOWN_BLOCKS))).await?;
     let certainty = Certainty { policy, height: cursor.height, marks, ledger_time: seen.ledger_time };
     let is_quiet = touched.is_empty();
-    let mut changed = 0;
-    for id in touched {
-        let stands_otherwise = if recounted.contains(&id) {
-            settle_refunds(&mut unit, id, &certainty).await?
-        } else {
-            settle(&mut unit, id, &certainty).await?
-        };
-        changed += usize::from(stands_otherwise);
-    }
+    let changed = settle_all(&mut unit, touched, &recounted, &certainty).await?;
     for (tenant, id) in unmatched {
         refunds::call_off_of_deposit(&mut unit, &tenant, id, &certainty).await?;
     }
@@ -536,6 +528,26 @@ pub(crate) async fn settle_refunds(
     let Some(payment) = unit.tx.read().find_shown_payment(id).await? else { return Ok(false) };
     let sums = unit.tx.read().sum_refunds(GivenBack::Payment(id)).await?;
     settle_as(unit, payment, certainty, sums.succeeded).await
+}
+
+/// The same of all payments that a look touches, some of them with other refunds than before (`recounted`); tells how many
+/// stand otherwise.
+async fn settle_all(
+    unit: &mut Unit<'_>,
+    touched: BTreeSet<PaymentId>,
+    recounted: &BTreeSet<PaymentId>,
+    certainty: &Certainty,
+) -> Result<usize, ServiceError> {
+    let mut changed = 0;
+    for id in touched {
+        let stands_otherwise = if recounted.contains(&id) {
+            settle_refunds(unit, id, certainty).await?
+        } else {
+            settle(unit, id, certainty).await?
+        };
+        changed += usize::from(stands_otherwise);
+    }
+    Ok(changed)
 }
 
 async fn settle_as(
