@@ -143,14 +143,22 @@ pub struct Rescanned {
 /// # Errors
 /// [`ServiceError::Conflict`] if others were faster every time, and what the database and the rail end in.
 pub(crate) async fn look(core: &Core, ledger: &LedgerId) -> Result<Looked, ServiceError> {
+    let looked = look_only(core, ledger).await?;
+    // Of a network its watcher asks, in a step of its own: nodes take their time, and deposits do not wait for it.
+    if looked.moved && matches!(ledger, LedgerId::Test(_)) {
+        refunds::follow(core, ledger).await?;
+    }
+    Ok(looked)
+}
+
+/// The same without a question about the refunds that wait for the ledger.
+///
+/// # Errors
+/// As [`look`].
+pub(crate) async fn look_only(core: &Core, ledger: &LedgerId) -> Result<Looked, ServiceError> {
     for _ in 0..TRIES {
         match look_once(core, ledger).await {
             Err(ServiceError::Conflict) => tokio::task::yield_now().await,
-            // Of a network its watcher asks, in a step of its own: nodes take their time, and deposits do not wait for it.
-            Ok(looked) if looked.moved && matches!(ledger, LedgerId::Test(_)) => {
-                refunds::follow(core, ledger).await?;
-                return Ok(looked);
-            }
             other => return other,
         }
     }
