@@ -272,15 +272,13 @@ pub fn sum_of(lines: &[InvoiceLine], zero: Money) -> Result<Money, InvalidSum> {
     lines.iter().try_fold(zero, |sum, line| sum.checked_add(Money::from_units(line.amount()?, zero.asset())?))
 }
 
-/// Where a recurring payment stands.
-pub fn recurring_status(state: RecurringState, latest: InvoiceStatus) -> RecurringStatus {
-    match (state, latest) {
+/// Where a recurring payment stands; `overdue` is whether any of its periods, and not only the latest, is past due.
+pub const fn recurring_status(state: RecurringState, overdue: bool) -> RecurringStatus {
+    match (state, overdue) {
         (RecurringState::Cancelled, _) => RecurringStatus::Cancelled,
         (RecurringState::Paused, _) => RecurringStatus::Paused,
-        (RecurringState::Active, InvoiceStatus::PastDue) => RecurringStatus::PastDue,
-        (RecurringState::Active, InvoiceStatus::Pending | InvoiceStatus::Paid | InvoiceStatus::Void) => {
-            RecurringStatus::Active
-        }
+        (RecurringState::Active, true) => RecurringStatus::PastDue,
+        (RecurringState::Active, false) => RecurringStatus::Active,
     }
 }
 
@@ -357,7 +355,17 @@ mod tests {
         let void = InvoiceLife { voided_at: Some(at(1)), ..open };
         assert_eq!(void.status_at(at(20)), InvoiceStatus::Void);
         assert_eq!(InvoiceLife { paid_at: Some(at(2)), ..void }.status_at(at(20)), InvoiceStatus::Paid);
-        assert_eq!(recurring_status(RecurringState::Active, InvoiceStatus::PastDue), RecurringStatus::PastDue);
-        assert_eq!(recurring_status(RecurringState::Paused, InvoiceStatus::PastDue), RecurringStatus::Paused);
+    }
+
+    #[test]
+    fn only_an_active_recurring_payment_is_past_due() {
+        for (state, overdue, status) in [
+            (RecurringState::Active, false, RecurringStatus::Active),
+            (RecurringState::Active, true, RecurringStatus::PastDue),
+            (RecurringState::Paused, true, RecurringStatus::Paused),
+            (RecurringState::Cancelled, true, RecurringStatus::Cancelled),
+        ] {
+            assert_eq!(recurring_status(state, overdue), status);
+        }
     }
 }

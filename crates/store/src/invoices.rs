@@ -184,6 +184,20 @@ impl Reader<'_> {
         self.fetch_optional(stmt).await?.as_ref().map(InvoiceRow::from_row).transpose()
     }
 
+    /// Whether a period of a recurring payment is past due: neither paid, called off nor deleted.
+    pub async fn has_overdue_period(
+        &mut self,
+        tenant: &Tenant,
+        recurring: RecurringPaymentId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT i.id FROM invoices i \
+                           WHERE i.business_id = $1 AND i.environment = $2 AND i.recurring_id = $3 AND i.due_at <= $4 \
+                           AND i.paid_at IS NULL AND i.voided_at IS NULL AND i.deleted_at IS NULL LIMIT 1";
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(recurring).time(now);
+        Ok(self.fetch_optional(stmt).await?.is_some())
+    }
+
     /// The tenant's invoices that match, newest first, those after `after` in this order; at most `limit`.
     pub async fn list_invoices(
         &mut self,

@@ -7,7 +7,7 @@ use trousseau_domain::ids::{BusinessId, RecurringPaymentId};
 use trousseau_domain::members::{EmailAddress, Operation};
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::Money;
-use trousseau_domain::payables::{CustomerName, CustomerReference, RecurringState, Title, WebUrl};
+use trousseau_domain::payables::{CustomerName, CustomerReference, InvoiceStatus, RecurringState, Title, WebUrl};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow};
@@ -84,6 +84,8 @@ pub struct RecurringPayment {
     pub row: RecurringPaymentRow,
     /// Its latest period.
     pub latest: InvoiceRow,
+    /// Whether a period, this one or an earlier one, is past due.
+    pub overdue: bool,
     /// The tenant's time; in TEST its clock.
     pub now: Timestamp,
 }
@@ -147,7 +149,8 @@ impl<'a> RecurringPayments<'a> {
         unit.tx.insert_recurring_payment(&row).await?;
         tell(&mut unit, EventType::RecurringPaymentCreated, &row).await?;
         let latest = make_period(self.core, &mut unit, &business, &row, 0).await?.ok_or(ServiceError::Conflict)?;
-        let made = RecurringPayment { row, latest, now };
+        let overdue = latest.life().status_at(now) == InvoiceStatus::PastDue;
+        let made = RecurringPayment { row, latest, overdue, now };
         idempotency::keep(&mut unit.tx, idempotent, &made, unit.now).await?;
         unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&made.row.id.to_string())).await?;
         Ok(Answered::Done(made))
@@ -160,10 +163,11 @@ impl<'a> RecurringPayments<'a> {
     }
 
     async fn with_latest(self, row: RecurringPaymentRow) -> Result<RecurringPayment, ServiceError> {
-        let latest = self.core.store.read().find_latest_period(&row.tenant, row.id).await?;
-        let latest = latest.ok_or(ServiceError::NotFound)?;
         let now = now_of(self.core, &row.tenant).await?;
-        Ok(RecurringPayment { row, latest, now })
+        let mut reader = self.core.store.read();
+        let latest = reader.find_latest_period(&row.tenant, row.id).await?.ok_or(ServiceError::NotFound)?;
+        let overdue = reader.has_overdue_period(&row.tenant, row.id, now).await?;
+        Ok(RecurringPayment { row, latest, overdue, now })
     }
 
     /// One page of recurring payments, newest first.

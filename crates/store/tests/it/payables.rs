@@ -308,6 +308,9 @@ both_engines! {
         assert_eq!(reader.find_recurring_payment(&here, row.id).await.expect("reads"), Some(row.clone()));
         assert_eq!(reader.find_latest_period(&here, row.id).await.expect("reads"), Some(second));
         assert_eq!(reader.find_latest_period(&tenant("b2"), row.id).await.expect("reads"), None);
+        assert!(!reader.has_overdue_period(&here, row.id, at(999)).await.expect("reads"));
+        assert!(reader.has_overdue_period(&here, row.id, at(1_000)).await.expect("reads"));
+        assert!(!reader.has_overdue_period(&tenant("b2"), row.id, at(1_000)).await.expect("reads"));
         assert!(reader.list_due_recurring_payments(at(499), true, 5).await.expect("lists").is_empty());
         assert_eq!(reader.list_due_recurring_payments(at(500), true, 5).await.expect("lists"), [row.clone()]);
         let all = RecurringPaymentFilter::default();

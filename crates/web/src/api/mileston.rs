@@ -33,7 +33,8 @@ use trousseau_service::payments::recurring_payments::{
 };
 use trousseau_service::payments::{Payable, Shown};
 use trousseau_service::{
-    InvoiceFilter, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter, ServiceError,
+    InvoiceFilter, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter, RecurringPaymentRow,
+    ServiceError,
 };
 
 use crate::answer::respond;
@@ -457,10 +458,9 @@ struct RecurringBody {
     add_pdf: Option<bool>,
 }
 
-fn recurring_data(recurring: &RecurringPayment) -> Value {
-    let RecurringPayment { row, latest, now } = recurring;
+fn recurring_data(row: &RecurringPaymentRow, latest: &InvoiceRow, now: Timestamp) -> Value {
     let email = row.customer_email.as_ref().map(EmailAddress::as_str);
-    let paid = latest.life().status_at(*now) == InvoiceStatus::Paid;
+    let paid = latest.life().status_at(now) == InvoiceStatus::Paid;
     let mut data = json!({
         "recurringPaymentId": row.id,
         "amount": row.amount.to_string(),
@@ -479,9 +479,13 @@ fn recurring_data(recurring: &RecurringPayment) -> Value {
     with_currency(data, row.amount.asset())
 }
 
-fn recurring_body(web: &Web, recurring: &RecurringPayment) -> Map<String, Value> {
-    let page = page_of(web.app.address(), PayableKind::RecurringPayment, &recurring.row.id);
-    object(json!({ "recurringPaymentLink": page, "recurringPaymentData": recurring_data(recurring) }))
+fn recurring_body(web: &Web, row: &RecurringPaymentRow, latest: &InvoiceRow, now: Timestamp) -> Map<String, Value> {
+    let page = page_of(web.app.address(), PayableKind::RecurringPayment, &row.id);
+    object(json!({ "recurringPaymentLink": page, "recurringPaymentData": recurring_data(row, latest, now) }))
+}
+
+fn recurring_answer(web: &Web, status: u16, message: &str, recurring: &RecurringPayment) -> Response {
+    done(status, message, recurring_body(web, &recurring.row, &recurring.latest, recurring.now))
 }
 
 async fn create_recurring(
@@ -517,7 +521,7 @@ async fn create_recurring(
         with_pdf: given.add_pdf.unwrap_or(true),
     };
     match web.app.recurring_payments().create(may.context(), may.tenant(), &draft, None).await? {
-        Answered::Done(made) => Ok(done(201, "Recurring payment created", recurring_body(&web, &made))),
+        Answered::Done(made) => Ok(recurring_answer(&web, 201, "Recurring payment created", &made)),
         Answered::Replayed(_) => Err(Failure::new(Kind::Internal)),
     }
 }
@@ -533,7 +537,7 @@ async fn get_recurring(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let recurring = live_recurring(&web, may.tenant(), &id).await?;
-    Ok(done(200, "Recurring payment found", recurring_body(&web, &recurring)))
+    Ok(recurring_answer(&web, 200, "Recurring payment found", &recurring))
 }
 
 async fn list_recurring(
@@ -543,7 +547,7 @@ async fn list_recurring(
 ) -> Result<Response, Failure> {
     let filter = RecurringPaymentFilter::default();
     let page = web.app.recurring_payments().list(may.tenant(), &filter, None, limit(&asked)).await?;
-    let data: Vec<_> = page.data.iter().map(recurring_data).collect();
+    let data: Vec<_> = page.data.iter().map(|made| recurring_data(&made.row, &made.latest, made.now)).collect();
     Ok(done(200, "Recurring payments found", object(json!({ "recurringPaymentData": data }))))
 }
 
@@ -575,7 +579,7 @@ async fn update_recurring(
     faults.finish()?;
     let recurring = recurring.ok_or_else(|| Failure::new(Kind::NotFound))?;
     let changed = web.app.recurring_payments().update(may.context(), may.tenant(), recurring.row.id, &change).await?;
-    Ok(done(200, "Recurring payment updated", recurring_body(&web, &changed)))
+    Ok(recurring_answer(&web, 200, "Recurring payment updated", &changed))
 }
 
 async fn delete_recurring(
@@ -620,8 +624,7 @@ async fn data(
         // A page learns nothing of who is billed.
         Payable::Invoice(invoice) => without(invoice_body(&web, invoice, shown.now), "invoiceData", "customerEmail"),
         Payable::RecurringPayment(recurring, latest) => {
-            let whole = RecurringPayment { row: (**recurring).clone(), latest: latest.clone(), now: shown.now };
-            let body = recurring_body(&web, &whole);
+            let body = recurring_body(&web, recurring, latest, shown.now);
             let body = without(body, "recurringPaymentData", "subscriberEmail");
             without(body, "recurringPaymentData", "subscriberWalletAddress")
         }

@@ -692,11 +692,11 @@ pub struct RecurringPaymentBody {
 impl RecurringPaymentBody {
     /// The wire form of a recurring payment.
     pub fn new(recurring: &RecurringPayment, address: &PublicAddress) -> Self {
-        let RecurringPayment { row, latest, now } = recurring;
+        let RecurringPayment { row, latest, overdue, now } = recurring;
         Self {
             id: row.id.to_string(),
             environment: row.tenant.environment.as_str(),
-            status: recurring_status(row.state, latest.life().status_at(*now)).as_str(),
+            status: recurring_status(row.state, *overdue).as_str(),
             amount: row.amount.to_string(),
             currency: row.amount.asset().code().to_string(),
             url: page_of(address, PayableKind::RecurringPayment, &row.id),

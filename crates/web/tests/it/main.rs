@@ -18,6 +18,7 @@ mod leaks;
 mod limits;
 mod notices;
 mod pages;
+mod payables;
 mod payments;
 mod people;
 mod refunds;

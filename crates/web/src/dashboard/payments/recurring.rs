@@ -84,7 +84,7 @@ fn state_name(state: RecurringState, t: Texts) -> String {
 }
 
 fn status_of(recurring: &RecurringPayment) -> RecurringStatus {
-    recurring_status(recurring.row.state, recurring.latest.life().status_at(recurring.now))
+    recurring_status(recurring.row.state, recurring.overdue)
 }
 
 fn badge(recurring: &RecurringPayment, t: Texts) -> Badge {
