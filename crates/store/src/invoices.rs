@@ -168,6 +168,12 @@ impl Reader<'_> {
         self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(InvoiceRow::from_row).transpose()
     }
 
+    /// Whether a payment for it is on its way: seen in full, and not final.
+    pub async fn is_invoice_being_paid(&mut self, id: InvoiceId) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT p.id FROM payments p WHERE p.invoice_id = $1 AND p.status = 'processing' LIMIT 1";
+        Ok(self.fetch_optional(Stmt::new(SQL).text(id)).await?.is_some())
+    }
+
     /// The latest period that was made of a recurring payment.
     pub async fn find_latest_period(
         &mut self,

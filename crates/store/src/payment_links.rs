@@ -139,6 +139,13 @@ impl Reader<'_> {
         self.fetch_optional(Stmt::new(SQL).text(id)).await?.as_ref().map(PaymentLinkRow::from_row).transpose()
     }
 
+    /// Whether a payment for it is on its way: seen in full, and not final.
+    pub async fn is_payment_link_being_paid(&mut self, id: PaymentLinkId) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "SELECT p.id FROM payments p WHERE p.payment_link_id = $1 AND p.status = 'processing' LIMIT 1";
+        Ok(self.fetch_optional(Stmt::new(SQL).text(id)).await?.is_some())
+    }
+
     /// The tenant's payment links that match, newest first, those after `after` in this order; at most `limit`.
     pub async fn list_payment_links(
         &mut self,

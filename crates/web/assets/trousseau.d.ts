@@ -11,7 +11,7 @@ export interface Payable {
   amount: string;
   currency: string;
   payable: boolean;
-  reason: "inactive" | "paid" | "void" | "suspended" | "too_many_waiting" | null;
+  reason: "inactive" | "paid" | "processing" | "void" | "suspended" | "too_many_waiting" | null;
   invoice_number: number | null;
   due_at: string | null;
   networks: string[];

@@ -287,7 +287,7 @@ kinds! {
         en: "The business is suspended", "Its keys can be read and not changed until it is resumed.";
         fr: "L'entreprise est suspendue", "Ses clés peuvent être lues mais pas modifiées jusqu'à sa reprise.";
     }
-    /// It is switched off, paid, called off, or too many payments for it wait.
+    /// It is switched off, paid, being paid, called off, or too many payments for it wait.
     NotPayable = CONFLICT "not_payable" {
         en: "This cannot be paid now", "Read it to see where it stands; ask for another one if you need to pay.";
         fr: "Ceci ne peut pas être payé maintenant", "Lisez-le pour connaître son état ; demandez-en un autre si vous devez payer.";

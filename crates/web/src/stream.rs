@@ -17,7 +17,7 @@ use trousseau_service::payments::Watched;
 
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
-use crate::wire::payments::StatusBody;
+use crate::wire::payments::{StatusBody, reason_of};
 
 /// How long a stream is silent at most before it looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -44,7 +44,8 @@ struct Reader {
 pub(crate) fn id_of(watched: &Watched) -> String {
     let (count, _) = watched.confirmations.unwrap_or_default();
     let (wrong_token, delayed) = (u8::from(watched.wrong_token), u8::from(watched.delayed));
-    format!("{}-{count}-{wrong_token}-{delayed}", watched.payment.revision)
+    let closed = watched.closed.map(reason_of).unwrap_or_default();
+    format!("{}-{count}-{wrong_token}-{delayed}-{closed}", watched.payment.revision)
 }
 
 /// Whether nothing more is to be expected.

@@ -38,12 +38,12 @@ use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow,
-    PaymentRow, Reader, RecurringPaymentRow, Takings, TakingsRow,
+    PaymentRow, Reader, RecurringPaymentRow, StoreError, Takings, TakingsRow,
 };
 
 use self::engine::Certainty;
 use self::evm_rail::Verdict as Said;
-use self::test_ledger::{TestLedgers, now_in, now_of};
+use self::test_ledger::{TestLedgers, now_in};
 use crate::app::{Core, Happened, Unit};
 use crate::context::Context;
 use crate::entropy::EntropyExt as _;
@@ -70,6 +70,9 @@ pub enum NotPayable {
     /// It was paid, and can be paid once only.
     #[error("it is paid already")]
     Paid,
+    /// A payment for it was seen and is not final yet, and it can be paid once only.
+    #[error("a payment for it is being confirmed")]
+    Processing,
     /// The invoice was called off.
     #[error("it was called off")]
     Void,
@@ -154,6 +157,17 @@ impl Payable {
             },
         }
     }
+
+    /// Whether a payment for it is on its way, where another one would be too many.
+    async fn is_being_paid(&self, reader: &mut Reader<'_>) -> Result<bool, StoreError> {
+        match self {
+            Self::PaymentLink(link) if link.single_use => reader.is_payment_link_being_paid(link.id).await,
+            Self::PaymentLink(_) => Ok(false),
+            Self::Invoice(invoice) | Self::RecurringPayment(_, invoice) => {
+                reader.is_invoice_being_paid(invoice.id).await
+            }
+        }
+    }
 }
 
 /// Something to be paid, with whose it is and the time it is there.
@@ -167,11 +181,25 @@ pub struct Shown {
     pub checkout: CheckoutSettings,
     /// Their logo.
     pub logo: Option<LogoDigest>,
+    /// Whether a payment for it is on its way, where another one would be too many.
+    pub being_paid: bool,
     /// The tenant's time; in TEST its clock.
     pub now: Timestamp,
 }
 
 impl Shown {
+    /// Whether a payment may be started now.
+    ///
+    /// # Errors
+    /// [`NotPayable`] with what stands against it.
+    pub fn check(&self) -> Result<(), NotPayable> {
+        if self.business.suspended_at.is_some() {
+            return Err(NotPayable::Suspended);
+        }
+        self.payable.check(self.now)?;
+        if self.being_paid { Err(NotPayable::Processing) } else { Ok(()) }
+    }
+
     /// Where the payer goes afterwards.
     pub fn redirect_url(&self) -> Option<&WebUrl> {
         self.payable.redirect_url().or(self.checkout.redirect_url.as_ref())
@@ -217,6 +245,8 @@ pub struct Watched {
     pub wrong_token: bool,
     /// Whether its network is seen late at the moment: it stands still, or nobody answers who could tell of it.
     pub delayed: bool,
+    /// Why nothing is to be sent for it any more, though it waits; none once something was seen.
+    pub closed: Option<NotPayable>,
     /// The tenant's time; in TEST its clock.
     pub now: Timestamp,
 }
@@ -238,7 +268,17 @@ impl<'a> Payments<'a> {
     }
 
     async fn shown_in(self, reader: &mut Reader<'_>, id: PayableId) -> Result<Shown, ServiceError> {
-        let payable = match id {
+        let payable = self.payable_in(reader, id).await?.ok_or(ServiceError::NotFound)?;
+        let business = reader.find_business(&payable.tenant().business).await?.ok_or(ServiceError::NotFound)?;
+        let checkout = reader.find_checkout_settings(payable.tenant()).await?;
+        let logo = reader.find_logo_of(&business.id).await?;
+        let being_paid = payable.is_being_paid(reader).await?;
+        let now = now_in(self.core, reader, payable.tenant()).await?;
+        Ok(Shown { payable, business, checkout, logo, being_paid, now })
+    }
+
+    async fn payable_in(self, reader: &mut Reader<'_>, id: PayableId) -> Result<Option<Payable>, ServiceError> {
+        Ok(match id {
             PayableId::PaymentLink(id) => reader.find_shown_payment_link(id).await?.map(Payable::PaymentLink),
             PayableId::Invoice(id) => match reader.find_shown_invoice(id).await? {
                 // A period goes with its recurring payment.
@@ -256,13 +296,7 @@ impl<'a> Payments<'a> {
                     .map(|period| Payable::RecurringPayment(Box::new(recurring), period)),
                 None => None,
             },
-        };
-        let payable = payable.ok_or(ServiceError::NotFound)?;
-        let business = reader.find_business(&payable.tenant().business).await?.ok_or(ServiceError::NotFound)?;
-        let checkout = reader.find_checkout_settings(payable.tenant()).await?;
-        let logo = reader.find_logo_of(&business.id).await?;
-        let now = now_in(self.core, reader, payable.tenant()).await?;
-        Ok(Shown { payable, business, checkout, logo, now })
+        })
     }
 
     /// The same for a key of the tenant.
@@ -311,15 +345,14 @@ impl<'a> Payments<'a> {
         address: Option<String>,
     ) -> Result<Started, ServiceError> {
         let tenant = shown.payable.tenant();
-        let business = unit.lock_business(&tenant.business).await?;
+        unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
-        if business.suspended_at.is_some() {
-            return Err(ServiceError::NotPayable(NotPayable::Suspended));
-        }
         // Once more under the lock: it may have been switched off or paid meanwhile.
-        let now = now_in(self.core, &mut unit.tx.read(), tenant).await?;
-        let Shown { payable, checkout, .. } = self.shown_in(&mut unit.tx.read(), shown.payable.id()).await?;
-        payable.check(now).map_err(ServiceError::NotPayable)?;
+        let mut shown = self.shown_in(&mut unit.tx.read(), shown.payable.id()).await?;
+        // What was sent to an address that was given out is looked at, whatever else is on its way.
+        shown.being_paid &= address.is_none();
+        shown.check().map_err(ServiceError::NotPayable)?;
+        let Shown { payable, checkout, now, .. } = shown;
         let waiting = PaymentFilter {
             status: Some(PaymentStatus::Open),
             payable: Some(payable.id()),
@@ -444,8 +477,35 @@ impl<'a> Payments<'a> {
         let waits_for = waits_for.map(|_| certainty.needed(payment.terms.due));
         let wrong_token = deposits.iter().any(|deposit| !deposit.counts());
         let delayed = is_delayed(self.core, &mut reader, ledger, cursor.as_ref()).await?;
-        let now = now_of(self.core, &payment.tenant).await?;
-        Ok(Watched { payment, confirmations, waits_for, wrong_token, delayed, now })
+        let now = now_in(self.core, &mut reader, &payment.tenant).await?;
+        let closed = self.closed(&mut reader, &payment, now).await?;
+        Ok(Watched { payment, confirmations, waits_for, wrong_token, delayed, closed, now })
+    }
+
+    /// Why nothing is to be sent for a payment any more. Its address is watched all the same.
+    async fn closed(
+        self,
+        reader: &mut Reader<'_>,
+        payment: &PaymentRow,
+        now: Timestamp,
+    ) -> Result<Option<NotPayable>, ServiceError> {
+        if payment.state.status != PaymentStatus::Open || !payment.seen.is_zero() {
+            return Ok(None);
+        }
+        // Of a recurring payment the very period that it is for, and not the latest.
+        let id = match payment.paid_for {
+            PaidFor::PaymentLink(id) => PayableId::PaymentLink(id),
+            PaidFor::Invoice(id, _) => PayableId::Invoice(id),
+        };
+        let Some(payable) = self.payable_in(reader, id).await? else { return Ok(Some(NotPayable::Inactive)) };
+        let business = reader.find_business(&payment.tenant.business).await?;
+        if business.is_none_or(|business| business.suspended_at.is_some()) {
+            return Ok(Some(NotPayable::Suspended));
+        }
+        if let Err(why) = payable.check(now) {
+            return Ok(Some(why));
+        }
+        Ok(payable.is_being_paid(reader).await?.then_some(NotPayable::Processing))
     }
 
     /// One page of payments, newest first.

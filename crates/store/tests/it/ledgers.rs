@@ -130,6 +130,29 @@ both_engines! {
         assert_eq!(ids(reader.list_payments(&row.tenant, &all, Some(other.id), 5).await.expect("lists")), [1]);
     }
 
+    async fn a_payment_on_its_way_is_found_by_what_it_is_for(database) {
+        let store = database.store();
+        let (mut of_link, mut of_invoice) = two_payments(store).await;
+        let (PaidFor::PaymentLink(link), PaidFor::Invoice(invoice, _)) = (of_link.paid_for, of_invoice.paid_for) else {
+            panic!("one of each")
+        };
+        let being_paid = async || {
+            let mut reader = store.read();
+            let link = reader.is_payment_link_being_paid(link).await.expect("reads");
+            (link, reader.is_invoice_being_paid(invoice).await.expect("reads"))
+        };
+        assert_eq!(being_paid().await, (false, false));
+        of_link.state = PaymentState { status: PaymentStatus::Processing, ..of_link.state };
+        assert!(commit!(store, |tx| tx.update_payment(&of_link).await.expect("updates")));
+        assert_eq!(being_paid().await, (true, false));
+        of_invoice.state = PaymentState { status: PaymentStatus::Processing, ..of_invoice.state };
+        assert!(commit!(store, |tx| tx.update_payment(&of_invoice).await.expect("updates")));
+        of_link.revision = 1;
+        of_link.state = PaymentState { status: PaymentStatus::Settled, ..of_link.state };
+        assert!(commit!(store, |tx| tx.update_payment(&of_link).await.expect("updates")));
+        assert_eq!(being_paid().await, (false, true));
+    }
+
     async fn what_came_in_for_good_is_summed(database) {
         let store = database.store();
         let (row, other) = two_payments(store).await;

@@ -20,6 +20,7 @@ pay-start = Pay { $amount }
 pay-start-hint = The next page shows the exact amount and an address for this payment alone.
 pay-closed-inactive = This cannot be paid any more
 pay-closed-paid = This is paid already
+pay-closed-processing = A payment for this is being confirmed
 pay-closed-void = This was called off
 pay-closed-suspended = Payments to this seller are not available at the moment
 pay-closed-busy = Too many payments for this are waiting

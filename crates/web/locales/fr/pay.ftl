@@ -20,6 +20,7 @@ pay-start = Payer { $amount }
 pay-start-hint = La page suivante indique le montant exact et une adresse réservée à ce paiement.
 pay-closed-inactive = Ceci ne peut plus être payé
 pay-closed-paid = Ceci est déjà payé
+pay-closed-processing = Un paiement est en cours de confirmation
 pay-closed-void = Ceci a été annulé
 pay-closed-suspended = Les paiements à ce vendeur ne sont pas disponibles pour le moment
 pay-closed-busy = Trop de paiements sont en attente

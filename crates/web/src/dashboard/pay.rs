@@ -38,7 +38,7 @@ use crate::language::Language;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
 use crate::stream;
-use crate::wire::payments::{kind_of_path, remaining, why_not};
+use crate::wire::payments::{kind_of_path, remaining};
 
 /// A page that a shop opened keeps its way to it: it tells the shop that it was paid.
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -467,15 +467,10 @@ fn page<'a>(
         ),
     };
     let total = watched.map_or_else(|| shown.payable.amount(), |watched| watched.payment.terms.due);
-    let closed = match (watched, why_not(shown)) {
-        (Some(_), _) | (None, None) => String::new(),
-        (None, Some(why)) => t.get(match why {
-            NotPayable::Inactive => message!("pay-closed-inactive"),
-            NotPayable::Paid => message!("pay-closed-paid"),
-            NotPayable::Void => message!("pay-closed-void"),
-            NotPayable::Suspended => message!("pay-closed-suspended"),
-            NotPayable::TooManyWaiting => message!("pay-closed-busy"),
-        }),
+    let closed = match (watched, shown.check()) {
+        // Its standing says so: what was sent to its address in spite of it may still come.
+        (Some(_), _) | (None, Ok(())) => String::new(),
+        (None, Err(why)) => closed(why, t),
     };
     let closed = if closed.is_empty() && networks.is_empty() { t.get("pay-closed-network") } else { closed };
     let standing = watched.map(|watched| standing(frame, watched, finality(web, watched, t)));
@@ -483,6 +478,7 @@ fn page<'a>(
     let delayed = waited_for.map(|watched| called(web, &watched.payment.destination.network));
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
+    let is_closed = watched.is_some_and(|watched| watched.closed.is_some());
     let pdf = match &shown.payable {
         Payable::PaymentLink(_) => String::new(),
         Payable::Invoice(_) | Payable::RecurringPayment(..) => format!("{base}/pdf"),
@@ -514,7 +510,7 @@ fn page<'a>(
             Some((watched.now.to_string(), frame.f.moment(until)))
         }),
         receipt: watched.filter(|_| paid).map(|watched| receipt(web, frame, watched)),
-        scenarios: if watched.is_some_and(|watched| can_be_played(web, watched)) && !paid {
+        scenarios: if watched.is_some_and(|watched| can_be_played(web, watched)) && !paid && !is_closed {
             scenarios(frame)
         } else {
             Vec::new()
@@ -534,6 +530,18 @@ fn page<'a>(
         state: watched.map(stream::id_of).unwrap_or_default(),
         over: watched.is_some_and(stream::is_over),
     }
+}
+
+/// Why something cannot be paid.
+fn closed(why: NotPayable, t: Texts) -> String {
+    t.get(match why {
+        NotPayable::Inactive => message!("pay-closed-inactive"),
+        NotPayable::Paid => message!("pay-closed-paid"),
+        NotPayable::Processing => message!("pay-closed-processing"),
+        NotPayable::Void => message!("pay-closed-void"),
+        NotPayable::Suspended => message!("pay-closed-suspended"),
+        NotPayable::TooManyWaiting => message!("pay-closed-busy"),
+    })
 }
 
 /// What a unit of a currency stands for, where that is well known.
@@ -600,6 +608,9 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
         done,
         again: false,
     };
+    if let Some(why) = watched.closed {
+        return state("mute", "stop", closed(why, t), t.get("pay-closed-next"), true);
+    }
     match (payment.state.status, payment.state.exception) {
         (PaymentStatus::Open, PaymentException::Partial) if !over_time => state(
             "warn",

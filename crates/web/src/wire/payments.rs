@@ -257,7 +257,7 @@ pub struct PublicPayableBody {
     pub currency: String,
     /// Whether it can be paid now.
     pub payable: bool,
-    /// Why not: `inactive`, `paid`, `void` or `suspended`.
+    /// Why not: `inactive`, `paid`, `processing` (one payment is enough, and one is being confirmed), `void` or `suspended`.
     pub reason: Option<&'static str>,
     /// The number of the invoice.
     pub invoice_number: Option<u32>,
@@ -276,18 +276,11 @@ pub(crate) const fn reason_of(why: NotPayable) -> &'static str {
     match why {
         NotPayable::Inactive => "inactive",
         NotPayable::Paid => "paid",
+        NotPayable::Processing => "processing",
         NotPayable::Void => "void",
         NotPayable::Suspended => "suspended",
         NotPayable::TooManyWaiting => "too_many_waiting",
     }
-}
-
-/// Whether something can be paid now, its business included.
-pub(crate) fn why_not(shown: &Shown) -> Option<NotPayable> {
-    if shown.business.suspended_at.is_some() {
-        return Some(NotPayable::Suspended);
-    }
-    shown.payable.check(shown.now).err()
 }
 
 impl PublicPayableBody {
@@ -299,7 +292,7 @@ impl PublicPayableBody {
             Payable::Invoice(invoice) => (Some(&invoice.title), None, Some(invoice)),
             Payable::RecurringPayment(recurring, invoice) => (recurring.name.as_ref(), None, Some(invoice)),
         };
-        let why = why_not(shown);
+        let why = shown.check().err();
         Self {
             r#type: id.kind().as_str(),
             id: id.to_string(),

@@ -34,7 +34,8 @@ async fn advance_to(backend: &Client, to: &str) {
 async fn a_recurring_payment_is_past_due_while_any_of_its_periods_is() {
     for app in TestApp::on_every_engine().await {
         let (_, backend) = backend(&app).await;
-        let draft = json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
+        let draft =
+            json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
         let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
         let path = format!("/v1/recurring_payments/{}", text(&recurring, "id"));
         let status = async || text(&backend.get(&path).await.expect(200), "status").to_owned();
@@ -57,5 +58,36 @@ async fn a_recurring_payment_is_past_due_while_any_of_its_periods_is() {
         assert_eq!(status().await, "past_due");
         backend.delete(&format!("/v1/invoices/{}", text(other, "id"))).await.expect(200);
         assert_eq!(status().await, "active");
+    }
+}
+
+#[tokio::test]
+async fn what_is_paid_once_has_one_payment_on_its_way() {
+    for app in TestApp::on_every_engine().await {
+        let (_, backend) = backend(&app).await;
+        let once = json!({"amount": "1", "single_use": true});
+        let once = backend.post("/v1/payment_links", &once).await.expect(201);
+        let invoice = json!({"title": "Workshop", "amount": "5", "due_at": "2026-03-01T00:00:00Z"});
+        let invoice = backend.post("/v1/invoices", &invoice).await.expect(201);
+        let often = backend.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        for (payable, is_once) in [(once, true), (invoice, true), (often, false)] {
+            let first = start(&backend, &payable).await;
+            start(&backend, &payable).await;
+            play(&backend, &first, "slow").await;
+            let shown = backend.get(&format!("/v1/checkout/payables/{}", text(&payable, "id"))).await.expect(200);
+            let again = backend.post("/v1/checkout/payments", &json!({"payable": payable["id"]})).await;
+            if is_once {
+                assert_eq!((&shown["payable"], text(&shown, "reason")), (&json!(false), "processing"));
+                let problem = again.expect(409);
+                assert_eq!(text(&problem, "code"), "not_payable");
+                assert!(text(&problem, "detail").contains("being confirmed"), "{problem}");
+            } else {
+                assert_eq!(shown["payable"], json!(true));
+                again.expect(201);
+            }
+            // What the network takes back is open for others.
+            backend.post("/v1/test/reorganisations", &json!({"depth": 1, "reinclude": false})).await.expect(200);
+            start(&backend, &payable).await;
+        }
     }
 }

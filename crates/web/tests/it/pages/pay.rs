@@ -140,6 +140,56 @@ async fn what_cannot_be_paid_says_why() {
     }
 }
 
+/// Whether a page asks for money.
+fn asks(page: &str) -> bool {
+    page.contains("id=\"addr\"") || page.contains("class=\"qr\"") || page.contains("Waiting for your payment")
+}
+
+#[tokio::test]
+async fn a_payment_that_was_started_asks_for_nothing_once_it_is_no_longer_wanted() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let client = backend(&app, &business, "test");
+        let mut payer = app.browser();
+        let invoice = json!({"title": "Workshop", "amount": "5", "due_at": "2026-03-01T00:00:00Z"});
+        let invoice = client.post("/v1/invoices", &invoice).await.expect(201);
+        let started = payer.submit(&path(&invoice), &path(&invoice), &[]).await.header("location").to_owned();
+        let open = page(&payer.get(&started).await, 200);
+        assert!(asks(&open) && open.contains("name=\"scenario\""), "{open}");
+
+        // Suspended for a while.
+        let business_path = format!("/v1/businesses/{}", business.id());
+        app.platform().post_empty(&format!("{business_path}/suspend")).await.expect(200);
+        let closed = page(&payer.get(&started).await, 200);
+        assert!(closed.contains("not available at the moment") && !asks(&closed), "{closed}");
+        assert!(closed.contains("data-watch") && !closed.contains("name=\"scenario\""), "{closed}");
+        app.platform().post_empty(&format!("{business_path}/resume")).await.expect(200);
+        assert!(asks(&page(&payer.get(&started).await, 200)));
+        // Called off for good.
+        client.post_empty(&format!("/v1/invoices/{}/void", text(&invoice, "id"))).await.expect(200);
+        let closed = page(&payer.get(&started).await, 200);
+        assert!(closed.contains("This was called off") && !asks(&closed), "{closed}");
+
+        // Two tabs with a link that is paid once.
+        let link = client.post("/v1/payment_links", &json!({"amount": "1", "single_use": true})).await.expect(201);
+        let mut tabs = Vec::new();
+        for _ in 0..2 {
+            tabs.push(payer.submit(&path(&link), &path(&link), &[]).await.header("location").to_owned());
+        }
+        let [one, other] = tabs.as_slice() else { panic!("two tabs") };
+        payer.submit(one, &format!("{one}/simulate"), &[("scenario", "slow")]).await;
+        assert!(page(&payer.get(one).await, 200).contains("1 of 3 confirmations"));
+        for tab in [other, &path(&link)] {
+            let closed = page(&payer.get(tab).await, 200);
+            assert!(closed.contains("A payment for this is being confirmed") && !asks(&closed), "{closed}");
+        }
+        client.post("/v1/test/blocks", &json!({"count": 2})).await.expect(200);
+        assert!(page(&payer.get(one).await, 200).contains("Paid: 1.00 USDC"));
+        let closed = page(&payer.get(other).await, 200);
+        assert!(closed.contains("This is paid already") && !asks(&closed), "{closed}");
+    }
+}
+
 #[tokio::test]
 async fn only_an_origin_that_the_business_lists_is_told() {
     let app = TestApp::on_every_engine().await.remove(0);
