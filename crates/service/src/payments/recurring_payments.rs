@@ -10,7 +10,7 @@ use trousseau_domain::money::Money;
 use trousseau_domain::payables::{CustomerName, CustomerReference, InvoiceStatus, RecurringState, Title, WebUrl};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, RecurringPaymentFilter, RecurringPaymentRow};
+use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, Reader, RecurringPaymentFilter, RecurringPaymentRow};
 
 use super::invoices::{self, Billed, InvoiceDraft};
 use super::test_ledger::{now_in, now_of};
@@ -158,16 +158,10 @@ impl<'a> RecurringPayments<'a> {
 
     /// One recurring payment; a deleted one too.
     pub async fn get(self, tenant: &Tenant, id: RecurringPaymentId) -> Result<RecurringPayment, ServiceError> {
-        let row = self.core.store.read().find_recurring_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
-        self.with_latest(row).await
-    }
-
-    async fn with_latest(self, row: RecurringPaymentRow) -> Result<RecurringPayment, ServiceError> {
-        let now = now_of(self.core, &row.tenant).await?;
         let mut reader = self.core.store.read();
-        let latest = reader.find_latest_period(&row.tenant, row.id).await?.ok_or(ServiceError::NotFound)?;
-        let overdue = reader.has_overdue_period(&row.tenant, row.id, now).await?;
-        Ok(RecurringPayment { row, latest, overdue, now })
+        let row = reader.find_recurring_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let now = now_in(self.core, &mut reader, tenant).await?;
+        with_latest(&mut reader, row, now).await
     }
 
     /// One page of recurring payments, newest first.
@@ -189,9 +183,10 @@ impl<'a> RecurringPayments<'a> {
         }
         let rows = reader.list_recurring_payments(tenant, filter, after, limit + 1).await?;
         let page = Page::of(rows, limit);
+        let now = now_in(self.core, &mut reader, tenant).await?;
         let mut data = Vec::with_capacity(page.data.len());
         for row in page.data {
-            data.push(self.with_latest(row).await?);
+            data.push(with_latest(&mut reader, row, now).await?);
         }
         Ok(Page { data, has_more: page.has_more })
     }
@@ -209,7 +204,7 @@ impl<'a> RecurringPayments<'a> {
         change: &RecurringPaymentChange,
     ) -> Result<RecurringPayment, ServiceError> {
         let change = change.clone();
-        self.alter(context, tenant, id, EventType::RecurringPaymentUpdated, None, move |row, _| {
+        self.alter_now(context, tenant, id, EventType::RecurringPaymentUpdated, move |row, _| {
             if row.state == RecurringState::Cancelled {
                 return Err(ServiceError::RecurringPaymentEnded);
             }
@@ -236,8 +231,8 @@ impl<'a> RecurringPayments<'a> {
         context: &Context,
         tenant: &Tenant,
         id: RecurringPaymentId,
-        idempotent: Option<&Idempotent<'_, ()>>,
-    ) -> Result<RecurringPayment, ServiceError> {
+        idempotent: Option<&Idempotent<'_, RecurringPayment>>,
+    ) -> Result<Answered<RecurringPayment>, ServiceError> {
         self.alter(context, tenant, id, EventType::RecurringPaymentUpdated, idempotent, |row, _| {
             go_to(row, RecurringState::Paused)
         })
@@ -253,8 +248,8 @@ impl<'a> RecurringPayments<'a> {
         context: &Context,
         tenant: &Tenant,
         id: RecurringPaymentId,
-        idempotent: Option<&Idempotent<'_, ()>>,
-    ) -> Result<RecurringPayment, ServiceError> {
+        idempotent: Option<&Idempotent<'_, RecurringPayment>>,
+    ) -> Result<Answered<RecurringPayment>, ServiceError> {
         self.alter(context, tenant, id, EventType::RecurringPaymentUpdated, idempotent, |row, now| {
             if row.state == RecurringState::Active && row.held_at.is_none() {
                 return Ok(());
@@ -273,8 +268,8 @@ impl<'a> RecurringPayments<'a> {
         context: &Context,
         tenant: &Tenant,
         id: RecurringPaymentId,
-        idempotent: Option<&Idempotent<'_, ()>>,
-    ) -> Result<RecurringPayment, ServiceError> {
+        idempotent: Option<&Idempotent<'_, RecurringPayment>>,
+    ) -> Result<Answered<RecurringPayment>, ServiceError> {
         self.alter(context, tenant, id, EventType::RecurringPaymentCancelled, idempotent, |row, _| {
             row.state = RecurringState::Cancelled;
             Ok(())
@@ -290,12 +285,27 @@ impl<'a> RecurringPayments<'a> {
         id: RecurringPaymentId,
     ) -> Result<RecurringPayment, ServiceError> {
         let now = self.core.clock.now();
-        self.alter(context, tenant, id, EventType::RecurringPaymentDeleted, None, move |row, _| {
+        self.alter_now(context, tenant, id, EventType::RecurringPaymentDeleted, move |row, _| {
             row.state = RecurringState::Cancelled;
             row.deleted_at = row.deleted_at.or(Some(now));
             Ok(())
         })
         .await
+    }
+
+    /// Alters it where nobody names the request.
+    async fn alter_now(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: RecurringPaymentId,
+        event: EventType,
+        alter: impl FnOnce(&mut RecurringPaymentRow, Timestamp) -> Result<(), ServiceError> + Send,
+    ) -> Result<RecurringPayment, ServiceError> {
+        match self.alter(context, tenant, id, event, None, alter).await? {
+            Answered::Done(altered) => Ok(altered),
+            Answered::Replayed(_) => Err(ServiceError::Conflict),
+        }
     }
 
     async fn alter(
@@ -304,36 +314,49 @@ impl<'a> RecurringPayments<'a> {
         tenant: &Tenant,
         id: RecurringPaymentId,
         event: EventType,
-        idempotent: Option<&Idempotent<'_, ()>>,
+        idempotent: Option<&Idempotent<'_, RecurringPayment>>,
         alter: impl FnOnce(&mut RecurringPaymentRow, Timestamp) -> Result<(), ServiceError> + Send,
-    ) -> Result<RecurringPayment, ServiceError> {
+    ) -> Result<Answered<RecurringPayment>, ServiceError> {
         let now = now_of(self.core, tenant).await?;
         let _claim = self.core.in_flight.claim(idempotent)?;
         let mut unit = Unit::begin(self.core, context).await?;
-        // What is asked for is a state, so doing it once more is the same answer made anew.
-        if idempotency::earlier(&mut unit.tx, idempotent, unit.now).await?.is_none() {
-            idempotency::keep(&mut unit.tx, idempotent, &(), unit.now).await?;
+        // It may stand elsewhere by now: to do it once more would undo what was done since.
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return unit.replay(answer).await;
         }
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let old = unit.tx.read().find_recurring_payment(tenant, id).await?.ok_or(ServiceError::NotFound)?;
-        if old.deleted_at.is_some() {
-            unit.settle().await?;
-            return self.with_latest(old).await;
-        }
         let mut new = old.clone();
-        alter(&mut new, now)?;
-        if new == old {
-            unit.settle().await?;
-            return self.with_latest(old).await;
+        if old.deleted_at.is_none() {
+            alter(&mut new, now)?;
         }
-        new.updated_at = unit.now;
-        if !unit.tx.update_recurring_payment(&new, old.next_period).await? {
-            return Err(ServiceError::Conflict);
+        let changed = new != old;
+        if changed {
+            new.updated_at = unit.now;
+            if !unit.tx.update_recurring_payment(&new, old.next_period).await? {
+                return Err(ServiceError::Conflict);
+            }
+            tell(&mut unit, event, &new).await?;
         }
-        tell(&mut unit, event, &new).await?;
-        unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&id.to_string())).await?;
-        self.with_latest(new).await
+        let altered = with_latest(&mut unit.tx.read(), new, now).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &altered, unit.now).await?;
+        match (changed, idempotent) {
+            (true, _) => unit.commit(ChangeKind::Payable, Some(&tenant.business), Some(&id.to_string())).await?,
+            (false, Some(_)) => unit.tx.commit().await?,
+            (false, None) => unit.settle().await?,
+        }
+        Ok(Answered::Done(altered))
     }
+}
+
+async fn with_latest(
+    reader: &mut Reader<'_>,
+    row: RecurringPaymentRow,
+    now: Timestamp,
+) -> Result<RecurringPayment, ServiceError> {
+    let latest = reader.find_latest_period(&row.tenant, row.id).await?.ok_or(ServiceError::NotFound)?;
+    let overdue = reader.has_overdue_period(&row.tenant, row.id, now).await?;
+    Ok(RecurringPayment { row, latest, overdue, now })
 }
 
 fn go_to(row: &mut RecurringPaymentRow, state: RecurringState) -> Result<(), ServiceError> {

@@ -4,9 +4,10 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
+use serde_json::Value;
 use trousseau_domain::ids::RecurringPaymentId;
 use trousseau_service::RecurringPaymentFilter;
-use trousseau_service::idempotency::{Answered, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::recurring_payments::RecurringPayment;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,6 +32,23 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(cancel))
+}
+
+fn written(web: &Web, recurring: &RecurringPayment) -> Value {
+    json(&RecurringPaymentBody::new(recurring, web.app.address()))
+}
+
+/// What was done, or was done before.
+async fn answer(
+    web: &Web,
+    may: &Granted<RecurringPaymentsWrite>,
+    status: u16,
+    answered: Answered<RecurringPayment>,
+) -> Result<Response, Failure> {
+    match answered {
+        Answered::Done(recurring) => Ok(respond(status, &written(web, &recurring))),
+        Answered::Replayed(earlier) => replay(web, may.context(), earlier).await,
+    }
 }
 
 /// The parameters of a list of recurring payments.
@@ -119,13 +137,11 @@ pub(crate) async fn create(
     body: Json<NewRecurringPaymentBody>,
 ) -> Result<Response, Failure> {
     let draft = body.value.read(may.tenant().environment, web.app.networks())?;
-    let written = |recurring: &RecurringPayment| json(&RecurringPaymentBody::new(recurring, web.app.address()));
-    let render = |recurring: &RecurringPayment| stored(201, written(recurring), Vec::new());
+    let render = |recurring: &RecurringPayment| stored(201, written(&web, recurring), Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
-    match web.app.recurring_payments().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
-        Answered::Done(recurring) => Ok(respond(201, &written(&recurring))),
-        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
-    }
+    let service = web.app.recurring_payments();
+    let answered = service.create(may.context(), may.tenant(), &draft, repeated.as_ref()).await?;
+    answer(&web, &may, 201, answered).await
 }
 
 /// Read a recurring payment
@@ -242,13 +258,12 @@ pub(crate) async fn pause(
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
-) -> Result<Answer<RecurringPaymentBody>, Failure> {
-    // The answer is made anew each time; what is kept is only that the name was used for this request.
-    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
-    let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
+) -> Result<Response, Failure> {
+    let render = |recurring: &RecurringPayment| stored(200, written(&web, recurring), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     let service = web.app.recurring_payments();
-    let recurring = service.pause(may.context(), may.tenant(), id, repeated.as_ref()).await?;
-    Ok(Answer(RecurringPaymentBody::new(&recurring, web.app.address())))
+    let answered = service.pause(may.context(), may.tenant(), id, repeated.as_ref()).await?;
+    answer(&web, &may, 200, answered).await
 }
 
 /// Resume a recurring payment
@@ -277,13 +292,12 @@ pub(crate) async fn resume(
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
-) -> Result<Answer<RecurringPaymentBody>, Failure> {
-    // The answer is made anew each time; what is kept is only that the name was used for this request.
-    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
-    let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
+) -> Result<Response, Failure> {
+    let render = |recurring: &RecurringPayment| stored(200, written(&web, recurring), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     let service = web.app.recurring_payments();
-    let recurring = service.resume(may.context(), may.tenant(), id, repeated.as_ref()).await?;
-    Ok(Answer(RecurringPaymentBody::new(&recurring, web.app.address())))
+    let answered = service.resume(may.context(), may.tenant(), id, repeated.as_ref()).await?;
+    answer(&web, &may, 200, answered).await
 }
 
 /// Cancel a recurring payment
@@ -312,11 +326,10 @@ pub(crate) async fn cancel(
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
-) -> Result<Answer<RecurringPaymentBody>, Failure> {
-    // The answer is made anew each time; what is kept is only that the name was used for this request.
-    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
-    let repeated = repeatable.of(&may.whose(), &body.bytes, &anew);
+) -> Result<Response, Failure> {
+    let render = |recurring: &RecurringPayment| stored(200, written(&web, recurring), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     let service = web.app.recurring_payments();
-    let recurring = service.cancel(may.context(), may.tenant(), id, repeated.as_ref()).await?;
-    Ok(Answer(RecurringPaymentBody::new(&recurring, web.app.address())))
+    let answered = service.cancel(may.context(), may.tenant(), id, repeated.as_ref()).await?;
+    answer(&web, &may, 200, answered).await
 }

@@ -91,3 +91,28 @@ async fn what_is_paid_once_has_one_payment_on_its_way() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_repeated_pause_undoes_nothing_that_came_after_it() {
+    for app in TestApp::on_every_engine().await {
+        let (_, backend) = backend(&app).await;
+        let draft =
+            json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
+        let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        let path = format!("/v1/recurring_payments/{}", text(&recurring, "id"));
+        let once = |key: &'static str| backend.clone().with("idempotency-key", key);
+        // It is active, so there is nothing to resume: that is an answer too.
+        let nothing = once("r0").post_empty(&format!("{path}/resume")).await.expect(200);
+        let paused = once("p").post_empty(&format!("{path}/pause")).await.expect(200);
+        assert_eq!((text(&nothing, "status"), text(&paused, "status")), ("active", "paused"));
+        assert_eq!(once("r0").post_empty(&format!("{path}/resume")).await.expect(200), nothing);
+        assert_eq!(text(&backend.get(&path).await.expect(200), "status"), "paused");
+        let resumed = once("r").post_empty(&format!("{path}/resume")).await.expect(200);
+        assert_eq!(once("p").post_empty(&format!("{path}/pause")).await.expect(200), paused, "the same answer");
+        assert_eq!(backend.get(&path).await.expect(200), resumed, "and nothing is done");
+        once("p").post_empty(&format!("{path}/cancel")).await.expect(422);
+        backend.post_empty(&format!("{path}/pause")).await.expect(200);
+        assert_eq!(once("r").post_empty(&format!("{path}/resume")).await.expect(200), resumed);
+        assert_eq!(text(&backend.get(&path).await.expect(200), "status"), "paused");
+    }
+}

@@ -533,6 +533,14 @@ async fn target(web: &Web, entered: &Entered<WritePayments>, path: &Id) -> Resul
     if row.deleted_at.is_some() { Err(Stop::go(&page)) } else { Ok((row, page)) }
 }
 
+/// What a request did that nobody named: it is nobody's repetition.
+fn unnamed(done: Answered<RecurringPayment>) -> Result<RecurringPayment, ServiceError> {
+    match done {
+        Answered::Done(recurring) => Ok(recurring),
+        Answered::Replayed(_) => Err(ServiceError::Conflict),
+    }
+}
+
 /// The end of an act: where it came too late, the page shows how things stand.
 fn acted(
     entered: &Entered<WritePayments>,
@@ -598,7 +606,7 @@ pub(super) async fn pause(
 ) -> Result<Response, Stop> {
     let (row, page) = target(&web, &entered, &path).await?;
     let done = web.app.recurring_payments().pause(&entered.context, &entered.tenant, row.id, None).await;
-    acted(&entered, &page, done, message!("flash-recurring-paused"))
+    acted(&entered, &page, done.and_then(unnamed), message!("flash-recurring-paused"))
 }
 
 /// Goes on.
@@ -610,7 +618,7 @@ pub(super) async fn resume(
 ) -> Result<Response, Stop> {
     let (row, page) = target(&web, &entered, &path).await?;
     let done = web.app.recurring_payments().resume(&entered.context, &entered.tenant, row.id, None).await;
-    acted(&entered, &page, done, message!("flash-recurring-resumed"))
+    acted(&entered, &page, done.and_then(unnamed), message!("flash-recurring-resumed"))
 }
 
 /// Asks whether to end the recurring payment.
@@ -642,7 +650,7 @@ pub(super) async fn cancel(
 ) -> Result<Response, Stop> {
     let (row, page) = target(&web, &entered, &path).await?;
     let done = web.app.recurring_payments().cancel(&entered.context, &entered.tenant, row.id, None).await;
-    acted(&entered, &page, done, message!("flash-recurring-cancelled"))
+    acted(&entered, &page, done.and_then(unnamed), message!("flash-recurring-cancelled"))
 }
 
 /// Asks whether to delete the recurring payment.
