@@ -274,7 +274,10 @@ impl<'a> Invoices<'a> {
         let old = open(&mut unit, tenant, id).await?;
         let mut new = old.clone();
         let change = change.clone();
-        new.title = change.title.unwrap_or(new.title);
+        if let Some(title) = change.title {
+            rename_whole(&mut new.lines, &old.title, &title);
+            new.title = title;
+        }
         if let Some(billed) = change.billed {
             let (amount, lines) = billed.lines(&new.title)?;
             (new.amount, new.lines) = (repriced(old.amount, Some(amount))?, lines);
@@ -337,6 +340,15 @@ impl<'a> Invoices<'a> {
         }
         invoice.deleted_at = Some(unit.now);
         save(unit, invoice, EventType::InvoiceDeleted).await
+    }
+}
+
+/// The one line of an invoice over a whole price is called as the invoice is; lines that somebody wrote stay.
+fn rename_whole(lines: &mut [InvoiceLine], old: &Title, new: &Title) {
+    if let [InvoiceLine { description, quantity: 1, .. }] = lines
+        && description == old
+    {
+        *description = new.clone();
     }
 }
 

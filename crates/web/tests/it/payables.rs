@@ -116,3 +116,40 @@ async fn a_repeated_pause_undoes_nothing_that_came_after_it() {
         assert_eq!(text(&backend.get(&path).await.expect(200), "status"), "paused");
     }
 }
+
+#[tokio::test]
+async fn a_new_title_is_on_the_line_that_was_made_of_the_old_one() {
+    for app in TestApp::on_every_engine().await {
+        let (business, backend) = backend(&app).await;
+        let make = async |more: Value| {
+            let mut draft = json!({"title": "Old title", "due_at": "2026-03-01T00:00:00Z"});
+            draft.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            backend.post("/v1/invoices", &draft).await.expect(201)
+        };
+        let rename = async |invoice: &Value| {
+            let path = format!("/v1/invoices/{}", text(invoice, "id"));
+            let changed = backend.patch(&path, &json!({"title": "New title"})).await.expect(200);
+            assert_eq!(text(&changed, "title"), "New title");
+            changed
+        };
+        let whole = rename(&make(json!({"amount": "5"})).await).await;
+        assert_eq!((text(&whole["lines"][0], "description"), text(&whole, "amount")), ("New title", "5.00"));
+        let line = |description: &str, quantity: u32| json!({"description": description, "quantity": quantity, "unit_amount": "5"});
+        for lines in [
+            json!([line("Old title", 2)]),
+            json!([line("Another", 1)]),
+            json!([line("Old title", 1), line("Another", 1)]),
+        ] {
+            let invoice = make(json!({"lines": lines})).await;
+            assert_eq!(rename(&invoice).await["lines"], invoice["lines"], "what somebody wrote");
+        }
+        // Mileston's clients have a name for the item, and no lines.
+        let draft = json!({"itemName": "Old title", "amount": "5", "customerEmail": "a@customer.example", "dueDate": "2026-03-01T00:00:00Z"});
+        let mileston = app.key(business.id(), business.value("test", "secret"));
+        let billed = mileston.post("/invoice/create", &draft).await.expect(201);
+        let id = text(&billed["invoiceData"], "invoiceId").to_owned();
+        mileston.patch("/invoice/update", &json!({"invoiceId": id, "itemName": "New title"})).await.expect(200);
+        let invoice = backend.get(&format!("/v1/invoices/{id}")).await.expect(200);
+        assert_eq!(text(&invoice["lines"][0], "description"), "New title");
+    }
+}
