@@ -1,6 +1,7 @@
 //! Recurring payments: one invoice after another, each made once.
 
 use serde_json::json;
+use trousseau_domain::business::Language;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{BusinessId, RecurringPaymentId};
@@ -21,6 +22,7 @@ use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
 use crate::keys::Page;
+use crate::mail::language_of;
 
 /// The most periods that are made up after a downtime.
 const MOST_MISSED: u32 = 12;
@@ -389,7 +391,7 @@ async fn make_period(
     let due_at = row.time_zone.end_of(row.time_zone.day_of(due)).unwrap_or(due);
     let title = match &row.name {
         Some(name) => name.clone(),
-        None => "Recurring payment".parse().expect("a good title"),
+        None => unnamed_in(language_of(business)),
     };
     let draft = InvoiceDraft {
         title,
@@ -404,6 +406,15 @@ async fn make_period(
         send: true,
     };
     invoices::make(core, unit, business, &row.tenant, draft, Some((row.id, period))).await
+}
+
+/// What the periods of a recurring payment without a name are called to its customer.
+fn unnamed_in(language: Language) -> Title {
+    let title = match language {
+        Language::English => "Recurring payment",
+        Language::French => "Paiement récurrent",
+    };
+    title.parse().expect("a good title")
 }
 
 /// Makes every period that is due, of one tenant or of all; safe to run on several nodes.

@@ -359,6 +359,22 @@ async fn periods_of_recurring_payments_are_mailed_and_reminded_of_unless_paused(
 }
 
 #[tokio::test]
+async fn a_period_without_a_name_is_called_so_in_the_language_of_the_business() {
+    for (language, called) in [("en", "Recurring payment"), ("fr", "Paiement récurrent")] {
+        let app = TestApp::on_every_engine().await.remove(0);
+        let (_, backend) = shop(&app, language, "test").await;
+        let draft = json!({
+            "amount": "9", "anchor": "2026-01-31T12:00:00Z", "interval": {"unit": "months", "count": 1},
+            "customer_email": CUSTOMER,
+        });
+        let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        assert_eq!(recurring["latest_invoice"]["title"], json!(called));
+        let mails = mailed(&app, &mut Seen::new()).await;
+        assert!(words(&mails[0]).contains(called), "{}", mails[0]);
+    }
+}
+
+#[tokio::test]
 async fn what_people_typed_forges_no_header_and_no_markup() {
     for app in TestApp::on_every_engine().await {
         let (business, backend) = shop(&app, "en", "live").await;
