@@ -131,6 +131,31 @@ pub(crate) async fn note(core: &Core, wanted: Option<&Idempotent<'_, ()>>) -> Re
     Ok(tx.commit().await?)
 }
 
+/// Does something that takes several transactions, and keeps its answer after them. Where the server ends in between, the
+/// same request does again what is not done yet.
+pub(crate) async fn once<T>(
+    core: &Core,
+    wanted: Option<&Idempotent<'_, T>>,
+    act: impl Future<Output = Result<T, ServiceError>> + Send,
+) -> Result<Answered<T>, ServiceError> {
+    let _claim = core.in_flight.claim(wanted)?;
+    if wanted.is_some() {
+        let mut tx = core.store.begin().await?;
+        let answer = earlier(&mut tx, wanted, core.clock.now()).await?;
+        tx.settle().await?;
+        if let Some(answer) = answer {
+            return Ok(Answered::Replayed(answer));
+        }
+    }
+    let done = act.await?;
+    if wanted.is_some() {
+        let mut tx = core.store.begin().await?;
+        keep(&mut tx, wanted, &done, core.clock.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(Answered::Done(done))
+}
+
 /// Looks for the answer of an earlier request inside the transaction that would otherwise do it, and reserves the name if
 /// there is none.
 pub(crate) async fn earlier<T>(

@@ -662,6 +662,23 @@ impl<'a> Payments<'a> {
         self.get_shown(id).await
     }
 
+    /// The same for a key of the tenant, once under the name of the request.
+    pub async fn hand_in_to(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: PaymentId,
+        hash: &str,
+        idempotent: Option<&Idempotent<'_, Watched>>,
+    ) -> Result<Answered<Watched>, ServiceError> {
+        let act = Box::pin(async {
+            // Not found where it is another tenant's.
+            self.get(tenant, id).await?;
+            self.hand_in(context, id, hash).await
+        });
+        idempotency::once(self.core, idempotent, act).await
+    }
+
     /// The same on a network. Amount, address and network come from our record, and the credit comes from the ledger alone:
     /// the hash makes us look now instead of soon.
     async fn hand_in_on_network(self, payment: &PaymentRow, hash: &str) -> Result<Watched, ServiceError> {

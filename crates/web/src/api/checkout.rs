@@ -7,7 +7,7 @@ use serde::Deserialize;
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::payables::PayableId;
 use trousseau_service::idempotency::Answered;
-use trousseau_service::payments::Started;
+use trousseau_service::payments::{Started, Watched};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -156,6 +156,7 @@ pub(crate) async fn get(
     tag = "Checkout",
     params(
         ("id" = String, Path, description = "The id of the payment", example = "pay_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     request_body = TransactionBody,
     responses((status = 200, description = "How the payment stands", body = StatusBody)),
@@ -170,12 +171,16 @@ pub(crate) async fn hand_in(
     may: Granted<CheckoutStart>,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
+    repeatable: Repeatable,
     body: Json<TransactionBody>,
-) -> Result<Answer<StatusBody>, Failure> {
-    // Not found where it is another tenant's.
-    web.app.payments().get(may.tenant(), id).await?;
-    let watched = web.app.payments().hand_in(may.context(), id, &body.value.transaction_hash).await?;
-    Ok(Answer(StatusBody::from(&watched)))
+) -> Result<Response, Failure> {
+    let render = |watched: &Watched| stored(200, json(&StatusBody::from(watched)), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    let hash = &body.value.transaction_hash;
+    match web.app.payments().hand_in_to(may.context(), may.tenant(), id, hash, repeated.as_ref()).await? {
+        Answered::Done(watched) => Ok(respond(200, &json(&StatusBody::from(&watched)))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+    }
 }
 
 /// What reads one payment.

@@ -248,6 +248,7 @@ pub(crate) async fn hand_in(
     tag = "Test ledger",
     params(
         ("id" = String, Path, description = "The id of the refund", example = "rfd_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The refund, carried out", body = RefundBody)),
     security(
@@ -261,8 +262,13 @@ pub(crate) async fn send_in_test(
     may: Granted<RefundsWrite>,
     State(web): State<Web>,
     Path(id): Path<RefundId>,
-    _body: JsonOrEmpty<Nothing>,
-) -> Result<Answer<RefundBody>, Failure> {
-    let refund = web.app.refunds().send_in_test(may.context(), may.tenant(), id).await?;
-    Ok(Answer(RefundBody::from(&refund)))
+    repeatable: Repeatable,
+    body: JsonOrEmpty<Nothing>,
+) -> Result<Response, Failure> {
+    let render = |refund: &RefundRow| stored(200, json(&RefundBody::from(refund)), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.test_ledgers().send_refund_to(may.context(), may.tenant(), id, repeated.as_ref()).await? {
+        Answered::Done(refund) => Ok(respond(200, &json(&RefundBody::from(&refund)))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+    }
 }

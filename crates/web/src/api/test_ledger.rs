@@ -7,6 +7,7 @@ use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Moved, RawAmount, Scenario};
 use trousseau_domain::money::{Asset, AssetCode, Money};
 use trousseau_domain::time::Timestamp;
+use trousseau_service::PaymentRow;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::test_ledger::{TestCommand, TestLedgerState, TestTransfer, test_network};
 use utoipa_axum::router::OpenApiRouter;
@@ -348,6 +349,7 @@ pub(crate) async fn advance(
     tag = "Test ledger",
     params(
         ("id" = String, Path, description = "The id of the payment", example = "pay_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     request_body = ScenarioBody,
     responses((status = 200, description = "The payment as it is now", body = PaymentBody)),
@@ -362,14 +364,18 @@ pub(crate) async fn play(
     may: Granted<PaymentsWrite>,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
+    repeatable: Repeatable,
     body: Json<ScenarioBody>,
-) -> Result<Answer<PaymentBody>, Failure> {
+) -> Result<Response, Failure> {
     let mut faults = Faults::new();
     let scenario = faults.accept("/scenario", body.value.scenario.parse::<Scenario>());
     faults.finish()?;
     let scenario = scenario.expect("a refused scenario is a fault above");
-    let watched = web.app.payments().get(may.tenant(), id).await?;
-    web.app.test_ledgers().play(may.context(), &watched.payment, scenario).await?;
-    let watched = web.app.payments().get(may.tenant(), id).await?;
-    Ok(Answer(PaymentBody::new(&watched.payment, web.app.address())))
+    let written = |payment: &PaymentRow| json(&PaymentBody::new(payment, web.app.address()));
+    let render = |payment: &PaymentRow| stored(200, written(payment), Vec::new());
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.test_ledgers().play_to(may.context(), may.tenant(), id, scenario, repeated.as_ref()).await? {
+        Answered::Done(payment) => Ok(respond(200, &written(&payment))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+    }
 }

@@ -269,6 +269,7 @@ pub(crate) async fn rotate_secret(
     tag = "Webhooks",
     params(
         ("id" = String, Path, description = "The id of the endpoint", example = "whe_01k3v5m8c2q7x9r4t6w8y0a1b3"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
     responses((status = 200, description = "The endpoint, with its secret", body = EndpointWithSecretBody)),
     security(
@@ -282,8 +283,12 @@ pub(crate) async fn reveal_secret(
     may: Granted<WebhooksWrite>,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
-    _body: JsonOrEmpty<Nothing>,
+    repeatable: Repeatable,
+    body: JsonOrEmpty<Nothing>,
 ) -> Result<Answer<EndpointWithSecretBody>, Failure> {
+    // Read anew each time: no secret is kept in an answer. The name is noted, so that it stands for no other request.
+    let anew = |(): &()| StoredAnswer { status: 200, body: String::new(), refills: Vec::new() };
+    web.app.access().note_request(repeatable.of(&may.whose(), &body.bytes, &anew).as_ref()).await?;
     let issued = web.app.webhooks().reveal_secret(may.context(), may.tenant(), id).await?;
     Ok(Answer(EndpointWithSecretBody::from(&issued)))
 }

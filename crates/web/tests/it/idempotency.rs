@@ -152,3 +152,63 @@ async fn a_name_is_the_callers_own_and_kept_for_a_day() {
         late.send(Method::POST, &format!("/v1/businesses/{}/suspend", business.id()), None).await.expect(200);
     }
 }
+
+#[tokio::test]
+async fn every_post_of_the_document_takes_a_name() {
+    let document: Value = serde_json::from_str(include_str!("../../../../docs/openapi.json")).expect("JSON");
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let Some(post) = operations.get("post") else { continue };
+        let parameters = post["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_takes_several_steps_is_done_once_under_a_name() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let backend = app.key(business.id(), business.value("test", "secret"));
+        let once = |key: &'static str| backend.clone().with("idempotency-key", key);
+        let link = backend.post("/v1/payment_links", &json!({"amount": "10"})).await.expect(201);
+        let start = async || {
+            let body = json!({"payable": link["id"]});
+            text(&backend.post("/v1/checkout/payments", &body).await.expect(201), "id").to_owned()
+        };
+        let read = async |id: &str| backend.get(&format!("/v1/payments/{id}")).await.expect(200);
+
+        let id = start().await;
+        let scenario = format!("/v1/test/payments/{id}/scenario");
+        let first = once("s").post(&scenario, &json!({"scenario": "underpaid"})).await.expect(200);
+        assert_eq!(once("s").post(&scenario, &json!({"scenario": "underpaid"})).await.expect(200), first);
+        assert_eq!(read(&id).await["amount_seen"], first["amount_seen"], "one transfer");
+        once("s").post(&scenario, &json!({"scenario": "paid"})).await.expect(422);
+        once("none").post(&format!("{scenario}s"), &json!({"scenario": "paid"})).await.expect(404);
+
+        let id = start().await;
+        let transaction = format!("/v1/checkout/payments/{id}/transaction");
+        let slow = once("h").post(&transaction, &json!({"transaction_hash": "test_slow"})).await.expect(200);
+        assert_eq!(text(&slow, "status"), "processing");
+        backend.post("/v1/test/blocks", &json!({"count": 2})).await.expect(200);
+        assert_eq!(once("h").post(&transaction, &json!({"transaction_hash": "test_slow"})).await.expect(200), slow);
+        once("h").post(&transaction, &json!({"transaction_hash": "0xabc"})).await.expect(422);
+        assert_eq!(text(&read(&id).await, "status"), "settled");
+
+        let change = json!({"scopes": ["refunds:write", "refunds:read", "webhooks:write", "events:read"]});
+        let strong = app.platform().post(&keys(&business, ""), &change).await.expect(201);
+        let strong = app.key(business.id(), text(&strong, "value"));
+        let once = |key: &'static str| strong.clone().with("idempotency-key", key);
+        let draft = json!({"payment": id, "destination": "test_customer"});
+        let refund = text(&strong.post("/v1/refunds", &draft).await.expect(201), "id").to_owned();
+        let path = format!("/v1/test/refunds/{refund}/send");
+        let carried_out = once("r").post_empty(&path).await.expect(200);
+        assert_eq!(once("r").post_empty(&path).await.expect(200), carried_out);
+        once("r").post(&path, &json!({})).await.expect(422);
+
+        let endpoint = json!({"url": "https://shop.example/hooks"});
+        let endpoint = strong.post("/v1/webhook_endpoints", &endpoint).await.expect(201);
+        let reveal = format!("/v1/webhook_endpoints/{}/reveal_secret", text(&endpoint, "id"));
+        let shown = once("v").post_empty(&reveal).await.expect(200);
+        assert_eq!(once("v").post_empty(&reveal).await.expect(200), shown);
+        once("v").post(&reveal, &json!({})).await.expect(422);
+    }
+}
