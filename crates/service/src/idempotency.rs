@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{IdempotencyRow, Tx};
+use trousseau_store::{IdempotencyRow, Reader, Tx};
 
 use crate::app::Core;
 use crate::error::ServiceError;
@@ -156,6 +156,16 @@ pub(crate) async fn once<T>(
     Ok(Answered::Done(done))
 }
 
+/// Looks for the answer of an earlier request before anything else is looked at: what it was about may be gone by now. Only
+/// [`earlier`] says for certain that there is none.
+pub(crate) async fn answered<T>(
+    core: &Core,
+    wanted: Option<&Idempotent<'_, T>>,
+) -> Result<Option<StoredAnswer>, ServiceError> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    stored(&mut core.store.read(), wanted, core.clock.now()).await
+}
+
 /// Looks for the answer of an earlier request inside the transaction that would otherwise do it, and reserves the name if
 /// there is none.
 pub(crate) async fn earlier<T>(
@@ -165,7 +175,7 @@ pub(crate) async fn earlier<T>(
 ) -> Result<Option<StoredAnswer>, ServiceError> {
     let Some(wanted) = wanted else { return Ok(None) };
     // What is answered needs no lock, so that a replay never stands in the way of the next one.
-    if let Some(answer) = stored(tx, wanted, now).await? {
+    if let Some(answer) = stored(&mut tx.read(), wanted, now).await? {
         return Ok(Some(answer));
     }
     if tx.writes_alone() {
@@ -180,7 +190,7 @@ pub(crate) async fn earlier<T>(
         }
         tokio::time::sleep(LOCK_PAUSE).await;
     }
-    stored(tx, wanted, now).await
+    stored(&mut tx.read(), wanted, now).await
 }
 
 /// The answer that is kept under a name.
@@ -188,11 +198,11 @@ pub(crate) async fn earlier<T>(
 /// # Errors
 /// [`ServiceError::IdempotencyKeyReused`] if it is the answer of another request.
 async fn stored<T>(
-    tx: &mut Tx,
+    reader: &mut Reader<'_>,
     wanted: &Idempotent<'_, T>,
     now: Timestamp,
 ) -> Result<Option<StoredAnswer>, ServiceError> {
-    let Some(row) = tx.read().find_idempotency(&wanted.scope, &wanted.key, now).await? else {
+    let Some(row) = reader.find_idempotency(&wanted.scope, &wanted.key, now).await? else {
         return Ok(None);
     };
     if row.fingerprint != wanted.fingerprint {

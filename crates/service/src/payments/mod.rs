@@ -230,6 +230,8 @@ pub struct Started {
     pub payment: PaymentRow,
     /// Reads this one payment; shown now only.
     pub token: StatusToken,
+    /// The tenant's time; in TEST its clock.
+    pub now: Timestamp,
 }
 
 /// A payment with what its page shows of it.
@@ -337,6 +339,25 @@ impl<'a> Payments<'a> {
         Ok(Answered::Done(started))
     }
 
+    /// The same for a key of the tenant. A repeated request gives its first answer, whatever became of what was to be paid.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and [`ServiceError::NotFound`].
+    pub async fn start_to(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: PayableId,
+        network: Option<&str>,
+        idempotent: Option<&Idempotent<'_, Started>>,
+    ) -> Result<Answered<Started>, ServiceError> {
+        if let Some(answer) = idempotency::answered(self.core, idempotent).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        let shown = self.shown_to(tenant, id).await?;
+        self.start(context, &shown, network, idempotent).await
+    }
+
     async fn start_in(
         self,
         unit: &mut Unit<'_>,
@@ -419,7 +440,7 @@ impl<'a> Payments<'a> {
             Some(id.to_string()),
         )
         .await?;
-        Ok(Started { payment, token: StatusToken(token) })
+        Ok(Started { payment, token: StatusToken(token), now })
     }
 
     /// What a payment at an address of the test ledger is in; USDC where there is none.

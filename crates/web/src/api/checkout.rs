@@ -95,17 +95,15 @@ pub(crate) async fn start(
     let id = faults.accept("/payable", body.value.payable.parse::<PayableId>());
     faults.finish()?;
     let id = id.expect("a refused id is a fault above");
-    let shown = web.app.payments().shown_to(may.tenant(), id).await?;
-    let now = shown.now;
     let written = |started: &Started| {
         let address = web.app.address();
         let payable = started.payment.paid_for.payable();
         let read = |what| {
-            let Started { payment, token } = started;
+            let Started { payment, token, .. } = started;
             address.link(&format!("/v1/checkout/payments/{}/{what}?token={}", payment.id, token.expose()))
         };
         json(&StartedBody {
-            status: StatusBody::of_new(&started.payment, now),
+            status: StatusBody::of_new(&started.payment, started.now),
             status_url: read("status"),
             events_url: read("events"),
             checkout_url: page_of(address, payable.kind(), &payable),
@@ -114,7 +112,7 @@ pub(crate) async fn start(
     let render = |started: &Started| stored(201, written(started), Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     let network = body.value.network.as_deref();
-    match web.app.payments().start(may.context(), &shown, network, repeated.as_ref()).await? {
+    match web.app.payments().start_to(may.context(), may.tenant(), id, network, repeated.as_ref()).await? {
         Answered::Done(started) => Ok(respond(201, &written(&started))),
         Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }

@@ -153,3 +153,20 @@ async fn a_new_title_is_on_the_line_that_was_made_of_the_old_one() {
         assert_eq!(text(&invoice["lines"][0], "description"), "New title");
     }
 }
+
+#[tokio::test]
+async fn a_repeated_start_is_answered_though_what_was_to_be_paid_is_gone() {
+    for app in TestApp::on_every_engine().await {
+        let (_, backend) = backend(&app).await;
+        let link = backend.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let once = backend.clone().with("idempotency-key", "k");
+        let asked = json!({"payable": link["id"]});
+        let started = once.post("/v1/checkout/payments", &asked).await.expect(201);
+        backend.delete(&format!("/v1/payment_links/{}", text(&link, "id"))).await.expect(200);
+        assert_eq!(once.post("/v1/checkout/payments", &asked).await.expect(201), started);
+        let other = json!({"payable": link["id"], "network": "bitcoin"});
+        let reused = once.post("/v1/checkout/payments", &other).await.expect(422);
+        assert_eq!(text(&reused, "code"), "idempotency_key_reused");
+        backend.post("/v1/checkout/payments", &asked).await.expect(404);
+    }
+}
