@@ -170,3 +170,15 @@ async fn a_repeated_start_is_answered_though_what_was_to_be_paid_is_gone() {
         backend.post("/v1/checkout/payments", &asked).await.expect(404);
     }
 }
+
+#[tokio::test]
+async fn a_late_transfer_comes_to_a_payment_that_is_long_over() {
+    for app in TestApp::on_every_engine().await {
+        let (_, backend) = backend(&app).await;
+        let link = backend.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+        let payment = start(&backend, &link).await;
+        advance_to(&backend, "2026-02-15T12:00:00Z").await;
+        let late = play(&backend, &payment, "late").await;
+        assert_eq!((text(&late, "status"), text(&late, "exception")), ("settled", "late"));
+    }
+}
