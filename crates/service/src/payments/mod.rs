@@ -649,14 +649,7 @@ impl<'a> Payments<'a> {
     /// [`ServiceError::TransactionRefused`] where it says that it does not pay this one, and
     /// [`ServiceError::TestLedgerOff`] for what would be a transfer on a test ledger where TEST is bound to networks.
     pub async fn hand_in(self, context: &Context, id: PaymentId, hash: &str) -> Result<Watched, ServiceError> {
-        let good = (1..=MAX_HASH).contains(&hash.len())
-            && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if !good {
-            return Err(ServiceError::invalid(
-                "transaction_hash",
-                "must be 1 to 128 ASCII letters, digits and underscores",
-            ));
-        }
+        check_hash(hash)?;
         let payment = self.get_shown(id).await?.payment;
         if matches!(payment.destination.ledger, LedgerId::Network(..)) {
             return self.hand_in_on_network(&payment, hash).await;
@@ -665,7 +658,7 @@ impl<'a> Payments<'a> {
         let place = &payment.destination;
         // A magic name stands for a new transaction each time.
         let scenario = Scenario::of_hash(hash);
-        let name = scenario.map_or_else(|| hash.to_owned(), |_| format!("{hash}_{id}"));
+        let name = name_in_test(hash, id);
         let mut tx = self.core.store.begin().await?;
         let holder = tx.claim_transaction(place, &name, id, self.core.clock.now()).await?;
         let counted = tx.read().list_deposits_in(place, &name).await?;
@@ -753,12 +746,12 @@ impl<'a> Payments<'a> {
         Ok(reader.find_payment(tenant, id).await?)
     }
 
-    /// The payment for which a transaction is to be handed in that was not before: on a test ledger a new one, on a
-    /// network that of the address which it pays; none where no node has it in a block.
+    /// The payment for which a transaction is to be handed in that was not before: on a test ledger a new one, for the
+    /// first to name it, on a network that of the address which it pays; none where no node has it in a block.
     ///
     /// # Errors
-    /// As [`Self::start`] and [`Self::payment_at`], and [`ServiceError::TransactionRefused`] where it pays no address
-    /// that was given out to the tenant.
+    /// As [`Self::start`], [`Self::payment_at`] and [`Self::hand_in`], and [`ServiceError::TransactionRefused`] where it
+    /// pays no address that was given out to the tenant.
     pub async fn for_transaction(
         self,
         context: &Context,
@@ -771,10 +764,7 @@ impl<'a> Payments<'a> {
         let chain = places::network_of(self.core, tenant, Some(network), asset).await?;
         let ledger = places::ledger_of(self.core, tenant, &chain);
         let LedgerId::Network(..) = ledger else {
-            let Answered::Done(started) = self.start(context, shown, Some(network), None).await? else {
-                return Ok(None);
-            };
-            return Ok(Some(started.payment.id));
+            return self.for_transaction_in_test(context, shown, &ledger, chain, hash).await.map(Some);
         };
         refuse_stand_in(tenant, hash)?;
         // What a wallet reports may be the name of something else.
@@ -791,6 +781,41 @@ impl<'a> Payments<'a> {
             }
         }
         Err(ServiceError::TransactionRefused(WrongTransaction::NotThisPayable))
+    }
+
+    /// The same on a test ledger. What stands for a transaction, a magic name too, belongs to the payment that was started
+    /// for it: whoever names it again for the same thing means that one.
+    async fn for_transaction_in_test(
+        self,
+        context: &Context,
+        shown: &Shown,
+        ledger: &LedgerId,
+        network: ChainId,
+        hash: &str,
+    ) -> Result<PaymentId, ServiceError> {
+        check_hash(hash)?;
+        let (tenant, paid_for) = (shown.payable.tenant(), shown.payable.paid_for());
+        let name = match paid_for {
+            PaidFor::PaymentLink(id) => name_in_test(hash, id),
+            PaidFor::Invoice(id, _) => name_in_test(hash, id),
+        };
+        let mut unit = Unit::begin(self.core, context).await?;
+        // Of those who name it at once, one starts the payment.
+        unit.lock_business(&tenant.business).await?;
+        if let Some(holder) = unit.tx.read().find_claim(ledger, &network, &name).await? {
+            let payment = unit.tx.read().find_payment(tenant, holder).await?;
+            unit.settle().await?;
+            let same = payment.is_some_and(|payment| payment.paid_for == paid_for);
+            return if same { Ok(holder) } else { Err(ServiceError::TransactionTaken) };
+        }
+        let payment = self.start_in(&mut unit, shown, network, None).await?.payment;
+        let now = unit.now;
+        // Handed in for another payment meanwhile, by whom no lock holds up.
+        if unit.tx.claim_transaction(&payment.destination, &name, payment.id, now).await? != payment.id {
+            return Err(ServiceError::TransactionTaken);
+        }
+        unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&payment.id.to_string())).await?;
+        Ok(payment.id)
     }
 
     /// Gives out an address that names no payment yet, as Mileston's clients ask for one.
@@ -949,6 +974,24 @@ fn repriced(before: Money, now: Option<Money>) -> Result<Money, ServiceError> {
         Ok(now)
     } else {
         Err(ServiceError::invalid("amount", format!("must be in {}, as before", before.asset().code())))
+    }
+}
+
+fn check_hash(hash: &str) -> Result<(), ServiceError> {
+    let good =
+        (1..=MAX_HASH).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if good {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid("transaction_hash", "must be 1 to 128 ASCII letters, digits and underscores"))
+    }
+}
+
+/// The transaction of a test ledger that a hash stands for. A magic name is another one for each thing that it is named for.
+fn name_in_test(hash: &str, named_for: impl fmt::Display) -> String {
+    match Scenario::of_hash(hash) {
+        Some(_) => format!("{hash}_{named_for}"),
+        None => hash.to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ mod keys_list;
 mod keys_rotate;
 mod leaks;
 mod limits;
+mod mileston;
 mod notices;
 mod pages;
 mod payables;
