@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::events::EventType;
 use crate::ids::{BusinessId, EventId};
 use crate::networks::{ChainId, ShortName};
-use crate::payments::PaymentEvent;
+use crate::payments::{PaymentEvent, Verdict};
 use crate::time::Timestamp;
 
 use super::{Dialect, MilestonEvent};
@@ -70,6 +70,13 @@ struct MilestonPayload<'a> {
 struct PaymentData<'a> {
     #[serde(borrow)]
     payment: Payment<'a>,
+    /// Where somebody decided about it.
+    decision: Option<Decision>,
+}
+
+#[derive(Deserialize)]
+struct Decision {
+    verdict: Verdict,
 }
 
 #[derive(Deserialize)]
@@ -116,10 +123,14 @@ impl<'a> Announcement<'a> {
     }
 
     fn paid(&self) -> Option<(MilestonEvent, Payment<'a>)> {
-        if self.kind != PaymentEvent::Succeeded.as_str() {
+        let resolved = self.kind == PaymentEvent::Resolved.as_str();
+        if !resolved && self.kind != PaymentEvent::Succeeded.as_str() {
             return None;
         }
-        let PaymentData { payment } = PaymentData::deserialize(self.data).ok()?;
+        let PaymentData { payment, decision } = PaymentData::deserialize(self.data).ok()?;
+        if resolved && decision.is_none_or(|decision| decision.verdict != Verdict::Accept) {
+            return None;
+        }
         let event = match payment.payable.r#type {
             "payment_link" => MilestonEvent::PaymentLinkPaid,
             "invoice" => MilestonEvent::InvoicePaid,
@@ -242,6 +253,15 @@ mod tests {
         let data = paid("payment_link");
         assert_eq!(told("payment.processing", &data, |event| event.body(Dialect::Mileston)), None);
         assert_eq!(told("payment.succeeded", &json!({}), |event| event.body(Dialect::Mileston)), None);
+        // What somebody takes for good enough is paid, what they give back is not.
+        for (verdict, is_paid) in [(Some("accept"), true), (Some("return"), false), (None, false)] {
+            let mut data = paid("invoice");
+            if let Some(verdict) = verdict {
+                data["decision"] = json!({"verdict": verdict, "reason": "Good enough."});
+            }
+            let body = told("payment.resolved", &data, |event| event.body(Dialect::Mileston));
+            assert_eq!(body.is_some_and(|body| body.contains("invoice-paid")), is_paid, "{verdict:?}");
+        }
         let test = told("webhook.test", &json!({}), |event| event.body(Dialect::Mileston)).expect("a body");
         assert!(test.contains("\"webhook-test\"") && !test.contains("paid"), "{test}");
     }

@@ -353,6 +353,12 @@ async fn milestons_receivers_hear_what_they_know() {
         run(&app).await;
         let heard = receiver.heard();
         assert_eq!(heard.len(), 1, "{heard:?}");
+        // What somebody accepts is paid, and told of in the same words.
+        let mut accepted = paid("payment_link");
+        accepted["decision"] = json!({"verdict": "accept", "reason": "Good enough."});
+        happen(&app, &business, Environment::Test, "payment.resolved", 4, accepted).await;
+        run(&app).await;
+        assert_eq!(receiver.heard().last().expect("one more").json()["event"], "paymentlink-paid");
         assert_eq!(heard[0].header("x-webhook-signature"), "their-own-token");
         assert!(heard[0].header("webhook-signature").starts_with(&signature(text(&endpoint, "secret"), &heard[0])));
         let body = heard[0].json();
