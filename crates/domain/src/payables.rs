@@ -58,6 +58,17 @@ pub struct InvalidUrl;
 impl WebUrl {
     /// Reads an address as it may stand in this environment.
     pub fn parse(text: &str, environment: Environment) -> Result<Self, InvalidUrl> {
+        let address = Self::in_form(text, environment)?;
+        let url = url::Url::parse(text).map_err(|_| InvalidUrl)?;
+        match url.host() {
+            Some(url::Host::Domain(name)) if is_name(name) => Ok(address),
+            Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Ok(address),
+            Some(url::Host::Domain(_)) | None => Err(InvalidUrl),
+        }
+    }
+
+    /// The rules that every address was held to that is stored anywhere; hosts that no browser finds pass them.
+    fn in_form(text: &str, environment: Environment) -> Result<Self, InvalidUrl> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidUrl)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = match authority.rsplit_once(':') {
@@ -89,8 +100,15 @@ impl FromStr for WebUrl {
 
     /// Reads an address that was accepted before, in whichever environment.
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        Self::parse(text, Environment::Test)
+        Self::in_form(text, Environment::Test)
     }
+}
+
+/// Whether a host can be looked up: labels of RFC 1123 section 2.1, with or without the point of the root behind them.
+fn is_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
+    host.len() <= 253 && host.split('.').all(is_label)
 }
 
 impl fmt::Display for WebUrl {
@@ -289,8 +307,15 @@ mod tests {
 
     #[test]
     fn web_addresses_are_https_or_local_in_test() {
-        for good in ["https://shop.example/thanks?order=1#top", "https://shop.example:8443/", "https://[2001:db8::1]/x"]
-        {
+        for good in [
+            "https://shop.example/thanks?order=1#top",
+            "https://shop.example:8443/",
+            "https://shop.example.",
+            "https://[2001:db8::1]/x",
+            "https://192.0.2.1/",
+            "https://xn--shp-sna.example/",
+            "https://Shop-2.example/",
+        ] {
             assert!(WebUrl::parse(good, Environment::Live).is_ok(), "{good}");
         }
         for local in ["http://localhost:3000/done", "http://127.0.0.1/", "http://[::1]:8080/"] {
@@ -317,6 +342,28 @@ mod tests {
         ] {
             assert_eq!(WebUrl::parse(bad, Environment::Test), Err(InvalidUrl), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_host_that_no_browser_opens_is_refused_and_read_where_it_was_stored() {
+        let long = format!("https://{}.example/", "a".repeat(64));
+        for bad in [
+            "https://[/",
+            "https://[::1",
+            "https://[::1]x/",
+            "https://a..b/",
+            "https://.example/",
+            "https://-/",
+            "https://-shop.example/",
+            "https://shop-.example/",
+            "https://1.2.3.4.5/",
+            "https://shop.example.1/",
+            "https://a:b:443/",
+            &long,
+        ] {
+            assert_eq!(WebUrl::parse(bad, Environment::Test), Err(InvalidUrl), "{bad}");
+        }
+        assert_eq!("https://a..b/".parse::<WebUrl>().expect("was accepted once").as_str(), "https://a..b/");
     }
 
     #[test]

@@ -182,3 +182,14 @@ async fn a_late_transfer_comes_to_a_payment_that_is_long_over() {
         assert_eq!((text(&late, "status"), text(&late, "exception")), ("settled", "late"));
     }
 }
+
+#[tokio::test]
+async fn an_address_that_no_browser_opens_is_no_way_back() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let (_, backend) = backend(&app).await;
+    for host in ["[", "[::1", "a..b", "-", "1.2.3.4.5"] {
+        let draft = json!({"amount": "1", "redirect_url": format!("https://{host}/")});
+        let problem = backend.post("/v1/payment_links", &draft).await.expect(422);
+        assert_eq!(problem["errors"][0]["pointer"], json!("/redirect_url"), "{host}: {problem}");
+    }
+}
