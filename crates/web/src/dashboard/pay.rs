@@ -15,14 +15,14 @@ use trousseau_domain::checkout::PageLanguages;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario};
-use trousseau_domain::money::Asset;
+use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ShortName;
 use trousseau_domain::origin::Origin;
-use trousseau_domain::payables::PayableId;
+use trousseau_domain::payables::{InvoiceLine, PayableId};
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::{NotPayable, Payable, Shown as ToPay, Watched};
-use trousseau_service::{Context, ServiceError};
+use trousseau_service::{Context, InvoiceRow, ServiceError};
 
 use super::form::Form;
 use super::format::{Formats, Shown, Sum};
@@ -448,25 +448,15 @@ fn page<'a>(
             t.with("pay-invoice", [("number", invoice.number.to_string())]),
         ),
     };
+    let total = watched.map_or_else(|| shown.payable.amount(), |watched| watched.payment.terms.due);
     let (lines, due) = match &shown.payable {
         Payable::PaymentLink(_) => (Vec::new(), None),
-        Payable::Invoice(invoice) | Payable::RecurringPayment(_, invoice) => (
-            invoice
-                .lines
-                .iter()
-                .map(|line| Line {
-                    what: format!("{} × {}", line.description, line.quantity),
-                    amount: line
-                        .amount()
-                        .and_then(|units| trousseau_domain::money::Money::from_units(units, invoice.amount.asset()))
-                        .map(|money| frame.f.money(money))
-                        .unwrap_or_default(),
-                })
-                .collect(),
-            Some(frame.f.last_date(invoice.due_at)),
-        ),
+        Payable::Invoice(invoice) | Payable::RecurringPayment(_, invoice) => {
+            // A payment keeps the price that it was started with; lines of another one would not add up to it.
+            let lines = if invoice.amount == total { lines(invoice, frame) } else { Vec::new() };
+            (lines, Some(frame.f.last_date(invoice.due_at)))
+        }
     };
-    let total = watched.map_or_else(|| shown.payable.amount(), |watched| watched.payment.terms.due);
     let closed = match (watched, shown.check()) {
         // Its standing says so: what was sent to its address in spite of it may still come.
         (Some(_), _) | (None, Ok(())) => String::new(),
@@ -530,6 +520,18 @@ fn page<'a>(
         state: watched.map(stream::id_of).unwrap_or_default(),
         over: watched.is_some_and(stream::is_over),
     }
+}
+
+fn lines(invoice: &InvoiceRow, frame: &Frame) -> Vec<Line> {
+    let line = |line: &InvoiceLine| Line {
+        what: format!("{} × {}", line.description, frame.f.number(u64::from(line.quantity))),
+        amount: line
+            .amount()
+            .and_then(|units| Money::from_units(units, invoice.amount.asset()))
+            .map(|money| frame.f.money(money))
+            .unwrap_or_default(),
+    };
+    invoice.lines.iter().map(line).collect()
 }
 
 /// Why something cannot be paid.

@@ -191,6 +191,29 @@ async fn a_payment_that_was_started_asks_for_nothing_once_it_is_no_longer_wanted
 }
 
 #[tokio::test]
+async fn lines_are_those_of_the_price_and_grouped_as_the_language_does() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let business = app.business("mileston").await;
+    let client = backend(&app, &business, "test");
+    let line = |quantity: u32| json!([{"description": "Sheets", "quantity": quantity, "unit_amount": "1"}]);
+    let draft = json!({"title": "Paper", "lines": line(1500), "due_at": "2026-03-01T00:00:00Z"});
+    let invoice = client.post("/v1/invoices", &draft).await.expect(201);
+    let mut payer = app.browser();
+    let started = payer.submit(&path(&invoice), &path(&invoice), &[]).await.header("location").to_owned();
+    for address in [&path(&invoice), &started] {
+        let shown = page(&payer.get(address).await, 200);
+        assert!(shown.contains("Sheets × 1,500"), "{shown}");
+        let french = page(&app.browser().speaking("fr").get(address).await, 200);
+        assert!(french.contains("Sheets × 1\u{202f}500"), "{french}");
+    }
+    let api = format!("/v1/invoices/{}", text(&invoice, "id"));
+    client.patch(&api, &json!({"lines": line(2500)})).await.expect(200);
+    assert!(page(&payer.get(&path(&invoice)).await, 200).contains("Sheets × 2,500"));
+    let old = page(&payer.get(&started).await, 200);
+    assert!(old.contains("1,500.00 <span class=\"unit\">USDC") && !old.contains("Sheets"), "{old}");
+}
+
+#[tokio::test]
 async fn only_an_origin_that_the_business_lists_is_told() {
     let app = TestApp::on_every_engine().await.remove(0);
     let business = app.business("mileston").await;
