@@ -801,6 +801,11 @@ impl Faults {
         value.map_err(|error| self.senseless(pointer, error.to_string())).ok()
     }
 
+    /// Whether anything is noted about a member of the body.
+    pub fn are_about(&self, pointer: &str) -> bool {
+        self.errors.iter().any(|error| matches!(&error.place, Place::Body(at) if at == pointer))
+    }
+
     /// The failure, if anything was wrong.
     pub fn finish(self) -> Result<(), Failure> {
         if self.errors.is_empty() {

@@ -167,8 +167,9 @@ fn url(pointer: &str, given: Option<String>, environment: Environment, faults: &
     faults.accept(pointer, WebUrl::parse(&given, environment))
 }
 
+/// What has to be there. Where it was there and was refused, that is said already.
 fn required<T>(pointer: &str, value: Option<T>, faults: &mut Faults) -> Option<T> {
-    if value.is_none() {
+    if value.is_none() && !faults.are_about(pointer) {
         faults.senseless(pointer, "must be given");
     }
     value

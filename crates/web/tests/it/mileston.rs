@@ -71,3 +71,17 @@ async fn a_transaction_that_is_saved_again_gives_the_first_result() {
         assert_eq!(statuses(&unpaid).await, [""; 0]);
     }
 }
+
+#[tokio::test]
+async fn a_value_that_is_refused_is_not_called_missing_too() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let (backend, _) = shop(&app).await;
+    for (bad, missing) in [(json!("1,5"), false), (json!(92_233_720_368_548_u64), false), (json!(null), true)] {
+        let refused = backend.post("/payment-link/create", &json!({"amount": bad})).await.text();
+        assert_eq!(refused.matches("amount").count(), 1, "{refused}");
+        assert_eq!(refused.contains("must be given"), missing, "{refused}");
+    }
+    let draft = json!({"itemName": "Workshop", "amount": "5", "customerEmail": "nobody", "dueDate": "soon"});
+    let refused = backend.post("/invoice/create", &draft).await.text();
+    assert!(!refused.contains("must be given"), "{refused}");
+}
