@@ -478,7 +478,8 @@ impl MailTransport {
         match self {
             Self::Smtp { server, .. } => match tokio::time::timeout(SEND_WITHIN, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(Undelivered { final_answer: error.is_permanent(), reason: reason_of(&error) }),
+                Ok(Err(error)) if error.is_permanent() => Err(refused(server, &error).await),
+                Ok(Err(error)) => Err(Undelivered { final_answer: false, reason: reason_of(&error) }),
                 Err(_) => Err(Undelivered { final_answer: false, reason: "no answer in time" }),
             },
             Self::Folder { path, .. } => {
@@ -508,10 +509,25 @@ struct Undelivered {
     reason: &'static str,
 }
 
+/// The codes that speak of who we are: a login that is asked for, too weak, wrong or not encrypted (RFC 4954 section 6).
+const ABOUT_THE_LOGIN: [u16; 4] = [530, 534, 535, 538];
+
+/// What a refusal for good (5xx) means. Only one of the mail itself is final; what is said to us on connecting, at EHLO,
+/// STARTTLS or AUTH ends with the settings or the server that caused it. The library does not tell at which step an
+/// answer came, so whether the server would have us at all is tried once more, without a mail.
+async fn refused(server: &AsyncSmtpTransport<Tokio1Executor>, error: &lettre::transport::smtp::Error) -> Undelivered {
+    let about_us = Undelivered { final_answer: false, reason: "the server does not let us in" };
+    if error.status().is_some_and(|code| ABOUT_THE_LOGIN.contains(&u16::from(code))) {
+        return about_us;
+    }
+    match tokio::time::timeout(SEND_WITHIN, server.test_connection()).await {
+        Ok(Ok(true)) => Undelivered { final_answer: true, reason: "the server refused it for good" },
+        Ok(_) | Err(_) => about_us,
+    }
+}
+
 fn reason_of(error: &lettre::transport::smtp::Error) -> &'static str {
-    if error.is_permanent() {
-        "the server refused it for good"
-    } else if error.is_transient() {
+    if error.is_transient() {
         "the server refused it for now"
     } else if error.is_timeout() {
         "no answer in time"
@@ -760,6 +776,8 @@ fn pause_after(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -796,6 +814,75 @@ mod tests {
     fn pauses_grow_and_end_growing() {
         let pauses: Vec<_> = [1, 2, 3, 8, 40].map(|attempt| pause_after(attempt).as_secs() / 60).into();
         assert_eq!(pauses, [1, 2, 4, 120, 120]);
+    }
+
+    /// A mail server that answers whoever says `step` (`""` on connecting) with `answer`, and agrees to all else.
+    async fn server_that_refuses(step: &'static str, answer: &'static str) -> MailTransport {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that hangs up in the middle is what is tried.
+                tokio::spawn(async move { serve(stream, step, answer).await.unwrap_or_default() });
+            }
+        });
+        MailTransport::smtp(&format!("smtp://keys:secret@127.0.0.1:{port}"), "keys@example.com").expect("settings")
+    }
+
+    async fn serve(stream: tokio::net::TcpStream, step: &str, answer: &str) -> std::io::Result<()> {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(reader).lines();
+        let greeting = if step.is_empty() { answer } else { "220 here" };
+        writer.write_all(format!("{greeting}\r\n").as_bytes()).await?;
+        let mut content = false;
+        while let Some(line) = lines.next_line().await? {
+            if content && line != "." {
+                continue;
+            }
+            let good = match line.get(..4) {
+                Some("EHLO") => "250-here\r\n250-8BITMIME\r\n250 AUTH PLAIN",
+                Some("AUTH") => "235 good",
+                Some("DATA") => "354 go on",
+                _ => "250 good",
+            };
+            let refused = !step.is_empty() && line.starts_with(step);
+            content = line == "DATA" && !refused;
+            let said = if refused { answer } else { good };
+            writer.write_all(format!("{said}\r\n").as_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is sent, and if not, whether for good.
+    async fn sent_to(transport: &MailTransport) -> Result<(), bool> {
+        let at = Timestamp::from_micros(1_000_000).expect("1970");
+        let id = MailId::new(at, [7; 10]);
+        let to = Some("a@example.com".to_owned());
+        let content = Content { to, subject: "Hello".to_owned(), text: "Hello\n".to_owned(), about: None };
+        let Ok(Outgoing::Mail(message)) = put_together(transport, id, &content, None, at) else { panic!("a mail") };
+        transport.send(id, *message).await.map_err(|failure| failure.final_answer)
+    }
+
+    #[tokio::test]
+    async fn only_a_refusal_of_the_mail_itself_is_final() {
+        for (step, answer, expected) in [
+            ("nothing", "", Ok(())),
+            ("MAIL", "550 not this sender", Err(true)),
+            ("RCPT", "550 no such person", Err(true)),
+            ("DATA", "554 no", Err(true)),
+            (".", "552 too much", Err(true)),
+            ("RCPT", "451 later", Err(false)),
+            ("", "554 no service here", Err(false)),
+            ("", "421 busy", Err(false)),
+            ("EHLO", "550 not you", Err(false)),
+            ("AUTH", "535 wrong", Err(false)),
+            ("AUTH", "500 what", Err(false)),
+            ("AUTH", "454 later", Err(false)),
+            ("MAIL", "530 sign in first", Err(false)),
+        ] {
+            let transport = server_that_refuses(step, answer).await;
+            assert_eq!(sent_to(&transport).await, expected, "{step} {answer}");
+        }
     }
 
     #[test]
