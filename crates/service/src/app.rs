@@ -474,6 +474,17 @@ impl<'a> Unit<'a> {
         Ok(business)
     }
 
+    /// Refuses a change of a business that is suspended: its people may read and change nothing, the operator goes on.
+    ///
+    /// # Errors
+    /// [`ServiceError::BusinessSuspended`].
+    pub(crate) const fn check_open(&self, business: &BusinessRow) -> Result<(), ServiceError> {
+        if business.suspended_at.is_some() && !self.context.is_operator() {
+            return Err(ServiceError::BusinessSuspended);
+        }
+        Ok(())
+    }
+
     /// Looks at the caller's key once more, under the lock of its business: it may have been ended while the request
     /// waited, or while its body was still on the way.
     ///

@@ -147,6 +147,9 @@ impl<'a> Businesses<'a> {
     }
 
     /// Changes a business.
+    ///
+    /// # Errors
+    /// [`ServiceError::BusinessSuspended`] for its members while it is.
     pub async fn update(
         self,
         context: &Context,
@@ -156,6 +159,7 @@ impl<'a> Businesses<'a> {
         let mut unit = Unit::begin(self.core, context).await?;
         let old = unit.lock_business(id).await?;
         unit.check_member(id, Operation::BusinessWrite, false).await?;
+        unit.check_open(&old)?;
         // Whoever is limited does not say by how much.
         if (change.rates.is_some() || change.quota.is_some()) && !context.is_operator() {
             return Err(ServiceError::Forbidden);

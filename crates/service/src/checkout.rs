@@ -31,7 +31,7 @@ impl<'a> Checkout<'a> {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for too many origins, [`ServiceError::StepUpRequired`] in LIVE: whoever sends payers
-    /// elsewhere, or takes less for enough, has to prove who it is.
+    /// elsewhere, or takes less for enough, has to prove who it is; [`ServiceError::BusinessSuspended`].
     pub async fn save(
         self,
         context: &Context,
@@ -42,9 +42,10 @@ impl<'a> Checkout<'a> {
             return Err(ServiceError::invalid("origins", format!("must be {MAX_ORIGINS} at most")));
         }
         let mut unit = Unit::begin(self.core, context).await?;
-        unit.lock_business(&tenant.business).await?;
+        let business = unit.lock_business(&tenant.business).await?;
         let proven = tenant.environment == Environment::Live;
         unit.check_member(&tenant.business, Operation::BusinessWrite, proven).await?;
+        unit.check_open(&business)?;
         let old = unit.tx.read().find_checkout_settings(tenant).await?;
         if old == *settings {
             return unit.settle().await;

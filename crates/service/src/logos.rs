@@ -99,10 +99,14 @@ impl<'a> Logos<'a> {
     }
 
     /// Gives a business a logo, in place of the one it had.
+    ///
+    /// # Errors
+    /// [`ServiceError::BusinessSuspended`].
     pub async fn put(self, context: &Context, business: &BusinessId, logo: Logo) -> Result<LogoDigest, ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
-        unit.lock_business(business).await?;
+        let row = unit.lock_business(business).await?;
         unit.check_member(business, Operation::BusinessWrite, false).await?;
+        unit.check_open(&row)?;
         let digest = logo.digest();
         let row = LogoRow {
             business: business.clone(),
@@ -122,11 +126,12 @@ impl<'a> Logos<'a> {
     /// Takes the logo of a business away.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] if it has none.
+    /// [`ServiceError::NotFound`] if it has none, [`ServiceError::BusinessSuspended`].
     pub async fn remove(self, context: &Context, business: &BusinessId) -> Result<(), ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
-        unit.lock_business(business).await?;
+        let row = unit.lock_business(business).await?;
         unit.check_member(business, Operation::BusinessWrite, false).await?;
+        unit.check_open(&row)?;
         if !unit.tx.delete_logo(business).await? {
             return Err(ServiceError::NotFound);
         }

@@ -180,6 +180,7 @@ impl<'a> PayoutAddresses<'a> {
         let business = unit.lock_business(&tenant.business).await?;
         unit.check_caller().await?;
         unit.check_member(&tenant.business, Operation::BusinessWrite, tenant.environment == Environment::Live).await?;
+        unit.check_open(&business)?;
         Ok((unit, business))
     }
 

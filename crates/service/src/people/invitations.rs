@@ -182,6 +182,9 @@ impl People<'_> {
     }
 
     /// Takes back an invitation.
+    ///
+    /// # Errors
+    /// [`ServiceError::BusinessSuspended`].
     pub async fn revoke_invitation(
         self,
         context: &Context,
@@ -189,8 +192,9 @@ impl People<'_> {
         id: InvitationId,
     ) -> Result<(), ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
-        unit.lock_business(business).await?;
+        let row = unit.lock_business(business).await?;
         unit.check_member(business, Operation::MembersWrite, true).await?;
+        unit.check_open(&row)?;
         let now = unit.now;
         if !unit.tx.revoke_invitation(business, id, now).await? {
             return Err(ServiceError::NotFound);
@@ -228,7 +232,7 @@ impl People<'_> {
     ///
     /// # Errors
     /// [`PeopleError::LinkEnded`] as for the page, [`PeopleError::SignInFirst`] if somebody new has the address of an
-    /// account, [`PeopleError::OtherAccount`] if somebody else is signed in.
+    /// account, [`PeopleError::OtherAccount`] if somebody else is signed in, [`ServiceError::BusinessSuspended`].
     pub async fn accept(
         self,
         link: &OneTimeToken,
@@ -253,6 +257,10 @@ impl People<'_> {
             InvitedTo::Business { id, .. } => Some(unit.lock_business(id).await?),
             InvitedTo::Platform => None,
         };
+        // The link stays good: the first LIVE keys come into being with whoever accepts once the business is open.
+        if business.as_ref().is_some_and(|business| business.suspended_at.is_some()) {
+            return Err(ServiceError::BusinessSuspended);
+        }
         let is_new = new.is_some();
         let now = unit.now;
         if let Some((name, language, kept)) = new {
@@ -297,7 +305,6 @@ impl People<'_> {
         let profile = profile_of(self.core, business)?;
         let tenant = Tenant::new(business.id.clone(), live);
         let wanted = role == Role::Administrator
-            && business.suspended_at.is_none()
             && profile.environments.offers(live)
             && unit.tx.read().max_number(&tenant).await? == 0;
         if !wanted {

@@ -66,7 +66,8 @@ impl People<'_> {
     /// Gives a member another role; their sessions end, because what they may do has changed.
     ///
     /// # Errors
-    /// [`PeopleError::LastAdministrator`] if nobody would be left to manage members.
+    /// [`PeopleError::LastAdministrator`] if nobody would be left to manage members,
+    /// [`ServiceError::BusinessSuspended`].
     pub async fn change_role(
         self,
         context: &Context,
@@ -76,8 +77,9 @@ impl People<'_> {
     ) -> Result<(), ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         // Under this lock nobody else can take away the other last administrator.
-        unit.lock_business(business).await?;
+        let row = unit.lock_business(business).await?;
         unit.check_member(business, Operation::MembersWrite, true).await?;
+        unit.check_open(&row)?;
         let old = unit.tx.read().find_role(business, account).await?.ok_or(ServiceError::NotFound)?;
         if old == role {
             return unit.settle().await;
@@ -99,7 +101,8 @@ impl People<'_> {
         Ok(())
     }
 
-    /// Takes a member out of a business; their sessions end.
+    /// Takes a member out of a business; their sessions end. A suspended one too: whoever is to see nothing any more
+    /// is not kept by that.
     ///
     /// # Errors
     /// [`PeopleError::LastAdministrator`] as for another role.
@@ -161,6 +164,9 @@ impl People<'_> {
     }
 
     /// Chooses which notices come.
+    ///
+    /// # Errors
+    /// [`ServiceError::BusinessSuspended`].
     pub async fn set_notices(
         self,
         context: &Context,
@@ -169,7 +175,9 @@ impl People<'_> {
         settings: &[NoticeSetting],
     ) -> Result<(), ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
+        let row = unit.lock_business(business).await?;
         unit.check_session(false).await?;
+        unit.check_open(&row)?;
         let role = unit.tx.read().find_role(business, person.account.id).await?.ok_or(ServiceError::NotFound)?;
         for setting in settings.iter().filter(|setting| role.may(setting.notice.operation())) {
             unit.tx.set_notice(business, person.account.id, setting.notice, setting.wanted).await?;

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use serde_json::json;
 use trousseau_domain::business::Language;
+use trousseau_domain::checkout::CheckoutSettings;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, RequestId};
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::members::{EmailAddress, Role};
 use trousseau_domain::metadata::Metadata;
-use trousseau_service::businesses::{BusinessDraft, CreatedBusiness};
+use trousseau_service::businesses::{BusinessChange, BusinessDraft, CreatedBusiness};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{KeyChange, KeyDraft, KeyHandle};
+use trousseau_service::logos::Logo;
 use trousseau_service::people::account::ResetDone;
 use trousseau_service::people::first_run::FirstRunDraft;
-use trousseau_service::people::invitations::{Acceptance, Accepted};
+use trousseau_service::people::invitations::{Acceptance, Accepted, Invited};
 use trousseau_service::people::sessions::NewSession;
 use trousseau_service::people::sign_in::{SignInStep, StepUpProof};
 use trousseau_service::people::{OneTimeToken, Password, PeopleError, SessionToken, SignedIn, Visit};
@@ -350,41 +352,99 @@ pub(crate) fn code_at(secret: &str, seconds: i64) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
+/// A business made with the invitation of its first administrator; it has its TEST keys.
+async fn invited_to_new(app: &TestApp) -> (BusinessId, Invited) {
+    let new = BusinessDraft {
+        name: "Atelier".parse().expect("a name"),
+        id: None,
+        profile: None,
+        time_zone: None,
+        language: Language::English,
+        metadata: Metadata::default(),
+        invite: Some(email("owner@example.com")),
+    };
+    let made = app.app.businesses().create(&Context::system(), &new, None).await.expect("made");
+    let Answered::Done(CreatedBusiness { business, keys, invitation }) = made else { panic!("nothing is replayed") };
+    assert!(keys.iter().all(|issued| issued.view.key.tenant.environment == Environment::Test));
+    assert_eq!(keys.len(), 2);
+    (business.id, invitation.expect("invited"))
+}
+
 #[tokio::test]
 async fn the_invited_person_alone_gets_the_first_live_keys() {
     for app in TestApp::on_every_engine().await {
-        let new = BusinessDraft {
-            name: "Atelier".parse().expect("a name"),
-            id: None,
-            profile: None,
-            time_zone: None,
-            language: Language::English,
-            metadata: Metadata::default(),
-            invite: Some(email("owner@example.com")),
-        };
-        let made = app.app.businesses().create(&Context::system(), &new, None).await.expect("made");
-        let Answered::Done(CreatedBusiness { business, keys, invitation }) = made else {
-            panic!("nothing is replayed")
-        };
-        assert!(keys.iter().all(|issued| issued.view.key.tenant.environment == Environment::Test));
-        assert_eq!(keys.len(), 2);
-        let invited = invitation.expect("invited");
+        let (business, invited) = invited_to_new(&app).await;
         assert_eq!(app.mailed_token("/invitations").await, invited.token.expose());
         let people = app.app.people();
         assert!(!people.invitation(&invited.token).await.expect("good").has_account);
         let accepted = accept_new(&app, &invited.token).await.expect("accepted");
         assert_eq!(accepted.keys.len(), 2);
         assert!(accepted.keys.iter().all(|issued| issued.view.key.tenant.environment == Environment::Live));
-        let answer = app.key(business.id.as_str(), accepted.keys[0].value.expose()).get("/v1/whoami").await;
+        let answer = app.key(business.as_str(), accepted.keys[0].value.expose()).get("/v1/whoami").await;
         assert_eq!(answer.expect(200)["environment"], "live");
         assert_eq!(people_error(accept_new(&app, &invited.token).await), PeopleError::LinkEnded);
         // Whoever comes later gets none.
         let invited =
-            people.invite(&Context::system(), &business.id, &email("two@example.com"), Role::Administrator).await;
+            people.invite(&Context::system(), &business, &email("two@example.com"), Role::Administrator).await;
         let accepted = accept_new(&app, &invited.expect("invited").token).await.expect("accepted");
         assert!(accepted.keys.is_empty());
         let mails = app.mails().await;
         assert!(mails.iter().any(|mail| mail.contains("To: owner@example.com") && mail.contains("Somebody New")));
+    }
+}
+
+/// A PNG without its picture: what its first bytes say is enough.
+fn logo() -> Logo {
+    Logo::read(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x40\x08\x06\0\0\0\0\0\0\0".to_vec()).expect("a picture")
+}
+
+#[tokio::test]
+async fn a_suspended_business_is_read_by_its_people_and_not_changed() {
+    for app in TestApp::on_every_engine().await {
+        let (session, business) = first_person(&app).await;
+        let people = app.app.people();
+        let admin = signed_in(&app, &session).await;
+        let may = context(&admin, &business);
+        let token = member(&app, &business, "dev@example.com", Role::Developer).await;
+        let developer = signed_in(&app, &token).await.account.id;
+        let waiting = people.invite(&may, &business, &email("x@example.com"), Role::Analyst).await.expect("invited");
+        let operator = Context::system();
+        app.app.logos().put(&may, &business, logo()).await.expect("kept");
+        app.app.businesses().suspend(&operator, &business, None).await.expect("suspended");
+        let refuses = |result: Result<(), ServiceError>, what: &str| {
+            assert!(matches!(result, Err(ServiceError::BusinessSuspended)), "{what}: {result:?}");
+        };
+        let change = BusinessChange { language: Some(Language::French), ..BusinessChange::default() };
+        let tenant = Tenant::new(business.clone(), Environment::Test);
+        let checkout = CheckoutSettings { accepts_late: false, ..CheckoutSettings::default() };
+        refuses(app.app.businesses().update(&may, &business, &change).await.map(drop), "update");
+        refuses(app.app.checkout().save(&may, &tenant, &checkout).await, "checkout");
+        refuses(app.app.logos().put(&may, &business, logo()).await.map(drop), "a logo");
+        refuses(app.app.logos().remove(&may, &business).await, "no logo");
+        refuses(people.change_role(&may, &business, developer, Role::Analyst).await, "a role");
+        let notices = people.notices(&admin, &business).await.expect("read");
+        refuses(people.set_notices(&may, &admin, &business, &notices).await, "notices");
+        refuses(people.revoke_invitation(&may, &business, waiting.invitation.id).await, "an invitation");
+        refuses(accept_new(&app, &waiting.token).await.map(drop), "accepting");
+        assert!(people.members(&business).await.expect("read").len() == 2, "the developer and who asks");
+        // Whoever is to see nothing any more is taken out all the same, and the operator goes on.
+        people.remove_member(&may, &business, developer).await.expect("removed");
+        app.app.businesses().update(&operator, &business, &change).await.expect("changed");
+        app.app.businesses().resume(&operator, &business, None).await.expect("resumed");
+        accept_new(&app, &waiting.token).await.expect("the link stayed good");
+    }
+}
+
+#[tokio::test]
+async fn the_first_administrator_of_a_suspended_business_gets_its_live_keys_later() {
+    for app in TestApp::on_every_engine().await {
+        let (business, invited) = invited_to_new(&app).await;
+        let (businesses, operator) = (app.app.businesses(), Context::system());
+        businesses.suspend(&operator, &business, None).await.expect("suspended");
+        let refused = accept_new(&app, &invited.token).await;
+        assert!(matches!(refused, Err(ServiceError::BusinessSuspended)), "{refused:?}");
+        businesses.resume(&operator, &business, None).await.expect("resumed");
+        assert_eq!(accept_new(&app, &invited.token).await.expect("accepted").keys.len(), 2);
     }
 }
 
@@ -531,10 +591,7 @@ async fn each_role_does_what_the_table_says_and_nobody_reaches_another_business(
             let may = context(&person, &business);
             let made = keys.create(&may, &test, &KeyDraft::new(KeyKind::Secret), None).await;
             assert_eq!(made.is_ok(), writes, "{role}: {made:?}");
-            let change = trousseau_service::businesses::BusinessChange {
-                language: Some(Language::French),
-                ..Default::default()
-            };
+            let change = BusinessChange { language: Some(Language::French), ..BusinessChange::default() };
             let changed = app.app.businesses().update(&may, &business, &change).await;
             assert!(matches!(changed, Err(ServiceError::Forbidden)), "{role}: {changed:?}");
             let theirs = Tenant::new(other.clone(), Environment::Test);
