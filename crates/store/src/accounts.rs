@@ -73,8 +73,6 @@ pub struct MemberRow {
     pub membership: MembershipRow,
     /// The account.
     pub account: AccountRow,
-    /// How many passkeys it has.
-    pub passkeys: u32,
     /// When one of its sessions was last seen.
     pub seen_at: Option<Timestamp>,
 }
@@ -212,8 +210,7 @@ impl Reader<'_> {
             account_columns!(),
             ", ",
             membership_columns!(),
-            ", (SELECT COUNT(*) FROM passkeys p WHERE p.account_id = a.id) AS passkeys, \
-             (SELECT MAX(s.seen_at) FROM sessions s WHERE s.account_id = a.id) AS seen_at \
+            ", (SELECT MAX(s.seen_at) FROM sessions s WHERE s.account_id = a.id) AS seen_at \
              FROM memberships m JOIN accounts a ON a.id = m.account_id WHERE m.business_id = $1 ORDER BY a.email"
         );
         let rows = self.fetch_all(Stmt::new(SQL).text(business)).await?;
@@ -222,7 +219,6 @@ impl Reader<'_> {
                 Ok(MemberRow {
                     membership: MembershipRow::from_row(row)?,
                     account: AccountRow::from_row(row)?,
-                    passkeys: row.read("memberships", "a_id", |row| row.number("passkeys"))?,
                     seen_at: row.read("memberships", "a_id", |row| row.opt_time("seen_at"))?,
                 })
             })

@@ -90,28 +90,22 @@ impl SessionRow {
 }
 
 impl Reader<'_> {
-    /// The session of this secret's digest that has not ended at `now`, with its account and how many passkeys that
-    /// has.
+    /// The session of this secret's digest that has not ended at `now`, with its account.
     pub async fn find_session(
         &mut self,
         digest: &[u8; 32],
         now: Timestamp,
-    ) -> Result<Option<(SessionRow, AccountRow, u32)>, StoreError> {
+    ) -> Result<Option<(SessionRow, AccountRow)>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             session_columns!(),
             ", ",
             account_columns!(),
-            ", (SELECT COUNT(*) FROM passkeys p WHERE p.account_id = a.id) AS passkeys \
-             FROM sessions s JOIN accounts a ON a.id = s.account_id \
+            " FROM sessions s JOIN accounts a ON a.id = s.account_id \
              WHERE s.digest = $1 AND s.idle_ends_at > $2 AND s.ends_at > $2"
         );
         let row = self.fetch_optional(Stmt::new(SQL).bytes(digest.as_slice()).time(now)).await?;
-        row.map(|row| {
-            let passkeys = row.read("sessions", "s_id", |row| row.number("passkeys"))?;
-            Ok((SessionRow::from_row(&row)?, AccountRow::from_row(&row)?, passkeys))
-        })
-        .transpose()
+        row.map(|row| Ok((SessionRow::from_row(&row)?, AccountRow::from_row(&row)?))).transpose()
     }
 
     /// One session of an account that has not ended at `now`.

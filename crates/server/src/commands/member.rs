@@ -127,7 +127,7 @@ fn account_json(account: &AccountView) -> Value {
         "name": account.name,
         "language": account.language,
         "platform_administrator": account.platform_admin,
-        "second_factor": account.has_second_factor,
+        "second_factor": account.has_totp,
         "created_at": account.created_at,
     })
 }

@@ -41,7 +41,7 @@ pub struct RecoveryCodes(pub Vec<Zeroizing<String>>);
 pub enum ResetDone {
     /// Signed in.
     SignedIn(NewSession),
-    /// The authenticator app or a passkey is asked for at the sign-in page: a mailbox alone is no second factor.
+    /// The authenticator app is asked for at the sign-in page: a mailbox alone is no second factor.
     SignIn,
 }
 
@@ -176,7 +176,7 @@ impl People<'_> {
         let mut account = unit.tx.lock_account(found.id).await?.ok_or(PeopleError::LinkEnded)?;
         account.password_hash = Some(kept);
         let (id, email, language) = (account.id, account.email.clone(), account.language);
-        let second = has_totp(&account) || !unit.tx.read().list_passkeys(id).await?.is_empty();
+        let second = has_totp(&account);
         save(&mut unit, account).await?;
         unit.tx.delete_sessions(id, None).await?;
         unit.tx.forget_devices(id).await?;

@@ -38,7 +38,7 @@ impl People<'_> {
     pub async fn members(self, business: &BusinessId) -> Result<Vec<MemberView>, ServiceError> {
         let rows = self.core.store.read().list_members(business).await?;
         let view = |row: trousseau_store::MemberRow| MemberView {
-            account: AccountView::new(&row.account, row.passkeys),
+            account: AccountView::new(&row.account),
             role: row.membership.role,
             since: row.membership.created_at,
             seen_at: row.seen_at,
@@ -49,12 +49,7 @@ impl People<'_> {
     /// Everybody who administers the platform, by address.
     pub async fn platform_administrators(self) -> Result<Vec<AccountView>, ServiceError> {
         let rows = self.core.store.read().list_platform_administrators().await?;
-        let mut views = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let passkeys = self.core.store.read().list_passkeys(row.id).await?.len();
-            views.push(AccountView::new(row, u32::try_from(passkeys).unwrap_or(u32::MAX)));
-        }
-        Ok(views)
+        Ok(rows.iter().map(AccountView::new).collect())
     }
 
     /// The account of an address, for the operator at the machine.

@@ -87,7 +87,6 @@ pub enum PeopleError {
 
 /// A person's account, as pages show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is something a page asks of an account by itself")]
 pub struct AccountView {
     /// Its id.
     pub id: AccountId,
@@ -101,17 +100,15 @@ pub struct AccountView {
     pub platform_admin: bool,
     /// Whether it has a password.
     pub has_password: bool,
-    /// Whether an authenticator app is asked after the password.
+    /// Whether an authenticator app is asked after the password. Nothing else is a second factor: a passkey opens the
+    /// account without the password, and the password without the passkey.
     pub has_totp: bool,
-    /// Whether there is an authenticator app or a passkey.
-    pub has_second_factor: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl AccountView {
-    pub(crate) fn new(row: &AccountRow, passkeys: u32) -> Self {
-        let has_totp = has_totp(row);
+    pub(crate) fn new(row: &AccountRow) -> Self {
         Self {
             id: row.id,
             email: row.email.clone(),
@@ -119,8 +116,7 @@ impl AccountView {
             language: row.language,
             platform_admin: row.platform_admin,
             has_password: row.password_hash.is_some(),
-            has_totp,
-            has_second_factor: has_totp || passkeys > 0,
+            has_totp: has_totp(row),
             created_at: row.created_at,
         }
     }

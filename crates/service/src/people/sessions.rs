@@ -78,7 +78,7 @@ impl People<'_> {
         // By a clock that is wrong a session would be over, or would not.
         self.core.clock_is_sure()?;
         let mut reader = self.core.store.read();
-        let Some((session, account, passkeys)) = reader.find_session(&token.digest(), now).await? else {
+        let Some((session, account)) = reader.find_session(&token.digest(), now).await? else {
             return Ok(None);
         };
         let memberships = reader.list_memberships(account.id).await?;
@@ -88,7 +88,7 @@ impl People<'_> {
             tx.commit().await?;
         }
         Ok(Some(SignedIn {
-            account: AccountView::new(&account, passkeys),
+            account: AccountView::new(&account),
             session: SessionView::from(session),
             memberships: memberships.into_iter().map(Membership::from).collect(),
         }))

@@ -74,7 +74,7 @@ flash-joined = You are now a member of { $name }.
 flash-signed-out = You are signed out.
 flash-sign-in-again = This step took too long, or too many codes were wrong. Sign in again.
 flash-password-changed = Your password was changed, and all other sessions were ended.
-flash-password-reset = Your password was changed. Sign in with it and your second factor.
+flash-password-reset = Your password was changed. Sign in with it and your authenticator app.
 
 people-save = Save
 people-cancel = Cancel
@@ -105,7 +105,7 @@ account-codes-copy = Copy the recovery codes
 account-codes-stored = I have stored the codes
 account-codes-replace = Make new recovery codes
 account-passkeys = Passkeys
-account-passkeys-lead = Sign in with your fingerprint, your face or the lock of your device, without a password.
+account-passkeys-lead = Sign in with your fingerprint, your face or the lock of your device, without a password. The password goes on opening the account by itself, unless an authenticator app is asked after it.
 account-passkeys-not-offered = Passkeys need a host name and HTTPS. They are not offered at this address.
 account-passkey-name = Name of the new passkey
 account-passkey-name-invalid = Enter a name of 1 to 50 characters for the passkey.

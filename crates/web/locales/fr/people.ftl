@@ -74,7 +74,7 @@ flash-joined = Vous êtes maintenant membre de { $name }.
 flash-signed-out = Vous êtes déconnecté.
 flash-sign-in-again = Cette étape a duré trop longtemps, ou trop de codes étaient faux. Connectez-vous de nouveau.
 flash-password-changed = Votre mot de passe a été changé et toutes les autres sessions ont été fermées.
-flash-password-reset = Votre mot de passe a été changé. Connectez-vous avec lui et votre second facteur.
+flash-password-reset = Votre mot de passe a été changé. Connectez-vous avec lui et votre application d'authentification.
 
 people-save = Enregistrer
 people-cancel = Annuler
@@ -105,7 +105,7 @@ account-codes-copy = Copier les codes de secours
 account-codes-stored = J'ai rangé les codes
 account-codes-replace = Créer de nouveaux codes de secours
 account-passkeys = Clés d'accès
-account-passkeys-lead = Connectez-vous par votre empreinte, votre visage ou le verrouillage de votre appareil, sans mot de passe.
+account-passkeys-lead = Connectez-vous par votre empreinte, votre visage ou le verrouillage de votre appareil, sans mot de passe. Le mot de passe continue d'ouvrir le compte à lui seul, sauf si le code d'une application d'authentification est demandé ensuite.
 account-passkeys-not-offered = Les clés d'accès exigent un nom d'hôte et HTTPS. Elles ne sont pas proposées à cette adresse.
 account-passkey-name = Nom de la nouvelle clé d'accès
 account-passkey-name-invalid = Saisissez un nom de 1 à 50 caractères pour la clé d'accès.

@@ -7,7 +7,7 @@ use serde_json::json;
 use trousseau_domain::business::Language;
 use trousseau_domain::checkout::CheckoutSettings;
 use trousseau_domain::environment::{Environment, Tenant};
-use trousseau_domain::ids::{BusinessId, RequestId};
+use trousseau_domain::ids::{BusinessId, PasskeyId, RequestId};
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::members::{EmailAddress, Role};
 use trousseau_domain::metadata::Metadata;
@@ -22,7 +22,7 @@ use trousseau_service::people::sessions::NewSession;
 use trousseau_service::people::sign_in::{SignInStep, StepUpProof};
 use trousseau_service::people::{OneTimeToken, Password, PeopleError, SessionToken, SignedIn, Visit};
 use trousseau_service::{Context, ServiceError};
-use trousseau_store::SecretKind;
+use trousseau_store::{PasskeyRow, SecretKind};
 use trousseau_testkit::app::TestApp;
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -283,6 +283,34 @@ async fn a_reset_link_is_good_once_and_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
+async fn a_passkey_is_a_way_in_and_no_second_factor() {
+    for app in TestApp::on_every_engine().await {
+        let (session, business) = first_person(&app).await;
+        let people = app.app.people();
+        let owner = signed_in(&app, &session).await.account;
+        let mut tx = app.database.store().begin().await.expect("begins");
+        let passkey = PasskeyRow {
+            id: PasskeyId::from_bits(1),
+            account: owner.id,
+            credential_id: vec![1; 20],
+            name: "Laptop".parse().expect("a name"),
+            credential: "{}".to_owned(),
+            created_at: owner.created_at,
+            last_used_at: None,
+        };
+        tx.insert_passkey(&passkey).await.expect("inserts");
+        tx.commit().await.expect("commits");
+        // The password opens the account by itself, so nobody is told of a second factor, and a reset asks for none.
+        sign_in(&app, owner.email.as_str(), PASSWORD).await.expect("signed in");
+        assert!(!people.members(&business).await.expect("listed")[0].account.has_totp);
+        people.request_reset(&owner.email, Language::English, &Visit::default()).await.expect("asked");
+        let link = OneTimeToken::parse(&app.mailed_token("/reset").await).expect("ours");
+        let done = people.complete_reset(&link, &Password::new("another long passphrase"), &Visit::default()).await;
+        assert!(matches!(done, Ok(ResetDone::SignedIn(_))), "{done:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_authenticator_app_is_asked_for_and_no_code_is_good_twice() {
     for app in TestApp::on_every_engine().await {
         let (session, _) = first_person(&app).await;
@@ -298,7 +326,7 @@ async fn an_authenticator_app_is_asked_for_and_no_code_is_good_twice() {
         let code = code_at(&enrolment.secret, app.app.now().as_seconds());
         let codes = people.confirm_totp(&account, &person, &code).await.expect("confirmed");
         assert_eq!(codes.0.len(), 10);
-        assert!(signed_in(&app, &session).await.account.has_second_factor);
+        assert!(signed_in(&app, &session).await.account.has_totp);
 
         let here = Visit::default();
         let step = || async {

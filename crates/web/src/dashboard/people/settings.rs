@@ -242,7 +242,7 @@ async fn draw_members<P>(
                 role_name: role_name(member.role, t),
                 since: f.date(member.since),
                 seen: member.seen_at.map(|at| f.relative(at)),
-                second_factor: member.account.has_second_factor,
+                second_factor: member.account.has_totp,
                 own: member.account.id == entered.person.account.id,
                 fixed: member.role == Role::Administrator && administrators == 1,
             })
