@@ -1,12 +1,13 @@
 //! Invitations: to a business in a role, or to the platform.
 
 use serde_json::json;
+use trousseau_domain::actor::Actor;
 use trousseau_domain::business::Language;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::{AuditAction, EventType};
 use trousseau_domain::ids::{AccountId, BusinessId, InvitationId};
 use trousseau_domain::members::{EmailAddress, Operation, PersonName, Role};
-use trousseau_store::{BusinessRow, ChangeKind, InvitationRow, InvitedTo};
+use trousseau_store::{BusinessRow, ChangeKind, InvitationRow, InvitedTo, Reader};
 
 use super::first_run::{NewAccount, add_member_in, check_password, create_account_in};
 use super::sessions::{NewSession, start_in};
@@ -199,14 +200,7 @@ impl People<'_> {
         if !unit.tx.revoke_invitation(business, id, now).await? {
             return Err(ServiceError::NotFound);
         }
-        unit.record(Happened {
-            event: EventType::InvitationRevoked,
-            business,
-            environment: None,
-            key: None,
-            data: json!({ "invitation_id": id }),
-        })
-        .await?;
+        record_revoked(&mut unit, business, id).await?;
         unit.tx.commit().await?;
         Ok(())
     }
@@ -214,11 +208,12 @@ impl People<'_> {
     /// What the page of an invitation shows.
     ///
     /// # Errors
-    /// [`PeopleError::LinkEnded`] if it is answered, taken back, ended or unknown.
+    /// [`PeopleError::LinkEnded`] if it is answered, taken back, ended or unknown, or its maker may not invite any more.
     pub async fn invitation(self, link: &OneTimeToken) -> Result<InvitationView, ServiceError> {
         let mut reader = self.core.store.read();
         let invitation = reader.find_invitation(&link.digest(), self.core.clock.now()).await?;
         let invitation = invitation.ok_or(PeopleError::LinkEnded)?;
+        check_inviter(&mut reader, &invitation).await?;
         let business = match &invitation.to {
             InvitedTo::Business { id, .. } => Some(reader.find_business(id).await?.ok_or(PeopleError::LinkEnded)?),
             InvitedTo::Platform => None,
@@ -257,6 +252,7 @@ impl People<'_> {
             InvitedTo::Business { id, .. } => Some(unit.lock_business(id).await?),
             InvitedTo::Platform => None,
         };
+        check_inviter(&mut unit.tx.read(), &view.invitation).await?;
         // The link stays good: the first LIVE keys come into being with whoever accepts once the business is open.
         if business.as_ref().is_some_and(|business| business.suspended_at.is_some()) {
             return Err(ServiceError::BusinessSuspended);
@@ -312,6 +308,29 @@ impl People<'_> {
         }
         first_keys_in(self.core, unit, context, business, profile, live).await
     }
+}
+
+pub(super) async fn record_revoked(
+    unit: &mut Unit<'_>,
+    business: &BusinessId,
+    id: InvitationId,
+) -> Result<(), ServiceError> {
+    unit.record(Happened {
+        event: EventType::InvitationRevoked,
+        business,
+        environment: None,
+        key: None,
+        data: json!({ "invitation_id": id }),
+    })
+    .await
+}
+
+/// An invitation to the platform is good as long as whoever made it administers the platform. Those to a business are
+/// taken back with the role of whoever made them.
+async fn check_inviter(reader: &mut Reader<'_>, invitation: &InvitationRow) -> Result<(), ServiceError> {
+    let (InvitedTo::Platform, Actor::Member { id }) = (&invitation.to, &invitation.created_by) else { return Ok(()) };
+    let inviter = reader.find_account(*id).await?;
+    if inviter.is_some_and(|inviter| inviter.platform_admin) { Ok(()) } else { Err(PeopleError::LinkEnded.into()) }
 }
 
 async fn grant_platform_in(unit: &mut Unit<'_>, id: AccountId) -> Result<(), ServiceError> {

@@ -1,11 +1,13 @@
 //! Members of a business, and the platform's administrators.
 
 use serde_json::json;
+use trousseau_domain::actor::Actor;
 use trousseau_domain::events::{AuditAction, EventType};
 use trousseau_domain::ids::{AccountId, BusinessId};
 use trousseau_domain::members::{EmailAddress, Notice, Operation, Role};
 use trousseau_domain::time::Timestamp;
 
+use super::invitations::record_revoked;
 use super::{AccountView, People, PeopleError, SignedIn};
 use crate::app::{Happened, Unit};
 use crate::context::Context;
@@ -58,7 +60,8 @@ impl People<'_> {
         found.map(|account| account.id).ok_or(ServiceError::NotFound)
     }
 
-    /// Gives a member another role; their sessions end, because what they may do has changed.
+    /// Gives a member another role; their sessions end, because what they may do has changed, and so do their
+    /// invitations where they may not invite any more.
     ///
     /// # Errors
     /// [`PeopleError::LastAdministrator`] if nobody would be left to manage members,
@@ -92,12 +95,15 @@ impl People<'_> {
             data: json!({ "account_id": account, "old": old, "new": role }),
         })
         .await?;
+        if !role.may(Operation::MembersWrite) {
+            revoke_invitations_of(&mut unit, business, account).await?;
+        }
         unit.tx.commit().await?;
         Ok(())
     }
 
-    /// Takes a member out of a business; their sessions end. A suspended one too: whoever is to see nothing any more
-    /// is not kept by that.
+    /// Takes a member out of a business; their sessions and invitations end. Out of a suspended one too: whoever is to see
+    /// nothing any more is not kept by that.
     ///
     /// # Errors
     /// [`PeopleError::LastAdministrator`] as for another role.
@@ -124,11 +130,13 @@ impl People<'_> {
             data: json!({ "account_id": account, "role": old }),
         })
         .await?;
+        revoke_invitations_of(&mut unit, business, account).await?;
         unit.tx.commit().await?;
         Ok(())
     }
 
-    /// Takes the platform's pages from somebody; their sessions end.
+    /// Takes the platform's pages from somebody; their sessions end, and their invitations to the platform are good no
+    /// more.
     pub async fn remove_platform_administrator(self, context: &Context, id: AccountId) -> Result<(), ServiceError> {
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_platform(true).await?;
@@ -180,6 +188,22 @@ impl People<'_> {
         unit.tx.commit().await?;
         Ok(())
     }
+}
+
+/// Takes back what somebody invited to who may not invite any more: a link of theirs would be a way back in.
+async fn revoke_invitations_of(
+    unit: &mut Unit<'_>,
+    business: &BusinessId,
+    account: AccountId,
+) -> Result<(), ServiceError> {
+    let now = unit.now;
+    for invitation in unit.tx.read().list_invitations(business).await? {
+        let open = invitation.expires_at > now && invitation.created_by == Actor::Member { id: account };
+        if open && unit.tx.revoke_invitation(business, invitation.id, now).await? {
+            record_revoked(unit, business, invitation.id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The business is locked, so the count cannot change under us.

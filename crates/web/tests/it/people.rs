@@ -514,6 +514,56 @@ async fn an_invitation_ends_is_taken_back_and_is_for_one_account() {
 }
 
 #[tokio::test]
+async fn invitations_end_with_the_right_of_whoever_made_them() {
+    for app in TestApp::on_every_engine().await {
+        let (session, business) = first_person(&app).await;
+        let people = app.app.people();
+        let admin = signed_in(&app, &session).await;
+        let may = context(&admin, &business);
+        let mut ended = Vec::new();
+        for (address, removed) in [("two@example.com", false), ("three@example.com", true)] {
+            let token = member(&app, &business, address, Role::Administrator).await;
+            let second = signed_in(&app, &token).await;
+            let friend = email(&format!("friend.of.{address}"));
+            let theirs = context(&second, &business);
+            ended.push(people.invite(&theirs, &business, &friend, Role::Administrator).await.expect("invited"));
+            let id = second.account.id;
+            if removed {
+                people.remove_member(&may, &business, id).await.expect("removed");
+            } else {
+                people.change_role(&may, &business, id, Role::Developer).await.expect("demoted");
+            }
+        }
+        let stays = people.invite(&may, &business, &email("x@example.com"), Role::Analyst).await.expect("invited");
+        for invited in &ended {
+            assert_eq!(people_error(people.invitation(&invited.token).await), PeopleError::LinkEnded);
+            assert_eq!(people_error(accept_new(&app, &invited.token).await), PeopleError::LinkEnded);
+        }
+        accept_new(&app, &stays.token).await.expect("the others' are good");
+        let told = app.database.texts("SELECT type FROM events WHERE type = 'invitation.revoked'").await;
+        assert_eq!(told.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_to_the_platform_ends_with_whoever_made_it() {
+    for app in TestApp::on_every_engine().await {
+        let (session, _) = first_person(&app).await;
+        let people = app.app.people();
+        let admin = signed_in(&app, &session).await;
+        let account = Context::account(&admin, request());
+        let invite = async |address: &str| {
+            people.invite_to_platform(&account, &email(address), Language::English).await.expect("invited")
+        };
+        let (used, ended) = (invite("two@example.com").await, invite("three@example.com").await);
+        accept_new(&app, &used.token).await.expect("accepted");
+        people.remove_platform_administrator(&Context::system(), admin.account.id).await.expect("removed");
+        assert_eq!(people_error(people.invitation(&ended.token).await), PeopleError::LinkEnded);
+        assert_eq!(people_error(accept_new(&app, &ended.token).await), PeopleError::LinkEnded);
+    }
+}
+
+#[tokio::test]
 async fn the_last_administrator_stays_and_a_changed_role_ends_sessions() {
     for app in TestApp::on_every_engine().await {
         let (session, business) = first_person(&app).await;
