@@ -269,8 +269,8 @@ kinds! {
     }
     /// A rotation's overlap is still running.
     OverlapInProgress = CONFLICT "overlap_in_progress" {
-        en: "An earlier value of this key is still accepted", "Wait for the end of the overlap, or rotate without one, which ends both earlier values.";
-        fr: "Une valeur antérieure de cette clé est encore acceptée", "Attendez la fin du recouvrement, ou renouvelez sans recouvrement, ce qui met fin aux deux valeurs.";
+        en: "An earlier value is still in use", "Wait for the end of the overlap, or rotate without one, which ends both earlier values.";
+        fr: "Une valeur antérieure est encore en usage", "Attendez la fin du recouvrement, ou renouvelez sans recouvrement, ce qui met fin aux deux valeurs.";
     }
     /// As many webhook endpoints as there may be.
     EndpointLimitReached = CONFLICT "endpoint_limit_reached" {

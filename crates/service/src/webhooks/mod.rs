@@ -302,6 +302,9 @@ impl<'a> Webhooks<'a> {
 
     /// Gives an endpoint new secrets. Messages are signed with the old ones too for as long as the overlap says. The
     /// token of Mileston's dialect stays unless another one is given: its header has room for one only.
+    ///
+    /// # Errors
+    /// [`ServiceError::OverlapInProgress`] for an overlap while an earlier secret signs still.
     pub async fn rotate_secret(
         self,
         context: &Context,
@@ -320,10 +323,14 @@ impl<'a> Webhooks<'a> {
         let now = unit.now;
         let old = endpoint_in(&mut unit, tenant, id).await?;
         let always = Validity::new(now, None).expect("without an end it has its order");
-        let previous_until = overlap
+        let ends_at = overlap
             .ends_at(now, &always)
-            .map_err(|error| ServiceError::invalid(overlap.member(), error.to_string()))?
-            .unwrap_or(now);
+            .map_err(|error| ServiceError::invalid(overlap.member(), error.to_string()))?;
+        // Two secrets sign at most, so a third would end the one that the receiver still checks with.
+        if ends_at.is_some() && unit.tx.read().list_webhook_secrets(id, now).await?.len() > 1 {
+            return Err(ServiceError::OverlapInProgress);
+        }
+        let previous_until = ends_at.unwrap_or(now);
         let token = match (old.subscription.dialect(), token) {
             (Dialect::Standard, None) => None,
             (Dialect::Standard, Some(_)) => {

@@ -221,7 +221,8 @@ pub(crate) async fn delete(
 
 /// Rotate the secret of a webhook endpoint
 ///
-/// Gives it a new secret and a new public key. Messages are signed with the old ones too until the overlap ends.
+/// Gives it a new secret and a new public key. Messages are signed with the old ones too until the overlap ends; until
+/// then it rotates again without an overlap only.
 #[utoipa::path(
     post,
     path = "/v1/webhook_endpoints/{id}/rotate_secret",

@@ -313,6 +313,9 @@ async fn a_rotation_signs_with_both_secrets_for_a_while() {
         let new = rotated.expect(200);
         assert_ne!(new["secret"], old["secret"]);
         assert_eq!(text(&new, "previous_secret_valid_until"), "2026-01-31T13:00:00Z");
+        // A second overlap would end the secret that the receiver still checks with.
+        let again = mine.post(&format!("{}/rotate_secret", path(&old)), &json!({"overlap_seconds": 60})).await;
+        assert_eq!(text(&again.expect(409), "code"), "overlap_in_progress");
         let test = format!("{}/test", path(&old));
         mine.post_empty(&test).await.expect(202);
         run(&app).await;
@@ -325,6 +328,15 @@ async fn a_rotation_signs_with_both_secrets_for_a_while() {
         };
         assert!(signed(&heard[0], &old) && signed(&heard[0], &new));
         assert!(!signed(&heard[1], &old) && signed(&heard[1], &new));
+        // Without an overlap it always works, and ends both old ones.
+        let last =
+            mine.post(&format!("{}/rotate_secret", path(&old)), &json!({"overlap_seconds": 60})).await.expect(200);
+        let only =
+            mine.post(&format!("{}/rotate_secret", path(&old)), &json!({"overlap_seconds": 0})).await.expect(200);
+        mine.post_empty(&test).await.expect(202);
+        run(&app).await;
+        let heard = receiver.heard();
+        assert!(!signed(&heard[2], &new) && !signed(&heard[2], &last) && signed(&heard[2], &only));
         let longest = json!({"overlap_seconds": 2_592_001});
         mine.post(&format!("{}/rotate_secret", path(&old)), &longest).await.expect(422);
     }

@@ -346,7 +346,7 @@ impl Operation {
             Kind::KeyLimitReached => makes_key || (about_keys && does(&["update"])),
             Kind::LastKey => about_keys && does(&["update", "revoke", "delete"]),
             Kind::KeyRevoked => about_keys && does(&["update", "rotate", "reveal", "revoke"]),
-            Kind::OverlapInProgress => about_keys && does(&["rotate"]),
+            Kind::OverlapInProgress => (about_keys || about_webhooks) && does(&["rotate"]),
             Kind::BusinessSuspended => {
                 (about_keys || about_webhooks || makes_payable)
                     && self.method != "GET"

@@ -3,18 +3,23 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use http::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
+use trousseau_domain::ids::RequestId;
 use trousseau_domain::keys::Overlap;
-use trousseau_service::idempotency::Answered;
-use trousseau_service::webhooks::IssuedEndpoint;
+use trousseau_service::ServiceError;
+use trousseau_service::entropy::EntropyExt as _;
+use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::webhooks::{EndpointView, IssuedEndpoint};
 
 use super::endpoints::{Nothing, Row};
 use super::{Parts, at_home, endpoint_of, is_live, path_of};
-use crate::dashboard::form::Form;
+use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::session::{Entered, Stop, WriteWebhooks};
+use crate::dashboard::text::message;
 use crate::router::Web;
 
 /// Why a secret is shown.
@@ -81,7 +86,11 @@ pub(super) fn page(entered: &Entered<WriteWebhooks>, issued: &IssuedEndpoint, mo
 struct RotatePage<'a> {
     frame: &'a Frame,
     row: Row,
+    once: String,
     overlaps: Vec<(&'static str, String)>,
+    /// Until when the secret before the last rotation signs too.
+    previous: Option<Shown>,
+    errors: FormErrors,
     live: bool,
 }
 
@@ -93,6 +102,16 @@ pub(super) async fn rotate_form(
 ) -> Result<Response, Stop> {
     let view = endpoint_of(&web, &entered, &parts).await?;
     entered.prove_first(&entered.frame.here)?;
+    Ok(ask_rotate(&web, &entered, &view, StatusCode::OK, FormErrors::new()))
+}
+
+fn ask_rotate(
+    web: &Web,
+    entered: &Entered<WriteWebhooks>,
+    view: &EndpointView,
+    status: StatusCode,
+    errors: FormErrors,
+) -> Response {
     let frame = at_home(entered.frame.clone());
     let t = frame.t;
     let overlaps = vec![
@@ -100,8 +119,16 @@ pub(super) async fn rotate_form(
         ("604800", t.get("webhooks-overlap-week")),
         ("0", t.get("webhooks-overlap-none")),
     ];
-    let row = Row::of(&frame, &view);
-    Ok(frame.page(&RotatePage { frame: &frame, row, overlaps, live: is_live(&entered) }))
+    let template = RotatePage {
+        row: Row::of(&frame, view),
+        once: RequestId::from_random(web.app.entropy().bytes()).to_string(),
+        overlaps,
+        previous: view.previous_until.filter(|end| *end > frame.f.now()).map(|end| frame.f.moment(end)),
+        errors,
+        live: is_live(entered),
+        frame: &frame,
+    };
+    frame.page_with(status, &template)
 }
 
 /// What was chosen for a rotation.
@@ -109,6 +136,7 @@ pub(super) async fn rotate_form(
 #[serde(default)]
 pub(super) struct Rotation {
     overlap: String,
+    once: String,
 }
 
 /// Rotates the secret and shows the new one.
@@ -124,10 +152,28 @@ pub(super) async fn rotate(
         Ok(seconds) => Overlap::For(Duration::from_secs(seconds)),
         Err(_) => return Err(Stop::go(&format!("{page_path}/rotate"))),
     };
-    let rotated = web.app.webhooks().rotate_secret(&entered.context, &entered.tenant, id, overlap, None, None).await;
-    match rotated.map_err(|error| entered.refused(error, &format!("{page_path}/rotate")))? {
-        Answered::Done(issued) => Ok(page(&entered, &issued, Moment::Rotated)),
-        Answered::Replayed(_) => Err(Stop::go(&page_path)),
+    let render = |issued: &IssuedEndpoint| StoredAnswer {
+        status: 200,
+        body: issued.view.endpoint.id.to_string(),
+        refills: Vec::new(),
+    };
+    let idempotent = Idempotent {
+        scope: format!("page/{}/{id}/rotate", entered.person.account.id),
+        key: rotation.once.clone(),
+        fingerprint: "form".to_owned(),
+        render: &render,
+    };
+    let idempotent = (!rotation.once.is_empty()).then_some(&idempotent);
+    let webhooks = web.app.webhooks();
+    match webhooks.rotate_secret(&entered.context, &entered.tenant, id, overlap, None, idempotent).await {
+        Ok(Answered::Done(issued)) => Ok(page(&entered, &issued, Moment::Rotated)),
+        Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&page_path, message!("flash-form-sent-already"), "")),
+        Err(ServiceError::OverlapInProgress) => {
+            let mut errors = FormErrors::new();
+            errors.add("overlap", entered.frame.t.get("webhooks-overlap-in-progress"));
+            Ok(ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, errors))
+        }
+        Err(error) => Err(entered.refused(error, &format!("{page_path}/rotate"))),
     }
 }
 

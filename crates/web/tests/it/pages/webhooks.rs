@@ -54,8 +54,16 @@ async fn an_endpoint_lives_on_its_pages() {
         let secret = page(&member.submit(&endpoint, &format!("{endpoint}/secret"), &[]).await, 200);
         assert!(secret.contains("whsec_"));
         let rotate = format!("{endpoint}/rotate");
-        let rotated = page(&member.submit(&rotate, &rotate, &[]).await, 200);
+        let form = page(&member.get(&rotate).await, 200);
+        let (_, once) = form.split_once("name=\"once\" value=\"").expect("a name of its own");
+        let once = once.split('"').next().expect("an end").to_owned();
+        let rotated = page(&member.submit(&rotate, &rotate, &[("once", &once)]).await, 200);
         assert!(rotated.contains("whsec_") && rotated.contains("Messages are signed with the old secret too"));
+        let twice = member.submit(&rotate, &rotate, &[("once", &once)]).await;
+        assert_eq!((twice.status.as_u16(), twice.header("location")), (303, endpoint.as_str()), "a second click");
+        let busy = page(&member.submit(&rotate, &rotate, &[]).await, 409);
+        assert!(busy.contains("An earlier secret still signs.") && busy.contains("id=\"overlap-error\""), "{busy}");
+        page(&member.submit(&rotate, &rotate, &[("overlap", "0")]).await, 200);
         let off = member.submit(&endpoint, &format!("{endpoint}/switch"), &[]).await;
         let off = page(&member.follow(&off).await, 200);
         assert!(off.contains("It was disabled by hand") && off.contains("is disabled."), "{off}");
