@@ -372,16 +372,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that a receiver took a message.
+    /// Notes that a receiver took a message. A wait that it asked for stays: nothing is sent during one, so it was asked
+    /// for after this message had left.
     pub async fn note_webhook_success(&mut self, id: WebhookEndpointId, now: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE webhook_endpoints SET last_success_at = $2, paused_until = NULL WHERE id = $1";
+        const SQL: &str = "UPDATE webhook_endpoints SET last_success_at = $2 WHERE id = $1";
         self.execute(Stmt::new(SQL).text(id).time(now)).await?;
         Ok(())
     }
 
-    /// Leaves a receiver alone until an instant, as it asked.
+    /// Leaves a receiver alone until an instant, as it asked; of several the latest counts.
     pub async fn pause_webhook_endpoint(&mut self, id: WebhookEndpointId, until: Timestamp) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE webhook_endpoints SET paused_until = $2 WHERE id = $1";
+        const SQL: &str = "UPDATE webhook_endpoints SET paused_until = $2 WHERE id = $1 \
+                           AND (paused_until IS NULL OR paused_until < $2)";
         self.execute(Stmt::new(SQL).text(id).time(until)).await?;
         Ok(())
     }

@@ -220,6 +220,24 @@ both_engines! {
         assert_eq!(store.read().count_pending_deliveries().await.expect("counts"), 10);
     }
 
+    async fn a_pause_outlasts_what_was_under_way(database) {
+        let store = database.store();
+        let [row, _] = two_queues(store, 1).await;
+        let paused = async || {
+            let found = store.read().find_webhook_endpoint(&row.tenant, row.id).await.expect("reads").expect("is there");
+            (found.last_success_at, found.paused_until)
+        };
+        commit!(store, |tx| {
+            tx.pause_webhook_endpoint(row.id, at(900)).await.expect("pauses");
+            // Two that had left before: one is taken, one is to wait for less.
+            tx.note_webhook_success(row.id, at(100)).await.expect("notes");
+            tx.pause_webhook_endpoint(row.id, at(500)).await.expect("pauses");
+        });
+        assert_eq!(paused().await, (Some(at(100)), Some(at(900))));
+        commit!(store, |tx| tx.pause_webhook_endpoint(row.id, at(901)).await.expect("pauses"));
+        assert_eq!(paused().await, (Some(at(100)), Some(at(901))));
+    }
+
     async fn only_the_latest_lease_finishes(database) {
         let store = database.store();
         let [row, _] = two_queues(store, 1).await;
