@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use trousseau_domain::events::AuditAction;
 use trousseau_domain::ids::{AccountId, SessionId};
-use trousseau_store::SessionRow;
+use trousseau_domain::time::Timestamp;
+use trousseau_store::{SessionRow, StoreError};
 
 use super::{
     AccountView, DeviceToken, Membership, People, SESSION_IDLE, SESSION_MOST, SessionToken, SessionView, SignedIn,
@@ -18,6 +19,8 @@ use crate::error::ServiceError;
 
 /// A session is written down as seen this often at most.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
+/// How long a page waits for that at most.
+const TOUCH_WITHIN: Duration = Duration::from_millis(250);
 /// The most characters that are kept of what a browser calls itself.
 const MAX_AGENT: usize = 200;
 
@@ -83,15 +86,24 @@ impl People<'_> {
         };
         let memberships = reader.list_memberships(account.id).await?;
         if now.since(session.seen_at) >= TOUCH_EVERY {
-            let mut tx = self.core.store.begin().await?;
-            tx.touch_session(account.id, session.id, now, now.saturating_add(SESSION_IDLE)).await?;
-            tx.commit().await?;
+            // Pages can be read while nothing can be written; the next one notes it, at best.
+            match tokio::time::timeout(TOUCH_WITHIN, self.touch(account.id, session.id, now)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(session.id = %session.id, %error, "a session was not noted as seen"),
+                Err(_) => tracing::debug!(session.id = %session.id, "a session was not noted as seen in time"),
+            }
         }
         Ok(Some(SignedIn {
             account: AccountView::new(&account),
             session: SessionView::from(session),
             memberships: memberships.into_iter().map(Membership::from).collect(),
         }))
+    }
+
+    async fn touch(self, account: AccountId, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.core.store.begin().await?;
+        tx.touch_session(account, id, now, now.saturating_add(SESSION_IDLE)).await?;
+        tx.commit().await
     }
 
     /// Ends the caller's own session.

@@ -175,6 +175,25 @@ async fn a_session_ends_by_idleness_by_age_and_by_hand() {
 }
 
 #[tokio::test]
+async fn a_session_is_known_while_nothing_can_be_written() {
+    for app in TestApp::on_every_engine().await {
+        let (token, _) = first_person(&app).await;
+        let session = signed_in(&app, &token).await;
+        app.advance(Duration::from_mins(2));
+        // Whoever holds its row, and on SQLite the only writer, keeps everybody from noting that it was seen.
+        let now = app.app.now();
+        let mut tx = app.database.store().begin_alone().await.expect("begins");
+        tx.touch_session(session.account.id, session.session.id, now, session.session.ends_at).await.expect("held");
+        let known = tokio::time::timeout(Duration::from_secs(2), app.app.people().session(&token)).await;
+        assert!(matches!(known, Ok(Ok(Some(_)))), "{known:?}");
+        drop(tx);
+        signed_in(&app, &token).await;
+        let noted = signed_in(&app, &token).await.session.seen_at;
+        assert_eq!(noted, now);
+    }
+}
+
+#[tokio::test]
 async fn nobody_learns_whether_an_address_has_an_account() {
     for app in TestApp::on_every_engine().await {
         first_person(&app).await;
