@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Deserialize;
+use trousseau_domain::decision::Demand;
 use trousseau_domain::ids::{DeliveryId, WebhookEndpointId};
+use trousseau_domain::scope::{BuiltIn, Scope};
 use trousseau_domain::webhooks::signature::VerificationToken;
 use trousseau_service::idempotency::{Answered, StoredAnswer};
 use trousseau_service::webhooks::{EndpointChange, EndpointDraft, IssuedEndpoint};
@@ -16,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::keys::limit;
 use crate::answer::{json, replay, respond};
-use crate::authority::{Granted, WebhooksRead, WebhooksWrite};
+use crate::authority::{Granted, Permission, WebhooksRead, WebhooksWrite};
 use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
@@ -39,6 +41,17 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(list_deliveries))
         .routes(routes!(get_delivery))
         .routes(routes!(resend))
+}
+
+/// Read what was sent to an endpoint: a message holds what its event holds.
+#[derive(Debug)]
+pub(crate) struct DeliveryRead;
+
+impl Permission for DeliveryRead {
+    fn demand() -> Demand {
+        let scopes = [BuiltIn::WebhooksRead, BuiltIn::EventsRead].map(Scope::built_in).to_vec();
+        Demand { scopes, ..WebhooksRead::demand() }
+    }
 }
 
 /// The parameters of a list of endpoints.
@@ -364,7 +377,8 @@ pub(crate) async fn list_deliveries(
 
 /// Read a delivery
 ///
-/// With what was sent and answered, attempt by attempt.
+/// With what was sent and answered, attempt by attempt. A key needs `events:read` too: a message holds what its event
+/// holds.
 #[utoipa::path(
     get,
     path = "/v1/webhook_endpoints/{id}/deliveries/{delivery_id}",
@@ -376,14 +390,14 @@ pub(crate) async fn list_deliveries(
     ),
     responses((status = 200, description = "The delivery", body = DeliveryWithAttemptsBody)),
     security(
-        ("apikey" = ["webhooks:read"], "businessid" = []),
-        ("basic" = ["webhooks:read"]),
-        ("bearer" = ["webhooks:read"]),
-        ("x-api-key" = ["webhooks:read"]),
+        ("apikey" = ["webhooks:read", "events:read"], "businessid" = []),
+        ("basic" = ["webhooks:read", "events:read"]),
+        ("bearer" = ["webhooks:read", "events:read"]),
+        ("x-api-key" = ["webhooks:read", "events:read"]),
     )
 )]
 pub(crate) async fn get_delivery(
-    may: Granted<WebhooksRead>,
+    may: Granted<DeliveryRead>,
     State(web): State<Web>,
     Path((id, delivery)): Path<(WebhookEndpointId, DeliveryId)>,
 ) -> Result<Answer<DeliveryWithAttemptsBody>, Failure> {

@@ -343,6 +343,25 @@ async fn a_rotation_signs_with_both_secrets_for_a_while() {
 }
 
 #[tokio::test]
+async fn who_may_not_read_events_reads_none_in_deliveries() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let mine = caller(&app, &business, "test").await;
+        let receiver = Receiver::start().await;
+        let endpoint = register(&mine, &receiver, json!({"event_types": ["key.updated"]})).await;
+        happen(&app, &business, Environment::Test, "key.updated", 1, json!({"secret": "of others"})).await;
+        run(&app).await;
+        let deaf = key(&app, &business, "test", &["webhooks:read"]).await;
+        let list = format!("{}/deliveries", path(&endpoint));
+        let found = deaf.get(&list).await.expect(200);
+        let delivery = format!("{list}/{}", text(&found["data"][0], "id"));
+        let refused = deaf.get(&delivery).await.expect(403);
+        assert_eq!((text(&refused, "code"), text(&refused, "scope")), ("scope_missing", "events:read"));
+        assert!(mine.get(&delivery).await.expect(200).to_string().contains("of others"));
+    }
+}
+
+#[tokio::test]
 async fn milestons_receivers_hear_what_they_know() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
