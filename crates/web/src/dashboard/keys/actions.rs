@@ -41,6 +41,8 @@ struct ConfirmPage<'a> {
     errors: FormErrors,
     /// The keys that this one left behind, each with whether it is to end as well.
     offspring: Vec<(Row, bool)>,
+    /// What a switch is set to, so that the form sent twice does not undo itself.
+    to: Option<&'static str>,
     /// The name to type, where that is asked for.
     type_name: Option<String>,
     typed: String,
@@ -75,6 +77,13 @@ pub(super) struct Confirmed {
 }
 
 impl Keepable for Confirmed {}
+
+/// What a switch is set to: `on` or `off`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Switched {
+    to: String,
+}
 
 /// What was chosen for a rotation.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -138,6 +147,7 @@ async fn ask_switch(
     let name = [("name", row.label.as_str())];
     let template = ConfirmPage {
         offspring: Vec::new(),
+        to: Some(if off { "off" } else { "on" }),
         question: if off { t.with("switch-off-question", name) } else { t.with("switch-on-question", name) },
         consequence: if off { stakes.if_ended } else { stakes.if_stolen },
         action: format!("{}/switch", row.path),
@@ -155,17 +165,18 @@ async fn ask_switch(
     Ok(frame.page_with(status, &template))
 }
 
-/// Switches the key.
+/// Switches the key to where the form says.
 pub(super) async fn switch(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     path: Number,
-    Form(_): Form<Confirmed>,
+    Form(wanted): Form<Switched>,
 ) -> Result<Response, Stop> {
     let (view, page) = target(&web, &entered, &path).await?;
-    let (state, flash) = match view.key.state {
-        KeyState::Active => (KeyState::Inactive, message!("flash-key-off")),
-        KeyState::Inactive => (KeyState::Active, message!("flash-key-on")),
+    let (state, flash) = match wanted.to.as_str() {
+        "off" => (KeyState::Inactive, message!("flash-key-off")),
+        "on" => (KeyState::Active, message!("flash-key-on")),
+        _ => return Err(Stop::go(&format!("{page}/switch"))),
     };
     let change = KeyChange { state: Some(state), ..KeyChange::default() };
     let handle = KeyHandle::Id(view.key.id);
@@ -323,6 +334,7 @@ async fn ask_revoke(
     });
     let template = ConfirmPage {
         offspring: offspring.collect(),
+        to: None,
         question: t.with("revoke-question", [("name", row.label.as_str())]),
         consequence: Stakes::of(&exposure, catalogue, &frame.f, t).if_ended,
         action: format!("{}/revoke", row.path),

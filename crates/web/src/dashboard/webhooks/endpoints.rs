@@ -170,18 +170,26 @@ pub(super) async fn back(entered: Entered<ReadWebhooks>, parts: Parts) -> Result
 #[derive(Debug, Deserialize)]
 pub(super) struct Nothing {}
 
-/// Switches an endpoint off, or on.
+/// What a switch is set to: `on` or `off`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Switched {
+    to: String,
+}
+
+/// Switches an endpoint to where the form says, so that a form sent twice does not undo itself.
 pub(super) async fn switch(
     State(web): State<Web>,
     entered: Entered<WriteWebhooks>,
     parts: Parts,
-    Form(Nothing {}): Form<Nothing>,
+    Form(wanted): Form<Switched>,
 ) -> Result<Response, Stop> {
     let view = endpoint_of(&web, &entered, &parts).await?;
     let page = path_of(&entered.frame, view.endpoint.id);
-    let (state, told) = match view.endpoint.state() {
-        EndpointState::Enabled => (EndpointState::Disabled, message!("flash-webhook-off")),
-        EndpointState::Disabled => (EndpointState::Enabled, message!("flash-webhook-on")),
+    let (state, told) = match wanted.to.as_str() {
+        "off" => (EndpointState::Disabled, message!("flash-webhook-off")),
+        "on" => (EndpointState::Enabled, message!("flash-webhook-on")),
+        _ => return Err(Stop::go(&page)),
     };
     let change = EndpointChange { state: Some(state), ..EndpointChange::default() };
     let changed = web.app.webhooks().update(&entered.context, &entered.tenant, view.endpoint.id, &change).await;

@@ -275,9 +275,13 @@ async fn a_key_is_switched_off_and_on() {
     let create = format!("{list}/create");
     let value = value_in(&page(&browser.submit(&create, &create, &[("name", "Second")]).await, 200));
     let switch = format!("{list}/3/switch");
-    for (status, text) in [(401, "Second is switched off."), (200, "Second is switched on.")] {
+    let csrf = token(&mut browser).await;
+    for (to, status, text) in [("off", 401, "Second is switched off."), ("on", 200, "Second is switched on.")] {
         let done = browser.submit(&switch, &switch, &[]).await;
         assert!(page(&browser.follow(&done).await, 200).contains(text));
+        // The same form once more, from a second click: it changes nothing.
+        let again = browser.post(&switch, &[("csrf", &csrf), ("to", to)]).await;
+        assert!(page(&browser.follow(&again).await, 200).contains(text));
         assert_eq!(app.key(business.id(), &value).get("/v1/whoami").await.status, status);
     }
 }

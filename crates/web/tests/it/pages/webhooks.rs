@@ -5,7 +5,7 @@ use trousseau_testkit::app::{PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::receiver::Receiver;
 
-use super::page;
+use super::{page, token};
 
 /// The path of the only endpoint in a list.
 async fn only_endpoint(member: &mut Browser, base: &str) -> String {
@@ -65,6 +65,10 @@ async fn an_endpoint_lives_on_its_pages() {
         assert!(busy.contains("An earlier secret still signs.") && busy.contains("id=\"overlap-error\""), "{busy}");
         page(&member.submit(&rotate, &rotate, &[("overlap", "0")]).await, 200);
         let off = member.submit(&endpoint, &format!("{endpoint}/switch"), &[]).await;
+        // The same form once more, from a second click: it stays off.
+        let csrf = token(&mut member).await;
+        let again = member.post(&format!("{endpoint}/switch"), &[("csrf", &csrf), ("to", "off")]).await;
+        assert_eq!(again.status.as_u16(), 303);
         let off = page(&member.follow(&off).await, 200);
         assert!(off.contains("It was disabled by hand") && off.contains("is disabled."), "{off}");
         let edit = format!("{endpoint}/edit");
