@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use trousseau_domain::digest::KeyFingerprint;
 use trousseau_domain::events::AuditAction;
 use trousseau_domain::ids::PasskeyId;
 use trousseau_domain::members::{EmailAddress, PasskeyName};
@@ -72,16 +75,39 @@ pub struct Ceremony {
     pub options: Value,
 }
 
-fn read<T: serde::de::DeserializeOwned>(answer: &Value) -> Result<T, ServiceError> {
+/// What was asked of whoever wants to sign in as this address, whether or not anybody has it.
+#[derive(Serialize, Deserialize)]
+struct AskedToSignIn {
+    email: String,
+    state: PasskeyAuthentication,
+}
+
+/// The lengths of credential ids that authenticators give, the frequent ones more than once: phones and their clouds 16
+/// and 20 bytes, computers 32, security keys 48 and 64.
+const ID_LENGTHS: [usize; 8] = [16, 20, 20, 20, 32, 32, 48, 64];
+
+/// The ids of passkeys that nobody has, for an address without any: as many and as long as people have them. `digest`
+/// gives 32 bytes of the address for each number.
+fn decoys(digest: impl Fn([u8; 1]) -> [u8; 32]) -> Vec<Vec<u8>> {
+    let [many, first, second, ..] = digest([0]);
+    let lengths = if many % 4 == 0 { vec![first, second] } else { vec![first] };
+    let one = |(number, length): (u8, u8)| {
+        let id = [digest([2 * number + 1]), digest([2 * number + 2])].concat();
+        id[..ID_LENGTHS[usize::from(length) % ID_LENGTHS.len()]].to_vec()
+    };
+    (0..).zip(lengths).map(one).collect()
+}
+
+fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, ServiceError> {
     T::deserialize(answer).map_err(|_| PeopleError::SignInRefused.into())
 }
 
 /// What the library keeps between two steps is plain data.
-fn keep(value: &impl serde::Serialize) -> String {
+fn keep(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("the library's own states are JSON")
 }
 
-fn reopen<T: serde::de::DeserializeOwned>(kept: &str) -> Result<T, ServiceError> {
+fn reopen<T: DeserializeOwned>(kept: &str) -> Result<T, ServiceError> {
     serde_json::from_str(kept).map_err(|_| PeopleError::LinkEnded.into())
 }
 
@@ -186,7 +212,7 @@ impl People<'_> {
     }
 
     /// Begins to sign in by a passkey. An address without an account, or without passkeys, is asked in the same way for
-    /// one that does not exist.
+    /// some that do not exist.
     pub async fn start_passkey_sign_in(self, email: &EmailAddress) -> Result<Ceremony, ServiceError> {
         let account = self.core.store.read().find_account_by_email(email).await?;
         let known = match &account {
@@ -194,7 +220,9 @@ impl People<'_> {
             None => Vec::new(),
         };
         let account = account.filter(|_| !known.is_empty());
-        self.ask_for_passkey(account.as_ref(), &known, email).await
+        let (state, options) = self.ask_for_passkey(&known, email)?;
+        let asked = keep(&AskedToSignIn { email: email.as_str().to_owned(), state });
+        self.ask(CeremonyKind::Authentication, account.as_ref(), asked, options).await
     }
 
     /// Signs in by a passkey.
@@ -208,10 +236,16 @@ impl People<'_> {
         visit: &Visit<'_>,
     ) -> Result<NewSession, ServiceError> {
         let ceremony = self.take(CeremonyKind::Authentication, handle).await?;
-        let id = ceremony.account.ok_or(PeopleError::SignInRefused)?;
-        let account = self.core.store.read().find_account(id).await?.ok_or(PeopleError::SignInRefused)?;
-        let subjects = self.admit(&account.email, Some(&account), visit).await?;
-        self.check_answer(&account, &ceremony, answer).await?;
+        let asked: AskedToSignIn = reopen(&ceremony.state)?;
+        let email: EmailAddress = asked.email.parse().map_err(|_| PeopleError::LinkEnded)?;
+        let account = match ceremony.account {
+            Some(id) => self.core.store.read().find_account(id).await?,
+            None => None,
+        };
+        // Counted whoever it is: a limit that only accounts have would tell which addresses have one.
+        let subjects = self.admit(&email, account.as_ref(), visit).await?;
+        let account = account.ok_or(PeopleError::SignInRefused)?;
+        self.check_answer(&account, &asked.state, answer).await?;
         self.open_session(&account, &subjects, visit).await
     }
 
@@ -223,7 +257,8 @@ impl People<'_> {
         if known.is_empty() {
             return Err(ServiceError::NotFound);
         }
-        self.ask_for_passkey(Some(&account), &known, &account.email).await
+        let (state, options) = self.ask_for_passkey(&known, &account.email)?;
+        self.ask(CeremonyKind::Authentication, Some(&account), keep(&state), options).await
     }
 
     /// Proves by a passkey who sits there; the session gets a new secret.
@@ -240,7 +275,7 @@ impl People<'_> {
         }
         let account = self.core.store.read().find_account(person.account.id).await?;
         let account = account.ok_or(ServiceError::CallerRefused)?;
-        self.check_answer(&account, &ceremony, answer).await?;
+        self.check_answer(&account, &reopen(&ceremony.state)?, answer).await?;
         let mut unit = Unit::begin(self.core, context).await?;
         unit.check_session(false).await?;
         let token = renew_in(self.core, &mut unit, person).await?;
@@ -253,21 +288,19 @@ impl People<'_> {
         rows.into_iter().map(|row| reopen(&row.credential).map(|passkey| (row, passkey))).collect()
     }
 
-    async fn ask_for_passkey(
+    fn ask_for_passkey(
         self,
-        account: Option<&AccountRow>,
         known: &[(PasskeyRow, Passkey)],
         email: &EmailAddress,
-    ) -> Result<Ceremony, ServiceError> {
+    ) -> Result<(PasskeyAuthentication, Value), ServiceError> {
         let party = &self.core.people.passkeys()?.0;
         let passkeys: Vec<Passkey> = known.iter().map(|(_, passkey)| passkey.clone()).collect();
         let (challenge, state) =
             party.start_passkey_authentication(&passkeys).map_err(|_| PeopleError::PasskeysNotOffered)?;
-        let options = self.options(&challenge, known, email);
-        self.ask(CeremonyKind::Authentication, account, keep(&state), options).await
+        Ok((state, self.options(&challenge, known, email)))
     }
 
-    /// The options with the passkeys that may answer: for an address without any, one that nobody has, the same each
+    /// The options with the passkeys that may answer: for an address without any, some that nobody has, the same each
     /// time.
     fn options(
         self,
@@ -277,9 +310,11 @@ impl People<'_> {
     ) -> Value {
         let mut options = serde_json::to_value(challenge).expect("the library's own options are JSON");
         let ids: Vec<Vec<u8>> = if known.is_empty() {
-            let fingerprint = Sha256::new().chain_update(b"no passkey\0").chain_update(email.as_str()).finalize();
-            let fingerprint = trousseau_domain::digest::KeyFingerprint::from_sha256(fingerprint.into());
-            vec![self.core.secrets.ring().get().digest(&fingerprint).0.as_bytes().to_vec()]
+            let ring = self.core.secrets.ring().get();
+            decoys(|part| {
+                let hash = Sha256::new().chain_update(b"no passkey\0").chain_update(part).chain_update(email.as_str());
+                *ring.digest(&KeyFingerprint::from_sha256(hash.finalize().into())).0.as_bytes()
+            })
         } else {
             known.iter().map(|(row, _)| row.credential_id.clone()).collect()
         };
@@ -328,14 +363,13 @@ impl People<'_> {
     async fn check_answer(
         self,
         account: &AccountRow,
-        ceremony: &CeremonyRow,
+        state: &PasskeyAuthentication,
         answer: &Value,
     ) -> Result<(), ServiceError> {
         let party = &self.core.people.passkeys()?.0;
-        let state: PasskeyAuthentication = reopen(&ceremony.state)?;
         let answer: PublicKeyCredential = read(answer)?;
         let result: AuthenticationResult =
-            party.finish_passkey_authentication(&answer, &state).map_err(|_| PeopleError::SignInRefused)?;
+            party.finish_passkey_authentication(&answer, state).map_err(|_| PeopleError::SignInRefused)?;
         let known = self.load(account).await?;
         let used = known.into_iter().find(|(row, _)| row.credential_id.as_slice() == result.cred_id().as_slice());
         // It may have been removed in the meantime.
@@ -348,5 +382,27 @@ impl People<'_> {
         }
         tx.commit().await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn passkeys_that_nobody_has_look_like_those_that_people_have() {
+        let of = |address: u32| {
+            decoys(|part| Sha256::new().chain_update(part).chain_update(address.to_be_bytes()).finalize().into())
+        };
+        let all: Vec<_> = (0..200).map(of).collect();
+        assert_eq!(all[7], of(7), "the same each time");
+        let counts: BTreeSet<_> = all.iter().map(Vec::len).collect();
+        let lengths: BTreeSet<_> = all.iter().flatten().map(Vec::len).collect();
+        assert_eq!(Vec::from_iter(counts), [1, 2]);
+        assert_eq!(Vec::from_iter(lengths), [16, 20, 32, 48, 64]);
+        let different: BTreeSet<_> = all.iter().flatten().collect();
+        assert_eq!(different.len(), all.iter().flatten().count());
     }
 }
