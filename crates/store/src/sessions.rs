@@ -235,6 +235,20 @@ impl Tx {
         Ok(())
     }
 
+    /// Takes back one proof that was counted as failed and turned out right, with the block that it brought about, if
+    /// any.
+    pub async fn take_back_failure(
+        &mut self,
+        subject: &[u8; 32],
+        blocked_until: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE sign_in_attempts SET failures = failures - 1, blocked_until = \
+                           CASE WHEN blocked_until = CAST($2 AS BIGINT) THEN NULL ELSE blocked_until END \
+                           WHERE subject = $1 AND failures > 0";
+        self.execute(Stmt::new(SQL).bytes(subject.as_slice()).opt_time(blocked_until)).await?;
+        Ok(())
+    }
+
     /// Forgets the failed proofs about a subject.
     pub async fn clear_attempts(&mut self, subject: &[u8; 32]) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM sign_in_attempts WHERE subject = $1";

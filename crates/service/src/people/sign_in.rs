@@ -56,6 +56,14 @@ pub(super) struct Subject {
     digest: [u8; 32],
     most: u32,
     delays: bool,
+    /// Until when the proof that is being looked at blocks the next ones, unless it turns out right.
+    blocks_until: Option<Timestamp>,
+}
+
+impl Subject {
+    const fn new(digest: [u8; 32], most: u32, delays: bool) -> Self {
+        Self { digest, most, delays, blocks_until: None }
+    }
 }
 
 /// A keyed digest, so that the table tells nobody who tried to sign in from where.
@@ -92,13 +100,13 @@ async fn subjects(
         && core.store.read().knows_device(account, &device.digest()).await?
     {
         let digest = subject(core, "device", &[email.as_str(), device.expose()]);
-        return Ok(vec![Subject { digest, most: MOST_OF_PAIR, delays: true }]);
+        return Ok(vec![Subject::new(digest, MOST_OF_PAIR, true)]);
     }
     let source = source(visit.address);
     Ok(vec![
-        Subject { digest: subject(core, "pair", &[email.as_str(), &source]), most: MOST_OF_PAIR, delays: true },
-        Subject { digest: subject(core, "source", &[&source]), most: MOST_OF_SOURCE, delays: false },
-        Subject { digest: subject(core, "account", &[email.as_str()]), most: MOST_OF_ACCOUNT, delays: false },
+        Subject::new(subject(core, "pair", &[email.as_str(), &source]), MOST_OF_PAIR, true),
+        Subject::new(subject(core, "source", &[&source]), MOST_OF_SOURCE, false),
+        Subject::new(subject(core, "account", &[email.as_str()]), MOST_OF_ACCOUNT, false),
     ])
 }
 
@@ -114,7 +122,7 @@ fn delay(subject: &Subject, failures: u32) -> Option<Duration> {
 }
 
 /// Counts a proof as failed until it turns out right; refuses it, and counts nothing, where too many have failed.
-async fn admit(core: &Core, subjects: &[Subject]) -> Result<(), ServiceError> {
+async fn admit(core: &Core, subjects: &mut [Subject]) -> Result<(), ServiceError> {
     let mut tx = core.store.begin().await?;
     let now = core.clock.now();
     for subject in subjects {
@@ -124,18 +132,27 @@ async fn admit(core: &Core, subjects: &[Subject]) -> Result<(), ServiceError> {
             return Err(PeopleError::TooManyAttempts { until }.into());
         }
         if let Some(delay) = delay(subject, row.failures) {
-            tx.block_attempts(&subject.digest, now.saturating_add(delay)).await?;
+            let until = now.saturating_add(delay);
+            tx.block_attempts(&subject.digest, until).await?;
+            subject.blocks_until = Some(until);
         }
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Forgives what was counted against a person who turned out to be the owner. What a source did with other accounts
-/// stays counted.
+/// Forgives what was counted against a person who turned out to be the owner. Of what a source did, this one proof is
+/// taken back: what it did with other accounts stays counted.
 async fn forgive(tx: &mut Tx, subjects: &[Subject]) -> Result<(), ServiceError> {
     for subject in subjects.iter().filter(|subject| subject.most != MOST_OF_SOURCE) {
         tx.clear_attempts(&subject.digest).await?;
+    }
+    take_back_of_source(tx, subjects).await
+}
+
+async fn take_back_of_source(tx: &mut Tx, subjects: &[Subject]) -> Result<(), ServiceError> {
+    for subject in subjects.iter().filter(|subject| subject.most == MOST_OF_SOURCE) {
+        tx.take_back_failure(&subject.digest, subject.blocks_until).await?;
     }
     Ok(())
 }
@@ -171,6 +188,8 @@ impl People<'_> {
                 failures: 0,
             };
             tx.insert_token(TokenPurpose::SecondFactor, &row).await?;
+            // The password was right; about the account it stays counted until the code is right too.
+            take_back_of_source(&mut tx, &subjects).await?;
             tx.commit().await?;
             return Ok(SignInStep::SecondFactor(token));
         }
@@ -242,8 +261,8 @@ impl People<'_> {
         let account = self.core.store.read().find_account(person.account.id).await?;
         let account = account.ok_or(ServiceError::CallerRefused)?;
         let digest = subject(self.core, "session", &[&person.session.id.to_string()]);
-        let own = Subject { digest, most: MOST_OF_PAIR, delays: true };
-        admit(self.core, std::slice::from_ref(&own)).await?;
+        let mut own = Subject::new(digest, MOST_OF_PAIR, true);
+        admit(self.core, std::slice::from_mut(&mut own)).await?;
         let now = self.core.clock.now();
         let found = match proof {
             StepUpProof::Password(password) => {
@@ -269,8 +288,8 @@ impl People<'_> {
         account: Option<&AccountRow>,
         visit: &Visit<'_>,
     ) -> Result<Vec<Subject>, ServiceError> {
-        let subjects = subjects(self.core, email, account.map(|account| account.id), visit).await?;
-        admit(self.core, &subjects).await?;
+        let mut subjects = subjects(self.core, email, account.map(|account| account.id), visit).await?;
+        admit(self.core, &mut subjects).await?;
         Ok(subjects)
     }
 
@@ -393,11 +412,11 @@ mod tests {
 
     #[test]
     fn delays_grow_and_end_in_a_lock_of_half_an_hour() {
-        let pair = Subject { digest: [0; 32], most: MOST_OF_PAIR, delays: true };
+        let pair = Subject::new([0; 32], MOST_OF_PAIR, true);
         let delays: Vec<_> =
             (1..=11).map(|failures| delay(&pair, failures).map_or(0, |delay| delay.as_secs())).collect();
         assert_eq!(delays, [0, 0, 0, 5, 10, 20, 40, 80, 160, 1800, 1800]);
-        let source = Subject { digest: [0; 32], most: MOST_OF_SOURCE, delays: false };
+        let source = Subject::new([0; 32], MOST_OF_SOURCE, false);
         assert_eq!(delay(&source, 99), None);
         assert_eq!(delay(&source, 100), Some(LOCKED_FOR));
     }

@@ -253,6 +253,30 @@ async fn too_many_wrong_passwords_lock_the_source_out_and_never_the_owner() {
 }
 
 #[tokio::test]
+async fn right_sign_ins_lock_no_source_and_take_back_no_wrong_one() {
+    for app in TestApp::on_every_engine().await {
+        first_person(&app).await;
+        let people = app.app.people();
+        let (owner, office) = (email("admin@example.com"), from("203.0.113.5"));
+        let (right, wrong) = (Password::new(PASSWORD), Password::new("wrong wrong wrong"));
+        for attempt in 1..=105 {
+            let signed = people.sign_in(&owner, &right, &office).await;
+            assert!(matches!(signed, Ok(SignInStep::Done(_))), "{attempt}: {signed:?}");
+        }
+        let guess = async |number: u32| {
+            people_error(people.sign_in(&email(&format!("nobody{number}@example.com")), &wrong, &office).await)
+        };
+        for number in 1..=99 {
+            assert_eq!(guess(number).await, PeopleError::SignInRefused, "{number}");
+        }
+        // The hundredth is right, so it blocks nobody; the hundredth wrong one does.
+        people.sign_in(&owner, &right, &office).await.expect("signed in");
+        assert_eq!(guess(100).await, PeopleError::SignInRefused);
+        assert!(matches!(guess(101).await, PeopleError::TooManyAttempts { .. }));
+    }
+}
+
+#[tokio::test]
 async fn many_guesses_at_a_time_are_as_many_as_one_after_the_other() {
     for app in TestApp::on_every_engine().await {
         first_person(&app).await;
