@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::first_run::check_password;
 use super::sessions::{NewSession, start_in};
-use super::sign_in::{StepUpProof, forgive_owner, open_totp, renew_in, totp_cell};
+use super::sign_in::{Asked, StepUpProof, forgive_owner, open_totp, renew_in, totp_cell};
 use super::{OneTimeToken, Password, People, PeopleError, RESET_FOR, SessionToken, SignedIn, Visit, has_totp, totp};
 use crate::app::Unit;
 use crate::context::Context;
@@ -97,16 +97,26 @@ impl People<'_> {
 
     /// Asks for a link to choose another password. The answer, and the time it takes, are the same whether or not the
     /// address has an account.
+    ///
+    /// # Errors
+    /// [`PeopleError::TooManyAttempts`] after too many of these from one source.
     pub async fn request_reset(
         self,
         email: &EmailAddress,
         language: Language,
         visit: &Visit<'_>,
     ) -> Result<(), ServiceError> {
+        self.admit_asking(Asked::Reset, visit).await?;
         let account = self.core.store.read().find_account_by_email(email).await?;
         let context = Context::system();
         let mut unit = Unit::begin(self.core, &context).await?;
         let now = unit.now;
+        // Nobody has this id: it is looked for where nobody has the address.
+        let asked = account.as_ref().map_or(AccountId::from_bits(0), |account| account.id);
+        let since = now.saturating_sub(RESET_FOR);
+        let recent = unit.tx.read().count_tokens_since(asked, TokenPurpose::Reset, since).await?;
+        // One more than there may be goes to nobody, with all the work of one that does.
+        let account = account.filter(|_| recent < MOST_RESETS);
         let token = OneTimeToken::generate(self.core.entropy.as_ref());
         let row = TokenRow {
             digest: token.digest(),
@@ -115,16 +125,6 @@ impl People<'_> {
             expires_at: now.saturating_add(RESET_FOR),
             failures: 0,
         };
-        let recent = match &account {
-            None => 0,
-            Some(account) => {
-                let since = now.saturating_sub(RESET_FOR);
-                unit.tx.read().count_tokens_since(account.id, TokenPurpose::Reset, since).await?
-            }
-        };
-        if recent >= MOST_RESETS {
-            return unit.settle().await;
-        }
         unit.tx.insert_token(TokenPurpose::Reset, &row).await?;
         let link = self.core.people.address().link(&format!("/reset/{}", token.expose()));
         let recipient = Recipient {

@@ -18,7 +18,7 @@ use webauthn_rs::prelude::{
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use super::sessions::NewSession;
-use super::sign_in::renew_in;
+use super::sign_in::{Asked, renew_in};
 use super::{OneTimeToken, People, PeopleError, SessionToken, SignedIn, Visit};
 use crate::address::PublicAddress;
 use crate::app::Unit;
@@ -213,7 +213,15 @@ impl People<'_> {
 
     /// Begins to sign in by a passkey. An address without an account, or without passkeys, is asked in the same way for
     /// some that do not exist.
-    pub async fn start_passkey_sign_in(self, email: &EmailAddress) -> Result<Ceremony, ServiceError> {
+    ///
+    /// # Errors
+    /// [`PeopleError::TooManyAttempts`] after too many of these from one source.
+    pub async fn start_passkey_sign_in(
+        self,
+        email: &EmailAddress,
+        visit: &Visit<'_>,
+    ) -> Result<Ceremony, ServiceError> {
+        self.admit_asking(Asked::Passkey, visit).await?;
         let account = self.core.store.read().find_account_by_email(email).await?;
         let known = match &account {
             Some(account) => self.load(account).await?,
@@ -243,9 +251,11 @@ impl People<'_> {
             None => None,
         };
         // Counted whoever it is: a limit that only accounts have would tell which addresses have one.
-        let subjects = self.admit(&email, account.as_ref(), visit).await?;
+        let mut subjects = self.admit(&email, account.as_ref(), visit).await?;
         let account = account.ok_or(PeopleError::SignInRefused)?;
         self.check_answer(&account, &asked.state, answer).await?;
+        // It was counted when it began.
+        subjects.push(Asked::Passkey.subject(self.core, visit));
         self.open_session(&account, &subjects, visit).await
     }
 

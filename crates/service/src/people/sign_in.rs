@@ -66,6 +66,26 @@ impl Subject {
     }
 }
 
+/// What is asked for without a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A link by mail.
+    Reset,
+    /// What a passkey is to answer.
+    Passkey,
+}
+
+impl Asked {
+    /// About whom it is counted.
+    pub(super) fn subject(self, core: &Core, visit: &Visit<'_>) -> Subject {
+        let kind = match self {
+            Self::Reset => "reset",
+            Self::Passkey => "passkey",
+        };
+        Subject::new(subject(core, kind, &[&source(visit.address)]), MOST_OF_SOURCE, false)
+    }
+}
+
 /// A keyed digest, so that the table tells nobody who tried to sign in from where.
 fn subject(core: &Core, kind: &str, parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -291,6 +311,12 @@ impl People<'_> {
         let mut subjects = subjects(self.core, email, account.map(|account| account.id), visit).await?;
         admit(self.core, &mut subjects).await?;
         Ok(subjects)
+    }
+
+    /// Refuses where too much was asked for from one source, whatever the address: a link by mail, or what a passkey is
+    /// to answer. Nobody proves anything by asking, so it is counted beside the proofs.
+    pub(super) async fn admit_asking(self, what: Asked, visit: &Visit<'_>) -> Result<(), ServiceError> {
+        admit(self.core, &mut [what.subject(self.core, visit)]).await
     }
 
     /// Begins the session of a person who has proved to be the owner.

@@ -22,6 +22,7 @@ people-password-long = Choose a shorter password.
 people-password-common = This is a common password or a simple pattern. Choose another one.
 people-password-personal = Do not build the password from your name or e-mail address.
 people-too-many = Too many attempts. Try again { $when }, use a device that you have signed in from before, or ask for a new password.
+people-reset-too-many = Too many links were asked for from your network. Try again { $when }.
 
 people-sign-in-title = Sign in
 people-sign-in-refused = E-mail address or password are not right.

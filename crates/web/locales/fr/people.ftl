@@ -22,6 +22,7 @@ people-password-long = Choisissez un mot de passe plus court.
 people-password-common = C'est un mot de passe courant ou un motif simple. Choisissez-en un autre.
 people-password-personal = Ne composez pas le mot de passe à partir de votre nom ou de votre adresse.
 people-too-many = Trop de tentatives. Réessayez { $when }, utilisez un appareil déjà connu ou demandez un nouveau mot de passe.
+people-reset-too-many = Trop de liens ont été demandés depuis votre réseau. Réessayez { $when }.
 
 people-sign-in-title = Connexion
 people-sign-in-refused = L'adresse e-mail ou le mot de passe ne sont pas corrects.

@@ -214,6 +214,39 @@ async fn nobody_learns_whether_an_address_has_an_account() {
         let queued = app.database.texts("SELECT template FROM mails").await;
         assert_eq!(queued, ["reset", "reset"], "both cost the same");
         assert_eq!(app.mails().await.len(), 1, "and one goes out");
+        // So it is beyond what is mailed to one address.
+        let mut rows = Vec::new();
+        for address in ["admin@example.com", "nobody@example.com"] {
+            for _ in 0..5 {
+                let asked = people.request_reset(&email(address), Language::English, &from("192.0.2.7")).await;
+                asked.expect("the same answer");
+            }
+            let links = app.database.texts("SELECT purpose FROM one_time_tokens WHERE purpose = 'reset'").await.len();
+            rows.push((links, app.database.texts("SELECT template FROM mails").await.len()));
+        }
+        assert_eq!(rows, [(7, 5), (12, 10)]);
+    }
+}
+
+#[tokio::test]
+async fn one_source_asks_for_so_many_links_and_passkeys_whatever_the_address() {
+    for app in TestApp::on_every_engine().await {
+        let people = app.app.people();
+        let (office, elsewhere) = (from("203.0.113.5"), from("203.0.113.6"));
+        let reset = async |number: u32, visit: &Visit<'_>| {
+            people.request_reset(&email(&format!("nobody{number}@example.com")), Language::English, visit).await
+        };
+        let passkey = async |number: u32, visit: &Visit<'_>| {
+            people.start_passkey_sign_in(&email(&format!("nobody{number}@example.com")), visit).await
+        };
+        for number in 1..=100 {
+            reset(number, &office).await.expect("asked");
+            passkey(number, &office).await.expect("asked");
+        }
+        assert!(matches!(people_error(reset(101, &office).await), PeopleError::TooManyAttempts { .. }));
+        assert!(matches!(people_error(passkey(101, &office).await), PeopleError::TooManyAttempts { .. }));
+        reset(101, &elsewhere).await.expect("asked");
+        passkey(101, &elsewhere).await.expect("asked");
     }
 }
 
@@ -740,9 +773,10 @@ async fn passkeys_are_asked_for_in_the_same_way_whoever_it_is() {
         let again = people.finish_passkey(&account, &person, &asked.handle, &name, &json!({})).await;
         assert_eq!(people_error(again), PeopleError::LinkEnded, "what was asked is waited for once");
         let mut shapes = Vec::new();
+        let visit = Visit::default();
         for address in ["admin@example.com", "nobody@example.com"] {
-            let one = people.start_passkey_sign_in(&email(address)).await.expect("asked");
-            let two = people.start_passkey_sign_in(&email(address)).await.expect("asked");
+            let one = people.start_passkey_sign_in(&email(address), &visit).await.expect("asked");
+            let two = people.start_passkey_sign_in(&email(address), &visit).await.expect("asked");
             let allowed = |ceremony: &trousseau_service::people::passkeys::Ceremony| {
                 ceremony.options["publicKey"]["allowCredentials"].clone()
             };
@@ -755,7 +789,7 @@ async fn passkeys_are_asked_for_in_the_same_way_whoever_it_is() {
         // Guesses are counted whoever they are about.
         for address in ["admin@example.com", "nobody@example.com"] {
             let guess = async || {
-                let asked = people.start_passkey_sign_in(&email(address)).await.expect("asked");
+                let asked = people.start_passkey_sign_in(&email(address), &visit).await.expect("asked");
                 people_error(people.finish_passkey_sign_in(&asked.handle, &json!({}), &from("203.0.113.5")).await)
             };
             for attempt in 1..=10 {

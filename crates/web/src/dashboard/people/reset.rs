@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use trousseau_service::ServiceError;
+use trousseau_service::people::PeopleError;
 use trousseau_service::people::account::ResetDone;
 
 use super::{Arrival, domain_language, link, read_email, read_new_password};
@@ -73,8 +74,15 @@ pub(crate) async fn request(
         return Ok(page(&frame, &web, StatusCode::UNPROCESSABLE_ENTITY, &errors, &given.email, false));
     };
     let language = domain_language(frame.t.language());
-    web.app.people().request_reset(&email, language, &arrival.visit()).await?;
-    Ok(page(&frame, &web, StatusCode::OK, &errors, "", true))
+    match web.app.people().request_reset(&email, language, &arrival.visit()).await {
+        Ok(()) => Ok(page(&frame, &web, StatusCode::OK, &errors, "", true)),
+        Err(ServiceError::People(PeopleError::TooManyAttempts { until })) => {
+            let when = frame.f.relative(until).text;
+            errors.add("email", frame.t.with(message!("people-reset-too-many"), [("when", when)]));
+            Ok(page(&frame, &web, StatusCode::TOO_MANY_REQUESTS, &errors, &given.email, false))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The form that the link opens.

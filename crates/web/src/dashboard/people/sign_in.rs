@@ -170,12 +170,13 @@ pub(crate) async fn code(
 pub(crate) async fn start_passkey(
     frame: Frame,
     State(web): State<Web>,
+    arrival: Arrival,
     Form(given): Form<Credentials>,
 ) -> Result<Response, Failure> {
     let Ok(email) = given.email.parse() else {
         return Ok(refused(&frame.t.get("people-email-invalid")));
     };
-    let asked = web.app.people().start_passkey_sign_in(&email).await?;
+    let asked = web.app.people().start_passkey_sign_in(&email, &arrival.visit()).await?;
     Ok(Json(json!({ "handle": asked.handle.expose(), "options": asked.options })).into_response())
 }
 
