@@ -199,6 +199,19 @@ impl Tx {
         self.change_one(Stmt::new(SQL).text(account).text(id).time(now).bytes(digest.as_slice())).await
     }
 
+    /// Gives a session another secret, without a proof.
+    pub async fn renew_session(
+        &mut self,
+        account: AccountId,
+        id: SessionId,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE sessions SET digest = $4 WHERE account_id = $1 AND id = $2 \
+                           AND idle_ends_at > $3 AND ends_at > $3";
+        self.change_one(Stmt::new(SQL).text(account).text(id).time(now).bytes(digest.as_slice())).await
+    }
+
     /// Ends a session.
     pub async fn delete_session(&mut self, account: AccountId, id: SessionId) -> Result<bool, StoreError> {
         const SQL: &str = "DELETE FROM sessions WHERE account_id = $1 AND id = $2";

@@ -5,13 +5,13 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::business::Language;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::{AuditAction, EventType};
-use trousseau_domain::ids::{AccountId, BusinessId, InvitationId};
+use trousseau_domain::ids::{AccountId, BusinessId, InvitationId, SessionId};
 use trousseau_domain::members::{EmailAddress, Operation, PersonName, Role};
 use trousseau_store::{BusinessRow, ChangeKind, InvitationRow, InvitedTo, Reader};
 
 use super::first_run::{NewAccount, add_member_in, check_password, create_account_in};
 use super::sessions::{NewSession, start_in};
-use super::{INVITATION_FOR, OneTimeToken, Password, People, PeopleError, SignedIn, Visit};
+use super::{INVITATION_FOR, OneTimeToken, Password, People, PeopleError, SessionToken, SignedIn, Visit};
 use crate::app::{Core, Happened, Unit};
 use crate::businesses::first_keys_in;
 use crate::context::Context;
@@ -64,6 +64,8 @@ pub enum Acceptance<'a> {
 pub struct Accepted {
     /// The session of somebody new; who was signed in stays so.
     pub session: Option<NewSession>,
+    /// The new secret of the session of somebody who was signed in and may do more from now on.
+    pub renewed: Option<SessionToken>,
     /// The business; none for the platform.
     pub business: Option<BusinessRow>,
     /// The first LIVE keys, where they came into being now: shown to this person, once.
@@ -235,6 +237,10 @@ impl People<'_> {
         visit: &Visit<'_>,
     ) -> Result<Accepted, ServiceError> {
         let view = self.invitation(link).await?;
+        let known = match acceptance {
+            Acceptance::Known(person) => Some(person.session.id),
+            Acceptance::New { .. } => None,
+        };
         let (id, new) = match acceptance {
             Acceptance::Known(person) if person.account.email == view.invitation.email => (person.account.id, None),
             Acceptance::Known(_) => return Err(PeopleError::OtherAccount.into()),
@@ -273,13 +279,13 @@ impl People<'_> {
         if !unit.tx.accept_invitation(view.invitation.id, id, now).await? {
             return Err(PeopleError::LinkEnded.into());
         }
-        let mut keys = Vec::new();
+        let (mut keys, mut renewed) = (Vec::new(), None);
         match (&view.invitation.to, &business) {
             (InvitedTo::Business { role, .. }, Some(business)) => {
                 add_member_in(self.core, &mut unit, business, id, *role, &context).await?;
                 keys = self.first_live_keys_in(&mut unit, &context, business, *role).await?;
             }
-            _ => grant_platform_in(&mut unit, id).await?,
+            _ => renewed = self.grant_platform_in(&mut unit, id, known).await?,
         }
         let session = if is_new { Some(start_in(self.core, &mut unit, id, visit).await?) } else { None };
         match &business {
@@ -287,7 +293,33 @@ impl People<'_> {
             Some(business) => unit.commit(ChangeKind::Key, Some(&business.id), None).await?,
             None => unit.tx.commit().await?,
         }
-        Ok(Accepted { session, business, keys })
+        Ok(Accepted { session, renewed, business, keys })
+    }
+
+    /// Whoever was signed in with less signs in anew, but in the browser that accepts, whose session gets another
+    /// secret: the old one may be known to somebody who was worth less until now.
+    async fn grant_platform_in(
+        self,
+        unit: &mut Unit<'_>,
+        id: AccountId,
+        accepting: Option<SessionId>,
+    ) -> Result<Option<SessionToken>, ServiceError> {
+        let mut account = unit.tx.lock_account(id).await?.ok_or(ServiceError::CallerRefused)?;
+        account.platform_admin = true;
+        account.updated_at = unit.now;
+        if !unit.tx.update_account(&account).await? {
+            return Err(ServiceError::Conflict);
+        }
+        unit.tx.delete_sessions(id, accepting).await?;
+        let token = SessionToken::generate(self.core.entropy.as_ref());
+        let now = unit.now;
+        if let Some(session) = accepting
+            && !unit.tx.renew_session(id, session, &token.digest(), now).await?
+        {
+            return Err(ServiceError::CallerRefused);
+        }
+        unit.audit(AuditAction::PlatformAdminAdded, &id.to_string(), json!({})).await?;
+        Ok(accepting.map(|_| token))
     }
 
     async fn first_live_keys_in(
@@ -331,15 +363,4 @@ async fn check_inviter(reader: &mut Reader<'_>, invitation: &InvitationRow) -> R
     let (InvitedTo::Platform, Actor::Member { id }) = (&invitation.to, &invitation.created_by) else { return Ok(()) };
     let inviter = reader.find_account(*id).await?;
     if inviter.is_some_and(|inviter| inviter.platform_admin) { Ok(()) } else { Err(PeopleError::LinkEnded.into()) }
-}
-
-async fn grant_platform_in(unit: &mut Unit<'_>, id: AccountId) -> Result<(), ServiceError> {
-    let mut account = unit.tx.lock_account(id).await?.ok_or(ServiceError::CallerRefused)?;
-    account.platform_admin = true;
-    account.updated_at = unit.now;
-    if !unit.tx.update_account(&account).await? {
-        return Err(ServiceError::Conflict);
-    }
-    // Whoever was signed in with less signs in anew.
-    unit.audit(AuditAction::PlatformAdminAdded, &id.to_string(), json!({})).await
 }

@@ -640,6 +640,28 @@ async fn an_invitation_to_the_platform_ends_with_whoever_made_it() {
 }
 
 #[tokio::test]
+async fn who_becomes_platform_administrator_is_signed_in_anew() {
+    for app in TestApp::on_every_engine().await {
+        let (_, business) = first_person(&app).await;
+        let people = app.app.people();
+        let old = member(&app, &business, "two@example.com", Role::Analyst).await;
+        let accepting = sign_in(&app, "two@example.com", PASSWORD).await.expect("signed in").token;
+        let person = signed_in(&app, &accepting).await;
+        let proven = person.session.verified_at;
+        app.advance(Duration::from_mins(20));
+        let invited = people.invite_to_platform(&Context::system(), &person.account.email, Language::English).await;
+        let link = invited.expect("invited").token;
+        let accepted = people.accept(&link, Acceptance::Known(&person), &Visit::default()).await.expect("accepted");
+        for gone in [&old, &accepting] {
+            assert!(people.session(gone).await.expect("asked").is_none(), "what was known before opens nothing");
+        }
+        let now = signed_in(&app, &accepted.renewed.expect("another secret")).await;
+        assert!(now.account.platform_admin);
+        assert_eq!((now.session.id, now.session.verified_at), (person.session.id, proven), "accepting proves nothing");
+    }
+}
+
+#[tokio::test]
 async fn the_last_administrator_stays_and_a_changed_role_ends_sessions() {
     for app in TestApp::on_every_engine().await {
         let (session, business) = first_person(&app).await;

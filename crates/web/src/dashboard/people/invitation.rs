@@ -12,6 +12,7 @@ use super::{Arrival, domain_language, first_keys, home_of, link, read_name, read
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::{Frame, redirect, role_name};
 use crate::dashboard::look::parse_language;
+use crate::dashboard::session::set_session_cookie;
 use crate::dashboard::text::message;
 use crate::path::Path;
 use crate::problem::Failure;
@@ -165,6 +166,9 @@ pub(crate) async fn accept(
     if let Some(session) = &accepted.session {
         arrival.keep(&mut response, session);
         speak(&mut response, language, web.secure_cookies);
+    }
+    if let Some(token) = &accepted.renewed {
+        set_session_cookie(response.headers_mut(), token.expose(), web.secure_cookies);
     }
     Ok(response)
 }
