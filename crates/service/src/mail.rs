@@ -197,13 +197,13 @@ impl Letter<'_> {
             Self::Invitation { business, role, link } => (
                 format!("Invitation à rejoindre {business}"),
                 format!(
-                    "Bonjour,\n\nVous êtes invité(e) à rejoindre {business} sur {brand} en tant que {}.\n\nOuvrez \
+                    "Bonjour,\n\nVous êtes invité(e) à rejoindre {business} sur {brand} en tant {}.\n\nOuvrez \
                      ce lien pour accepter. Il n’est valable qu’une fois, pendant 7 jours\u{a0}:\n\n{link}\n\nSi \
                      vous ne vous y attendiez pas, ignorez ce message\u{a0}: rien ne se fait sans vous.\n",
                     match role {
-                        Role::Administrator => "administrateur",
-                        Role::Developer => "développeur",
-                        Role::Analyst => "analyste",
+                        Role::Administrator => "qu’administrateur",
+                        Role::Developer => "que développeur",
+                        Role::Analyst => "qu’analyste",
                     }
                 ),
             ),
@@ -807,6 +807,20 @@ mod tests {
                 let has_link = !matches!(letter, Letter::PasswordChanged | Letter::SecondFactorChanged);
                 assert_eq!(text.contains(&format!("\n\n{link}\n\n")), has_link, "{}", text.as_str());
             }
+        }
+    }
+
+    #[test]
+    fn a_french_invitation_elides_before_a_vowel() {
+        let business: BusinessName = "Atelier Lumière".parse().expect("good");
+        for (role, words) in [
+            (Role::Administrator, "en tant qu’administrateur."),
+            (Role::Developer, "en tant que développeur."),
+            (Role::Analyst, "en tant qu’analyste."),
+        ] {
+            let letter = Letter::Invitation { business: &business, role, link: "https://keys.example.com/x" };
+            let (_, text) = letter.render(Language::French, "Mileston");
+            assert!(text.contains(words), "{}", text.as_str());
         }
     }
 

@@ -132,7 +132,7 @@ businesses-none-next = Ask an administrator of your business for an invitation.
 
 settings-profile = Profile
 logo-title = Logo
-logo-lead = Shown to the members beside the name of the business.
+logo-lead = Shown beside the name of the business, to its members and to whoever pays.
 logo-now = The present logo
 logo-remove = Remove the logo
 logo-file = Picture
@@ -151,6 +151,7 @@ members-count = { $count ->
 }
 members-you = you
 members-since = member since
+members-seen = last seen
 members-not-signed-in = not signed in now
 members-second-factor = second factor
 members-no-second-factor = no second factor

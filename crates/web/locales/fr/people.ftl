@@ -132,7 +132,7 @@ businesses-none-next = Demandez une invitation à un administrateur de votre ent
 
 settings-profile = Profil
 logo-title = Logo
-logo-lead = Affiché aux membres à côté du nom de l'entreprise.
+logo-lead = Affiché à côté du nom de l'entreprise, à ses membres et à ceux qui paient.
 logo-now = Le logo actuel
 logo-remove = Retirer le logo
 logo-file = Image
@@ -151,6 +151,7 @@ members-count = { $count ->
 }
 members-you = vous
 members-since = membre depuis le
+members-seen = dernière activité
 members-not-signed-in = pas connecté actuellement
 members-second-factor = second facteur
 members-no-second-factor = pas de second facteur

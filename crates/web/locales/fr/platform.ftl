@@ -14,7 +14,7 @@ platform-range = { $total ->
 }
 platform-open = Ouverte
 platform-suspended = Suspendue
-platform-suspended-since = Suspendue depuis
+platform-suspended-since = Suspendue depuis le
 platform-invited = Invitations en cours
 platform-own = Ses pages
 platform-no-keys = Vous ne voyez rien de ses clés ici : seuls ses membres les voient.

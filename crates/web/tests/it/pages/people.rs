@@ -662,7 +662,9 @@ async fn the_pages_of_people_speak_french_too() {
             ("/account".to_owned(), "Application d’authentification"),
             ("/businesses".to_owned(), "Entreprises"),
             (base.clone(), "Fuseau horaire"),
+            (base.clone(), "à ses membres et à ceux qui paient"),
             (format!("{base}/members"), "Inviter quelqu’un"),
+            (format!("{base}/members"), "dernière activité"),
             (format!("{base}/notices"), "Me prévenir quand"),
         ] {
             let page = well_made(&browser.get(&path).await, 200);
