@@ -45,6 +45,9 @@ pub struct AnyKey;
 /// Any good key, from no browser.
 #[derive(Debug)]
 pub struct AnyBackend;
+/// Any good secret key.
+#[derive(Debug)]
+pub struct AnySecret;
 /// List and read keys.
 #[derive(Debug)]
 pub struct KeysRead;
@@ -124,6 +127,12 @@ impl Permission for AnyKey {
 impl Permission for AnyBackend {
     fn demand() -> Demand {
         Demand { no_browser: true, ..Demand::default() }
+    }
+}
+
+impl Permission for AnySecret {
+    fn demand() -> Demand {
+        Demand { kind: Wanted::Only(KeyKind::Secret), ..Demand::default() }
     }
 }
 

@@ -25,7 +25,7 @@ use trousseau_domain::networks::ShortName;
 use trousseau_domain::payables::{InvoiceStatus, PayableId, PayableKind, WebUrl};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
-use trousseau_service::idempotency::Answered;
+use trousseau_service::idempotency::{Answered, StoredAnswer};
 use trousseau_service::payments::invoices::{Billed, InvoiceChange, InvoiceDraft};
 use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkDraft};
 use trousseau_service::payments::recurring_payments::{
@@ -37,16 +37,22 @@ use trousseau_service::{
     ServiceError,
 };
 
-use crate::answer::respond;
+use crate::answer::{replay, respond, stored};
 use crate::authority::{
-    AnyBackend, CheckoutAsk, CheckoutStart, CheckoutStatus, Granted, InvoicesRead, InvoicesWrite, PaymentLinksRead,
+    AnySecret, CheckoutAsk, CheckoutStart, CheckoutStatus, Granted, InvoicesRead, InvoicesWrite, PaymentLinksRead,
     PaymentLinksWrite, RecurringPaymentsRead, RecurringPaymentsWrite,
 };
 use crate::body::Json;
+use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults, Kind};
 use crate::router::Web;
 use crate::wire::payables::page_of;
+
+/// What these clients are told of what they made.
+const LINK_CREATED: &str = "Payment link created";
+const INVOICE_CREATED: &str = "Invoice created";
+const RECURRING_CREATED: &str = "Recurring payment created";
 
 /// How many entries a list has that names no number, and at most.
 const USUAL_LIMIT: u32 = 25;
@@ -107,12 +113,21 @@ fn limit(asked: &Asked) -> u32 {
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)
 }
 
-fn done(status: u16, message: &str, mut body: Map<String, Value>) -> Response {
+fn done(status: u16, message: &str, body: Map<String, Value>) -> Response {
+    respond(status, &whole(status, message, body))
+}
+
+fn whole(status: u16, message: &str, mut body: Map<String, Value>) -> Value {
     let mut whole = Map::new();
     whole.insert("statusCode".to_owned(), json!(status));
     whole.insert("message".to_owned(), json!(message));
     whole.append(&mut body);
-    respond(status, &Value::Object(whole))
+    Value::Object(whole)
+}
+
+/// The answer to whoever makes something, as it is kept for a request that is repeated under its name.
+fn made(message: &str, body: Map<String, Value>) -> StoredAnswer {
+    stored(201, whole(201, message, body), Vec::new())
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -218,6 +233,7 @@ fn link_body(web: &Web, link: &PaymentLinkRow) -> Map<String, Value> {
 async fn create_link(
     may: Granted<PaymentLinksWrite>,
     State(web): State<Web>,
+    repeatable: Repeatable,
     body: Json<LinkBody>,
 ) -> Result<Response, Failure> {
     let (given, environment) = (body.value, may.tenant().environment);
@@ -242,10 +258,11 @@ async fn create_link(
         single_use: false,
         active: true,
     };
-    let made = web.app.payment_links().create(may.context(), may.tenant(), &draft, None).await?;
-    match made {
-        Answered::Done(link) => Ok(done(201, "Payment link created", link_body(&web, &link))),
-        Answered::Replayed(_) => Err(Failure::new(Kind::Internal)),
+    let render = |link: &PaymentLinkRow| made(LINK_CREATED, link_body(&web, link));
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.payment_links().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
+        Answered::Done(link) => Ok(done(201, LINK_CREATED, link_body(&web, &link))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -352,6 +369,7 @@ fn invoice_body(web: &Web, invoice: &InvoiceRow, now: Timestamp) -> Map<String, 
 async fn create_invoice(
     may: Granted<InvoicesWrite>,
     State(web): State<Web>,
+    repeatable: Repeatable,
     body: Json<InvoiceBody>,
 ) -> Result<Response, Failure> {
     let given = body.value;
@@ -378,9 +396,11 @@ async fn create_invoice(
         send: true,
     };
     let now = web.app.invoices().now(may.tenant()).await?;
-    match web.app.invoices().create(may.context(), may.tenant(), &draft, None).await? {
-        Answered::Done(invoice) => Ok(done(201, "Invoice created", invoice_body(&web, &invoice, now))),
-        Answered::Replayed(_) => Err(Failure::new(Kind::Internal)),
+    let render = |invoice: &InvoiceRow| made(INVOICE_CREATED, invoice_body(&web, invoice, now));
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.invoices().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
+        Answered::Done(invoice) => Ok(done(201, INVOICE_CREATED, invoice_body(&web, &invoice, now))),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -492,6 +512,7 @@ fn recurring_answer(web: &Web, status: u16, message: &str, recurring: &Recurring
 async fn create_recurring(
     may: Granted<RecurringPaymentsWrite>,
     State(web): State<Web>,
+    repeatable: Repeatable,
     body: Json<RecurringBody>,
 ) -> Result<Response, Failure> {
     let given = body.value;
@@ -521,9 +542,11 @@ async fn create_recurring(
         metadata: Metadata::default(),
         with_pdf: given.add_pdf.unwrap_or(true),
     };
-    match web.app.recurring_payments().create(may.context(), may.tenant(), &draft, None).await? {
-        Answered::Done(made) => Ok(recurring_answer(&web, 201, "Recurring payment created", &made)),
-        Answered::Replayed(_) => Err(Failure::new(Kind::Internal)),
+    let render = |one: &RecurringPayment| made(RECURRING_CREATED, recurring_body(&web, &one.row, &one.latest, one.now));
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
+    match web.app.recurring_payments().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
+        Answered::Done(one) => Ok(recurring_answer(&web, 201, RECURRING_CREATED, &one)),
+        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }
 }
 
@@ -560,13 +583,22 @@ async fn update_recurring(
     let given = body.value;
     let mut faults = Faults::new();
     let id = required("/recurringPaymentId", given.recurring_payment_id, &mut faults);
-    if given.recurring_date.is_some() || given.recurring_interval.is_some() {
-        faults.senseless("/recurringDate", "cannot change, nor can recurringInterval: make another recurring payment");
-    }
     let recurring = match &id {
         Some(id) => Some(live_recurring(&web, may.tenant(), id).await?),
         None => None,
     };
+    // Whoever sends all of it back changes nothing by that.
+    let anchor = text::<Timestamp>("/recurringDate", given.recurring_date, &mut faults);
+    if let Some(RecurringPayment { row, .. }) = &recurring {
+        let days = given.recurring_interval;
+        if anchor.is_some_and(|anchor| anchor != row.anchor) || days.is_some_and(|days| days != row.interval.in_days())
+        {
+            faults.senseless(
+                "/recurringDate",
+                "cannot change, nor can recurringInterval: make another recurring payment",
+            );
+        }
+    }
     let asset = recurring.as_ref().map_or(Asset::USDC, |recurring| recurring.row.amount.asset());
     let change = RecurringPaymentChange {
         amount: amount(&body.bytes, asset, &mut faults),
@@ -626,6 +658,7 @@ async fn data(
         Payable::Invoice(invoice) => without(invoice_body(&web, invoice, shown.now), "invoiceData", "customerEmail"),
         Payable::RecurringPayment(recurring, latest) => {
             let body = recurring_body(&web, recurring, latest, shown.now);
+            let body = without(body, "recurringPaymentData", "subscriberFullName");
             let body = without(body, "recurringPaymentData", "subscriberEmail");
             without(body, "recurringPaymentData", "subscriberWalletAddress")
         }
@@ -784,7 +817,7 @@ async fn user(
 }
 
 /// Wallets, payouts, sub wallets and cards: we hold nobody's money.
-async fn not_offered(_may: Granted<AnyBackend>) -> Failure {
+async fn not_offered(_may: Granted<AnySecret>) -> Failure {
     Failure::new(Kind::NotOffered)
 }
 

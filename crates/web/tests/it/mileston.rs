@@ -85,3 +85,51 @@ async fn a_value_that_is_refused_is_not_called_missing_too() {
     let refused = backend.post("/invoice/create", &draft).await.text();
     assert!(!refused.contains("must be given"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_creation_is_repeated_under_its_name() {
+    for app in TestApp::on_every_engine().await {
+        let (backend, page) = shop(&app).await;
+        let link = json!({"amount": "100.00"});
+        let invoice = json!({"amount": "5", "itemName": "Workshop", "customerEmail": "a@example.com",
+            "dueDate": "2026-03-01T00:00:00.000Z"});
+        let recurring = json!({"amount": "5", "subscriberFullName": "A subscriber", "subscriberEmail": "a@example.com",
+            "recurringDate": "2026-03-01T00:00:00.000Z", "recurringInterval": 30});
+        for (path, body, listed) in [
+            ("/payment-link", &link, "paymentData"),
+            ("/invoice", &invoice, "invoiceData"),
+            ("/recurring-payment", &recurring, "recurringPaymentData"),
+        ] {
+            let named = backend.clone().with("idempotency-key", path);
+            let create = format!("{path}/create");
+            let first = named.post(&create, body).await.expect(201);
+            assert_eq!(named.post(&create, body).await.expect(201), first);
+            assert_eq!(first["statusCode"], 201);
+            named.post(&create, &json!({})).await.expect(400);
+            let mut other = body.clone();
+            other["amount"] = json!("6");
+            named.post(&create, &other).await.expect(422);
+            backend.clone().with("idempotency-key", "").post(&create, body).await.expect(400);
+            let all = backend.get(path).await.expect(200);
+            assert_eq!(all[listed].as_array().map(Vec::len), Some(1), "{path}");
+        }
+        // What is sent back whole changes what is new in it.
+        let all = backend.get("/recurring-payment").await.expect(200);
+        let mut sent = all["recurringPaymentData"][0].clone();
+        sent["amount"] = json!("7");
+        let changed = backend.patch("/recurring-payment/update", &sent).await.expect(200);
+        assert_eq!(changed["recurringPaymentData"]["amount"], "7.00");
+        for (member, value) in [("recurringDate", json!("2026-04-01T00:00:00.000Z")), ("recurringInterval", json!(31))]
+        {
+            let mut other = sent.clone();
+            other[member] = value;
+            backend.patch("/recurring-payment/update", &other).await.expect(400);
+        }
+        let id = text(&sent, "recurringPaymentId");
+        let shown = page.get(&format!("/checkout/data/recurring.get/{id}")).await.expect(200);
+        assert_eq!(shown["recurringPaymentData"]["subscriberFullName"], "");
+        // Wallets are not offered, and a page is not even told that.
+        backend.get("/user/all-wallets").await.expect(400);
+        page.get("/user/all-wallets").await.expect(403);
+    }
+}
