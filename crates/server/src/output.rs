@@ -22,7 +22,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Prints what is shown this once. A reader that went away has not seen it.
 ///
 /// # Errors
-/// As [`print`], with what was made all the same, and what to do about it.
+/// As [`print()`], with what was made all the same, and what to do about it.
 pub(crate) fn print_once(text: &str, made: impl FnOnce() -> String) -> Result<(), Failure> {
     Ok(write(text).with_context(|| format!("standard output cannot be written, and {}", made()))?)
 }
@@ -49,7 +49,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
 /// Prints a value as one JSON document.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&json(value)?)
 }
@@ -57,7 +57,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// A table with a head, or nothing but a sentence where it has no rows.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_table(head: &[&str], rows: &[Vec<String>], nothing: &str) -> Result<(), Failure> {
     if rows.is_empty() {
         return print(nothing);
@@ -70,7 +70,7 @@ pub(crate) fn print_table(head: &[&str], rows: &[Vec<String>], nothing: &str) ->
 /// Pairs of name and value, one per line.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
     print(&paired(pairs))
 }
