@@ -413,6 +413,20 @@ impl<'a> Refunds<'a> {
         carry(unit, refund, with_hash, judged).await
     }
 
+    /// Carries a refund out as [`Self::send_in_test`] does, once under the name of the request.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_in_test_once(
+        self,
+        context: &Context,
+        tenant: &Tenant,
+        id: RefundId,
+        idempotent: Option<&Idempotent<'_, RefundRow>>,
+    ) -> Result<Answered<RefundRow>, ServiceError> {
+        idempotency::once(self.core, idempotent, Box::pin(self.send_in_test(context, tenant, id))).await
+    }
+
     /// Carries a refund out on the ledger of TEST: sends what is to be sent, makes it final, and hands it in. Of several
     /// calls at once one sends it.
     ///

@@ -4,17 +4,16 @@
 
 use sha2::{Digest as _, Sha256};
 use trousseau_domain::environment::Tenant;
-use trousseau_domain::ids::{BusinessId, PaymentId, RefundId};
+use trousseau_domain::ids::{BusinessId, PaymentId};
 use trousseau_domain::ledger::{Block, LedgerId, Moved, RawAmount, Scenario};
 use trousseau_domain::networks::{ChainId, ShortName};
 use trousseau_domain::payments::PaymentStatus;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{PaymentRow, Reader, RefundRow, TestLedgerRow, TestTransferRow, Tx};
+use trousseau_store::{PaymentRow, Reader, TestLedgerRow, TestTransferRow, Tx};
 
 use super::engine;
 use super::places::{check_test_ledger, is_on_test_ledger};
 use super::rail::TEST_CONFIRMATIONS;
-use super::refunds::Refunds;
 use super::{recurring_payments, reminders};
 use crate::app::{Core, Unit};
 use crate::context::Context;
@@ -206,18 +205,6 @@ impl<'a> TestLedgers<'a> {
             self.play(context, &waiting, scenario).await?;
             self.core.store.read().find_payment(tenant, id).await?.ok_or(ServiceError::NotFound)
         });
-        idempotency::once(self.core, idempotent, act).await
-    }
-
-    /// Carries a refund out as [`Refunds::send_in_test`] does, once under the name of the request.
-    pub async fn send_refund_to(
-        self,
-        context: &Context,
-        tenant: &Tenant,
-        id: RefundId,
-        idempotent: Option<&Idempotent<'_, RefundRow>>,
-    ) -> Result<Answered<RefundRow>, ServiceError> {
-        let act = Box::pin(Refunds::new(self.core).send_in_test(context, tenant, id));
         idempotency::once(self.core, idempotent, act).await
     }
 

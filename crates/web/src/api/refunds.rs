@@ -267,7 +267,7 @@ pub(crate) async fn send_in_test(
 ) -> Result<Response, Failure> {
     let render = |refund: &RefundRow| stored(200, json(&RefundBody::from(refund)), Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
-    match web.app.test_ledgers().send_refund_to(may.context(), may.tenant(), id, repeated.as_ref()).await? {
+    match web.app.refunds().send_in_test_once(may.context(), may.tenant(), id, repeated.as_ref()).await? {
         Answered::Done(refund) => Ok(respond(200, &json(&RefundBody::from(&refund)))),
         Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
     }

@@ -18,6 +18,7 @@ mod keys;
 pub mod look;
 mod names;
 mod networks;
+mod once;
 mod pay;
 mod payments;
 mod people;

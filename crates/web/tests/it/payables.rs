@@ -20,6 +20,12 @@ async fn start(backend: &Client, payable: &Value) -> Value {
     backend.post("/v1/checkout/payments", &json!({"payable": payable["id"]})).await.expect(201)
 }
 
+/// A recurring payment of every month.
+async fn monthly(backend: &Client) -> Value {
+    let draft = json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
+    backend.post("/v1/recurring_payments", &draft).await.expect(201)
+}
+
 /// What becomes of a payment.
 async fn play(backend: &Client, payment: &Value, scenario: &str) -> Value {
     let path = format!("/v1/test/payments/{}/scenario", text(payment, "id"));
@@ -34,9 +40,7 @@ async fn advance_to(backend: &Client, to: &str) {
 async fn a_recurring_payment_is_past_due_while_any_of_its_periods_is() {
     for app in TestApp::on_every_engine().await {
         let (_, backend) = backend(&app).await;
-        let draft =
-            json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
-        let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        let recurring = monthly(&backend).await;
         let path = format!("/v1/recurring_payments/{}", text(&recurring, "id"));
         let status = async || text(&backend.get(&path).await.expect(200), "status").to_owned();
         assert_eq!(status().await, "active");
@@ -96,9 +100,7 @@ async fn what_is_paid_once_has_one_payment_on_its_way() {
 async fn a_repeated_pause_undoes_nothing_that_came_after_it() {
     for app in TestApp::on_every_engine().await {
         let (_, backend) = backend(&app).await;
-        let draft =
-            json!({"amount": "9", "anchor": "2026-03-01T09:00:00Z", "interval": {"unit": "months", "count": 1}});
-        let recurring = backend.post("/v1/recurring_payments", &draft).await.expect(201);
+        let recurring = monthly(&backend).await;
         let path = format!("/v1/recurring_payments/{}", text(&recurring, "id"));
         let once = |key: &'static str| backend.clone().with("idempotency-key", key);
         // It is active, so there is nothing to resume: that is an answer too.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::keys::{KeyState, KeyStatus, Overlap};
 use trousseau_service::ServiceError;
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{Exposure, IssuedKey, KeyChange, KeyHandle, KeyView, Remaining};
 
 use super::issued::{self, Moment};
@@ -23,6 +23,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::{Keepable, Kept};
+use crate::dashboard::once::{Switched, kept, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -77,13 +78,6 @@ pub(super) struct Confirmed {
 }
 
 impl Keepable for Confirmed {}
-
-/// What a switch is set to: `on` or `off`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Switched {
-    to: String,
-}
 
 /// What was chosen for a rotation.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -272,19 +266,10 @@ pub(super) async fn rotate(
             return ask_rotate(&web, &entered, &view, status, rotation, errors).await;
         }
     };
-    let render = |issued: &IssuedKey| StoredAnswer {
-        status: 200,
-        body: issued.view.key.number.to_string(),
-        refills: Vec::new(),
-    };
-    let idempotent = Idempotent {
-        scope: format!("page/{}/{}/rotate", entered.person.account.id, view.key.id),
-        key: rotation.once.clone(),
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!rotation.once.is_empty()).then_some(&idempotent);
-    match web.app.keys().rotate(&entered.context, &entered.tenant, view.key.id, overlap, idempotent).await {
+    let render = |issued: &IssuedKey| kept(&issued.view.key.number);
+    let idempotent = sent_once(&entered.person, &format!("/{}/rotate", view.key.id), &rotation.once, &render);
+    let keys = web.app.keys();
+    match keys.rotate(&entered.context, &entered.tenant, view.key.id, overlap, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, moment)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&page, message!("flash-form-sent-already"), "")),
         Err(ServiceError::OverlapInProgress) => {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::origin::Origin;
 use trousseau_domain::time::{Day, TimeZone, Timestamp};
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{Allowance, IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
 use trousseau_service::{FieldProblem, KeyFilter, KeyOrder, ServiceError};
 
@@ -19,6 +19,7 @@ use super::{at_home, base, is_live, issued, key_of, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::Kept;
+use crate::dashboard::once::{kept, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::{Arg, Texts, message};
 use crate::router::Web;
@@ -90,21 +91,10 @@ pub(super) async fn make(
         Ok(draft) => draft,
         Err(error) => return Err(entered.refused(error, &home)),
     };
-    let render = |issued: &IssuedKey| StoredAnswer {
-        status: 200,
-        body: issued.view.key.number.to_string(),
-        refills: Vec::new(),
-    };
-    let account = entered.person.account.id;
-    let idempotent = Idempotent {
-        scope: format!("page/{account}/{}/{}/create", entered.tenant.business, entered.tenant.environment),
-        key: fields.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!fields.once.is_empty()).then_some(&idempotent);
-    match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent).await {
+    let render = |issued: &IssuedKey| kept(&issued.view.key.number);
+    let path = format!("/{}/{}/create", entered.tenant.business, entered.tenant.environment);
+    let idempotent = sent_once(&entered.person, &path, &fields.once, &render);
+    match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, issued::Moment::Made)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),
         Err(ServiceError::KeyLimitReached(_)) => {

@@ -13,12 +13,11 @@ mod view;
 use axum::Router;
 use axum::routing::{get, post};
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::RequestId;
-use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::keys::{KeyHandle, KeyView};
 
 use super::frame::{Frame, Sub, Tab};
 use super::session::{Demand, Entered, Stop};
+use crate::dashboard::once::once;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
 
@@ -59,11 +58,6 @@ async fn key_of<P: Demand>(web: &Web, entered: &Entered<P>, number: &str) -> Res
     let number: u32 = number.parse().map_err(|_| Failure::new(Kind::NotFound))?;
     let found = web.app.keys().get(&entered.tenant, KeyHandle::Number(number)).await;
     found.map_err(|error| entered.refused(error, &base(&entered.frame)))
-}
-
-/// A name for one form, so that it does once what it does.
-fn once(web: &Web) -> String {
-    RequestId::from_random(web.app.entropy().bytes()).to_string()
 }
 
 /// Whether this is LIVE.

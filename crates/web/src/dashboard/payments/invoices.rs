@@ -409,7 +409,7 @@ pub(super) async fn make(
     let base = base(&entered);
     let create = format!("{base}/create");
     let render = |invoice: &InvoiceRow| kept(&invoice.id);
-    let once = sent_once(&entered, &create, &fields.once, &render);
+    let once = sent_once(&entered.person, &create, &fields.once, &render);
     match web.app.invoices().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(invoice)) => {
             let page = format!("{base}/{}", invoice.id);

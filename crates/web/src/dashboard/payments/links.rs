@@ -26,6 +26,7 @@ use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
+use crate::dashboard::once::Switched;
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
 use crate::path::Path;
@@ -365,7 +366,7 @@ pub(super) async fn make(
     };
     let create = format!("{base}/create");
     let render = |link: &PaymentLinkRow| kept(&link.id);
-    let once = sent_once(&entered, &create, &fields.once, &render);
+    let once = sent_once(&entered.person, &create, &fields.once, &render);
     match web.app.payment_links().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(link)) => {
             let page = format!("{base}/{}", link.id);
@@ -437,13 +438,6 @@ pub(super) async fn switch(
     let changed = web.app.payment_links().update(&entered.context, &entered.tenant, link.id, &change).await;
     let changed = changed.map_err(|error| entered.refused(error, &page))?;
     Ok(entered.frame.done(&page, flash, &name(&changed, entered.frame.t)))
-}
-
-/// Which way a switch goes: a page that is out of date does not turn it back.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Switched {
-    to: String,
 }
 
 /// Asks whether to delete the payment link.

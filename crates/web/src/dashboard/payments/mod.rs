@@ -10,8 +10,6 @@ mod refunds;
 mod settings;
 mod unmatched;
 
-use std::fmt;
-
 use askama::Template;
 use axum::Router;
 use axum::response::Response;
@@ -19,14 +17,11 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Environment;
-use trousseau_domain::ids::RequestId;
 use trousseau_domain::members::{EmailAddress, Operation};
 use trousseau_domain::money::Asset;
 use trousseau_domain::payables::{CustomerName, CustomerReference, PayableId, PayableKind, PaymentLinkStatus, WebUrl};
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::text::SearchText;
-use trousseau_service::entropy::EntropyExt as _;
-use trousseau_service::idempotency::{Idempotent, StoredAnswer};
 use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
 
 pub(in crate::dashboard) use self::accounting::outcome_badge;
@@ -40,6 +35,7 @@ use super::networks::{called, transaction_page};
 use super::qr::Qr;
 use super::session::{Entered, Stop};
 use super::text::{Texts, message};
+use crate::dashboard::once::{kept, once, sent_once};
 use crate::path::Path;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
@@ -106,31 +102,6 @@ pub(crate) fn routes() -> Router<Web> {
 /// Where the pages of a tab begin.
 fn base<P>(entered: &Entered<P>, tab: Tab) -> String {
     format!("/b/{}/{}{}", entered.tenant.business, entered.tenant.environment, tab.path())
-}
-
-/// A name for one form, so that it does once what it does.
-fn once(web: &Web) -> String {
-    RequestId::from_random(web.app.entropy().bytes()).to_string()
-}
-
-/// What is kept of a form that was sent: the id of what it made.
-fn kept(id: &impl fmt::Display) -> StoredAnswer {
-    StoredAnswer { status: 200, body: id.to_string(), refills: Vec::new() }
-}
-
-/// A form that makes something: sent again, by a reload or by a second click, it makes nothing more.
-fn sent_once<'r, P, T>(
-    entered: &Entered<P>,
-    path: &str,
-    once: &str,
-    render: &'r (dyn Fn(&T) -> StoredAnswer + Send + Sync),
-) -> Option<Idempotent<'r, T>> {
-    (!once.is_empty()).then(|| Idempotent {
-        scope: format!("page/{}{path}", entered.person.account.id),
-        key: once.to_owned(),
-        fingerprint: "form".to_owned(),
-        render,
-    })
 }
 
 /// Whether the reader may change something here.

@@ -512,7 +512,7 @@ pub(super) async fn make(
     let base = base(&entered);
     let create = format!("{base}/create");
     let render = |recurring: &RecurringPayment| kept(&recurring.row.id);
-    let once = sent_once(&entered, &create, &fields.once, &render);
+    let once = sent_once(&entered.person, &create, &fields.once, &render);
     match web.app.recurring_payments().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(made)) => {
             let page = format!("{base}/{}", made.row.id);

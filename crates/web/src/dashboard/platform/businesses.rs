@@ -14,7 +14,7 @@ use trousseau_domain::metadata::Metadata;
 use trousseau_domain::profile::ProfileName;
 use trousseau_domain::text::{BusinessName, SearchText};
 use trousseau_service::businesses::{BusinessDraft, CreatedBusiness};
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::platform::BusinessOverview;
 use trousseau_service::{BusinessRow, ServiceError};
 
@@ -23,6 +23,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
 use crate::dashboard::look::parse_language;
+use crate::dashboard::once::{kept, sent_once};
 use crate::dashboard::people::domain_language;
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Arg, message};
@@ -203,20 +204,9 @@ pub(super) async fn create(
         return Ok(draw(&admin, &web, StatusCode::UNPROCESSABLE_ENTITY, errors, given));
     };
     let draft = BusinessDraft { name, id, profile, time_zone, language, metadata: Metadata::default(), invite };
-    let render = |created: &CreatedBusiness| StoredAnswer {
-        status: StatusCode::CREATED.as_u16(),
-        body: created.business.id.to_string(),
-        refills: Vec::new(),
-    };
-    let idempotent = Idempotent {
-        scope: format!("page/{}/platform/businesses", admin.person.account.id),
-        key: given.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!given.once.is_empty()).then_some(&idempotent);
-    match web.app.businesses().create(&admin.context, &draft, idempotent).await {
+    let render = |created: &CreatedBusiness| kept(&created.business.id);
+    let idempotent = sent_once(&admin.person, "/platform/businesses", &given.once, &render);
+    match web.app.businesses().create(&admin.context, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(created)) => {
             let path = path_of(&created.business.id);
             Ok(admin.frame.done(&path, message!("flash-business-created"), created.business.name.as_str()))

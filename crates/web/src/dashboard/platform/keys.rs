@@ -11,7 +11,7 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::ids::{AccountId, PlatformKeyId};
 use trousseau_domain::platform_keys::{PlatformScope, PlatformScopes};
 use trousseau_domain::text::PlatformKeyName;
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::platform_keys::IssuedPlatformKey;
 use trousseau_service::{PlatformKeyRow, ServiceError};
 
@@ -20,6 +20,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
 use crate::dashboard::issued::{Crumb, IssuedPage};
+use crate::dashboard::once::{kept, sent_once};
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Texts, message};
 use crate::problem::{Failure, Kind};
@@ -139,20 +140,9 @@ pub(super) async fn create(
     let (Some(name), true) = (name, errors.is_empty()) else {
         return Ok(draw(&admin, StatusCode::UNPROCESSABLE_ENTITY, errors, given));
     };
-    let render = |issued: &IssuedPlatformKey| StoredAnswer {
-        status: StatusCode::CREATED.as_u16(),
-        body: issued.key.id.to_string(),
-        refills: Vec::new(),
-    };
-    let idempotent = Idempotent {
-        scope: format!("page/{}/platform/keys", admin.person.account.id),
-        key: given.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!given.once.is_empty()).then_some(&idempotent);
-    match web.app.platform_keys().create(&admin.context, name, &scopes, idempotent).await {
+    let render = |issued: &IssuedPlatformKey| kept(&issued.key.id);
+    let idempotent = sent_once(&admin.person, "/platform/keys", &given.once, &render);
+    match web.app.platform_keys().create(&admin.context, name, &scopes, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued_page(&admin, &web, &issued)),
         Ok(Answered::Replayed(_)) => Ok(admin.frame.done(Area::Keys.path(), message!("flash-form-sent-already"), "")),
         Err(error) => Err(admin.refused(error, "/platform/keys/create")),

@@ -9,8 +9,6 @@ use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::routing::get;
 use http::request::Parts;
-use trousseau_domain::ids::RequestId;
-use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::people::SignedIn;
 use trousseau_service::{Context, ServiceError};
 
@@ -19,6 +17,7 @@ use super::form::FormErrors;
 use super::frame::{Frame, MenuLink};
 use super::session::{Stop, Visitor, refused, step_up};
 use super::text::{Texts, message};
+use crate::dashboard::once::once;
 use crate::router::Web;
 
 pub use node::{Configuration, Origin, Setting};
@@ -114,11 +113,6 @@ impl Area {
         let link = |area: Self| MenuLink { href: area.path().to_owned(), label: area.label(t), current: area == self };
         Self::ALL.into_iter().map(link).collect()
     }
-}
-
-/// A name for one form, so that it does once what it does.
-fn once(web: &Web) -> String {
-    RequestId::from_random(web.app.entropy().bytes()).to_string()
 }
 
 /// A question before an act.

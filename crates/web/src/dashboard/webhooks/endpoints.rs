@@ -15,6 +15,7 @@ use super::{Parts, at_home, base, endpoint_id, endpoint_of, is_live, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, redirect};
+use crate::dashboard::once::Switched;
 use crate::dashboard::session::{Entered, ReadWebhooks, Stop, WriteWebhooks};
 use crate::dashboard::text::{Texts, message};
 use crate::router::Web;
@@ -169,13 +170,6 @@ pub(super) async fn back(entered: Entered<ReadWebhooks>, parts: Parts) -> Result
 /// The form has no fields of its own.
 #[derive(Debug, Deserialize)]
 pub(super) struct Nothing {}
-
-/// What a switch is set to: `on` or `off`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Switched {
-    to: String,
-}
 
 /// Switches an endpoint to where the form says, so that a form sent twice does not undo itself.
 pub(super) async fn switch(

@@ -7,13 +7,11 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
-use trousseau_domain::ids::RequestId;
 use trousseau_domain::webhooks::signature::VerificationToken;
 use trousseau_domain::webhooks::target::WebhookUrl;
 use trousseau_domain::webhooks::{Dialect, EndpointDescription, MilestonEvent, WebhookEvent};
 use trousseau_service::ServiceError;
-use trousseau_service::entropy::EntropyExt as _;
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::webhooks::{EndpointChange, EndpointDraft, EndpointView, IssuedEndpoint};
 
 use super::endpoints::{Row, dialect_label};
@@ -21,6 +19,7 @@ use super::secrets::{self, Moment};
 use super::{Parts, at_home, base, endpoint_of, is_live, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
+use crate::dashboard::once::{kept, once, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteWebhooks};
 use crate::dashboard::text::{Texts, message};
 use crate::router::Web;
@@ -165,7 +164,7 @@ fn draw(
 /// The form of a new endpoint.
 pub(super) async fn create_form(State(web): State<Web>, entered: Entered<WriteWebhooks>) -> Result<Response, Stop> {
     entered.prove_first(&entered.frame.here)?;
-    let once = RequestId::from_random(web.app.entropy().bytes()).to_string();
+    let once = once(&web);
     let fields = Fields { once, dialect: Dialect::Standard.to_string(), ..Fields::default() };
     Ok(draw(&entered, StatusCode::OK, None, fields, FormErrors::new()))
 }
@@ -188,22 +187,11 @@ pub(super) async fn create(
         event_types: fields.event_types(),
         token: wanted.token,
     };
-    let render = |issued: &IssuedEndpoint| StoredAnswer {
-        status: 200,
-        body: issued.view.endpoint.id.to_string(),
-        refills: Vec::new(),
-    };
-    let account = entered.person.account.id;
-    let idempotent = Idempotent {
-        scope: format!("page/{account}/{}/{}/webhook", entered.tenant.business, entered.tenant.environment),
-        key: fields.once.clone(),
-        // Sent again, by a reload or by a second click, a form makes nothing more.
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!fields.once.is_empty()).then_some(&idempotent);
+    let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
+    let path = format!("/{}/{}/webhook", entered.tenant.business, entered.tenant.environment);
+    let idempotent = sent_once(&entered.person, &path, &fields.once, &render);
     let home = base(&entered.frame);
-    match web.app.webhooks().create(&entered.context, &entered.tenant, &draft, idempotent).await {
+    match web.app.webhooks().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(secrets::page(&entered, &issued, Moment::Made)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),
         Err(ServiceError::Invalid(problems)) => {

@@ -6,11 +6,9 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
-use trousseau_domain::ids::RequestId;
 use trousseau_domain::keys::Overlap;
 use trousseau_service::ServiceError;
-use trousseau_service::entropy::EntropyExt as _;
-use trousseau_service::idempotency::{Answered, Idempotent, StoredAnswer};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::webhooks::{EndpointView, IssuedEndpoint};
 
 use super::endpoints::{Nothing, Row};
@@ -18,6 +16,7 @@ use super::{Parts, at_home, endpoint_of, is_live, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
+use crate::dashboard::once::{kept, once, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteWebhooks};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -121,7 +120,7 @@ fn ask_rotate(
     ];
     let template = RotatePage {
         row: Row::of(&frame, view),
-        once: RequestId::from_random(web.app.entropy().bytes()).to_string(),
+        once: once(web),
         overlaps,
         previous: view.previous_until.filter(|end| *end > frame.f.now()).map(|end| frame.f.moment(end)),
         errors,
@@ -152,20 +151,10 @@ pub(super) async fn rotate(
         Ok(seconds) => Overlap::For(Duration::from_secs(seconds)),
         Err(_) => return Err(Stop::go(&format!("{page_path}/rotate"))),
     };
-    let render = |issued: &IssuedEndpoint| StoredAnswer {
-        status: 200,
-        body: issued.view.endpoint.id.to_string(),
-        refills: Vec::new(),
-    };
-    let idempotent = Idempotent {
-        scope: format!("page/{}/{id}/rotate", entered.person.account.id),
-        key: rotation.once.clone(),
-        fingerprint: "form".to_owned(),
-        render: &render,
-    };
-    let idempotent = (!rotation.once.is_empty()).then_some(&idempotent);
+    let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
+    let idempotent = sent_once(&entered.person, &format!("/{id}/rotate"), &rotation.once, &render);
     let webhooks = web.app.webhooks();
-    match webhooks.rotate_secret(&entered.context, &entered.tenant, id, overlap, None, idempotent).await {
+    match webhooks.rotate_secret(&entered.context, &entered.tenant, id, overlap, None, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(page(&entered, &issued, Moment::Rotated)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&page_path, message!("flash-form-sent-already"), "")),
         Err(ServiceError::OverlapInProgress) => {
