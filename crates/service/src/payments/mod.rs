@@ -143,7 +143,7 @@ impl Payable {
     ///
     /// # Errors
     /// [`NotPayable`] with what stands against it.
-    pub fn check(&self, now: Timestamp) -> Result<(), NotPayable> {
+    fn check(&self, now: Timestamp) -> Result<(), NotPayable> {
         match self {
             Self::PaymentLink(link) => match link.status() {
                 PaymentLinkStatus::Active => Ok(()),
@@ -156,6 +156,15 @@ impl Payable {
                 InvoiceStatus::Void => Err(NotPayable::Void),
             },
         }
+    }
+
+    /// The same with what stands against it from outside: a business that is suspended, another payment on its way.
+    fn check_all(&self, suspended: bool, being_paid: bool, now: Timestamp) -> Result<(), NotPayable> {
+        if suspended {
+            return Err(NotPayable::Suspended);
+        }
+        self.check(now)?;
+        if being_paid { Err(NotPayable::Processing) } else { Ok(()) }
     }
 
     /// Whether a payment for it is on its way, where another one would be too many.
@@ -193,11 +202,7 @@ impl Shown {
     /// # Errors
     /// [`NotPayable`] with what stands against it.
     pub fn check(&self) -> Result<(), NotPayable> {
-        if self.business.suspended_at.is_some() {
-            return Err(NotPayable::Suspended);
-        }
-        self.payable.check(self.now)?;
-        if self.being_paid { Err(NotPayable::Processing) } else { Ok(()) }
+        self.payable.check_all(self.business.suspended_at.is_some(), self.being_paid, self.now)
     }
 
     /// Where the payer goes afterwards.
@@ -520,13 +525,8 @@ impl<'a> Payments<'a> {
         };
         let Some(payable) = self.payable_in(reader, id).await? else { return Ok(Some(NotPayable::Inactive)) };
         let business = reader.find_business(&payment.tenant.business).await?;
-        if business.is_none_or(|business| business.suspended_at.is_some()) {
-            return Ok(Some(NotPayable::Suspended));
-        }
-        if let Err(why) = payable.check(now) {
-            return Ok(Some(why));
-        }
-        Ok(payable.is_being_paid(reader).await?.then_some(NotPayable::Processing))
+        let suspended = business.is_none_or(|business| business.suspended_at.is_some());
+        Ok(payable.check_all(suspended, payable.is_being_paid(reader).await?, now).err())
     }
 
     /// One page of payments, newest first.
