@@ -11,7 +11,7 @@ use trousseau_service::clock::{Clock, SystemClock};
 use trousseau_service::entropy::{Entropy, SystemEntropy};
 use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context};
-use trousseau_store::{Store, StoreOptions};
+use trousseau_store::{Store, StoreOptions, Upgrade};
 
 use crate::exit::Failure;
 use crate::hardening;
@@ -25,14 +25,16 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the database, which brings its schema up to date, and the key file, which the first start makes.
-    pub(crate) async fn open(settings: &Settings, actor: Option<String>) -> Result<Self, Failure> {
+    /// Opens the database, whose schema is brought up to date where that may be, and the key file, which the first start
+    /// makes.
+    pub(crate) async fn open(settings: &Settings, actor: Option<String>, upgrade: Upgrade) -> Result<Self, Failure> {
         let url = settings.database.expose_secret();
         make_folders(settings)?;
         if let Some(parent) = settings.key_file.parent() {
             make_folder(parent)?;
         }
-        let store = Store::open(url, &StoreOptions::default()).await.context("the database cannot be opened")?;
+        let options = StoreOptions { upgrade, ..StoreOptions::default() };
+        let store = Store::open(url, &options).await.context("the database cannot be opened")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let opened =

@@ -21,6 +21,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 
 use trousseau_service::networks;
+use trousseau_store::Upgrade;
 
 use crate::app::Opened;
 use crate::cli::{Cli, Command};
@@ -103,7 +104,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
     }
     if let Command::Serve(serve) = &cli.command {
         telemetry::start(settings.log_format, settings.log_level);
-        let opened = Opened::open(settings, cli.global.actor.clone()).await?;
+        let opened = Opened::open(settings, cli.global.actor.clone(), Upgrade::Any).await?;
         return serve::serve(settings, layers, opened, serve.welcome.as_deref()).await;
     }
     // Neither may touch the database before it has looked at it.
@@ -114,7 +115,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
         }
         _ => {}
     }
-    let opened = Opened::open(settings, cli.global.actor.clone()).await?;
+    // Servers of an older release may run: a new one decides when the schema changes, and no command beside them.
+    let opened = Opened::open(settings, cli.global.actor.clone(), Upgrade::Empty).await?;
     let result = match &cli.command {
         Command::Business(command) => commands::business::run(&opened, command, json).await,
         Command::Key(command) => commands::key::run(&opened, command, json).await,

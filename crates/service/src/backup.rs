@@ -18,7 +18,7 @@ use trousseau_domain::ids::AuditId;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     Adjusted, AuditRow, Children, Engine, RestoreError, SchemaError, Store, StoreError, StoreOptions, TableShape,
-    latest_schema,
+    Upgrade, latest_schema,
 };
 
 use crate::context::Context;
@@ -149,7 +149,7 @@ impl<W: Write> Lines<W> {
 /// # Errors
 /// When there is none, or it is newer than this program.
 pub async fn open(url: &str) -> Result<Store, StoreError> {
-    let options = |up_to| StoreOptions { migrate: false, up_to, ..StoreOptions::default() };
+    let options = |up_to| StoreOptions { upgrade: Upgrade::Nothing, up_to, ..StoreOptions::default() };
     match Store::open(url, &options(None)).await {
         Err(StoreError::Schema(SchemaError::Older { found, .. })) if found > 0 => {
             Store::open(url, &options(Some(found))).await
@@ -433,14 +433,14 @@ mod tests {
         assert_eq!((taken.head.schema, taken.head.engine.as_str()), (11, "sqlite"));
         store.close().await;
         // It is as old as before.
-        let still = StoreOptions { migrate: false, ..then };
+        let still = StoreOptions { upgrade: Upgrade::Nothing, ..then };
         Store::open(&old, &still).await.expect("not migrated").close().await;
 
         let context = Context::operator("test".to_owned(), None);
         let restored =
             restore(&fresh, Cursor::new(&file), Children::Close, &context, now(), &SeededEntropy::new(1)).await;
         assert_eq!(restored.expect("restored").rows, taken.rows);
-        let current = StoreOptions { migrate: false, ..StoreOptions::default() };
+        let current = StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() };
         let store = Store::open(&fresh, &current).await.expect("it is up to date");
         let id = "a-1".parse().expect("an id");
         let found = store.read().find_business(&id).await.expect("an answer");

@@ -28,7 +28,7 @@ use crate::payments;
 use crate::payments::invoices::MAILS_COUNT_FOR;
 use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
-use crate::secrets::Secrets;
+use crate::secrets::{PEPPER_GRACE, Secrets};
 use crate::settings::Keep;
 use crate::tally::{Measure, SharedMeasure, Tally};
 use crate::webhooks::{self, FanOut};
@@ -57,6 +57,8 @@ const KEEP_ATTEMPTS: Duration = Duration::from_hours(24);
 const KEEP_DEVICES: Duration = Duration::from_hours(400 * 24);
 /// Calls written in one transaction, so that others get their turn.
 const CALLS_PER_WRITE: usize = 1000;
+/// How long a delivery that waits is kept, however short others are: longer than it is tried.
+const KEEP_WAITING: Duration = Duration::from_hours(4 * 24);
 /// Networks of keys that a node remembers to have written down; beyond them it begins anew.
 const NETWORKS_IN_MEMORY: usize = 100_000;
 /// How often keys that end soon are looked for.
@@ -566,10 +568,8 @@ impl Jobs {
     /// Tells the other servers which changes this one has.
     async fn tell_node(&self) {
         let mut health = Health::new("nodes").on(&self.inner.board);
-        loop {
-            let Some(core) = self.core() else { return };
-            let ended = core.node.tell(&core).await;
-            health.note(ended).await;
+        if let Some(core) = self.core() {
+            core.node.tell(&core, &mut health).await;
         }
     }
 
@@ -634,9 +634,12 @@ impl Jobs {
         let mut queue = self.inner.queue.lock().await;
         let mut left = tallied;
         loop {
-            let step = left.min(TALLIED_PER_WRITE);
-            queue.take_tally(&self.inner.recorder.tally, step);
-            left -= step;
+            // What could not be written waits to be written first: an outage does not make it grow.
+            if queue.usage.is_empty() {
+                let step = left.min(TALLIED_PER_WRITE);
+                queue.take_tally(&self.inner.recorder.tally, step);
+                left -= step;
+            }
             queue.drain();
             // Of keys that were only refused there is nothing but counts.
             if queue.waiting() == 0 && queue.usage.is_empty() {
@@ -953,11 +956,19 @@ impl Jobs {
         }
     }
 
-    /// Ends a rotation of secrets that was broken off.
+    /// Ends a rotation of secrets that was broken off, and each one that comes: until this and other servers have taken it
+    /// up, they go on with what was before.
     async fn move_rows(&self) {
-        while let Err(error) = self.inner.secrets.move_rows().await {
-            report("secrets", &error);
-            tokio::time::sleep(PRUNE_EVERY).await;
+        let mut taken_up = self.inner.secrets.taken_up();
+        loop {
+            while let Err(error) = self.inner.secrets.move_rows().await {
+                report("secrets", &error);
+                tokio::time::sleep(PRUNE_EVERY).await;
+            }
+            if taken_up.changed().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(PEPPER_GRACE).await;
         }
     }
 
@@ -982,7 +993,9 @@ impl Jobs {
             let month = Period::Month.number_at(first_day.start());
             let months = tx.prune_quota_counts(Period::Month, month, PRUNE_STEP).await?;
             let records = tx.prune_idempotency(now, PRUNE_STEP).await?;
-            let deliveries = tx.prune_deliveries(now.saturating_sub(self.inner.keep.deliveries), PRUNE_STEP).await?;
+            let deliveries_before = now.saturating_sub(self.inner.keep.deliveries);
+            let waiting_before = now.saturating_sub(self.inner.keep.deliveries.max(KEEP_WAITING));
+            let deliveries = tx.prune_deliveries(deliveries_before, waiting_before, PRUNE_STEP).await?;
             let mails = tx.prune_invoice_mails(now.saturating_sub(MAILS_COUNT_FOR), PRUNE_STEP).await?;
             let changes = tx.prune_changes(now.saturating_sub(KEEP_CHANGES), PRUNE_STEP).await?;
             let attempts_before = now.saturating_sub(KEEP_ATTEMPTS);
@@ -1066,14 +1079,15 @@ pub(crate) fn report(job: &'static str, error: &(dyn std::error::Error + 'static
 mod tests {
     use trousseau_domain::actor::Actor;
     use trousseau_domain::environment::Environment;
-    use trousseau_domain::ids::{EventId, RequestId};
+    use trousseau_domain::ids::{EventId, MailId, RequestId};
     use trousseau_domain::requests::Door;
-    use trousseau_store::SecretKind;
     use trousseau_store::testing::TestDatabase;
+    use trousseau_store::{MailRow, SealedPlace, SecretKind};
 
     use super::*;
     use crate::clock::ManualClock;
     use crate::entropy::SeededEntropy;
+    use crate::key_ring::Cell;
     use crate::settings::Settings;
 
     fn now() -> Timestamp {
@@ -1160,6 +1174,53 @@ mod tests {
         assert_eq!(jobs.unwritten(), TALLIED_PER_WRITE + 1);
         jobs.flush_now().await.expect("written");
         assert_eq!((counted(&database).await, jobs.unwritten()), (vec!["1001".to_owned()], 0));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_does_not_grow() {
+        let database = TestDatabase::sqlite().await;
+        let jobs = jobs(&database).await;
+        count_refused(&jobs, TALLIED_PER_WRITE * 3);
+        database.store().close().await;
+        for _ in 0..3 {
+            assert!(jobs.flush_now().await.expect_err("closed").is_unavailable());
+            assert_eq!(jobs.inner.queue.lock().await.usage.len(), TALLIED_PER_WRITE);
+        }
+        assert_eq!(jobs.unwritten(), TALLIED_PER_WRITE * 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_sealed_before_a_rotation_was_taken_up_moves_afterwards() {
+        let database = TestDatabase::sqlite().await;
+        let (jobs, there) = (jobs(&database).await, secrets(&database, 2).await);
+        let moving = tokio::spawn({
+            let jobs = jobs.clone();
+            async move { jobs.move_rows().await }
+        });
+        there.rotate(&[SecretKind::Kek], &Actor::System, None).await.expect("rotated");
+        let id = MailId::new(now(), [1; 10]);
+        let name = id.to_string();
+        let ring = jobs.inner.secrets.ring().get();
+        let sealed = ring.seal(b"{}", &Cell::of(SealedPlace::Mail, &name), &SeededEntropy::new(3));
+        let mail = MailRow {
+            id,
+            account: None,
+            template: "reset".to_owned(),
+            sealed,
+            created_at: now(),
+            attempt: 0,
+            next_at: now(),
+        };
+        let mut tx = database.store().begin().await.expect("begins");
+        tx.insert_mail(&mail).await.expect("queued");
+        tx.commit().await.expect("commits");
+        let version = async || database.texts("SELECT CAST(kek_version AS TEXT) FROM mails").await;
+        assert_eq!(version().await, ["1"]);
+        jobs.inner.secrets.reload().await.expect("taken up");
+        while version().await != ["2"] {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        moving.abort();
     }
 
     #[tokio::test]

@@ -36,8 +36,8 @@ use crate::secrets::Secrets;
 
 /// How often the queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Mails leased at once.
-const PER_CLAIM: u32 = 20;
+/// Mails leased at once: all of them can be sent within the lease, each as slowly as it may be.
+const PER_CLAIM: u32 = 3;
 /// After this a mail whose sender died is taken by another.
 const LEASE: Duration = Duration::from_mins(2);
 /// How long one delivery may take.
@@ -631,24 +631,30 @@ impl Mailer {
                 return Ok(());
             }
             let now = self.inner.clock.now();
+            let until = now.saturating_add(LEASE);
             let mut tx = self.inner.store.begin().await?;
-            let claimed = tx.claim_mails(now, now.saturating_add(LEASE), PER_CLAIM).await?;
+            let claimed = tx.claim_mails(now, until, PER_CLAIM).await?;
             tx.commit().await?;
             if claimed.is_empty() {
                 return Ok(());
             }
             for mail in &claimed {
-                self.send(transport, mail, now).await?;
+                // What can no longer be sent within the lease is another's by then.
+                if self.inner.clock.now().saturating_add(SEND_WITHIN) > until {
+                    break;
+                }
+                self.send(transport, mail).await?;
             }
         }
     }
 
-    async fn send(&self, transport: &MailTransport, mail: &MailRow, now: Timestamp) -> Result<(), StoreError> {
-        let sent = match self.message(transport, mail, now).await? {
+    async fn send(&self, transport: &MailTransport, mail: &MailRow) -> Result<(), StoreError> {
+        let sent = match self.message(transport, mail, self.inner.clock.now()).await? {
             Ok(Outgoing::Nothing) => Ok(()),
             Ok(Outgoing::Mail(message)) => transport.send(mail.id, *message).await,
             Err(reason) => Err(Undelivered { final_answer: true, reason }),
         };
+        let now = self.inner.clock.now();
         let mut tx = self.inner.store.begin().await?;
         match sent {
             Ok(()) => {
@@ -776,9 +782,14 @@ fn pause_after(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+    use trousseau_store::testing::TestDatabase;
 
     use super::*;
+    use crate::clock::ManualClock;
+    use crate::entropy::SeededEntropy;
 
     #[test]
     fn every_letter_speaks_both_languages() {
@@ -875,6 +886,76 @@ mod tests {
         let content = Content { to, subject: "Hello".to_owned(), text: "Hello\n".to_owned(), about: None };
         let Ok(Outgoing::Mail(message)) = put_together(transport, id, &content, None, at) else { panic!("a mail") };
         transport.send(id, *message).await.map_err(|failure| failure.final_answer)
+    }
+
+    /// A mail server that takes every mail, counts it, and does this before it says so.
+    async fn server_that_does<F: Future<Output = ()> + Send>(
+        taken: Arc<AtomicUsize>,
+        before_it_says_so: impl Fn() -> F + Send + 'static,
+    ) -> MailTransport {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (reader, mut writer) = stream.into_split();
+                let mut lines = tokio::io::BufReader::new(reader).lines();
+                writer.write_all(b"220 here\r\n").await.expect("greeted");
+                let mut content = false;
+                while let Ok(Some(line)) = lines.next_line().await {
+                    if content && line != "." {
+                        continue;
+                    }
+                    if content {
+                        taken.fetch_add(1, Ordering::Relaxed);
+                        before_it_says_so().await;
+                    }
+                    content = line == "DATA";
+                    let said = if content { "354 go on\r\n" } else { "250 good\r\n" };
+                    writer.write_all(said.as_bytes()).await.expect("said");
+                }
+            }
+        });
+        MailTransport::smtp(&format!("smtp://127.0.0.1:{port}"), "keys@example.com").expect("settings")
+    }
+
+    #[tokio::test]
+    async fn what_another_node_has_by_now_is_left_to_it() {
+        let database = TestDatabase::sqlite().await;
+        let now: Timestamp = "2026-01-31T09:30:00Z".parse().expect("good");
+        let (clock, entropy) = (Arc::new(ManualClock::new(now)), Arc::new(SeededEntropy::new(1)));
+        let (store, keys) = (database.store().clone(), database.folder().expect("SQLite has one").join("keys.toml"));
+        let secrets = Secrets::open(store.clone(), keys, clock.clone(), entropy.clone()).await.expect("opens");
+        let mut tx = store.begin().await.expect("begins");
+        for number in 0..3 {
+            let id = MailId::new(now, [number; 10]);
+            let to = Some("a@example.com".to_owned());
+            let content = Content { to, subject: "Hello".to_owned(), text: "Hello\n".to_owned(), about: None };
+            let plain = serde_json::to_vec(&content).expect("JSON");
+            let sealed = secrets.ring().get().seal(&plain, &cell(&id.to_string()), entropy.as_ref());
+            let template = "reset".to_owned();
+            let mail = MailRow { id, account: None, template, sealed, created_at: now, attempt: 0, next_at: now };
+            tx.insert_mail(&mail).await.expect("queued");
+        }
+        tx.commit().await.expect("commits");
+        let mailer = || Mailer::new(store.clone(), secrets.clone(), clock.clone());
+        let (slow, quick) = (mailer(), mailer());
+        let [by_slow, by_quick] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        quick.set_transport(server_that_does(Arc::clone(&by_quick), || std::future::ready(())).await);
+        let meanwhile = {
+            let (clock, quick) = (clock.clone(), quick.clone());
+            move || {
+                let (clock, quick) = (clock.clone(), quick.clone());
+                async move {
+                    clock.advance(LEASE);
+                    quick.send_waiting().await.expect("sent");
+                }
+            }
+        };
+        slow.set_transport(server_that_does(Arc::clone(&by_slow), meanwhile).await);
+        slow.send_waiting().await.expect("sent");
+        // The first one was sent and not known to be when its lease ended.
+        assert_eq!((by_slow.load(Ordering::Relaxed), by_quick.load(Ordering::Relaxed)), (1, 3));
+        assert_eq!(store.read().count_mails().await.expect("counted"), 0);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use crate::app::Core;
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::index::{LEASE, since_boot};
+use crate::jobs::Health;
 
 /// How often a server tells of itself where nothing changes.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -70,15 +71,17 @@ impl ThisNode {
     }
 
     /// Tells which changes this server has, as they come, until nobody waits for it any more.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn tell(&self, core: &Core) -> Result<(), StoreError> {
+    pub(crate) async fn tell(&self, core: &Core, health: &mut Health) {
         let index = &core.index;
         let mut proven = index.proofs();
         loop {
             let (applied, told_at) = (index.state().applied, since_boot());
-            self.note(core, applied).await?;
+            let noted = self.note(core, applied).await;
+            let failed = noted.is_err();
+            health.note(noted).await;
+            if failed {
+                continue;
+            }
             tokio::time::sleep(TELL_AT_MOST_EVERY).await;
             // A machine that slept may have been forgotten meanwhile, and the timer slept with it.
             let slept = || Duration::from_nanos(since_boot().saturating_sub(told_at)) > TELL_EVERY * 2;
@@ -211,6 +214,29 @@ mod tests {
 
     async fn listed(database: &TestDatabase) -> usize {
         database.texts("SELECT id FROM nodes").await.len()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_could_not_tell_of_itself_is_well_again() {
+        let database = TestDatabase::sqlite().await;
+        let core = server(&database, 1, Duration::ZERO).await;
+        let board = core.jobs.board().clone();
+        let telling = tokio::spawn({
+            let core = Arc::clone(&core);
+            async move { core.node.tell(&core, &mut Health::new("nodes").on(core.jobs.board())).await }
+        });
+        let becomes = async |failing: bool| {
+            let is_so = || board.states().iter().any(|state| state.failing == failing && state.last_ok.is_some());
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        becomes(false).await;
+        database.run("ALTER TABLE nodes RENAME TO elsewhere").await.expect("away");
+        becomes(true).await;
+        database.run("ALTER TABLE elsewhere RENAME TO nodes").await.expect("back");
+        becomes(false).await;
+        telling.abort();
     }
 
     #[tokio::test]

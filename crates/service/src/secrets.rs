@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::watch;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::digest::KeyFingerprint;
 use trousseau_domain::ids::{AuditId, RequestId};
@@ -116,6 +117,8 @@ struct Inner {
     ring: KeyRingHandle,
     /// Whether the file lacks what the database was written with since.
     is_behind: AtomicBool,
+    /// Told of each newer version that is taken up.
+    taken_up: watch::Sender<()>,
     /// One reload or rotation at a time, so that an older ring never replaces a newer one.
     changing: tokio::sync::Mutex<()>,
 }
@@ -173,7 +176,8 @@ impl Secrets {
         let ring = KeyRingHandle::new(file.activate(&rows)?);
         let changing = tokio::sync::Mutex::new(());
         let is_behind = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { store, path, clock, entropy, ring, is_behind, changing }) })
+        let taken_up = watch::Sender::new(());
+        Ok(Self { inner: Arc::new(Inner { store, path, clock, entropy, ring, is_behind, taken_up, changing }) })
     }
 
     /// The secrets in use.
@@ -197,8 +201,18 @@ impl Secrets {
         let file = on_disk(move || KeyFile::load(&path)).await;
         let ring = file.and_then(|file| Ok(file.activate(&rows)?));
         self.inner.is_behind.store(ring.is_err(), Ordering::Relaxed);
-        self.inner.ring.set(ring?);
+        let (before, ring) = (self.inner.ring.get(), ring?);
+        let is_newer = ring.current_kek() > before.current_kek() || ring.current_pepper() > before.current_pepper();
+        self.inner.ring.set(ring);
+        if is_newer {
+            self.inner.taken_up.send_replace(());
+        }
         Ok(())
+    }
+
+    /// Changes whenever a newer version is taken up.
+    pub(crate) fn taken_up(&self) -> watch::Receiver<()> {
+        self.inner.taken_up.subscribe()
     }
 
     /// Whether a version is in use that this node could not take up: keys may be found by it alone.

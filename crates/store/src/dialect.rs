@@ -130,21 +130,28 @@ impl Tx {
 
     /// The webhook endpoints that have something due, the one that was not served for longest first; locked, so that
     /// another node serves others meanwhile. New deliveries may still be queued for them.
+    ///
+    /// The queues that are not empty are found by steps from one to the next, so that none costs more for being long.
     pub(crate) const fn claim_queues_sql(&self) -> &'static str {
+        macro_rules! queues {
+            ($locked:literal) => {
+                concat!(
+                    "WITH RECURSIVE queues (endpoint) AS (\
+                     SELECT MIN(d.endpoint_id) FROM webhook_deliveries d WHERE d.state = 'pending' UNION ALL \
+                     SELECT (SELECT MIN(d.endpoint_id) FROM webhook_deliveries d WHERE d.state = 'pending' \
+                     AND d.endpoint_id > q.endpoint) FROM queues q WHERE q.endpoint IS NOT NULL) \
+                     SELECT w.id FROM webhook_endpoints w WHERE w.id IN (SELECT q.endpoint FROM queues q) \
+                     AND w.state = 'enabled' AND (w.paused_until IS NULL OR w.paused_until <= $1) \
+                     AND EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = w.id \
+                     AND d.state = 'pending' AND d.next_at <= $1 \
+                     AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2",
+                    $locked
+                )
+            };
+        }
         match self.engine() {
-            Engine::Sqlite => {
-                "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
-                 AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
-                 FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \
-                 AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2"
-            }
-            Engine::Postgres => {
-                "SELECT w.id FROM webhook_endpoints w WHERE w.state = 'enabled' \
-                 AND (w.paused_until IS NULL OR w.paused_until <= $1) AND w.id IN (SELECT d.endpoint_id \
-                 FROM webhook_deliveries d WHERE d.state = 'pending' AND d.next_at <= $1 \
-                 AND (d.locked_until IS NULL OR d.locked_until <= $1)) ORDER BY w.served_at, w.id LIMIT $2 \
-                 FOR NO KEY UPDATE OF w SKIP LOCKED"
-            }
+            Engine::Sqlite => queues!(""),
+            Engine::Postgres => queues!(" FOR NO KEY UPDATE OF w SKIP LOCKED"),
         }
     }
 }
@@ -188,6 +195,12 @@ pub(crate) const SQLITE_HAS_MIGRATIONS: &str =
 /// The same question to PostgreSQL, answered along the search path.
 pub(crate) const POSTGRES_HAS_MIGRATIONS: &str = "SELECT CAST(COUNT(to_regclass('_sqlx_migrations')) AS BIGINT)";
 
+/// How long a migration waits for a lock on PostgreSQL, while everybody else waits behind it; as an option of the
+/// connection, and for one transaction.
+pub(crate) const LOCK_WAIT: &str = "1s";
+pub(crate) const LOCK_WAIT_HERE: &str = "SET LOCAL lock_timeout = '1s'";
+/// What PostgreSQL says then (`lock_not_available`).
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Held while the schema is brought up to date through a pooler: any number that is ours alone.
 pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236279832)";
 /// A row where PostgreSQL takes no writes: it is a standby, or was put aside. Not prepared, so that the answer of another

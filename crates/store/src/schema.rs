@@ -9,8 +9,11 @@ use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migratio
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
+use tokio::time::Instant;
 
-use crate::dialect::{MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
+use crate::dialect::{
+    LOCK_NOT_AVAILABLE, LOCK_WAIT, LOCK_WAIT_HERE, MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS,
+};
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
 use crate::left::Left;
@@ -23,6 +26,9 @@ const TABLE: &str = "_sqlx_migrations";
 /// How long a writer of another process is waited for.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a migration on PostgreSQL tries to get the locks that it needs, and how long it lets others go on between.
+const LOCKS_WITHIN: Duration = Duration::from_mins(1);
+const LOCK_PAUSE: Duration = Duration::from_secs(2);
 /// Long beside a wait for the disk, and short beside anything that a caller notices.
 const SHARED_FOR: Duration = Duration::from_millis(5);
 /// Rows that a reader's thread may be ahead: each time that it has to wait costs a change of threads.
@@ -136,13 +142,19 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/0017_add_returned_sums.sql"),
         include_str!("../migrations/postgres/0017_add_returned_sums.sql"),
     ),
+    (
+        18,
+        "index leased deliveries",
+        include_str!("../migrations/sqlite/0018_index_leased_deliveries.sql"),
+        include_str!("../migrations/postgres/0018_index_leased_deliveries.sql"),
+    ),
 ];
 
 /// How to open a database.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Bring an older schema up to date; otherwise it is refused.
-    pub migrate: bool,
+    /// Which schemas are brought up to date.
+    pub upgrade: Upgrade,
     /// Take this migration for the latest one: for what was written when it was. All of them unless given.
     pub up_to: Option<i64>,
     /// The most connections that read (SQLite) or that do anything (PostgreSQL).
@@ -156,13 +168,24 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            migrate: true,
+            upgrade: Upgrade::Any,
             up_to: None,
             connections: 8,
             acquire_timeout: Duration::from_secs(5),
             shared_for: SHARED_FOR,
         }
     }
+}
+
+/// Which schemas are brought up to date; another one that is older is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    /// All: as the first server of a release does.
+    Any,
+    /// A database in which there is nothing yet.
+    Empty,
+    /// None: what is not there is not made either.
+    Nothing,
 }
 
 /// Which database is behind a store.
@@ -179,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Address`] for another kind of address, [`StoreError::Schema`] for a schema that is newer than
-    /// this program, unknown, or older while [`StoreOptions::migrate`] is off.
+    /// this program, unknown, or older than [`StoreOptions::upgrade`] allows.
     pub async fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_postgres(url, options).await;
@@ -199,7 +222,7 @@ impl Store {
         // FULL, because in WAL mode NORMAL may lose the last commits when the power fails.
         let connect = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(options.migrate)
+            .create_if_missing(options.upgrade != Upgrade::Nothing)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -252,13 +275,13 @@ impl Store {
             .disable_statement_logging();
         let connect = match pooling {
             Pooling::Session => {
-                migrate_postgres(&connect, options).await?;
+                migrate_postgres(&connect, options, pooling).await?;
                 connect.options(LIMITS)
             }
             Pooling::Transaction => {
                 // What a pooler would have to remember for a client is not sent to it.
                 let connect = connect.extra_float_digits(None).statement_cache_capacity(0);
-                migrate_through_pooler(&connect, options).await?;
+                migrate_postgres(&connect, options, pooling).await?;
                 connect
             }
         };
@@ -336,7 +359,12 @@ struct Standing {
 
 impl Standing {
     /// Whether to migrate.
-    const fn must_migrate(&self, may: bool) -> Result<bool, SchemaError> {
+    fn must_migrate(&self, upgrade: Upgrade) -> Result<bool, SchemaError> {
+        let may = match upgrade {
+            Upgrade::Any => true,
+            Upgrade::Empty => self.found == 0,
+            Upgrade::Nothing => false,
+        };
         match (self.found < self.known, may) {
             (true, false) => Err(SchemaError::Older { found: self.found, known: self.known }),
             (behind, _) => Ok(behind),
@@ -359,7 +387,7 @@ async fn standing<C: Migrate>(connection: &mut C, migrator: &Migrator, noted: bo
 async fn migrate_sqlite(connection: &mut SqliteConnection, options: &StoreOptions) -> Result<bool, StoreError> {
     let migrator = migrator(Engine::Sqlite, options.up_to);
     let noted: i64 = sqlx::query_scalar(SQLITE_HAS_MIGRATIONS).fetch_one(&mut *connection).await?;
-    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+    if !standing(&mut *connection, &migrator, noted > 0).await?.must_migrate(options.upgrade)? {
         return Ok(false);
     }
     // The driver takes no lock on SQLite: two processes at their first start would both create the tables.
@@ -369,15 +397,46 @@ async fn migrate_sqlite(connection: &mut SqliteConnection, options: &StoreOption
     Ok(true)
 }
 
-async fn migrate_postgres(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
+/// Brings the schema up to date, on a connection of its own: a migration may take longer than a request, and its
+/// advisory lock must not outlive it. Another node that migrates is waited for.
+///
+/// What a migration changes may be locked for long, by a backup for instance, and whoever comes later waits behind it:
+/// so it waits a little only, lets the others go on, and tries again.
+async fn migrate_postgres(
+    connect: &PgConnectOptions,
+    options: &StoreOptions,
+    pooling: Pooling,
+) -> Result<(), StoreError> {
+    let until = Instant::now() + LOCKS_WITHIN;
+    loop {
+        let tried = match pooling {
+            Pooling::Session => migrate_in_session(connect, options).await,
+            Pooling::Transaction => migrate_through_pooler(connect, options).await,
+        };
+        match tried {
+            Err(error) if is_locked(&error) && Instant::now() < until => tokio::time::sleep(LOCK_PAUSE).await,
+            ended => return ended,
+        }
+    }
+}
+
+/// Whether a lock was not to be had in time.
+fn is_locked(error: &StoreError) -> bool {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut codes = chain.filter_map(|error| match error.downcast_ref::<sqlx::Error>()? {
+        sqlx::Error::Database(database) => database.code(),
+        _ => None,
+    });
+    codes.any(|code| code == LOCK_NOT_AVAILABLE)
+}
+
+async fn migrate_in_session(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
     let migrator = migrator(Engine::Postgres, options.up_to);
-    // A connection of its own, because a migration may take longer than a request, and its advisory lock must
-    // not outlive it. Another node that migrates is waited for.
-    let connect = connect.clone().options([("lock_timeout", "60s")]);
+    let connect = connect.clone().options([("lock_timeout", LOCK_WAIT)]);
     let mut connection =
         tokio::time::timeout(options.acquire_timeout, connect.connect()).await.map_err(|_| StoreError::timeout())??;
     let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS).fetch_one(&mut connection).await?;
-    if standing(&mut connection, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+    if standing(&mut connection, &migrator, noted > 0).await?.must_migrate(options.upgrade)? {
         migrator.run_direct(None, &mut connection, false).await.map_err(failed)?;
     }
     Ok(connection.close().await?)
@@ -391,12 +450,12 @@ async fn migrate_through_pooler(connect: &PgConnectOptions, options: &StoreOptio
     let mut connection =
         tokio::time::timeout(options.acquire_timeout, connect.connect()).await.map_err(|_| StoreError::timeout())??;
     let mut tx = connection.begin().await?;
-    sqlx::raw_sql("SET LOCAL lock_timeout = '60s'").execute(&mut *tx).await?;
+    sqlx::raw_sql(LOCK_WAIT_HERE).execute(&mut *tx).await?;
     sqlx::raw_sql(MIGRATION_LOCK).execute(&mut *tx).await?;
     // The driver's own questions are kept prepared under names that the next process would choose too.
     sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
     let noted: i64 = sqlx::query_scalar(POSTGRES_HAS_MIGRATIONS).persistent(false).fetch_one(&mut *tx).await?;
-    if standing(&mut *tx, &migrator, noted > 0).await?.must_migrate(options.migrate)? {
+    if standing(&mut *tx, &migrator, noted > 0).await?.must_migrate(options.upgrade)? {
         migrator.run_direct(None, &mut *tx, false).await.map_err(failed)?;
     }
     sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;

@@ -1,11 +1,13 @@
 //! The commands against a database of their own.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use trousseau_store::testing::TestDatabase;
+use trousseau_store::{Store, StoreOptions, latest_schema};
 
 use crate::process::{Ended, Place, Server};
 
@@ -49,6 +51,21 @@ fn a_business_comes_with_the_first_keys_of_its_profile() {
     }
     let listed = place.run(&["business", "list", "--json"]).json();
     assert_eq!(listed["data"].as_array().expect("a list").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_leaves_an_older_schema_to_the_server() {
+    let place = Place::new();
+    let folder = place.path().join("trousseau-data");
+    fs::create_dir_all(&folder).expect("made");
+    let older = StoreOptions { up_to: Some(latest_schema() - 1), ..StoreOptions::default() };
+    let store = Store::open_sqlite(&folder.join("trousseau.db"), &older).await.expect("opens");
+    store.close().await;
+    let listed = place.run(&["business", "list"]);
+    assert_eq!(listed.code, Some(3));
+    assert!(listed.err.contains("start the server once to migrate it"), "{}", listed.err);
+    drop(Server::start(&place, &[]));
+    assert_eq!(place.run(&["business", "list"]).code, Some(0));
 }
 
 #[test]

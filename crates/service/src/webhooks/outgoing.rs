@@ -18,7 +18,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -167,8 +167,12 @@ impl Outgoing {
         if addresses.is_empty() {
             return Err(NoAnswer::Private);
         }
-        for address in addresses.into_iter().take(MOST_ADDRESSES) {
-            if let Ok(stream) = TcpStream::connect(SocketAddr::new(address, message.url.port())).await {
+        addresses.truncate(MOST_ADDRESSES);
+        // One that does not answer at all leaves time for the others, and for the exchange.
+        let each = self.deadline / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
+        for address in addresses {
+            let connected = timeout(each, TcpStream::connect(SocketAddr::new(address, message.url.port())));
+            if let Ok(Ok(stream)) = connected.await {
                 return Ok(stream);
             }
         }

@@ -240,6 +240,27 @@ async fn an_allowed_address_is_used_even_beside_a_forbidden_one() {
 }
 
 #[tokio::test]
+async fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+    let (address, mut visited) = receiver(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    })
+    .await;
+    // Where the queue of a listener is full, the system drops whoever else would connect.
+    let silent = SocketAddr::from(([127, 0, 0, 2], address.port()));
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(silent).expect("binds");
+    let _listener = socket.listen(1).expect("listens");
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(50), TcpStream::connect(silent)).await {
+        waiting.push(stream);
+    }
+    let outgoing = resolving(&["127.0.0.2", "127.0.0.1"], &loopback());
+    let url = format!("http://a.localhost:{}/", address.port());
+    assert_eq!(post_to(&outgoing, &url, Environment::Test).await.expect("an answer").status, 200);
+    assert!(visited.recv().await.is_some());
+}
+
+#[tokio::test]
 async fn only_a_trusted_certificate_of_this_name_will_do() {
     let cert = CertificateDer::from_pem_slice(CERT).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");

@@ -403,15 +403,27 @@ impl Tx {
         self.change_one(stmt).await
     }
 
-    /// Forgets deliveries queued before an instant with their attempts, the oldest first, at most `limit`; returns how
-    /// many.
-    pub async fn prune_deliveries(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        const ATTEMPTS: &str = "DELETE FROM webhook_attempts WHERE delivery_id IN (SELECT d.id \
-                                FROM webhook_deliveries d WHERE d.created_at < $1 ORDER BY d.created_at, d.id LIMIT $2)";
-        const DELIVERIES: &str = "DELETE FROM webhook_deliveries WHERE id IN (SELECT d.id \
-                                  FROM webhook_deliveries d WHERE d.created_at < $1 ORDER BY d.created_at, d.id \
-                                  LIMIT $2)";
-        self.execute(Stmt::new(ATTEMPTS).time(before).int(i64::from(limit))).await?;
-        self.execute(Stmt::new(DELIVERIES).time(before).int(i64::from(limit))).await
+    /// Forgets deliveries that ended before an instant, and those that wait and were due before another one, with their
+    /// attempts, the oldest first, at most `limit`; returns how many.
+    pub async fn prune_deliveries(
+        &mut self,
+        ended_before: Timestamp,
+        due_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        macro_rules! of_old {
+            ($delete:literal) => {
+                concat!(
+                    $delete,
+                    " IN (SELECT d.id FROM webhook_deliveries d WHERE d.created_at < $1 AND (d.finished_at < $1 \
+                     OR (d.state = 'pending' AND d.next_at < $2)) ORDER BY d.created_at, d.id LIMIT $3)"
+                )
+            };
+        }
+        const ATTEMPTS: &str = of_old!("DELETE FROM webhook_attempts WHERE delivery_id");
+        const DELIVERIES: &str = of_old!("DELETE FROM webhook_deliveries WHERE id");
+        let of_old = |sql| Stmt::new(sql).time(ended_before).time(due_before).int(i64::from(limit));
+        self.execute(of_old(ATTEMPTS)).await?;
+        self.execute(of_old(DELIVERIES)).await
     }
 }

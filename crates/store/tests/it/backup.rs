@@ -7,8 +7,8 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::evm::{ChildIndex, ExtendedPublicKey};
 use trousseau_store::testing::TestDatabase;
 use trousseau_store::{
-    Children, RestoreError, SchemaError, Store, StoreError, StoreOptions, TableShape, Unavailability, both_engines,
-    latest_schema,
+    Children, RestoreError, SchemaError, Store, StoreError, StoreOptions, TableShape, Unavailability, Upgrade,
+    both_engines, latest_schema,
 };
 
 use crate::samples::{at, business, business_id, commit, key, live, tenant, version};
@@ -178,7 +178,7 @@ async fn a_role_that_may_not_read_a_table_takes_no_backup() {
     database.run("GRANT SELECT (id) ON nodes TO pg_signal_backend").await.expect("granted");
     let joined = if database.url().contains('?') { '&' } else { '?' };
     let url = format!("{}{joined}options[role]=pg_signal_backend", database.url());
-    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let options = StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() };
     let reader = Store::open(&url, &options).await.expect("opens");
     let refused = reader.snapshot().await;
     let Err(StoreError::Schema(SchemaError::Unreadable(names))) = &refused else { panic!("{refused:?}") };
@@ -191,7 +191,7 @@ async fn a_role_that_may_not_read_a_table_takes_no_backup() {
 async fn a_file_that_is_not_there_is_no_full_disk() {
     let place = TestDatabase::sqlite().await;
     let url = format!("sqlite:{}", place.folder().expect("a folder").join("none.db").display());
-    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let options = StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() };
     let refused = Store::open(&url, &options).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { reason: Unavailability::NoFile, .. })), "{refused:?}");
 }

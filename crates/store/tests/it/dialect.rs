@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use trousseau_store::testing::TestDatabase;
-use trousseau_store::{Store, StoreOptions};
+use trousseau_store::{Store, StoreOptions, Upgrade};
 
 /// Ends every connection but the one that it is asked on.
 const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -11,7 +11,7 @@ const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 async fn as_a_reader(database: &TestDatabase) -> Store {
     let joined = if database.url().contains('?') { '&' } else { '?' };
     let url = format!("{}{joined}options[role]=pg_read_all_data", database.url());
-    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let options = StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() };
     Store::open(&url, &options).await.expect("opens")
 }
 
@@ -58,7 +58,7 @@ async fn a_server_that_tells_no_line_of_history_is_believed() {
 async fn connections_that_were_lost_while_nobody_used_them_make_nothing_fail() {
     let Some(server) = TestDatabase::postgres_server() else { return };
     let database = TestDatabase::postgres(&server).await;
-    let options = StoreOptions { migrate: false, ..StoreOptions::default() };
+    let options = StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() };
     let store = Store::open(database.url(), &options).await.expect("opens");
     for round in 0..6 {
         // Several of them, all used a moment ago.

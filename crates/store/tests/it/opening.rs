@@ -1,11 +1,12 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use trousseau_store::testing::TestDatabase;
-use trousseau_store::{Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, both_engines};
+use trousseau_store::{Engine, SchemaError, Store, StoreError, StoreOptions, Unavailability, Upgrade, both_engines};
 
 fn only_check() -> StoreOptions {
-    StoreOptions { migrate: false, ..StoreOptions::default() }
+    StoreOptions { upgrade: Upgrade::Nothing, ..StoreOptions::default() }
 }
 
 async fn schema_error(database: &TestDatabase) -> SchemaError {
@@ -65,6 +66,21 @@ both_engines! {
         }
     }
 
+    async fn a_command_makes_what_is_not_there_and_leaves_what_is_older(database) {
+        let url = crate::nothing_yet(&database).await;
+        let open = async |up_to| {
+            let options = StoreOptions { upgrade: Upgrade::Empty, up_to, ..StoreOptions::default() };
+            Store::open(&url, &options).await
+        };
+        open(Some(1)).await.expect("makes it").close().await;
+        match open(None).await {
+            Err(StoreError::Schema(SchemaError::Older { found: 1, .. })) => {}
+            other => panic!("{other:?}"),
+        }
+        Store::open(&url, &StoreOptions::default()).await.expect("brings it up to date").close().await;
+        open(None).await.expect("opens it").close().await;
+    }
+
     async fn many_openers_migrate_once(database) {
         let url = crate::nothing_yet(&database).await;
         let tasks: Vec<_> = (0..8).map(|_| {
@@ -76,6 +92,35 @@ both_engines! {
             assert_eq!(store.read().current_seq().await.expect("reads"), 0);
         }
     }
+}
+
+#[tokio::test]
+async fn nobody_waits_behind_a_migration_that_waits_for_a_backup() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    let url = crate::nothing_yet(&database).await;
+    let older = StoreOptions { up_to: Some(16), ..StoreOptions::default() };
+    let store = Store::open(&url, &older).await.expect("opens");
+    let mut backup = store.snapshot().await.expect("begins");
+    let payments = backup.tables().into_iter().find(|table| table.name() == "payments").expect("it is there");
+    // It goes on with other tables, and the lock on this one with it.
+    backup.copy::<StoreError>(&payments, |_| Ok(())).await.expect("read");
+    let (options, mut reads) = (StoreOptions::default(), 0);
+    let mut opened = pin!(Store::open(&url, &options));
+    while reads < 4 {
+        let read = async {
+            // Past the moment in which the migration asks for its lock.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            database.texts("SELECT CAST(COUNT(*) AS TEXT) FROM payments").await
+        };
+        tokio::select! {
+            opened = &mut opened => panic!("with a backup under way: {opened:?}"),
+            count = read => assert_eq!(count, ["0"]),
+        }
+        reads += 1;
+    }
+    drop(backup);
+    opened.await.expect("migrated").close().await;
 }
 
 #[tokio::test]

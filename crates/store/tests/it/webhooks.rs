@@ -319,8 +319,9 @@ both_engines! {
         assert_eq!(list(of_event, None).await, [12]);
         let failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..DeliveryFilter::default() };
         assert!(list(failed, None).await.is_empty());
-        let pruned = commit!(store, |tx| tx.prune_deliveries(at(12), 9).await.expect("prunes"));
-        assert_eq!(pruned, 1);
+        let prune = async |ended, due| commit!(store, |tx| tx.prune_deliveries(at(ended), at(due), 9).await.expect("prunes"));
+        assert_eq!(prune(99, 1).await, 0, "all of them wait");
+        assert_eq!(prune(12, 12).await, 1);
         assert_eq!(list(DeliveryFilter::default(), None).await, [12]);
         assert!(database.texts("SELECT url FROM webhook_attempts").await.is_empty());
     }
