@@ -99,11 +99,14 @@ impl PaymentRow {
         Money::from_units(self.state.refunded, self.terms.due.asset()).unwrap_or(Money::zero(self.terms.due.asset()))
     }
 
-    /// What refunds can give back, all together: what is final but for what somebody gave back outside of this system.
+    /// What somebody gave back of it outside of this system, as a decision said.
+    pub fn returned(&self) -> Money {
+        Money::from_units(self.state.returned, self.terms.due.asset()).unwrap_or(Money::zero(self.terms.due.asset()))
+    }
+
+    /// What refunds can give back, all together: what is final but for what was returned.
     pub fn refundable(&self) -> Money {
-        let nothing = Money::zero(self.terms.due.asset());
-        let returned = Money::from_units(self.state.returned, self.terms.due.asset()).unwrap_or(nothing);
-        self.settled.checked_sub(returned).unwrap_or(nothing)
+        self.settled.checked_sub(self.returned()).unwrap_or(Money::zero(self.terms.due.asset()))
     }
 }
 

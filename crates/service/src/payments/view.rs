@@ -17,6 +17,7 @@ pub(crate) fn payment(row: &PaymentRow) -> Value {
         "amount_seen": row.seen.to_string(),
         "amount_settled": row.settled.to_string(),
         "amount_refunded": row.refunded().to_string(),
+        "amount_returned": row.returned().to_string(),
         "currency": row.terms.due.asset().code(),
         "network": row.destination.network,
         "address": row.destination.address,

@@ -56,6 +56,9 @@ pub struct PaymentBody {
     /// What was given back of it, for certain.
     #[schema(example = "0.00")]
     pub amount_refunded: String,
+    /// What was or will be given back of it outside of Trousseau, by a decision.
+    #[schema(example = "0.00")]
+    pub amount_returned: String,
     /// What still has to come; `"0.00"` once enough was seen.
     #[schema(example = "0.00")]
     pub amount_remaining: String,
@@ -103,6 +106,7 @@ impl PaymentBody {
             amount_seen: payment.seen.to_string(),
             amount_settled: payment.settled.to_string(),
             amount_refunded: payment.refunded().to_string(),
+            amount_returned: payment.returned().to_string(),
             amount_remaining: remaining(payment).to_string(),
             currency: payment.terms.due.asset().code().to_string(),
             network: payment.destination.network.to_string(),

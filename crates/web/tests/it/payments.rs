@@ -393,6 +393,7 @@ async fn invoices_are_numbered_due_paid_and_called_off() {
         let decided =
             shop.backend.post(&resolve, &json!({"verdict": "return", "reason": "Sent back."})).await.expect(200);
         assert_eq!((text(&decided, "status"), text(&decided, "exception")), ("refunded", "manual"));
+        assert_eq!((text(&decided, "amount_returned"), text(&decided, "amount_refunded")), ("1.00", "0.00"));
         let told = shop.backend.get(&format!("/v1/events?subject={id}&type=payment.resolved")).await.expect(200);
         assert_eq!(told["data"][0]["data"]["decision"], json!({"verdict": "return", "reason": "Sent back."}));
     }
