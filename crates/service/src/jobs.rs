@@ -73,6 +73,8 @@ const RECONCILE_EVERY: Duration = Duration::from_mins(10);
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_millis(250);
 /// How often the metrics are told of the memory of keys.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often the last notes are tried to be written.
+const LAST_TRIES: u32 = 5;
 /// The pause after a failure.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -541,17 +543,28 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.tell_node())),
             Box::pin(self.while_clock_is_sure(&shutdown, || self.deliver(shutdown.clone()))),
         );
-        if let Err(error) = self.flush_now().await {
-            report("recorder", &error);
+        // Somebody may have the database for a moment; what is not written now is lost.
+        for _ in 0..LAST_TRIES {
+            match self.write_last().await {
+                Err(error) if error.is_unavailable() => tokio::time::sleep(BACK_OFF).await,
+                Ok(()) | Err(_) => break,
+            }
         }
         if let Some(core) = self.core() {
-            if let Err(error) = core.limiter.sum(&core.store).await {
-                report("quotas", &error);
-            }
             if let Err(error) = core.node.leave(&core.store).await {
                 report("nodes", &error);
             }
         }
+    }
+
+    /// Writes down all that was noted and counted.
+    async fn write_last(&self) -> Result<(), StoreError> {
+        let written = self.flush_now().await.inspect_err(|error| report("recorder", error));
+        let summed = match self.core() {
+            Some(core) => core.limiter.sum(&core.store).await.inspect_err(|error| report("quotas", error)),
+            None => Ok(()),
+        };
+        written.and(summed)
     }
 
     /// Sums what was counted of quotas.
@@ -863,7 +876,13 @@ impl Jobs {
             }
             tx.finish_outbox(dispatched).await?;
             tx.commit().await?;
-            self.wake_deliveries();
+            if queue.has_queued() {
+                self.wake_deliveries();
+            }
+            if claimed.len() < EVENTS_PER_CLAIM as usize {
+                // There were no more; whoever adds one says so.
+                return Ok(());
+            }
         }
     }
 
@@ -1082,7 +1101,7 @@ mod tests {
     use trousseau_domain::ids::{EventId, MailId, RequestId};
     use trousseau_domain::requests::Door;
     use trousseau_store::testing::TestDatabase;
-    use trousseau_store::{MailRow, SealedPlace, SecretKind};
+    use trousseau_store::{MailRow, SealedPlace, SecretKind, StoreOptions};
 
     use super::*;
     use crate::clock::ManualClock;
@@ -1150,6 +1169,23 @@ mod tests {
         jobs.run(stopped).await;
         drop(stop);
         assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_last_notes_wait_for_whoever_has_the_database() {
+        let options = StoreOptions { acquire_timeout: Duration::from_millis(100), ..StoreOptions::default() };
+        let database = TestDatabase::sqlite_with(&options).await;
+        add_business(&database).await;
+        let jobs = jobs(&database).await;
+        jobs.recorder().record_refusal(refusal(1));
+        let held = database.store().begin().await.expect("the one writer");
+        let (_stop, stopped) = watch::channel(true);
+        let released = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            drop(held);
+        };
+        tokio::join!(jobs.run(stopped), released);
+        assert_eq!(database.texts("SELECT reference FROM refusals").await.len(), 1);
     }
 
     /// One refused call of each of so many keys.

@@ -50,12 +50,18 @@ pub(crate) struct FanOut {
     now: Timestamp,
     /// Who listens, of the businesses that were met: many events of a moment are of few of them.
     listening: HashMap<(BusinessId, Option<Environment>), Vec<WebhookEndpointRow>>,
+    has_queued: bool,
 }
 
 impl FanOut {
     /// In a transaction that began at this instant.
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { now, listening: HashMap::new() }
+        Self { now, listening: HashMap::new(), has_queued: false }
+    }
+
+    /// Whether there is anything to send now.
+    pub(crate) const fn has_queued(&self) -> bool {
+        self.has_queued
     }
 
     /// Queues one event.
@@ -71,7 +77,7 @@ impl FanOut {
             }
         };
         for endpoint in listening.iter().filter(|endpoint| endpoint.subscription.wants(&announcement(event))) {
-            tx.insert_delivery(&queued(core, endpoint, event.id, &event.kind, self.now)).await?;
+            self.has_queued |= tx.insert_delivery(&queued(core, endpoint, event.id, &event.kind, self.now)).await?;
         }
         Ok(())
     }

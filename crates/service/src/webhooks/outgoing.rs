@@ -170,8 +170,10 @@ impl Outgoing {
         addresses.truncate(MOST_ADDRESSES);
         // One that does not answer at all leaves time for the others, and for the exchange.
         let each = self.deadline / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
-        for address in addresses {
-            let connected = timeout(each, TcpStream::connect(SocketAddr::new(address, message.url.port())));
+        let last = addresses.len() - 1;
+        for (place, address) in addresses.into_iter().enumerate() {
+            let within = if place == last { self.deadline } else { each };
+            let connected = timeout(within, TcpStream::connect(SocketAddr::new(address, message.url.port())));
             if let Ok(Ok(stream)) = connected.await {
                 return Ok(stream);
             }
