@@ -5,7 +5,7 @@ amount = Amount
 amount-in = Amount in { $currency }
 currency = Currency
 wrong-currency = Choose one of the currencies
-amount-hint = For example 12.50, with a point and at most { $decimals } decimals.
+amount-hint = For example 12.50, with at most { $decimals } decimals.
 network = Network
 payment = Payment
 description = Description
@@ -16,7 +16,7 @@ customer-reference = Customer reference
 customer-reference-hint = Your own name for the customer. May stay empty.
 redirect-url = Return address
 redirect-hint = Where the payer goes afterwards: an address that begins with https://. May stay empty.
-wrong-amount = Enter an amount above zero, such as 12.50: digits and one point, no more decimals than the currency has
+wrong-amount = Enter an amount above zero, such as 12.50, with no more decimals than the currency has
 wrong-title = Shorten the title to 200 characters without line breaks
 wrong-description = Shorten the description to 1000 characters without line breaks
 wrong-redirect = Enter an address that begins with https://, at most 2048 characters (in TEST, http://localhost is good too)
@@ -76,7 +76,7 @@ exception-multiple = Paid twice
 exception-manual = Decided by hand
 
 payments-intro = What was paid, or is about to be: one line for each attempt, the newest first.
-payments-search = Search ID, address, transaction or payer
+payments-search = Search title, customer, invoice, transaction or payer
 payments-none = No payment yet
 payments-none-next = A payment appears here as soon as somebody starts to pay a link, an invoice or a recurring payment.
 payments-none-found = No payment is like this
@@ -85,7 +85,10 @@ payment-due = Amount due
 payment-seen = Seen on the network
 payment-settled-amount = Settled for good
 payment-settled-of = { $settled } of { $due } arrived for good.
-payment-confirmations = { $count } of { $needed } confirmations
+payment-confirmations = { $needed ->
+    [one] { $count } of { $needed } confirmation
+   *[other] { $count } of { $needed } confirmations
+}
 payment-for = For
 payment-expires = In time until
 payment-settled-at = Settled
@@ -262,7 +265,7 @@ checkout-late-waits = Waits for your decision
 checkout-late-waits-hint = Nothing is delivered before somebody accepts it under Payments.
 wrong-accent = Enter # and six hexadecimal digits, such as #2440c8
 wrong-accent-faint = This colour is too light to be read: its contrast is { $contrast }, and 4.5 is needed. The nearest that can be read is { $nearest }.
-wrong-tolerance-amount = Enter an amount such as 0.05: digits and one point, at most 6 decimals
+wrong-tolerance-amount = Enter an amount such as 0.05, with at most 6 decimals
 wrong-tolerance-per-mille = Enter a whole number from 0 to { $most }
 flash-checkout-saved = Checkout settings saved
 
@@ -373,7 +376,7 @@ refund-ask-intro = Nothing is sent by this. The next page says what to send from
 refund-ask-button = Ask for the refund
 refund-received = Received for certain
 refund-left = Left to give back
-refund-amount-hint = At most { $amount }: all or a part, with a point.
+refund-amount-hint = At most { $amount }: all or a part.
 refund-destination = Address to pay back to
 refund-to = Pay back to
 refund-destination-hint = Ask the payer for an address of theirs on { $network }. Nothing is filled in on purpose: the transfer may have come from an exchange, and what is sent back there reaches nobody.

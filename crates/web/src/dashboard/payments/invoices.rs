@@ -16,7 +16,7 @@ use trousseau_service::{InvoiceFilter, InvoiceRow, ServiceError};
 
 use super::{
     Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS,
-    ask, currency_of, history, is_live, kept, may_write, once, payments_for, sent_once,
+    amounts, ask, currency_of, history, is_live, kept, may_write, once, payments_for, sent_once,
 };
 use crate::answer;
 use crate::dashboard::csv::Csv;
@@ -343,7 +343,7 @@ impl Fields {
     ) -> Option<InvoiceDraft> {
         let t = entered.frame.t;
         let title = errors.read("title", self.title.trim().parse::<Title>(), t.get("wrong-invoice-title"));
-        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
+        let amount = Money::parse_price(&amounts::plain(&self.amount, t.language()), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         // The day is the last one on which it is in time.
         let due = self.due.trim().parse::<Day>().and_then(|day| entered.business.time_zone.end_of(day));

@@ -18,8 +18,8 @@ use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkD
 use trousseau_service::{PaymentLinkFilter, PaymentLinkRow};
 
 use super::{
-    Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, ask, currency_of,
-    history, is_live, kept, link_status, may_write, once, payments_for, said, sent_once,
+    Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, amounts, ask,
+    currency_of, history, is_live, kept, link_status, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::ROWS_PER_READ;
@@ -29,6 +29,7 @@ use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::once::Switched;
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
+use crate::language::Language;
 use crate::path::Path;
 use crate::router::Web;
 use crate::wire::payables::page_of;
@@ -253,11 +254,11 @@ struct Wanted {
 }
 
 impl Fields {
-    fn of(link: &PaymentLinkRow) -> Self {
+    fn of(link: &PaymentLinkRow, language: Language) -> Self {
         let text = |value: Option<String>| value.unwrap_or_default();
         Self {
             once: String::new(),
-            amount: link.amount.to_string(),
+            amount: amounts::written(link.amount, language),
             currency: link.amount.asset().code().to_string(),
             title: text(link.title.as_ref().map(ToString::to_string)),
             description: text(link.description.as_ref().map(ToString::to_string)),
@@ -269,7 +270,7 @@ impl Fields {
 
     fn read<P>(&self, asset: Option<Asset>, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
         let t = entered.frame.t;
-        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
+        let amount = Money::parse_price(&amounts::plain(&self.amount, t.language()), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         let title = said(&self.title, |text| text.parse().ok(), || errors.add("title", t.get("wrong-title")));
         let description =
@@ -395,7 +396,14 @@ pub(super) async fn edit_form(
 ) -> Result<Response, Stop> {
     let (link, _) = target(&web, &entered, &path).await?;
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&web, &entered, StatusCode::OK, Some(&link), Fields::of(&link), FormErrors::new()))
+    Ok(draw(
+        &web,
+        &entered,
+        StatusCode::OK,
+        Some(&link),
+        Fields::of(&link, entered.frame.t.language()),
+        FormErrors::new(),
+    ))
 }
 
 /// Changes the payment link.

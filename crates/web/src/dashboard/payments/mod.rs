@@ -1,6 +1,7 @@
 //! The pages of payments: what is to be paid, and what was.
 
 mod accounting;
+mod amounts;
 mod invoices;
 mod links;
 mod paid;

@@ -23,7 +23,7 @@ use trousseau_service::{InvoiceFilter, InvoiceRow, RecurringPaymentFilter, Recur
 
 use super::{
     Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question,
-    ROWS, ask, currency_of, history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
+    ROWS, amounts, ask, currency_of, history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::ROWS_PER_READ;
@@ -32,6 +32,7 @@ use crate::dashboard::format::{Shown, Sum};
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::session::{Entered, ReadPayments, Stop, WritePayments};
 use crate::dashboard::text::{Texts, message};
+use crate::language::Language;
 use crate::path::Path;
 use crate::router::Web;
 use crate::wire::payables::page_of;
@@ -374,11 +375,11 @@ struct Wanted {
 }
 
 impl Fields {
-    fn of(row: &RecurringPaymentRow) -> Self {
+    fn of(row: &RecurringPaymentRow, language: Language) -> Self {
         let text = |value: Option<String>| value.unwrap_or_default();
         Self {
             name: text(row.name.as_ref().map(ToString::to_string)),
-            amount: row.amount.to_string(),
+            amount: amounts::written(row.amount, language),
             currency: row.amount.asset().code().to_string(),
             customer: CustomerFields {
                 customer_name: text(row.customer_name.as_ref().map(ToString::to_string)),
@@ -393,7 +394,7 @@ impl Fields {
     fn read<P>(&self, asset: Option<Asset>, entered: &Entered<P>, errors: &mut FormErrors) -> Option<Wanted> {
         let t = entered.frame.t;
         let name = said(&self.name, |text| text.parse().ok(), || errors.add("name", t.get("wrong-title")));
-        let amount = Money::parse_price(self.amount.trim(), asset.unwrap_or(Asset::USDC));
+        let amount = Money::parse_price(&amounts::plain(&self.amount, t.language()), asset.unwrap_or(Asset::USDC));
         let amount = errors.read("amount", amount, t.get("wrong-amount"));
         let customer = self.customer.read(entered, errors);
         Some(Wanted { amount: amount?, name, customer })
@@ -566,7 +567,14 @@ pub(super) async fn edit_form(
         return Err(Stop::go(&page));
     }
     entered.prove_first(&entered.frame.here)?;
-    Ok(draw(&web, &entered, StatusCode::OK, Some(&row), Fields::of(&row), FormErrors::new()))
+    Ok(draw(
+        &web,
+        &entered,
+        StatusCode::OK,
+        Some(&row),
+        Fields::of(&row, entered.frame.t.language()),
+        FormErrors::new(),
+    ))
 }
 
 /// Changes the recurring payment from its next period on.

@@ -21,8 +21,8 @@ use trousseau_service::payments::refunds::{Left, RefundDraft, given_up_at, takes
 use trousseau_service::{GivenBack, RefundFilter, RefundRow, ServiceError};
 
 use super::{
-    Asked, Badge, Entry, Id, LATEST, Maker, Names, Nothing, Question, ROWS, ask, history, is_live, kept, may_write,
-    once, said, sent_once,
+    Asked, Badge, Entry, Id, LATEST, Maker, Names, Nothing, Question, ROWS, amounts, ask, history, is_live, kept,
+    may_write, once, said, sent_once,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
@@ -254,7 +254,7 @@ impl Fields {
     ) -> Option<RefundDraft> {
         let t = entered.frame.t;
         let nothing_held = Money::zero(left.amount.asset());
-        match amount_of(left.amount, nothing_held, Some(self.amount.trim())) {
+        match amount_of(left.amount, nothing_held, Some(&amounts::plain(&self.amount, t.language()))) {
             Ok(_) => {}
             Err(TooMuch::Amount(_)) => errors.add("amount", t.get("wrong-amount")),
             Err(TooMuch::NothingLeft | TooMuch::Left(_)) => errors.add("amount", too_much(left.amount, &entered.frame)),
@@ -270,7 +270,7 @@ impl Fields {
             said(&self.reason, |text| text.parse().ok(), || errors.add("reason", t.get("wrong-refund-reason")));
         errors.is_empty().then(|| RefundDraft {
             of,
-            amount: Some(self.amount.trim().to_owned()),
+            amount: Some(amounts::plain(&self.amount, t.language())),
             destination: self.destination.trim().to_owned(),
             reason,
             metadata: Metadata::default(),
@@ -385,8 +385,11 @@ async fn form(
 ) -> Result<Response, Stop> {
     let Some(left) = target.left(web, entered).await? else { return Ok(target.nothing_left(entered)) };
     entered.prove_first(&target.action)?;
-    let fields =
-        kept.unwrap_or_else(|| Fields { once: once(web), amount: left.amount.to_string(), ..Fields::default() });
+    let fields = kept.unwrap_or_else(|| Fields {
+        once: once(web),
+        amount: amounts::written(left.amount, entered.frame.t.language()),
+        ..Fields::default()
+    });
     Ok(draw(web, entered, StatusCode::OK, target, &left, fields, FormErrors::new()))
 }
 
@@ -405,7 +408,7 @@ async fn make(
         None if SecretForm::of(&fields.destination).is_some() => None,
         None => Some(RefundDraft {
             of: target.of,
-            amount: Some(fields.amount.clone()),
+            amount: Some(amounts::plain(&fields.amount, entered.frame.t.language())),
             destination: fields.destination.clone(),
             reason: None,
             metadata: Metadata::default(),

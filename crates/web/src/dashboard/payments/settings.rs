@@ -13,12 +13,13 @@ use trousseau_domain::members::Operation;
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::WebUrl;
 
-use super::{is_live, said};
+use super::{amounts, is_live, said};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::{Frame, Sub, Tab};
 use crate::dashboard::kept::{Keepable, Kept};
 use crate::dashboard::session::{Entered, ReadBusiness, Stop, WriteBusiness};
-use crate::dashboard::text::{Texts, message};
+use crate::dashboard::text::message;
+use crate::language::Language;
 use crate::path::Path;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;
@@ -65,7 +66,7 @@ const SETTLES: &str = "settles";
 const WAITS: &str = "waits";
 
 impl Fields {
-    fn of(settings: &CheckoutSettings) -> Self {
+    fn of(settings: &CheckoutSettings, language: Language) -> Self {
         let amount = settings.tolerance.amount();
         let per_mille = settings.tolerance.per_mille();
         let origins: Vec<_> = settings.origins.iter().map(ToString::to_string).collect();
@@ -74,7 +75,7 @@ impl Fields {
             languages: settings.languages.to_string(),
             redirect_url: settings.redirect_url.as_ref().map(ToString::to_string).unwrap_or_default(),
             origins: origins.join("\n"),
-            tolerance_amount: if amount.is_zero() { String::new() } else { amount.to_string() },
+            tolerance_amount: if amount.is_zero() { String::new() } else { amounts::written(amount, language) },
             tolerance_per_mille: if per_mille == 0 { String::new() } else { per_mille.to_string() },
             late: if settings.accepts_late { SETTLES } else { WAITS }.to_owned(),
         }
@@ -83,7 +84,11 @@ impl Fields {
     fn read<P>(&self, entered: &Entered<P>, errors: &mut FormErrors) -> Option<CheckoutSettings> {
         let t = entered.frame.t;
         let text = self.accent.trim();
-        let accent = if text.is_empty() { None } else { errors.read("accent", text.parse(), wrong_accent(text, t)) };
+        let accent = if text.is_empty() {
+            None
+        } else {
+            errors.read("accent", text.parse(), wrong_accent(text, &entered.frame))
+        };
         let redirect_url = said(
             &self.redirect_url,
             |text| WebUrl::parse(text, entered.tenant.environment).ok(),
@@ -92,7 +97,7 @@ impl Fields {
         let origins = errors.entries("origins", &self.origins, MAX_ORIGINS, message!("wrong-origin"), t);
         let amount = said(
             &self.tolerance_amount,
-            |text| Money::parse(text, Asset::USDC).ok(),
+            |text| Money::parse(&amounts::plain(text, t.language()), Asset::USDC).ok(),
             || errors.add("tolerance_amount", t.get("wrong-tolerance-amount")),
         );
         let per_mille = said(
@@ -119,10 +124,11 @@ impl Fields {
 }
 
 /// What is wrong with a colour, and which one would do.
-fn wrong_accent(text: &str, t: Texts) -> String {
+fn wrong_accent(text: &str, frame: &Frame) -> String {
+    let (f, t) = (&frame.f, frame.t);
     match text.parse::<Accent>() {
         Err(InvalidAccent::TooLight { contrast, nearest }) => {
-            let contrast = format!("{}.{}", contrast / 10, contrast % 10);
+            let contrast = f.decimal(&format!("{}.{}", contrast / 10, contrast % 10));
             t.with("wrong-accent-faint", [("contrast", contrast), ("nearest", nearest.to_string())])
         }
         _ => t.get("wrong-accent"),
@@ -188,7 +194,7 @@ pub(super) async fn show(
 ) -> Result<Response, Stop> {
     let settings = web.app.checkout().get(&entered.tenant).await;
     let settings = settings.map_err(|error| entered.refused(error, &here(&entered)))?;
-    let fields = kept.unwrap_or_else(|| Fields::of(&settings));
+    let fields = kept.unwrap_or_else(|| Fields::of(&settings, entered.frame.t.language()));
     Ok(draw(&web, &entered, StatusCode::OK, settings.accent, fields, FormErrors::new()))
 }
 
