@@ -42,5 +42,9 @@ export async function sell(site) {
     payments[scenario] = await call(site, "/v1/checkout/payments", { payable: payable.id });
     await call(site, `/v1/test/payments/${payments[scenario].id}/scenario`, { scenario });
   }
+  // From an address as long as those of a network are, in a transaction whose hash is.
+  const sender = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
+  await call(site, "/v1/test/transfers", { address: payments.wrong_token.address, asset: "other", sender, amount: "1249.50" });
+  await call(site, "/v1/test/blocks", { count: 3 });
   return { link, invoice, recurring, payments };
 }

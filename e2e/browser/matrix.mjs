@@ -4,6 +4,8 @@ export const LANGUAGES = ["en", "fr"];
 export const ENVIRONMENTS = ["test", "live"];
 export const THEMES = ["light", "dark"];
 export const WIDTHS = [390, 1100, 1440];
+/** Tables are tables from 1185 px on, and have the least room there. */
+export const TABLE_WIDTHS = [...WIDTHS, 1200, 1280];
 
 function* product(lists) {
   if (lists.length === 0) return yield [];
@@ -35,7 +37,7 @@ export function pairwise(lists) {
 
 /** The cells of one page. Pages outside a business have no environment. */
 export function cells(page, full) {
-  const lists = [LANGUAGES, THEMES, WIDTHS, page.environments ?? [null]];
+  const lists = [LANGUAGES, THEMES, page.widths ?? WIDTHS, page.environments ?? [null]];
   const rows = full ? [...product(lists)] : pairwise(lists);
   // Pages of one kind share their template: one cell each is enough unless everything is asked for.
   const chosen = full || !page.likeOthers ? rows : [rows[page.likeOthers % rows.length]];

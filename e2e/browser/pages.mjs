@@ -1,5 +1,5 @@
 // Every page that there is: its name, who reads it, its path. The one list that the runs go by.
-import { ENVIRONMENTS } from "./matrix.mjs";
+import { ENVIRONMENTS, TABLE_WIDTHS } from "./matrix.mjs";
 import { businessOf, firstLink } from "./people.mjs";
 
 const GUIDE = [
@@ -39,6 +39,9 @@ export async function open(site) {
   return pages;
 }
 
+/** Pages that are a table with much in it. */
+const TABLES = new Set(["payments", "unmatched", "refunds", "invoices", "recurring", "links"]);
+
 /** From a list to the page of its first entry, or to one below it. */
 async function openFirst(tab, below = "") {
   await tab.goto((await tab.locator("td.name a").first().getAttribute("href")) + below);
@@ -67,7 +70,7 @@ export function signedIn(site) {
     ["/invoices", "invoices"], ["/invoices?q=nothing+like+this", "invoices-nothing-found"], ["/invoices/create", "invoice-create"],
     ["/recurring-payments", "recurring"], ["/recurring-payments?q=nothing+like+this", "recurring-nothing-found"], ["/recurring-payments/create", "recurring-create"],
     ["/payment-links", "links"], ["/payment-links?q=nothing+like+this", "links-nothing-found"], ["/payment-links/create", "link-create"],
-  ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS }));
+  ].map(([below, name]) => ({ name, path: at(below), environments: ENVIRONMENTS, widths: TABLES.has(name) ? TABLE_WIDTHS : undefined }));
   return [
     ...inBusiness,
     ...frame,

@@ -49,8 +49,8 @@ pub use settings::Settings;
 pub use trousseau_store::{
     AttemptRow, BusinessRow, CollectFilter, DeliveryFilter, DeliveryRow, DepositRow, Destination, DifferenceRow,
     Engine, EventFilter, EventRow, GivenBack, InvoiceFilter, InvoiceRow, KeyFilter, KeyNameRow, KeyOrder, KeyRow,
-    MovementPlace, MovementRow, PaidFor, PaymentFilter, PaymentLinkFilter, PaymentLinkRow, PaymentRow,
+    ListedPayment, MovementPlace, MovementRow, PaidFor, PaymentFilter, PaymentLinkFilter, PaymentLinkRow, PaymentRow,
     PayoutAddressRow, PayoutKeyRow, PlatformKeyRow, ReconciliationRow, RecurringPaymentFilter, RecurringPaymentRow,
-    RefundFilter, RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Span, Takings, TakingsRow, UsageRow,
-    WebhookEndpointRow,
+    RefundFilter, RefundRow, RefusalRow, RequestFilter, RequestRow, SightingRow, Span, Subject, Takings, TakingsRow,
+    UsageRow, WebhookEndpointRow,
 };

@@ -15,7 +15,7 @@ use trousseau_domain::time::Timestamp;
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
 use crate::row::Row;
-use crate::stmt::{Stmt, pattern};
+use crate::stmt::{Stmt, beginning, pattern};
 
 /// An invoice as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +94,25 @@ pub struct InvoiceFilter {
     pub customer_reference: Option<CustomerReference>,
     /// Only periods of this recurring payment.
     pub recurring: Option<RecurringPaymentId>,
-    /// Only those with this text in their title, id, customer's name, address or reference.
+    /// Only the one of this number, those with this text in their title, customer's name, address or reference, and those
+    /// whose id begins with it.
     pub search: Option<SearchText>,
     /// Deleted ones too.
     pub include_deleted: bool,
+}
+
+/// The words that may stand before the number of an invoice.
+const BEFORE_NUMBERS: [&str; 6] = ["facture", "invoice", "n°", "nº", "no", "#"];
+
+/// The number of an invoice, where that is what is looked for: `12`, `Invoice 12`, `facture n° 12`.
+pub(crate) fn number_in(search: &SearchText) -> Option<u32> {
+    let text = search.as_str().to_lowercase();
+    let mut rest = text.trim();
+    while let Some(after) = BEFORE_NUMBERS.iter().find_map(|word| rest.strip_prefix(word)) {
+        rest = after.trim_start();
+    }
+    // A sign would be read as well.
+    rest.parse().ok().filter(|_| rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 macro_rules! columns {
@@ -204,7 +219,7 @@ impl Reader<'_> {
         Ok(self.fetch_optional(stmt).await?.is_some())
     }
 
-    /// The tenant's invoices that match, newest first, those after `after` in this order; at most `limit`.
+    /// The tenant's invoices that match, newest first and of one instant the highest number first, those after `after` in this order; at most `limit`.
     pub async fn list_invoices(
         &mut self,
         tenant: &Tenant,
@@ -221,13 +236,14 @@ impl Reader<'_> {
              WHEN i.voided_at IS NOT NULL THEN 'void' WHEN i.due_at <= $4 THEN 'past_due' ELSE 'pending' END) \
              AND (CAST($5 AS TEXT) IS NULL OR i.customer_reference = $5) \
              AND (CAST($6 AS TEXT) IS NULL OR i.recurring_id = $6) \
-             AND (CAST($7 AS TEXT) IS NULL OR LOWER(i.title) LIKE $7 ESCAPE '!' OR i.id LIKE $7 ESCAPE '!' \
+             AND (CAST($7 AS TEXT) IS NULL OR i.number = $12 OR LOWER(i.title) LIKE $7 ESCAPE '!' \
+             OR i.id LIKE $11 ESCAPE '!' \
              OR LOWER(i.customer_name) LIKE $7 ESCAPE '!' OR LOWER(i.customer_email) LIKE $7 ESCAPE '!' \
              OR LOWER(i.customer_reference) LIKE $7 ESCAPE '!') \
              AND (CAST($8 AS BIGINT) = 1 OR i.deleted_at IS NULL) \
-             AND (CAST($9 AS TEXT) IS NULL OR (i.created_at, i.id) < (SELECT a.created_at, a.id FROM invoices a \
-             WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2)) \
-             ORDER BY i.created_at DESC, i.id DESC LIMIT $10"
+             AND (CAST($9 AS TEXT) IS NULL OR (i.created_at, i.number) < (SELECT a.created_at, a.number \
+             FROM invoices a WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2)) \
+             ORDER BY i.created_at DESC, i.number DESC LIMIT $10"
         );
         let stmt = Stmt::new(SQL)
             .text(&tenant.business)
@@ -239,7 +255,9 @@ impl Reader<'_> {
             .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
             .int(i64::from(filter.include_deleted))
             .opt_text(after)
-            .int(i64::from(limit));
+            .int(i64::from(limit))
+            .opt_text(filter.search.as_ref().map(|text| beginning(text.as_str())))
+            .opt_int(filter.search.as_ref().and_then(number_in).map(i64::from));
         self.fetch_all(stmt).await?.iter().map(InvoiceRow::from_row).collect()
     }
 

@@ -88,7 +88,7 @@ pub use movements::{MovementPlace, MovementRow, Span};
 pub use nodes::NodeRow;
 pub use one_time_tokens::{TokenPurpose, TokenRow};
 pub use payment_links::{PaymentLinkFilter, PaymentLinkRow};
-pub use payments::{Destination, PaidFor, PaymentFilter, PaymentRow, Takings, TakingsRow};
+pub use payments::{Destination, ListedPayment, PaidFor, PaymentFilter, PaymentRow, Subject, Takings, TakingsRow};
 pub use payout_addresses::{PayoutAddressRow, PayoutKeyRow};
 pub use platform_keys::PlatformKeyRow;
 pub use pool::PgTx;

@@ -12,7 +12,7 @@ use trousseau_domain::time::Timestamp;
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
 use crate::row::Row;
-use crate::stmt::{Stmt, pattern};
+use crate::stmt::{Stmt, beginning, pattern};
 
 /// A payment link as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct PaymentLinkFilter {
     pub status: Option<PaymentLinkStatus>,
     /// Only those of this customer.
     pub customer_reference: Option<CustomerReference>,
-    /// Only those with this text in their title, id or customer reference.
+    /// Only those with this text in their title or customer reference, and those whose id begins with it.
     pub search: Option<SearchText>,
     /// Deleted ones too.
     pub include_deleted: bool,
@@ -161,7 +161,7 @@ impl Reader<'_> {
              AND (CAST($3 AS TEXT) IS NULL OR $3 = CASE WHEN l.single_use = 1 AND l.paid_at IS NOT NULL THEN 'paid' \
              WHEN l.active = 1 THEN 'active' ELSE 'inactive' END) \
              AND (CAST($4 AS TEXT) IS NULL OR l.customer_reference = $4) \
-             AND (CAST($5 AS TEXT) IS NULL OR LOWER(l.title) LIKE $5 ESCAPE '!' OR l.id LIKE $5 ESCAPE '!' \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(l.title) LIKE $5 ESCAPE '!' OR l.id LIKE $9 ESCAPE '!' \
              OR LOWER(l.customer_reference) LIKE $5 ESCAPE '!') \
              AND (CAST($6 AS BIGINT) = 1 OR l.deleted_at IS NULL) \
              AND (CAST($7 AS TEXT) IS NULL OR (l.created_at, l.id) < (SELECT a.created_at, a.id FROM payment_links a \
@@ -176,7 +176,8 @@ impl Reader<'_> {
             .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
             .int(i64::from(filter.include_deleted))
             .opt_text(after)
-            .int(i64::from(limit));
+            .int(i64::from(limit))
+            .opt_text(filter.search.as_ref().map(|text| beginning(text.as_str())));
         self.fetch_all(stmt).await?.iter().map(PaymentLinkRow::from_row).collect()
     }
 }

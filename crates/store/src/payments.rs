@@ -4,9 +4,10 @@ use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{InvoiceId, KeyId, PaymentId, PaymentLinkId, RecurringPaymentId};
 use trousseau_domain::ledger::LedgerId;
+use trousseau_domain::members::EmailAddress;
 use trousseau_domain::money::Money;
 use trousseau_domain::networks::ChainId;
-use trousseau_domain::payables::PayableId;
+use trousseau_domain::payables::{CustomerName, CustomerReference, PayableId, Title};
 use trousseau_domain::payments::{PaymentState, PaymentStatus, Terms};
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::text::SearchText;
@@ -14,8 +15,9 @@ use trousseau_domain::time::Timestamp;
 
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
+use crate::invoices::number_in;
 use crate::row::Row;
-use crate::stmt::{Stmt, pattern};
+use crate::stmt::{Stmt, beginning, pattern};
 
 /// What a payment is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +125,61 @@ pub struct PaymentFilter {
     pub created_from: Option<Timestamp>,
     /// Only those before this instant.
     pub created_before: Option<Timestamp>,
-    /// Only those with this text in their id, address, transaction hash or payer.
+    /// Only those for the invoice of this number, those with this text in the title, name or customer of what they are
+    /// for, in their address, transaction hash or payer, and those whose id begins with it. A number is looked for in no
+    /// address or hash, where any few digits stand.
     pub search: Option<SearchText>,
+}
+
+/// What a payment is for, as people call it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The title of the payment link, or the name of the recurring payment.
+    pub name: Option<Title>,
+    /// The number of the invoice.
+    pub number: Option<u32>,
+    /// What is invoiced.
+    pub invoiced: Option<Title>,
+    /// What the customer is called.
+    pub customer_name: Option<CustomerName>,
+    /// Where its invoices are sent.
+    pub customer_email: Option<EmailAddress>,
+    /// The merchant's own name for the customer.
+    pub customer_reference: Option<CustomerReference>,
+}
+
+/// A payment with what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedPayment {
+    /// The payment.
+    pub payment: PaymentRow,
+    /// What it is for.
+    pub subject: Subject,
+}
+
+/// The columns of [`Subject`], and where they are found.
+macro_rules! subject {
+    (columns) => {
+        "COALESCE(l.title, r.name) AS subject_name, i.number, i.title AS invoiced, i.customer_name, i.customer_email, \
+         COALESCE(i.customer_reference, l.customer_reference) AS customer_reference"
+    };
+    (tables) => {
+        "payments p LEFT JOIN payment_links l ON l.id = p.payment_link_id \
+         LEFT JOIN invoices i ON i.id = p.invoice_id LEFT JOIN recurring_payments r ON r.id = p.recurring_id"
+    };
+}
+
+impl Subject {
+    fn from_columns(row: &Row) -> Result<Self, BadColumn> {
+        Ok(Self {
+            name: row.opt_parsed("subject_name")?,
+            number: row.opt_number("number")?,
+            invoiced: row.opt_parsed("invoiced")?,
+            customer_name: row.opt_parsed("customer_name")?,
+            customer_email: row.opt_parsed("customer_email")?,
+            customer_reference: row.opt_parsed("customer_reference")?,
+        })
+    }
 }
 
 macro_rules! columns {
@@ -196,8 +251,25 @@ macro_rules! chosen {
          AND (CAST($5 AS TEXT) IS NULL OR p.key_id = $5) \
          AND (CAST($6 AS BIGINT) IS NULL OR p.created_at >= $6) \
          AND (CAST($7 AS BIGINT) IS NULL OR p.created_at < $7) \
-         AND (CAST($8 AS TEXT) IS NULL OR p.id LIKE $8 ESCAPE '!' OR LOWER(p.address) LIKE $8 ESCAPE '!' \
-         OR LOWER(p.transaction_hash) LIKE $8 ESCAPE '!' OR LOWER(p.payer) LIKE $8 ESCAPE '!')"
+         AND (CAST($8 AS TEXT) IS NULL OR p.id LIKE $9 ESCAPE '!' \
+         OR (CAST($10 AS BIGINT) IS NULL AND (LOWER(p.address) LIKE $8 ESCAPE '!' \
+         OR LOWER(p.transaction_hash) LIKE $8 ESCAPE '!' OR LOWER(p.payer) LIKE $8 ESCAPE '!')) \
+         OR p.payment_link_id IN (SELECT s.id FROM payment_links s WHERE s.business_id = $1 AND s.environment = $2 \
+         AND (LOWER(s.title) LIKE $8 ESCAPE '!' OR LOWER(s.customer_reference) LIKE $8 ESCAPE '!')) \
+         OR p.invoice_id IN (SELECT s.id FROM invoices s WHERE s.business_id = $1 AND s.environment = $2 \
+         AND (s.number = $10 OR LOWER(s.title) LIKE $8 ESCAPE '!' OR LOWER(s.customer_name) LIKE $8 ESCAPE '!' \
+         OR LOWER(s.customer_email) LIKE $8 ESCAPE '!' OR LOWER(s.customer_reference) LIKE $8 ESCAPE '!')) \
+         OR p.recurring_id IN (SELECT s.id FROM recurring_payments s WHERE s.business_id = $1 \
+         AND s.environment = $2 AND LOWER(s.name) LIKE $8 ESCAPE '!'))"
+    };
+}
+
+/// The order of a page of them, and where it begins.
+macro_rules! newest {
+    () => {
+        " AND (CAST($11 AS TEXT) IS NULL OR (p.created_at, p.id) < (SELECT a.created_at, a.id FROM payments a \
+         WHERE a.id = $11 AND a.business_id = $1 AND a.environment = $2)) \
+         ORDER BY p.created_at DESC, p.id DESC LIMIT $12"
     };
 }
 
@@ -213,6 +285,8 @@ impl PaymentFilter {
             .opt_time(self.created_from)
             .opt_time(self.created_before)
             .opt_text(self.search.as_ref().map(|text| pattern(text.as_str())))
+            .opt_text(self.search.as_ref().map(|text| beginning(text.as_str())))
+            .opt_int(self.search.as_ref().and_then(number_in).map(i64::from))
     }
 }
 
@@ -283,17 +357,44 @@ impl Reader<'_> {
         after: Option<PaymentId>,
         limit: u32,
     ) -> Result<Vec<PaymentRow>, StoreError> {
+        const SQL: &str = concat!("SELECT ", columns!(), " FROM payments p WHERE ", chosen!(), newest!());
+        let stmt = filter.choosing(SQL, tenant).opt_text(after).int(i64::from(limit));
+        self.fetch_all(stmt).await?.iter().map(PaymentRow::from_row).collect()
+    }
+
+    /// The same, each with what it is for.
+    pub async fn list_payments_with_subjects(
+        &mut self,
+        tenant: &Tenant,
+        filter: &PaymentFilter,
+        after: Option<PaymentId>,
+        limit: u32,
+    ) -> Result<Vec<ListedPayment>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             columns!(),
-            " FROM payments p WHERE ",
+            ", ",
+            subject!(columns),
+            " FROM ",
+            subject!(tables),
+            " WHERE ",
             chosen!(),
-            " AND (CAST($9 AS TEXT) IS NULL OR (p.created_at, p.id) < (SELECT a.created_at, a.id FROM payments a \
-             WHERE a.id = $9 AND a.business_id = $1 AND a.environment = $2)) \
-             ORDER BY p.created_at DESC, p.id DESC LIMIT $10"
+            newest!()
         );
         let stmt = filter.choosing(SQL, tenant).opt_text(after).int(i64::from(limit));
-        self.fetch_all(stmt).await?.iter().map(PaymentRow::from_row).collect()
+        let rows = self.fetch_all(stmt).await?;
+        let listed = |row: &Row| {
+            let payment = PaymentRow::from_columns(row)?;
+            Ok(ListedPayment { payment, subject: Subject::from_columns(row)? })
+        };
+        rows.iter().map(|row| row.read("payments", "id", listed)).collect()
+    }
+
+    /// What a payment is for.
+    pub async fn find_subject(&mut self, payment: PaymentId) -> Result<Option<Subject>, StoreError> {
+        const SQL: &str = concat!("SELECT p.id, ", subject!(columns), " FROM ", subject!(tables), " WHERE p.id = $1");
+        let row = self.fetch_optional(Stmt::new(SQL).text(payment)).await?;
+        row.map(|row| row.read("payments", "id", Subject::from_columns)).transpose()
     }
 
     /// What came in for good by the payments that a filter chooses, asset by asset.

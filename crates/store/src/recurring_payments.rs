@@ -14,7 +14,7 @@ use trousseau_domain::time::{TimeZone, Timestamp};
 use crate::error::{BadColumn, StoreError};
 use crate::exec::{Reader, Tx};
 use crate::row::Row;
-use crate::stmt::{Stmt, pattern};
+use crate::stmt::{Stmt, beginning, pattern};
 
 /// A recurring payment as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct RecurringPaymentFilter {
     pub state: Option<RecurringState>,
     /// Only those of this customer.
     pub customer_reference: Option<CustomerReference>,
-    /// Only those with this text in their name, id, customer's name, address or reference.
+    /// Only those with this text in their name, customer's name, address or reference, and those whose id begins with it.
     pub search: Option<SearchText>,
     /// Deleted ones too.
     pub include_deleted: bool,
@@ -165,7 +165,7 @@ impl Reader<'_> {
             " FROM recurring_payments r WHERE r.business_id = $1 AND r.environment = $2 \
              AND (CAST($3 AS TEXT) IS NULL OR r.state = $3) \
              AND (CAST($4 AS TEXT) IS NULL OR r.customer_reference = $4) \
-             AND (CAST($5 AS TEXT) IS NULL OR LOWER(r.name) LIKE $5 ESCAPE '!' OR r.id LIKE $5 ESCAPE '!' \
+             AND (CAST($5 AS TEXT) IS NULL OR LOWER(r.name) LIKE $5 ESCAPE '!' OR r.id LIKE $9 ESCAPE '!' \
              OR LOWER(r.customer_name) LIKE $5 ESCAPE '!' OR LOWER(r.customer_email) LIKE $5 ESCAPE '!' \
              OR LOWER(r.customer_reference) LIKE $5 ESCAPE '!') \
              AND (CAST($6 AS BIGINT) = 1 OR r.deleted_at IS NULL) \
@@ -181,7 +181,8 @@ impl Reader<'_> {
             .opt_text(filter.search.as_ref().map(|text| pattern(text.as_str())))
             .int(i64::from(filter.include_deleted))
             .opt_text(after)
-            .int(i64::from(limit));
+            .int(i64::from(limit))
+            .opt_text(filter.search.as_ref().map(|text| beginning(text.as_str())));
         self.fetch_all(stmt).await?.iter().map(RecurringPaymentRow::from_row).collect()
     }
 

@@ -155,6 +155,15 @@ pub(crate) fn pattern(text: &str) -> String {
     pattern
 }
 
+/// A pattern that finds what begins with `text`: whoever looks for an id has its beginning, and any two digits stand in
+/// the middle of many.
+pub(crate) fn beginning(text: &str) -> String {
+    let mut pattern = String::new();
+    push_literally(&mut pattern, text);
+    pattern.push('%');
+    pattern
+}
+
 /// Adds a text to a pattern as it is: what would stand for anything stands for itself.
 pub(crate) fn push_literally(pattern: &mut String, text: &str) {
     for character in text.chars() {

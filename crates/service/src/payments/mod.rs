@@ -37,8 +37,8 @@ use trousseau_domain::payments::{NotNow, PaymentState, PaymentStatus, Terms, Ver
 use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
-    BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, PaidFor, PaymentFilter, PaymentLinkRow,
-    PaymentRow, Reader, RecurringPaymentRow, StoreError, Takings, TakingsRow,
+    BusinessRow, ChangeKind, DepositRow, Destination, GivenBack, InvoiceRow, ListedPayment, PaidFor, PaymentFilter,
+    PaymentLinkRow, PaymentRow, Reader, RecurringPaymentRow, StoreError, Subject, Takings, TakingsRow,
 };
 
 use self::engine::Certainty;
@@ -541,13 +541,31 @@ impl<'a> Payments<'a> {
         limit: u32,
     ) -> Result<Page<PaymentRow>, ServiceError> {
         let mut reader = self.core.store.read();
-        if let Some(after) = after
-            && reader.find_payment(tenant, after).await?.is_none()
-        {
-            return Err(ServiceError::invalid("starting_after", "there is no payment with this id"));
-        }
+        check_start(&mut reader, tenant, after).await?;
         let data = reader.list_payments(tenant, filter, after, limit + 1).await?;
         Ok(Page::of(data, limit))
+    }
+
+    /// The same, each with what it is for.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn list_with_subjects(
+        self,
+        tenant: &Tenant,
+        filter: &PaymentFilter,
+        after: Option<PaymentId>,
+        limit: u32,
+    ) -> Result<Page<ListedPayment>, ServiceError> {
+        let mut reader = self.core.store.read();
+        check_start(&mut reader, tenant, after).await?;
+        let data = reader.list_payments_with_subjects(tenant, filter, after, limit + 1).await?;
+        Ok(Page::of(data, limit))
+    }
+
+    /// What a payment is for, as people call it.
+    pub async fn subject(self, payment: &PaymentRow) -> Result<Subject, ServiceError> {
+        Ok(self.core.store.read().find_subject(payment.id).await?.unwrap_or_default())
     }
 
     /// Where in the wallet of the business the address of a payment is, where its money goes by an extended public key.
@@ -965,6 +983,16 @@ pub(crate) async fn watch(core: &Core) -> Result<(), ServiceError> {
         }
     }
     recurring_payments::make_due(core, None).await
+}
+
+/// A page begins after a payment of the tenant's.
+async fn check_start(reader: &mut Reader<'_>, tenant: &Tenant, after: Option<PaymentId>) -> Result<(), ServiceError> {
+    if let Some(after) = after
+        && reader.find_payment(tenant, after).await?.is_none()
+    {
+        return Err(ServiceError::invalid("starting_after", "there is no payment with this id"));
+    }
+    Ok(())
 }
 
 /// The price from now on. It stays in its currency: what was paid so far would not add up otherwise.

@@ -14,8 +14,8 @@ use trousseau_domain::requests::UtcDay;
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{
     CursorRow, DepositRow, Destination, DestinationRow, DifferenceRow, ForwarderRow, MovementRow, OutgoingRow, PaidFor,
-    PaymentFilter, PaymentRow, PayoutAddressRow, ReconciliationRow, Span, Store, TakenBack, Takings, TestTransferRow,
-    WatchedRow, both_engines,
+    PaymentFilter, PaymentRow, PayoutAddressRow, ReconciliationRow, Span, Store, Subject, TakenBack, Takings,
+    TestTransferRow, WatchedRow, both_engines,
 };
 
 use crate::payables::{invoice, link, usdc};
@@ -113,6 +113,7 @@ both_engines! {
         assert_eq!(store.read().find_payment(&row.tenant, row.id).await.expect("reads"), Some(row.clone()));
         let ids = |rows: Vec<PaymentRow>| rows.iter().map(|row| row.id.bits()).collect::<Vec<_>>();
         let all = PaymentFilter::default();
+        let found = |text: &str| PaymentFilter { search: Some(text.parse().expect("a text")), ..all.clone() };
         let mut reader = store.read();
         for (filter, expected) in [
             (all.clone(), vec![2, 1]),
@@ -120,14 +121,43 @@ both_engines! {
             (PaymentFilter { payable: Some(other.paid_for.payable()), ..all.clone() }, vec![2]),
             (PaymentFilter { key_id: Some(KeyId::from_bits(5)), ..all.clone() }, vec![2, 1]),
             (PaymentFilter { key_id: Some(KeyId::from_bits(6)), ..all.clone() }, vec![]),
-            (PaymentFilter { search: Some("0xab".parse().expect("a text")), ..all.clone() }, vec![1]),
+            (found("0xab"), vec![1]),
+            (found("CRÈME".to_lowercase().as_str()), vec![1]),
+            (found("c-7"), vec![1]),
+            (found("workshop"), vec![2]),
+            (found("billing@"), vec![2]),
+            (found("Invoice 1"), vec![2]),
+            (found("facture n° 1"), vec![2]),
+            (found("#2"), vec![]),
+            (found(&other.id.to_string()[..20]), vec![2, 1]),
+            (found(&other.id.to_string()), vec![2]),
+            // Any few digits stand somewhere in an id, an address or a hash.
+            (found("0"), vec![1]),
             (PaymentFilter { created_from: Some(at(2)), ..all.clone() }, vec![2]),
             (PaymentFilter { created_before: Some(at(2)), ..all.clone() }, vec![1]),
         ] {
             let found = reader.list_payments(&row.tenant, &filter, None, 5).await.expect("lists");
             assert_eq!(ids(found), expected, "{filter:?}");
+            let told = reader.list_payments_with_subjects(&row.tenant, &filter, None, 5).await.expect("lists");
+            assert_eq!(ids(told.into_iter().map(|told| told.payment).collect()), expected, "{filter:?}");
         }
         assert_eq!(ids(reader.list_payments(&row.tenant, &all, Some(other.id), 5).await.expect("lists")), [1]);
+        let told = reader.list_payments_with_subjects(&row.tenant, &all, None, 5).await.expect("lists");
+        let of_invoice = Subject {
+            number: Some(1),
+            invoiced: Some("Workshop".parse().expect("a title")),
+            customer_name: Some("Maison Éclair".parse().expect("a name")),
+            customer_email: Some("billing@customer.example".parse().expect("an address")),
+            ..Subject::default()
+        };
+        let of_link = Subject {
+            name: Some("Café crème 100%".parse().expect("a title")),
+            customer_reference: Some("C-7".parse().expect("a reference")),
+            ..Subject::default()
+        };
+        let subjects: Vec<_> = told.into_iter().map(|told| told.subject).collect();
+        assert_eq!(subjects, [of_invoice.clone(), of_link]);
+        assert_eq!(reader.find_subject(other.id).await.expect("reads"), Some(of_invoice));
     }
 
     async fn a_payment_on_its_way_is_found_by_what_it_is_for(database) {

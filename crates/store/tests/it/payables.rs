@@ -185,6 +185,51 @@ both_engines! {
         assert!(commit!(store, |tx| tx.unmark_invoice_paid(row.id, payment).await.expect("unmarks")));
     }
 
+    async fn invoices_of_one_instant_are_listed_by_their_numbers_and_found_by_them(database) {
+        let store = database.store();
+        two_businesses(store).await;
+        let here = tenant("b1");
+        // Their ids are in no order.
+        let rows: Vec<_> = [(1, 7), (2, 1), (3, 12), (4, 2), (5, 3)]
+            .into_iter()
+            .map(|(bits, number)| InvoiceRow { created_at: at(9), ..invoice(&here, bits, number) })
+            .collect();
+        commit!(store, |tx| {
+            for row in &rows {
+                assert!(tx.insert_invoice(row).await.expect("inserts"));
+            }
+            let older = InvoiceRow { created_at: at(8), ..invoice(&here, 6, 13) };
+            assert!(tx.insert_invoice(&older).await.expect("inserts"));
+        });
+        let mut reader = store.read();
+        let all = InvoiceFilter::default();
+        let numbers = |rows: Vec<InvoiceRow>| rows.iter().map(|row| row.number).collect::<Vec<_>>();
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = reader.list_invoices(&here, &all, at(10), after, 2).await.expect("lists");
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            listed.extend(numbers(page));
+        }
+        assert_eq!(listed, [12, 7, 3, 2, 1, 13]);
+        let id = rows[0].id.to_string();
+        for (text, expected) in [
+            ("2", vec![2]),
+            ("invoice 12", vec![12]),
+            ("Facture n° 12", vec![12]),
+            ("#7", vec![7]),
+            ("0", vec![]),
+            ("invoice", vec![]),
+            ("-7", vec![]),
+            (id.as_str(), vec![7]),
+            (&id[3..], vec![]),
+        ] {
+            let filter = InvoiceFilter { search: Some(text.parse().expect("a text")), ..all.clone() };
+            let found = reader.list_invoices(&here, &filter, at(10), None, 9).await.expect("lists");
+            assert_eq!(numbers(found), expected, "{text}");
+        }
+    }
+
     async fn a_reminder_is_due_by_the_tenants_clock_and_marked_once(database) {
         let store = database.store();
         two_businesses(store).await;

@@ -44,7 +44,8 @@ pub(crate) struct ListParameters {
     recurring_payment_id: Option<String>,
     /// Only those of this customer of yours.
     customer_reference: Option<String>,
-    /// Only those with this text in their title, id, customer's name, address or reference; 1 to 100 characters.
+    /// Only the one of this number, those with this text in their title, customer's name, address or reference, and
+    /// those whose id begins with it; 1 to 100 characters.
     q: Option<String>,
     /// Deleted ones too.
     #[param(value_type = Option<bool>)]

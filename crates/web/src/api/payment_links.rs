@@ -37,7 +37,8 @@ pub(crate) struct ListParameters {
     status: Option<String>,
     /// Only those of this customer of yours.
     customer_reference: Option<String>,
-    /// Only those with this text in their title, id or customer reference; 1 to 100 characters.
+    /// Only those with this text in their title or customer reference, and those whose id begins with it; 1 to 100
+    /// characters.
     q: Option<String>,
     /// Deleted ones too.
     #[param(value_type = Option<bool>)]

@@ -53,7 +53,8 @@ pub(crate) struct ListParameters {
     /// Only payments started before this instant.
     #[param(format = DateTime)]
     created_before: Option<String>,
-    /// Only payments with this text in their id, address, transaction hash or payer; 1 to 100 characters.
+    /// Only payments for the invoice of this number, those with this text in the title, name or customer of what they
+    /// are for, in their address, transaction hash or payer, and those whose id begins with it; 1 to 100 characters.
     q: Option<String>,
     /// How many at most; 25 unless given.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]

@@ -61,7 +61,8 @@ pub(crate) struct ListParameters {
     state: Option<String>,
     /// Only those of this customer of yours.
     customer_reference: Option<String>,
-    /// Only those with this text in their name, id, customer's name, address or reference; 1 to 100 characters.
+    /// Only those with this text in their name, customer's name, address or reference, and those whose id begins with
+    /// it; 1 to 100 characters.
     q: Option<String>,
     /// Deleted ones too.
     #[param(value_type = Option<bool>)]

@@ -136,9 +136,11 @@ pub(super) async fn list(
 
 /// What a customer is called, as far as that is known.
 fn customer(invoice: &InvoiceRow) -> Option<String> {
-    let name = invoice.customer_name.as_ref().map(ToString::to_string);
-    name.or_else(|| invoice.customer_reference.as_ref().map(ToString::to_string))
-        .or_else(|| invoice.customer_email.as_ref().map(|email| email.as_str().to_owned()))
+    super::customer(
+        invoice.customer_name.as_ref(),
+        invoice.customer_reference.as_ref(),
+        invoice.customer_email.as_ref(),
+    )
 }
 
 /// The same invoices as a file. Times are in UTC, amounts have a point.

@@ -23,7 +23,7 @@ use trousseau_domain::money::Asset;
 use trousseau_domain::payables::{CustomerName, CustomerReference, PayableId, PayableKind, PaymentLinkStatus, WebUrl};
 use trousseau_domain::payments::{PaymentException, PaymentStatus};
 use trousseau_domain::text::SearchText;
-use trousseau_service::{EventFilter, EventRow, PaymentFilter, PaymentRow, ServiceError};
+use trousseau_service::{EventFilter, EventRow, ListedPayment, PaidFor, PaymentFilter, ServiceError, Subject};
 
 pub(in crate::dashboard) use self::accounting::outcome_badge;
 pub(crate) use self::settings::style_of;
@@ -32,7 +32,7 @@ use super::form::FormErrors;
 use super::format::{Shown, Sum};
 use super::frame::{Frame, Tab};
 use super::names::{Actors, KeyLink, KeyNames, Who};
-use super::networks::{called, transaction_page};
+use super::networks::called;
 use super::qr::Qr;
 use super::session::{Entered, Stop};
 use super::text::{Texts, message};
@@ -237,34 +237,75 @@ fn payment_badge(status: PaymentStatus, t: Texts) -> Badge {
 /// A payment as lists show it.
 #[derive(Debug)]
 struct PaymentLine {
-    /// The id, which is what it is called.
     id: String,
     /// Its page.
     href: String,
+    called: Called,
     badge: Badge,
     exception: Option<String>,
     amount: Sum,
     network: String,
-    /// The latest transaction.
-    hash: Option<String>,
-    /// The explorer's page about it.
-    hash_page: Option<String>,
     at: Shown,
 }
 
+/// What a payment is for, in words.
+#[derive(Debug)]
+struct Called {
+    /// What it is called; where nobody gave it a name, what it is.
+    name: String,
+    /// Whether somebody chose the name.
+    named: bool,
+    /// Of a period its invoice.
+    period: Option<String>,
+    /// What is invoiced, where the name is a number.
+    invoiced: Option<String>,
+    /// What the customer is called, as far as that is known.
+    customer: Option<String>,
+}
+
+impl Called {
+    fn of(paid_for: PaidFor, subject: &Subject, t: Texts) -> Self {
+        let name = subject.name.as_ref().map(ToString::to_string);
+        let number = subject.number.map(|number| t.with("invoice-number", [("number", number.to_string())]));
+        let (named, usual, period, invoiced) = match paid_for {
+            PaidFor::PaymentLink(_) => (name, t.get("link-untitled"), None, None),
+            PaidFor::Invoice(_, Some(_)) => (name, t.get("recurring-payment"), number, None),
+            PaidFor::Invoice(_, None) => {
+                let invoiced = subject.invoiced.as_ref().map(ToString::to_string);
+                (None, number.unwrap_or_else(|| t.get("invoice")), None, invoiced)
+            }
+        };
+        let customer = customer(
+            subject.customer_name.as_ref(),
+            subject.customer_reference.as_ref(),
+            subject.customer_email.as_ref(),
+        );
+        Self { named: named.is_some(), name: named.unwrap_or(usual), period, invoiced, customer }
+    }
+}
+
+/// What a customer is called, as far as that is known.
+fn customer(
+    name: Option<&CustomerName>,
+    reference: Option<&CustomerReference>,
+    email: Option<&EmailAddress>,
+) -> Option<String> {
+    name.map(ToString::to_string)
+        .or_else(|| reference.map(ToString::to_string))
+        .or_else(|| email.map(|email| email.as_str().to_owned()))
+}
+
 impl PaymentLine {
-    fn of<P>(web: &Web, payment: &PaymentRow, entered: &Entered<P>) -> Self {
-        let frame = &entered.frame;
-        let network = &payment.destination.network;
+    fn of<P>(web: &Web, listed: &ListedPayment, entered: &Entered<P>) -> Self {
+        let (frame, payment) = (&entered.frame, &listed.payment);
         Self {
+            called: Called::of(payment.paid_for, &listed.subject, frame.t),
             id: payment.id.to_string(),
             href: format!("{}/{}", base(entered, Tab::Payments), payment.id),
             badge: payment_badge(payment.state.status, frame.t),
             exception: exception(payment.state.exception, frame.t),
             amount: frame.f.sum(payment.terms.due),
-            network: called(web, network),
-            hash_page: payment.transaction_hash.as_deref().and_then(|hash| transaction_page(web, network, hash)),
-            hash: payment.transaction_hash.clone(),
+            network: called(web, &payment.destination.network),
             at: frame.f.relative(payment.created_at),
         }
     }
@@ -321,7 +362,7 @@ async fn payments_for<P>(
     payable: PayableId,
 ) -> Result<Vec<PaymentLine>, ServiceError> {
     let filter = PaymentFilter { payable: Some(payable), ..PaymentFilter::default() };
-    let page = web.app.payments().list(&entered.tenant, &filter, None, LATEST).await?;
+    let page = web.app.payments().list_with_subjects(&entered.tenant, &filter, None, LATEST).await?;
     Ok(page.data.iter().map(|payment| PaymentLine::of(web, payment, entered)).collect())
 }
 

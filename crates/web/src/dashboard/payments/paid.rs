@@ -12,13 +12,13 @@ use trousseau_domain::payables::Reason;
 use trousseau_domain::payments::{PaymentStatus, Verdict};
 use trousseau_service::keys::Page;
 use trousseau_service::payments::Watched;
-use trousseau_service::{DepositRow, GivenBack, PaidFor, PaymentFilter, PaymentRow, ServiceError};
+use trousseau_service::{DepositRow, GivenBack, ListedPayment, PaidFor, PaymentFilter, PaymentRow, ServiceError};
 
 use super::accounting::sums_differ;
 use super::refunds::{RefundLine, refunds_of};
 use super::{
-    Asked, Badge, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live, may_write,
-    payment_badge, payment_status,
+    Asked, Badge, Called, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live,
+    may_write, payment_badge, payment_status,
 };
 use crate::dashboard::csv::Csv;
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
@@ -101,7 +101,8 @@ pub(super) async fn list(
     }
     let (page, takings) = match &filter {
         Some(filter) => {
-            let page = web.app.payments().list(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
+            let page = web.app.payments();
+            let page = page.list_with_subjects(&entered.tenant, filter, asked.after.parse().ok(), ROWS).await;
             let page = entered.gone_on(page, &base)?;
             (page, web.app.payments().sum(&entered.tenant, filter).await.map_err(refused)?)
         }
@@ -113,7 +114,7 @@ pub(super) async fn list(
     let t = frame.t;
     Ok(frame.page(&ListPage {
         rows: page.data.iter().map(|payment| PaymentLine::of(&web, payment, &entered)).collect(),
-        next: asked.next(&base, page.data.last().map(|last| last.id.to_string()), page.has_more),
+        next: asked.next(&base, page.data.last().map(|last| last.payment.id.to_string()), page.has_more),
         csv: asked.csv(&base),
         filtered: filter != Some(PaymentFilter::default()),
         statuses: STATUSES.into_iter().map(|status| (status.as_str(), payment_status(status, t))).collect(),
@@ -142,10 +143,18 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
         "address",
         "transaction_hash",
         "settled_at",
+        // New ones go to the end, so that what reads the file by place goes on reading it.
+        "payable_type",
+        "invoice_number",
+        "title",
+        "customer_name",
+        "customer_reference",
+        "from_as_seen",
     ]);
     if let Some(filter) = filter {
-        let read = |after| web.app.payments().list(&entered.tenant, filter, after, ROWS_PER_READ);
-        let row = |payment: &PaymentRow| {
+        let read = |after| web.app.payments().list_with_subjects(&entered.tenant, filter, after, ROWS_PER_READ);
+        let row = |ListedPayment { payment, subject }: &ListedPayment| {
+            let title = subject.invoiced.as_ref().or(subject.name.as_ref());
             [
                 payment.id.to_string(),
                 payment.created_at.to_string(),
@@ -159,9 +168,15 @@ async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&Paymen
                 payment.destination.address.clone(),
                 payment.transaction_hash.clone().unwrap_or_default(),
                 payment.settled_at.map(|at| at.to_string()).unwrap_or_default(),
+                payment.paid_for.payable().kind().to_string(),
+                subject.number.map(|number| number.to_string()).unwrap_or_default(),
+                title.map(ToString::to_string).unwrap_or_default(),
+                subject.customer_name.as_ref().map(ToString::to_string).unwrap_or_default(),
+                subject.customer_reference.as_ref().map(ToString::to_string).unwrap_or_default(),
+                payment.payer.clone().unwrap_or_default(),
             ]
         };
-        let written = csv.rows(read, |payment: &PaymentRow| payment.id, row).await;
+        let written = csv.rows(read, |listed: &ListedPayment| listed.payment.id, row).await;
         written.map_err(|error| entered.refused(error, &base(entered)))?;
     }
     Ok(csv.finish(&format!("payments-{}-{}.csv", entered.tenant.business, entered.tenant.environment)))
@@ -237,7 +252,7 @@ struct ShowPage<'a> {
     payer: Option<String>,
     hash: Option<String>,
     hash_page: Option<String>,
-    payable: String,
+    called: Called,
     /// The page of what it is for.
     payable_page: String,
     /// The page of the period that it is for.
@@ -282,13 +297,13 @@ pub(super) async fn show(
     let deposits = web.app.payments().deposits(&entered.tenant, id).await.map_err(refused)?;
     let refunds = refunds_of(&web, &entered, id).await.map_err(refused)?;
     let left = web.app.refunds().left(&entered.tenant, GivenBack::Payment(id)).await.map_err(refused)?;
+    let subject = web.app.payments().subject(&payment).await.map_err(refused)?;
     let wallet_path = web.app.payments().wallet_path(&payment).await.map_err(refused)?;
     let names = Names::of(&web, &entered).await.map_err(refused)?;
     let history = history(&web, &entered, &names, id.to_string()).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Payments, None);
     let (f, t) = (&frame.f, frame.t);
     let network = &payment.destination.network;
-    let payable = payment.paid_for.payable();
     let (payable_page, period_page) = pages_of(&entered, payment.paid_for);
     Ok(frame.page(&ShowPage {
         path: format!("{base}/{id}"),
@@ -310,7 +325,7 @@ pub(super) async fn show(
         wallet_path,
         payer: payment.payer.clone(),
         hash: payment.transaction_hash.clone(),
-        payable: payable.to_string(),
+        called: Called::of(payment.paid_for, &subject, t),
         payable_page,
         period_page,
         expires: payment.terms.expires_at.map(|at| f.moment(at)),
