@@ -61,6 +61,14 @@ test("by keyboard, in English, at phone width, told live to the receipt", async 
   await page.getByRole("heading", { name: "Receipt" }).waitFor();
   assert.equal(await page.locator("#addr").count(), 0);
   assert.deepEqual(await faults(page), []);
+  // What the window is called follows, and so does what is printed under it; the page itself says what it is no more.
+  assert.equal(await page.title(), "Receipt: 107.00 USDC paid to Maison Éclair");
+  assert.doesNotMatch(await page.textContent("body"), /Pay with USDC|Total due|The receipt opens here/);
+  // The address that stands in the mail shows the same.
+  await page.goto(new URL(invoice.url).pathname);
+  await page.getByRole("heading", { name: "Receipt" }).waitFor();
+  await page.getByRole("button", { name: "Print" }).waitFor();
+  assert.deepEqual(await faults(page), []);
   await page.context().close();
 });
 
@@ -78,6 +86,11 @@ test("in French and dark, by the buttons, with a time that counts down", async (
     await page.getByText(says).first().waitFor();
     assert.deepEqual(await faults(page), []);
   }
+  // Paper is white, whatever the theme.
+  await page.emulateMedia({ media: "print" });
+  const ink = await page.evaluate(() => getComputedStyle(document.querySelector(".slip dd")).color);
+  assert.equal(ink, "rgb(28, 27, 24)");
+  await page.emulateMedia({ media: null });
   const back = page.getByRole("link", { name: "Retour chez Maison Éclair" });
   assert.match(await back.getAttribute("href"), /^https:\/\/shop\.example\/merci\?payment_id=pay_[0-9a-z]{26}$/);
   await page.context().close();
@@ -89,6 +102,8 @@ test("without script: read, pay, check again", async () => {
   await Promise.all([page.waitForNavigation(), page.getByRole("button", { name: "Pay 5.00 USDC" }).click()]);
   const address = await page.textContent("#addr");
   assert.equal(await page.locator("[role=timer]").isVisible(), false);
+  assert.equal(await page.getByText("Press “Check again” once you have sent it.").isVisible(), true);
+  assert.equal(await page.getByText("This page updates by itself.").isVisible(), false);
   await ours("POST", "/v1/test/transfers", { address, amount: "5.00" });
   await ours("POST", "/v1/test/blocks", { count: 3 });
   await Promise.all([page.waitForNavigation(), page.getByRole("link", { name: "Check again" }).click()]);

@@ -170,6 +170,7 @@ if (watched) {
     if ("over" in watched.dataset) source?.close();
   };
   const show = (fresh) => {
+    document.title = fresh.title;
     for (const part of fresh.querySelectorAll("[data-live]")) {
       document.getElementById(part.id)?.replaceChildren(...part.childNodes);
     }

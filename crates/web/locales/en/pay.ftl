@@ -1,6 +1,8 @@
 # The hosted page on which something is paid
 
 pay-title = Pay { $amount } to { $seller }
+pay-title-paid = Receipt: { $amount } paid to { $seller }
+pay-title-over = { $what } · { $seller }
 pay-skip = Skip to payment
 pay-band-test = TEST payment: no money moves.
 pay-band-test-network = TEST payment, on a test network: never send anything of worth.
@@ -9,12 +11,14 @@ pay-invoice = Invoice { $number }
 pay-recurring = Recurring payment
 pay-due = Due
 pay-total = Total due
+pay-total-over = Total
 pay-par = Priced in US dollars. One USDC is charged per dollar.
 pay-par-eurc = Priced in euros. One EURC is charged per euro.
 pay-par-other = Priced in { $currency }.
 pay-pdf = Download the invoice (PDF)
 pay-next = This page keeps its address: you may close it and come back. The receipt opens here.
 pay-heading = Pay with { $currency }
+pay-heading-over = Payment
 pay-network = Network
 pay-start = Pay { $amount }
 pay-start-hint = The next page shows the exact amount and an address for this payment alone.
@@ -28,6 +32,7 @@ pay-closed-network = This seller cannot receive payments yet
 pay-closed-next = Nothing is to be sent. Ask the seller if you did not expect this.
 pay-waiting = Waiting for your payment
 pay-waiting-detail = This page updates by itself.
+pay-waiting-plain = Press “Check again” once you have sent it.
 pay-underpaid = Send the remaining { $amount } to the same address
 pay-underpaid-detail = { $seen } of { $due } arrived. Some senders take their fee from the amount.
 pay-wrong-token = Another token arrived: it does not pay this
@@ -39,7 +44,10 @@ pay-expired-partly-detail = { $seen } of { $due } arrived. The seller can see it
 pay-seen-late = Payment seen, after the time had run out
 pay-seen-late-detail = It is not final yet. Nothing more to do: please do not send again.
 pay-start-again = Start again
-pay-seen = Payment seen: { $count } of { $needed } confirmations
+pay-seen = { $needed ->
+    [one] Payment seen: { $count } of { $needed } confirmation
+   *[other] Payment seen: { $count } of { $needed } confirmations
+}
 pay-seen-detail = Nothing more to do. Please do not send again.
 pay-confirmations = Confirmations
 pay-paid = Paid: { $amount }
@@ -125,3 +133,15 @@ wallet-short = This account does not have that much { $currency } on the network
 wallet-failed = Your wallet says that it did not work. Look there whether anything was sent before you try again.
 wallet-refused = The network says that this transaction does not pay. Look in your wallet why it failed.
 wallet-untold = Sent. This page could not be told, and will see it by itself. Do not send again.
+
+# What goes wrong on the page of a payer
+pay-lost-title = There is nothing to pay here
+pay-lost-cause = This payment link no longer exists, or its address is not complete.
+pay-lost-next = Ask the seller for a new one.
+pay-limited-cause = Many attempts came from your connection within a short time.
+pay-limited-next = Wait a moment, then try again. What you have sent is not lost.
+pay-busy-cause = Several payments were started and none of them has come yet.
+pay-internal-next = Try again. If it happens again, tell the seller the request ID. If you have sent the money, do not send it again.
+pay-refused-title = This could not be accepted
+pay-refused-cause = What was sent does not fit this page: a network that is not offered here, for example.
+pay-refused-next = Open the payment page again and choose there.

@@ -1,6 +1,8 @@
 # La page de paiement hébergée
 
 pay-title = Payer { $amount } à { $seller }
+pay-title-paid = Reçu : { $amount } payés à { $seller }
+pay-title-over = { $what } · { $seller }
 pay-skip = Aller au paiement
 pay-band-test = Paiement TEST : aucun argent ne circule.
 pay-band-test-network = Paiement TEST, sur un réseau de test : n'envoyez jamais rien qui ait de la valeur.
@@ -9,12 +11,14 @@ pay-invoice = Facture { $number }
 pay-recurring = Paiement récurrent
 pay-due = Échéance
 pay-total = Total à payer
+pay-total-over = Total
 pay-par = Prix en dollars américains. Un USDC est demandé par dollar.
 pay-par-eurc = Prix en euros. Un EURC est demandé par euro.
 pay-par-other = Prix en { $currency }.
 pay-pdf = Télécharger la facture (PDF)
 pay-next = Cette page garde son adresse : vous pouvez la fermer et y revenir. Le reçu s'affiche ici.
 pay-heading = Payer en { $currency }
+pay-heading-over = Paiement
 pay-network = Réseau
 pay-start = Payer { $amount }
 pay-start-hint = La page suivante indique le montant exact et une adresse réservée à ce paiement.
@@ -28,6 +32,7 @@ pay-closed-network = Ce vendeur ne peut pas encore recevoir de paiements
 pay-closed-next = Il n'y a rien à envoyer. Demandez au vendeur si vous ne vous y attendiez pas.
 pay-waiting = En attente de votre paiement
 pay-waiting-detail = Cette page se met à jour d'elle-même.
+pay-waiting-plain = Appuyez sur « Vérifier de nouveau » une fois l'envoi fait.
 pay-underpaid = Envoyez les { $amount } restants à la même adresse
 pay-underpaid-detail = { $seen } sur { $due } sont arrivés. Certains expéditeurs prélèvent leurs frais sur le montant.
 pay-wrong-token = Un autre jeton est arrivé : il ne compte pas
@@ -39,7 +44,10 @@ pay-expired-partly-detail = { $seen } sur { $due } sont arrivés. Le vendeur le 
 pay-seen-late = Paiement vu, après la fin du délai
 pay-seen-late-detail = Il n'est pas encore définitif. Vous n'avez plus rien à faire : n'envoyez pas une seconde fois.
 pay-start-again = Recommencer
-pay-seen = Paiement vu : { $count } confirmations sur { $needed }
+pay-seen = { $count ->
+    [one] Paiement vu : { $count } confirmation sur { $needed }
+   *[other] Paiement vu : { $count } confirmations sur { $needed }
+}
 pay-seen-detail = Vous n'avez plus rien à faire. N'envoyez pas une seconde fois.
 pay-confirmations = Confirmations
 pay-paid = Payé : { $amount }
@@ -67,7 +75,7 @@ pay-copy-amount = Copier le montant
 pay-amount-copied = Montant copié
 pay-address = Adresse
 pay-on = { $currency } sur { $network }
-pay-qr = QR code de l'adresse
+pay-qr = Code QR de l'adresse
 pay-copy-address = Copier l'adresse
 pay-address-copied = Adresse copiée
 pay-copied = Copié
@@ -103,15 +111,15 @@ pay-slow-detail = Si vous avez payé, votre paiement sera vu dès que le réseau
 pay-slow-network = (vu avec retard en ce moment)
 pay-late-network = Le délai de paiement est écoulé et le réseau est vu avec retard
 pay-late-network-detail = Si vous avez payé à temps, votre paiement compte dès qu'il est vu. Sinon, n'envoyez rien maintenant.
-pay-seen-final = Paiement vu : en attente de finalité sur le réseau
-finality = En attente de la finalité donnée par le réseau.
-finality-about = En attente de la finalité donnée par le réseau, en général { $minutes } min environ.
+pay-seen-final = Paiement vu : en attente de la validation définitive
+finality = En attente de la validation définitive par le réseau.
+finality-about = En attente de la validation définitive par le réseau, en général { $minutes } min environ.
 
 # Payer avec un portefeuille du navigateur
 wallet = Payer avec un portefeuille de ce navigateur
 wallet-pay = Payer avec le portefeuille du navigateur
-wallet-asking = Votre portefeuille doit donner un compte. Répondez-y.
-wallet-switching = Votre portefeuille doit passer sur { $network }. Répondez-y.
+wallet-asking = Choisissez un compte dans votre portefeuille.
+wallet-switching = Acceptez dans votre portefeuille de passer sur { $network }.
 wallet-confirm = Vérifiez le montant dans votre portefeuille et confirmez-le.
 wallet-sent = Envoyé. Le paiement s'affiche ici dès que le réseau l'a. N'envoyez pas une seconde fois.
 wallet-rejected = Vous avez refusé dans votre portefeuille. Rien n'a été envoyé.
@@ -125,3 +133,15 @@ wallet-short = Ce compte n'a pas assez de { $currency } sur ce réseau. Rien n'a
 wallet-failed = Votre portefeuille dit que cela n'a pas fonctionné. Regardez-y si quelque chose a été envoyé avant de réessayer.
 wallet-refused = Le réseau dit que cette transaction ne paie pas. Regardez dans votre portefeuille pourquoi elle a échoué.
 wallet-untold = Envoyé. Cette page n'a pas pu être prévenue et le verra d'elle-même. N'envoyez pas une seconde fois.
+
+# Ce qui échoue sur la page d'un payeur
+pay-lost-title = Il n'y a rien à payer ici
+pay-lost-cause = Ce lien de paiement n'existe plus, ou son adresse est incomplète.
+pay-lost-next = Demandez-en un nouveau au vendeur.
+pay-limited-cause = Trop de tentatives sont venues de votre connexion en peu de temps.
+pay-limited-next = Attendez un instant, puis réessayez. Ce que vous avez envoyé n'est pas perdu.
+pay-busy-cause = Plusieurs paiements ont été commencés et aucun n'est encore arrivé.
+pay-internal-next = Réessayez. Si cela se reproduit, donnez au vendeur le numéro de requête. Si vous avez envoyé l'argent, ne l'envoyez pas une seconde fois.
+pay-refused-title = Ceci n'a pas pu être accepté
+pay-refused-cause = Ce qui a été envoyé ne convient pas à cette page : un réseau qui n'y est pas proposé, par exemple.
+pay-refused-next = Rouvrez la page de paiement et choisissez-y.

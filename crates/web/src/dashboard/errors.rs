@@ -21,14 +21,17 @@ struct ErrorPage<'a> {
     cause: String,
     next: String,
     retry: bool,
+    /// Whether there is a way to the first page of the members.
+    home: bool,
 }
 
 /// A failure as a page inside `frame`.
 pub fn page(frame: &Frame, failure: &Failure) -> Response {
     let status = failure.kind().status();
-    let (title, cause, next) = words(failure, frame.t);
+    let home = !frame.is_for_payers();
+    let (title, cause, next) = if home { words(failure, frame.t) } else { words_for_payers(failure, frame.t) };
     let retry = failure.retry_after_seconds().is_some() || status.is_server_error();
-    let template = ErrorPage { frame, status: status.as_u16(), title, cause, next, retry };
+    let template = ErrorPage { frame, status: status.as_u16(), title, cause, next, retry, home };
     let mut response = frame.page_with(status, &template);
     if let Some(seconds) = failure.retry_after_seconds() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -58,7 +61,7 @@ pub(crate) fn platform_only(frame: &Frame) -> Response {
 fn forbidden(frame: &Frame, cause: String, next: String) -> Response {
     let status = StatusCode::FORBIDDEN;
     let title = frame.t.get("error-role-title");
-    let template = ErrorPage { frame, status: status.as_u16(), title, cause, next, retry: false };
+    let template = ErrorPage { frame, status: status.as_u16(), title, cause, next, retry: false, home: true };
     frame.page_with(status, &template)
 }
 
@@ -99,5 +102,29 @@ fn words(failure: &Failure, t: Texts) -> (String, String, String) {
         kind => {
             (kind.title(t.language()).to_owned(), failure.detail(t.language()).to_owned(), t.get("error-other-next"))
         }
+    }
+}
+
+/// The same for whoever pays, who is no member of anything and did not choose the address.
+fn words_for_payers(failure: &Failure, t: Texts) -> (String, String, String) {
+    let three = |title, cause, next| (t.get(title), t.get(cause), t.get(next));
+    match failure.kind() {
+        Kind::NotFound | Kind::Gone => {
+            three(message!("pay-lost-title"), message!("pay-lost-cause"), message!("pay-lost-next"))
+        }
+        Kind::RateLimited | Kind::QuotaExhausted => {
+            three(message!("error-limited-title"), message!("pay-limited-cause"), message!("pay-limited-next"))
+        }
+        Kind::Internal => {
+            three(message!("error-internal-title"), message!("error-internal-cause"), message!("pay-internal-next"))
+        }
+        // A script, or somebody who went around the page, sent what the page does not offer.
+        Kind::InvalidValue | Kind::InvalidBody | Kind::InvalidQuery | Kind::UnsupportedMediaType => {
+            three(message!("pay-refused-title"), message!("pay-refused-cause"), message!("pay-refused-next"))
+        }
+        Kind::NotPayable => {
+            three(message!("pay-closed-busy"), message!("pay-busy-cause"), message!("pay-limited-next"))
+        }
+        _ => words(failure, t),
     }
 }

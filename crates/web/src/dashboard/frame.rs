@@ -387,6 +387,11 @@ impl Frame {
         Self::new(headers, Formats::new(Look::of(headers).language, zone, never), here, request_id, secure)
     }
 
+    /// Whether whoever reads it came to pay: they are no member, and have no way into the pages of members.
+    pub fn is_for_payers(&self) -> bool {
+        self.here == "/pay" || self.here.starts_with("/pay/")
+    }
+
     /// The same frame with this tab marked.
     #[must_use]
     pub fn at(mut self, tab: Tab, sub: Option<Sub>) -> Self {

@@ -19,7 +19,7 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::networks::ShortName;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::payables::{InvoiceLine, PayableId};
-use trousseau_domain::payments::{PaymentException, PaymentStatus};
+use trousseau_domain::payments::{PaymentException, PaymentState, PaymentStatus};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::{NotPayable, Payable, Shown as ToPay, Watched};
 use trousseau_service::{Context, InvoiceRow, ServiceError};
@@ -100,6 +100,8 @@ struct Standing {
     icon: &'static str,
     title: String,
     detail: String,
+    /// What is said in place of the detail where no script runs.
+    plain: Option<String>,
     /// Confirmations so far, and how many it takes.
     progress: Option<(u32, u32)>,
     /// Nothing is to be sent any more.
@@ -143,10 +145,51 @@ struct Receipt {
     hash_page: Option<String>,
 }
 
+/// What the page says of itself, which follows from where the payment stands.
+struct Words {
+    /// The title of the window, under which the page is printed too.
+    window: String,
+    /// What stands before the sum.
+    total: String,
+    /// What stands above the way to pay it.
+    heading: String,
+    /// That one may come back for the receipt, once a payment was started and as long as it is to come; else empty.
+    next: String,
+}
+
+impl Words {
+    fn of(title: &str, seller: &str, total: Money, watched: Option<&Watched>, over: bool, frame: &Frame) -> Self {
+        let t = frame.t;
+        let state = watched.map(|watched| watched.payment.state);
+        let paid = state.is_some_and(PaymentState::is_paid);
+        let to_come = !over
+            || matches!(state.map(|state| state.status), Some(PaymentStatus::Processing | PaymentStatus::Reversed));
+        let amount = frame.f.sum(total).to_string();
+        let window = if paid {
+            t.with("pay-title-paid", [("amount", amount.as_str()), ("seller", seller)])
+        } else if over {
+            t.with("pay-title-over", [("what", title), ("seller", seller)])
+        } else {
+            t.with("pay-title", [("amount", amount.as_str()), ("seller", seller)])
+        };
+        Self {
+            window,
+            total: t.get(if over { message!("pay-total-over") } else { message!("pay-total") }),
+            heading: if over {
+                t.get("pay-heading-over")
+            } else {
+                t.with("pay-heading", [("currency", total.asset().code().as_str())])
+            },
+            next: if state.is_some() && to_come { t.get("pay-next") } else { String::new() },
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "pay/page.html")]
 struct Page<'a> {
     frame: &'a Frame,
+    words: Words,
     /// What is said above everything in TEST: whether it is on test ledgers, or on a network.
     test: Option<String>,
     base: String,
@@ -226,7 +269,15 @@ async fn payment_of(web: &Web, shown: &ToPay, payment: &str) -> Result<Watched, 
     }
 }
 
-/// The page before anything was started.
+/// The payment that paid an invoice. Its address is the customer's alone, while a link may be anybody's.
+const fn paid_by(shown: &ToPay) -> Option<PaymentId> {
+    match &shown.payable {
+        Payable::PaymentLink(_) => None,
+        Payable::Invoice(invoice) | Payable::RecurringPayment(_, invoice) => invoice.paid_by,
+    }
+}
+
+/// The page before anything was started, or the receipt of an invoice that is paid.
 async fn choose(
     State(web): State<Web>,
     frame: Frame,
@@ -234,8 +285,14 @@ async fn choose(
     opened: Opened,
 ) -> Result<Response, Failure> {
     let shown = to_pay(&web, &kind, &id).await?;
-    let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     let path = format!("/pay/{kind}/{id}");
+    if let Some(paying) = paid_by(&shown) {
+        let watched = web.app.payments().get_shown(paying).await?;
+        let here = format!("{path}/{paying}");
+        // Whoever opens it again did not pay now: a shop's page is told of each payment by its own page.
+        return drawn(&web, frame, &shown, Some(&watched), path, here, None).await;
+    }
+    let parent = parent_of(&web, &shown, opened.parent_origin.as_deref()).await?;
     drawn(&web, frame, &shown, None, path.clone(), path, parent).await
 }
 
@@ -469,6 +526,8 @@ fn page<'a>(
     let done = standing.as_ref().is_some_and(|standing| standing.done);
     let paid = watched.is_some_and(|watched| watched.payment.state.is_paid());
     let is_closed = watched.is_some_and(|watched| watched.closed.is_some());
+    let seller = shown.business.name.to_string();
+    let words = Words::of(&title, &seller, total, watched, done || !closed.is_empty(), frame);
     let pdf = match &shown.payable {
         Payable::PaymentLink(_) => String::new(),
         Payable::Invoice(_) | Payable::RecurringPayment(..) => format!("{base}/pdf"),
@@ -478,7 +537,8 @@ fn page<'a>(
         test: band(web, tenant, t),
         base,
         here,
-        seller: shown.business.name.to_string(),
+        words,
+        seller,
         mark: super::frame::initials(shown.business.name.as_str()),
         logo: shown.logo.as_ref().map(logo::url),
         style: shown.checkout.accent.map(style_of),
@@ -606,6 +666,7 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
         icon,
         title,
         detail,
+        plain: None,
         progress: None,
         done,
         again: false,
@@ -629,7 +690,8 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
             false,
         ),
         (PaymentStatus::Open, _) if !over_time => {
-            state("wait", "clock", t.get("pay-waiting"), t.get("pay-waiting-detail"), false)
+            let plain = Some(t.get("pay-waiting-plain"));
+            Standing { plain, ..state("wait", "clock", t.get("pay-waiting"), t.get("pay-waiting-detail"), false) }
         }
         // The time is up by the clock, and that of the blocks is not known: what was sent in time may be in one of them.
         (PaymentStatus::Open, _) if watched.delayed => {
@@ -663,7 +725,7 @@ fn standing(frame: &Frame, watched: &Watched, finality: Option<String>) -> Stand
                 );
             }
             let (count, needed) = progress.unwrap_or_default();
-            let title = t.with("pay-seen", [("count", count.to_string()), ("needed", needed.to_string())]);
+            let title = t.with("pay-seen", [("count", count), ("needed", needed)]);
             Standing { progress, ..state("wait", "eye", title, t.get("pay-seen-detail"), true) }
         }
         (PaymentStatus::Settled | PaymentStatus::PartiallyRefunded, exception) => {

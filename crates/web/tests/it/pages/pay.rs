@@ -43,6 +43,10 @@ async fn a_link_is_paid_and_its_receipt_shown() {
         let waiting = page(&payer.get(&here).await, 200);
         assert!(waiting.contains("Waiting for your payment") && waiting.contains("USDC on Polygon"), "{waiting}");
         assert!(waiting.contains("<data id=\"amt\" value=\"1234.50\">1,234.50</data>"), "{waiting}");
+        // A page that no script runs on does not update itself.
+        for said in ["<span class=\"auto\">This page updates", "<span class=\"plain\">Press “Check again”"] {
+            assert!(waiting.contains(said), "{said}: {waiting}");
+        }
         let simulate = format!("{here}/simulate");
         for (scenario, says) in
             [("underpaid", "Send the remaining 123.450001 USDC"), ("slow", "Payment seen: 1 of 3 confirmations")]
@@ -52,6 +56,8 @@ async fn a_link_is_paid_and_its_receipt_shown() {
             let shown = page(&payer.get(&here).await, 200);
             assert!(shown.contains(says), "{scenario}: {shown}");
         }
+        let french = page(&app.browser().speaking("fr").get(&here).await, 200);
+        assert!(french.contains("Paiement vu\u{a0}: 1 confirmation sur 3"), "{french}");
         client.post("/v1/test/blocks", &json!({"count": 2})).await.expect(200);
         let paid = page(&payer.get(&here).await, 200);
         assert!(paid.contains("Paid: 1,234.50 USDC") && paid.contains("Receipt"), "{paid}");
@@ -67,6 +73,72 @@ async fn a_link_is_paid_and_its_receipt_shown() {
         let french = page(&app.browser().speaking("fr").get(&here).await, 200);
         assert!(french.contains("Payé\u{a0}: 1\u{202f}234,50 USDC"), "{french}");
     }
+}
+
+#[tokio::test]
+async fn whoever_comes_back_to_a_paid_invoice_finds_its_receipt() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let client = backend(&app, &business, "test");
+        let draft = json!({"title": "Workshop", "amount": "5", "due_at": "2026-03-01T00:00:00Z",
+            "redirect_url": "https://shop.example/done"});
+        let invoice = client.post("/v1/invoices", &draft).await.expect(201);
+        let every_week = json!({"name": "A box", "amount": "9", "anchor": "2026-01-31T00:00:00Z",
+            "interval": {"unit": "days", "count": 7}});
+        let recurring = client.post("/v1/recurring_payments", &every_week).await.expect(201);
+        for (made, amount) in [(&invoice, "5.00"), (&recurring, "9.00")] {
+            let base = path(made);
+            let mut payer = app.browser();
+            let unpaid = page(&payer.get(&base).await, 200);
+            let title = format!("<title>Pay {amount} USDC to Atelier Lumière</title>");
+            assert!(unpaid.contains(&title) && !unpaid.contains("The receipt opens here"), "{unpaid}");
+            let here = payer.submit(&base, &base, &[]).await.header("location").to_owned();
+            let waiting = page(&payer.get(&here).await, 200);
+            assert!(waiting.contains(&title) && waiting.contains("The receipt opens here"), "{waiting}");
+            payer.submit(&here, &format!("{here}/simulate"), &[("scenario", "paid")]).await;
+            let id = here.rsplit('/').next().expect("an id");
+            // The address that stands in mails, and the one of the payment itself.
+            for address in [&base, &here] {
+                let paid = page(&app.browser().get(address).await, 200);
+                let title = format!("<title>Receipt: {amount} USDC paid to Atelier Lumière</title>");
+                for told in [title.as_str(), &format!("Paid: {amount} USDC"), "data-print", &format!("{base}/pdf"), id]
+                {
+                    assert!(paid.contains(told), "{address}: {told}: {paid}");
+                }
+                for gone in ["Total due", "Pay with USDC", "This is paid already", "The receipt opens here"] {
+                    assert!(!paid.contains(gone), "{address}: {gone}: {paid}");
+                }
+            }
+            let told = page(&payer.get(&format!("{base}?parentOrigin=https://shop.example")).await, 200);
+            assert!(!told.contains("data-tell"), "nobody paid now: {told}");
+        }
+        let back = "href=\"https://shop.example/done?payment_id=pay_";
+        assert!(page(&app.browser().get(&path(&invoice)).await, 200).contains(back));
+        // The next period is to be paid again.
+        client.post("/v1/test/clock", &json!({"to": "2026-02-08T00:00:00Z"})).await.expect(200);
+        let next = page(&app.browser().get(&path(&recurring)).await, 200);
+        assert!(next.contains("Pay with USDC") && next.contains("name=\"network\""), "{next}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_pays_is_told_of_failures_in_their_own_words() {
+    let app = TestApp::on_every_engine().await.remove(0);
+    let business = app.business("mileston").await;
+    let client = backend(&app, &business, "test");
+    let link = client.post("/v1/payment_links", &json!({"amount": "1"})).await.expect(201);
+    let mut payer = app.browser();
+    let lost = page(&payer.get("/pay/payment-link/plink_00000000000000000000000000").await, 404);
+    assert!(lost.contains("no longer exists") && lost.contains("Ask the seller for a new one."), "{lost}");
+    let unknown = page(&payer.submit(&path(&link), &path(&link), &[("network", "test:moon")]).await, 422);
+    assert!(unknown.contains("a network that is not offered here"), "{unknown}");
+    for failed in [&lost, &unknown] {
+        assert!(!failed.contains("href=\"/\"") && !failed.contains("member"), "no way to the members: {failed}");
+    }
+    let french = page(&app.browser().speaking("fr").get("/pay/invoice/inv_x").await, 404);
+    assert!(french.contains("Demandez-en un nouveau au vendeur."), "{french}");
+    // Elsewhere the way home is there.
+    assert!(page(&payer.get("/b/none/live/nothing").await, 404).contains("href=\"/\""));
 }
 
 #[tokio::test]
