@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { CORPUS } from "./corpus.mjs";
 import { launch, open } from "./browser.mjs";
-import { businessOf, firstRun, tabTo } from "./people.mjs";
+import { businessOf, firstRun, OWNER, signIn, tabTo } from "./people.mjs";
 import { start } from "./server.mjs";
 
 let site, browser, context, page, list;
@@ -63,6 +63,34 @@ test("create, copy, five times Escape, tick, close, reload: the value is gone", 
   assert.ok(!(await page.content()).includes(value), "reload shows the list, never the value");
   await page.goBack();
   assert.ok(!(await page.content()).includes(value), "back shows no value either");
+});
+
+test("on plain HTTP under a host name, what is copied from the dialog can be pasted, and what is not copied is said", async () => {
+  const { port } = new URL(site.url);
+  const elsewhere = await launch({ "keys.example": `127.0.0.1:${port}` });
+  const theirs = await elsewhere.newContext({ baseURL: "http://keys.example", locale: "en-GB" });
+  const tab = await open(theirs);
+  await signIn(tab, OWNER, "?return=/account");
+  assert.equal(await tab.evaluate(() => window.isSecureContext), false);
+  await create(tab, "Copied by selection");
+  const value = (await tab.textContent("#v-key")).trim();
+  await tab.evaluate(() => { document.execCommandOfTheirs = document.execCommand; document.execCommand = () => false; });
+  await tab.click("[data-copy='#v-key']");
+  const told = tab.locator("dialog .copy-failed");
+  await told.waitFor({ state: "visible" });
+  assert.match(await told.textContent(), /^It was not copied/);
+  assert.equal(await tab.evaluate(() => getSelection().toString().trim()), value, "it is selected to copy by hand");
+  await tab.evaluate(() => { document.execCommand = document.execCommandOfTheirs; });
+  await tab.click("[data-copy='#v-key']");
+  await tab.waitForSelector("[data-copy='#v-key'].copied");
+  assert.equal(await told.count(), 0);
+  const box = tab.locator("[data-ack]");
+  if (await box.count()) await box.check();
+  await Promise.all([tab.waitForNavigation(), tab.click("[data-close]")]);
+  await tab.locator("#q").focus();
+  await tab.keyboard.press("Control+V");
+  assert.equal(await tab.inputValue("#q"), value);
+  await elsewhere.close();
 });
 
 test("rotate: both values are accepted meanwhile; replace now: the old one is dead", async () => {

@@ -4,13 +4,29 @@ const say = (text) => { live.textContent = ""; requestAnimationFrame(() => { liv
 
 async function put(text) {
   if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
-  // Plain HTTP: no clipboard, so a selection is copied.
-  const area = document.createElement("textarea");
-  area.value = text; area.className = "vh"; document.body.append(area); area.select();
-  const done = document.execCommand("copy"); area.remove();
+  // Plain HTTP: no clipboard, so a selection is copied. Behind a modal dialog nothing can be selected, and copying that says
+  // that it went well.
+  const area = document.createElement("textarea"), before = document.activeElement;
+  area.value = text; area.className = "vh";
+  (document.querySelector("dialog:modal") ?? document.body).append(area);
+  area.focus({ preventScroll: true }); area.select();
+  const held = document.activeElement === area && area.selectionStart === 0 && area.selectionEnd === area.value.length;
+  const done = held && document.execCommand("copy");
+  area.remove(); before?.focus({ preventScroll: true });
   if (!done) throw new Error("copy refused");
 }
+// Where copying failed, it is said beside the button too.
+function failed(button) {
+  const box = button.closest(".secret, .codebox, .menu-row") ?? button;
+  if (!box.nextElementSibling?.matches(".copy-failed")) {
+    const told = document.createElement("p");
+    told.className = "field-error copy-failed"; told.textContent = button.dataset.failed;
+    box.after(told);
+  }
+  say(button.dataset.failed);
+}
 function copied(button) {
+  (button.closest(".secret, .codebox, .menu-row") ?? button).parentElement.querySelector(":scope > .copy-failed")?.remove();
   button.classList.add("copied");
   say(button.dataset.done);
   setTimeout(() => button.classList.remove("copied"), 2000);
@@ -25,8 +41,8 @@ document.addEventListener("click", async (event) => {
     await put(source.getAttribute("value") ?? source.textContent.trim());
     copied(button);
   } catch {
-    getSelection().selectAllChildren(source);       // left selected: Ctrl or Cmd and C still works
-    say(button.dataset.failed);
+    getSelection().selectAllChildren(source);       // left selected, to copy by hand
+    failed(button);
   }
 });
 
@@ -46,7 +62,6 @@ document.addEventListener("submit", async (event) => {
     await put(told[form.dataset.fetchCopy]);
     copied(button);
   } catch {
-    say(button.dataset.failed);
     HTMLFormElement.prototype.submit.call(form);    // the page with the value, to copy by hand
   }
 });

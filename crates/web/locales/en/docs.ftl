@@ -5,7 +5,7 @@ docs-reference = API reference
 docs-sections = Documentation
 docs-copy = Copy { $what }
 docs-copied = Copied
-docs-copy-failed = Press Ctrl+C to copy
+docs-copy-failed = It was not copied. The text is selected: copy it by hand.
 
 docs-first-call = Your first call
 docs-why-keys = Why keys

@@ -5,7 +5,7 @@ docs-reference = Référence de l'API
 docs-sections = Documentation
 docs-copy = Copier { $what }
 docs-copied = Copié
-docs-copy-failed = Appuyez sur Ctrl+C pour copier
+docs-copy-failed = La copie a échoué. Le texte est sélectionné : copiez-le vous-même.
 
 docs-first-call = Votre premier appel
 docs-why-keys = Pourquoi des clés

@@ -45,6 +45,11 @@ pub(crate) struct IssuedPage<'a> {
 }
 
 impl IssuedPage<'_> {
+    /// Whether the value stands in the call itself: a TEST one does, others are kept apart from it.
+    fn in_call(&self) -> bool {
+        self.live == Some(false)
+    }
+
     /// The id that is sent beside the key.
     fn needed_id(&self) -> Option<&str> {
         self.business.as_deref().filter(|_| self.needs_id)

@@ -60,8 +60,11 @@ impl Drop for OnceKey {
 /// A first call to make.
 struct Call {
     address: String,
-    /// The key, or the name of the variable that holds it.
+    /// The key, or the variable that holds it.
     key: String,
+    /// The name of the variable, and what it is set to before the call.
+    variable: String,
+    value: Option<String>,
     /// Sent beside the key, where that is asked for.
     business_id: Option<String>,
 }
@@ -76,6 +79,7 @@ impl std::fmt::Debug for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.key.zeroize();
+        self.value.zeroize();
     }
 }
 
@@ -129,18 +133,27 @@ pub(super) fn page(
     issued: &[IssuedKey],
 ) -> Response {
     let alone = issued.len() == 1;
-    // A TEST key may stand in the call, so that it works as it is pasted; a LIVE one comes from where it was stored.
-    let in_test = issued.iter().find(|issued| {
-        let key = &issued.view.key;
-        (key.tenant.environment, key.kind) == (Environment::Test, KeyKind::Secret)
-    });
+    // A TEST key may stand in the call; a LIVE one is set before it, so that the rest works from where it is stored as well.
+    let secret_of = |environment: Environment| {
+        issued.iter().find(move |issued| {
+            let key = &issued.view.key;
+            (key.tenant.environment, key.kind) == (environment, KeyKind::Secret)
+        })
+    };
+    let in_test = secret_of(Environment::Test);
+    let prefix = if alone { String::new() } else { variable(Environment::Live, KeyKind::Secret) };
+    let name = format!("{prefix}API_KEY");
     let call = Call {
         address: address.as_str().to_owned(),
         key: match in_test {
             Some(issued) => issued.value.expose().to_owned(),
-            None if alone => "$API_KEY".to_owned(),
-            None => format!("${}API_KEY", variable(Environment::Live, KeyKind::Secret)),
+            None => format!("${name}"),
         },
+        value: match in_test {
+            Some(_) => None,
+            None => secret_of(Environment::Live).map(|issued| issued.value.expose().to_owned()),
+        },
+        variable: name,
         business_id: profile.is_none_or(|profile| profile.business_id_required).then(|| business.id.to_string()),
     };
     let keys: Vec<OnceKey> = issued.iter().map(|issued| OnceKey::new(profile, frame.t, issued, alone)).collect();

@@ -249,6 +249,7 @@ async fn an_invitation_shows_the_first_live_keys_to_the_person_invited_and_once(
             assert!(shown.contains(&format!("data-env=\"{name}\"")), "{name} in {shown}");
         }
         assert!(shown.contains("Authorization: Bearer $LIVE_SECRET_API_KEY"), "{shown}");
+        assert!(shown.contains(&format!("LIVE_SECRET_API_KEY=<span class=\"s\">'{live}'</span>")), "{shown}");
         let home = format!("/b/{}/test", business_id(&shown));
         assert!(shown.contains(&format!("data-replace=\"{home}\"")), "{shown}");
         assert!(!well_made(&browser.get(&home).await, 200).contains(&live));
