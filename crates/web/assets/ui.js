@@ -83,7 +83,7 @@ if (shown) {
   shown.removeAttribute("open"); shown.showModal();
   if (!("once" in shown.dataset)) shown.addEventListener("close", () => location.assign(shown.dataset.replace));
   // The file is made here, of what the page shows: nothing is asked for again.
-  shown.querySelector("[data-env-file]").addEventListener("click", (event) => {
+  shown.querySelector("[data-env-file]")?.addEventListener("click", (event) => {
     const lines = [...shown.querySelectorAll("[data-env]")].map((el) => `${el.dataset.env}="${el.textContent.trim()}"\n`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(lines, { type: "text/plain" }));

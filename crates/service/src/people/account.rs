@@ -16,6 +16,7 @@ use crate::app::Unit;
 use crate::context::Context;
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
+use crate::idempotency::{self, Answered, Idempotent};
 use crate::mail::{self, Letter, Recipient};
 
 /// How many recovery codes there are.
@@ -254,8 +255,18 @@ impl People<'_> {
         Ok(codes)
     }
 
-    /// Removes the authenticator app and its recovery codes.
-    pub async fn disable_totp(self, context: &Context, person: &SignedIn) -> Result<(), ServiceError> {
+    /// Removes the authenticator app and its recovery codes, for who has one of its codes or of them.
+    ///
+    /// # Errors
+    /// [`PeopleError::SignInRefused`] if the code is wrong, [`ServiceError::NotFound`] without an authenticator app.
+    pub async fn disable_totp(self, context: &Context, person: &SignedIn, code: &str) -> Result<(), ServiceError> {
+        // A session that has to prove itself again is told so before its code is used up.
+        let (unit, account) = self.own_account(context, person, true).await?;
+        unit.settle().await?;
+        if !has_totp(&account) {
+            return Err(ServiceError::NotFound);
+        }
+        self.prove(context, person, &StepUpProof::Code(code)).await?;
         let (mut unit, mut account) = self.own_account(context, person, true).await?;
         account.totp.take().ok_or(ServiceError::NotFound)?;
         let language = account.language;
@@ -276,9 +287,14 @@ impl People<'_> {
         self,
         context: &Context,
         person: &SignedIn,
-    ) -> Result<RecoveryCodes, ServiceError> {
+        idempotent: Option<&Idempotent<'_, RecoveryCodes>>,
+    ) -> Result<Answered<RecoveryCodes>, ServiceError> {
+        let _claim = self.core.in_flight.claim(idempotent)?;
         let (codes, rows) = self.fresh_codes().await?;
         let (mut unit, account) = self.own_account(context, person, true).await?;
+        if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {
+            return unit.replay(answer).await;
+        }
         if !has_totp(&account) {
             return Err(ServiceError::NotFound);
         }
@@ -286,8 +302,9 @@ impl People<'_> {
         unit.tx.replace_recovery_codes(id, &rows).await?;
         self.tell(&mut unit, id, email, account.language, &Letter::SecondFactorChanged).await?;
         unit.audit(AuditAction::RecoveryCodesReplaced, &id.to_string(), json!({})).await?;
+        idempotency::keep(&mut unit.tx, idempotent, &codes, unit.now).await?;
         unit.tx.commit().await?;
-        Ok(codes)
+        Ok(Answered::Done(codes))
     }
 
     /// How many recovery codes are left.

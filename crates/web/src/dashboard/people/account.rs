@@ -8,11 +8,14 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use trousseau_domain::ids::{PasskeyId, SessionId};
+use trousseau_service::idempotency::Answered;
 use trousseau_service::people::account::{RecoveryCodes, TotpEnrolment};
 use trousseau_service::people::{OneTimeToken, Password, PeopleError};
 use trousseau_service::{Context, ServiceError};
 use zeroize::Zeroizing;
 
+use super::agents;
+use super::confirm::{ConfirmPage, prove_first};
 use super::sign_in::{Nothing, refused};
 use super::{domain_language, proof_refused, read_name, read_new_password, speak};
 use crate::dashboard::errors;
@@ -21,6 +24,7 @@ use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Choice, Frame, redirect, role_name};
 use crate::dashboard::kept::{Keepable, Kept, step_up_with};
 use crate::dashboard::look::parse_language;
+use crate::dashboard::once::{kept, once, sent_once};
 use crate::dashboard::qr::Qr;
 use crate::dashboard::session::{Stop, Visitor, in_query, set_session_cookie, step_up};
 use crate::dashboard::text::message;
@@ -59,7 +63,8 @@ struct PasskeyLine {
 #[derive(Debug)]
 struct SessionLine {
     id: SessionId,
-    agent: String,
+    /// What its browser is called.
+    agent: Option<String>,
     address: String,
     began: Shown,
     seen: Shown,
@@ -89,11 +94,18 @@ pub(crate) struct PasswordChange {
     password: Zeroizing<String>,
 }
 
-/// A first code as it was sent.
+/// A code as it was sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct FirstCode {
+pub(crate) struct Code {
     code: String,
+}
+
+/// The form of new recovery codes as it was sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct NewCodes {
+    once: String,
 }
 
 /// A new passkey as the script sent it.
@@ -197,7 +209,7 @@ async fn draw(
             .map(|session| SessionLine {
                 own: session.id == person.session.id,
                 id: session.id,
-                agent: session.agent.unwrap_or_default(),
+                agent: session.agent.as_deref().and_then(agents::called),
                 address: session.address.unwrap_or_default(),
                 began: f.relative(session.created_at),
                 seen: f.relative(session.seen_at),
@@ -322,7 +334,7 @@ pub(crate) async fn start_totp(
 pub(crate) async fn confirm_totp(
     State(web): State<Web>,
     visitor: Visitor,
-    Form(given): Form<FirstCode>,
+    Form(given): Form<Code>,
 ) -> Result<Response, Stop> {
     let people = web.app.people();
     match people.confirm_totp(&context(&visitor), &visitor.person, &given.code).await {
@@ -334,8 +346,15 @@ pub(crate) async fn confirm_totp(
             let enrolment = enrolment.map_err(|error| stopped(&visitor, error, HERE))?;
             Ok(totp_page(&visitor, StatusCode::UNPROCESSABLE_ENTITY, errors, &enrolment))
         }
+        // Sent again: the app was added, and its codes were shown.
+        Err(ServiceError::NotFound) if visitor.person.account.has_totp => Ok(codes_shown(&visitor)),
         Err(error) => Err(stopped(&visitor, error, TOTP)),
     }
+}
+
+/// Back to the account, which says that codes are shown once.
+fn codes_shown(visitor: &Visitor) -> Response {
+    visitor.frame.done(HERE, message!("flash-codes-shown"), "")
 }
 
 #[derive(Debug, Template)]
@@ -350,26 +369,92 @@ fn codes_page(visitor: &Visitor, codes: &RecoveryCodes) -> Response {
     visitor.frame.page(&CodesPage { frame: &visitor.frame, codes })
 }
 
+const REMOVE_TOTP: &str = "/account/totp/remove";
+const RECOVERY_CODES: &str = "/account/recovery-codes";
+const END_OTHERS: &str = "/account/sessions/end-others";
+
+/// Asks whether to remove the authenticator app, and for one of its codes.
+pub(crate) async fn ask_totp_removal(visitor: Visitor) -> Result<Response, Stop> {
+    if !visitor.person.account.has_totp {
+        return Err(Stop::go(HERE));
+    }
+    prove_first(&visitor)?;
+    Ok(totp_removal(&visitor, FormErrors::new()))
+}
+
+fn totp_removal(visitor: &Visitor, errors: FormErrors) -> Response {
+    let t = visitor.frame.t;
+    let question = t.get("account-totp-remove-question");
+    ConfirmPage {
+        title: question.clone(),
+        question,
+        consequence: t.get("account-totp-remove-consequence"),
+        action: REMOVE_TOTP.to_owned(),
+        button: t.get("account-totp-remove"),
+        back: HERE.to_owned(),
+        asks_code: true,
+        once: None,
+        frame: &visitor.frame,
+        errors,
+    }
+    .answer()
+}
+
 /// Removes the authenticator app.
 pub(crate) async fn remove_totp(
     State(web): State<Web>,
     visitor: Visitor,
-    Form(Nothing {}): Form<Nothing>,
+    Form(given): Form<Code>,
 ) -> Result<Response, Stop> {
-    let done = web.app.people().disable_totp(&context(&visitor), &visitor.person).await;
-    done.map_err(|error| stopped(&visitor, error, HERE))?;
-    Ok(visitor.frame.done(HERE, message!("flash-totp-removed"), ""))
+    let removed = web.app.people().disable_totp(&context(&visitor), &visitor.person, &given.code).await;
+    match removed {
+        Ok(()) => Ok(visitor.frame.done(HERE, message!("flash-totp-removed"), "")),
+        Err(error @ ServiceError::People(PeopleError::SignInRefused | PeopleError::TooManyAttempts { .. })) => {
+            let mut errors = FormErrors::new();
+            proof_refused(&visitor.frame, &mut errors, "code", message!("people-code-refused"), error)?;
+            Ok(totp_removal(&visitor, errors))
+        }
+        Err(error) => Err(stopped(&visitor, error, REMOVE_TOTP)),
+    }
+}
+
+/// Asks whether to replace the recovery codes.
+pub(crate) async fn ask_recovery_codes(State(web): State<Web>, visitor: Visitor) -> Result<Response, Stop> {
+    if !visitor.person.account.has_totp {
+        return Err(Stop::go(HERE));
+    }
+    prove_first(&visitor)?;
+    let t = visitor.frame.t;
+    let question = t.get("account-codes-question");
+    let page = ConfirmPage {
+        frame: &visitor.frame,
+        errors: FormErrors::new(),
+        title: question.clone(),
+        question,
+        consequence: t.get("account-codes-consequence"),
+        action: RECOVERY_CODES.to_owned(),
+        button: t.get("account-codes-replace"),
+        back: HERE.to_owned(),
+        asks_code: false,
+        once: Some(once(&web)),
+    };
+    Ok(page.answer())
 }
 
 /// Replaces the recovery codes; the new ones are shown by this answer and by no other.
 pub(crate) async fn recovery_codes(
     State(web): State<Web>,
     visitor: Visitor,
-    Form(Nothing {}): Form<Nothing>,
+    Form(given): Form<NewCodes>,
 ) -> Result<Response, Stop> {
-    let codes = web.app.people().replace_recovery_codes(&context(&visitor), &visitor.person).await;
-    let codes = codes.map_err(|error| stopped(&visitor, error, HERE))?;
-    Ok(codes_page(&visitor, &codes))
+    let render = |_: &RecoveryCodes| kept(&RECOVERY_CODES);
+    let idempotent = sent_once(&visitor.person, RECOVERY_CODES, &given.once, &render);
+    let people = web.app.people();
+    match people.replace_recovery_codes(&context(&visitor), &visitor.person, idempotent.as_ref()).await {
+        Ok(Answered::Done(codes)) => Ok(codes_page(&visitor, &codes)),
+        Ok(Answered::Replayed(_)) => Ok(codes_shown(&visitor)),
+        Err(error) => Err(stopped(&visitor, error, RECOVERY_CODES)),
+    }
 }
 
 /// What a browser is asked to make a passkey, for the script.
@@ -412,6 +497,31 @@ pub(crate) async fn add_passkey(
     }
 }
 
+/// Asks whether to remove a passkey.
+pub(crate) async fn ask_passkey_removal(
+    State(web): State<Web>,
+    visitor: Visitor,
+    Path(id): Path<PasskeyId>,
+) -> Result<Response, Stop> {
+    let passkeys = web.app.people().passkeys(&visitor.person).await.map_err(Failure::from)?;
+    let Some(passkey) = passkeys.into_iter().find(|passkey| passkey.id == id) else { return Err(Stop::go(HERE)) };
+    prove_first(&visitor)?;
+    let t = visitor.frame.t;
+    let page = ConfirmPage {
+        frame: &visitor.frame,
+        errors: FormErrors::new(),
+        title: t.get("account-passkey-remove-title"),
+        question: t.with("account-passkey-remove-question", [("name", passkey.name.to_string())]),
+        consequence: t.get("account-passkey-remove-consequence"),
+        action: format!("/account/passkeys/{id}/remove"),
+        button: t.get("people-remove"),
+        back: HERE.to_owned(),
+        asks_code: false,
+        once: None,
+    };
+    Ok(page.answer())
+}
+
 /// Removes a passkey.
 pub(crate) async fn remove_passkey(
     State(web): State<Web>,
@@ -424,6 +534,11 @@ pub(crate) async fn remove_passkey(
     Ok(visitor.frame.done(HERE, message!("flash-passkey-removed"), ""))
 }
 
+/// The address of ending a session, opened as a page: the list of them.
+pub(crate) async fn of_session() -> Response {
+    redirect(HERE)
+}
+
 /// Ends one session.
 pub(crate) async fn end_session(
     State(web): State<Web>,
@@ -434,6 +549,30 @@ pub(crate) async fn end_session(
     let done = web.app.people().end_session(&context(&visitor), &visitor.person, id).await;
     done.map_err(|error| stopped(&visitor, error, HERE))?;
     Ok(visitor.frame.done(HERE, message!("flash-session-ended"), ""))
+}
+
+/// Asks whether to end all other sessions.
+pub(crate) async fn ask_other_sessions(State(web): State<Web>, visitor: Visitor) -> Result<Response, Stop> {
+    let sessions = web.app.people().sessions(&visitor.person).await.map_err(Failure::from)?;
+    let others = sessions.iter().filter(|session| session.id != visitor.person.session.id).count();
+    if others == 0 {
+        return Err(Stop::go(HERE));
+    }
+    let t = visitor.frame.t;
+    let question = t.get("account-sessions-question");
+    let page = ConfirmPage {
+        frame: &visitor.frame,
+        errors: FormErrors::new(),
+        title: question.clone(),
+        question,
+        consequence: t.with("account-sessions-consequence", [("count", others)]),
+        action: END_OTHERS.to_owned(),
+        button: t.get("account-sessions-end"),
+        back: HERE.to_owned(),
+        asks_code: false,
+        once: None,
+    };
+    Ok(page.answer())
 }
 
 /// Ends all other sessions.

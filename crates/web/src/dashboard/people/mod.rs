@@ -1,6 +1,8 @@
 //! Pages of people: the first start, signing in, invitations, new passwords, accounts, members, settings.
 
 mod account;
+mod agents;
+mod confirm;
 mod first_keys;
 mod invitation;
 pub(super) mod logo;
@@ -61,13 +63,13 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/account/password", post(account::password))
         .route("/account/totp", get(account::pending_totp).post(account::start_totp))
         .route("/account/totp/confirm", post(account::confirm_totp))
-        .route("/account/totp/remove", post(account::remove_totp))
-        .route("/account/recovery-codes", post(account::recovery_codes))
+        .route("/account/totp/remove", get(account::ask_totp_removal).post(account::remove_totp))
+        .route("/account/recovery-codes", get(account::ask_recovery_codes).post(account::recovery_codes))
         .route("/account/passkeys/start", post(account::start_passkey))
         .route("/account/passkeys", post(account::add_passkey))
-        .route("/account/passkeys/{id}/remove", post(account::remove_passkey))
-        .route("/account/sessions/{id}/end", post(account::end_session))
-        .route("/account/sessions/end-others", post(account::end_other_sessions))
+        .route("/account/passkeys/{id}/remove", get(account::ask_passkey_removal).post(account::remove_passkey))
+        .route("/account/sessions/{id}/end", get(account::of_session).post(account::end_session))
+        .route("/account/sessions/end-others", get(account::ask_other_sessions).post(account::end_other_sessions))
         .route("/businesses", get(account::businesses))
         .route("/logos/{digest}", get(logo::serve))
         .nest("/b/{business}/{environment}/settings", settings_routes())
@@ -80,9 +82,9 @@ fn settings_routes() -> Router<Web> {
         .route("/logo/remove", post(logo::remove))
         .route("/members", get(settings::members))
         .route("/members/invite", post(settings::invite))
-        .route("/members/{account}/role", post(settings::change_role))
+        .route("/members/{account}/role", get(settings::of_role).post(settings::change_role))
         .route("/members/{account}/remove", get(settings::ask_removal).post(settings::remove))
-        .route("/invitations/{invitation}/revoke", post(settings::revoke_invitation))
+        .route("/invitations/{invitation}/revoke", get(settings::ask_revocation).post(settings::revoke_invitation))
         .route("/notices", get(settings::notices).post(settings::save_notices))
 }
 

@@ -13,11 +13,12 @@ use trousseau_service::people::members::NoticeSetting;
 use trousseau_service::people::{InvitedTo, PeopleError};
 use trousseau_service::{Context, ServiceError};
 
+use super::confirm::ConfirmPage;
 use super::sign_in::Nothing;
 use super::{domain_language, read_email};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
-use crate::dashboard::frame::{Frame, Sub, Tab, role_name};
+use crate::dashboard::frame::{Frame, Sub, Tab, redirect, role_name};
 use crate::dashboard::kept::{Keepable, Kept};
 use crate::dashboard::look::parse_language;
 use crate::dashboard::session::{Entered, ReadBusiness, ReadMembers, Stop, WriteBusiness, WriteMembers, step_up};
@@ -311,6 +312,11 @@ pub(crate) struct OneInvitation {
     invitation: InvitationId,
 }
 
+/// The address of a member's role, opened as a page: the list of members.
+pub(crate) async fn of_role(entered: Entered<ReadMembers>) -> Response {
+    redirect(&below(&entered, "/members"))
+}
+
 /// Gives a member another role.
 pub(crate) async fn change_role(
     State(web): State<Web>,
@@ -335,35 +341,36 @@ async fn name_of<P>(web: &Web, entered: &Entered<P>, account: AccountId) -> Resu
     found.map(|member| member.account.name.to_string()).ok_or_else(|| Failure::from(ServiceError::NotFound).into())
 }
 
-#[derive(Debug, Template)]
-#[template(path = "people/remove_member.html")]
-struct RemovePage<'a> {
-    frame: &'a Frame,
-    name: String,
-    business: String,
-    action: String,
-    back: String,
-}
-
 /// Asks whether to remove a member.
 pub(crate) async fn ask_removal(
     State(web): State<Web>,
     entered: Entered<WriteMembers>,
     Path(member): Path<OneMember>,
 ) -> Result<Response, Stop> {
-    // Before the question, so that the answer takes effect at once.
-    if !entered.person.session.is_proven_at(entered.frame.f.now()) {
-        return Err(Stop::go(&step_up(&entered.frame.here)));
-    }
+    prove_first(&entered)?;
     let frame = entered.frame.clone().at(Tab::Settings, Some(Sub::Members));
-    let template = RemovePage {
+    let t = frame.t;
+    let name = name_of(&web, &entered, member.account).await?;
+    let told = [("name", name.as_str()), ("business", entered.business.name.as_str())];
+    let page = ConfirmPage {
         frame: &frame,
-        name: name_of(&web, &entered, member.account).await?,
-        business: entered.business.name.to_string(),
+        errors: FormErrors::new(),
+        title: t.get("members-remove-title"),
+        question: t.with("members-remove-question", [("name", name.as_str())]),
+        consequence: t.with("members-remove-consequence", told),
         action: below(&entered, &format!("/members/{}/remove", member.account)),
+        button: t.get("people-remove"),
         back: below(&entered, "/members"),
+        asks_code: false,
+        once: None,
     };
-    Ok(frame.page(&template))
+    Ok(page.answer())
+}
+
+/// Asks for a proof of who sits there before a question, so that its answer takes effect at once, in TEST too.
+fn prove_first(entered: &Entered<WriteMembers>) -> Result<(), Stop> {
+    let proven = entered.person.session.is_proven_at(entered.frame.f.now());
+    if proven { Ok(()) } else { Err(Stop::go(&step_up(&entered.frame.here))) }
 }
 
 /// Removes a member; their sessions end.
@@ -380,6 +387,35 @@ pub(crate) async fn remove(
     // Whoever has removed themselves sees nothing here any more.
     let to = if member.account == entered.person.account.id { "/" } else { here.as_str() };
     Ok(entered.frame.done(to, message!("flash-member-removed"), &name))
+}
+
+/// Asks whether to take back an invitation.
+pub(crate) async fn ask_revocation(
+    State(web): State<Web>,
+    entered: Entered<WriteMembers>,
+    Path(one): Path<OneInvitation>,
+) -> Result<Response, Stop> {
+    let here = below(&entered, "/members");
+    let invitations = web.app.people().invitations(&entered.tenant.business).await.map_err(Failure::from)?;
+    let found = invitations.into_iter().find(|invitation| invitation.id == one.invitation);
+    let Some(invitation) = found else { return Err(Stop::go(&here)) };
+    prove_first(&entered)?;
+    let frame = entered.frame.clone().at(Tab::Settings, Some(Sub::Members));
+    let t = frame.t;
+    let email = [("email", invitation.email.as_str())];
+    let page = ConfirmPage {
+        frame: &frame,
+        errors: FormErrors::new(),
+        title: t.get("members-revoke-title"),
+        question: t.with("members-revoke-question", email),
+        consequence: t.with("members-revoke-consequence", email),
+        action: below(&entered, &format!("/invitations/{}/revoke", one.invitation)),
+        button: t.get("members-revoke"),
+        back: here,
+        asks_code: false,
+        once: None,
+    };
+    Ok(page.answer())
 }
 
 /// Takes back an invitation.

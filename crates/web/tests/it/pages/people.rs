@@ -248,6 +248,7 @@ async fn an_invitation_shows_the_first_live_keys_to_the_person_invited_and_once(
         {
             assert!(shown.contains(&format!("data-env=\"{name}\"")), "{name} in {shown}");
         }
+        // A LIVE value is set before the call, so that it works as it is pasted.
         assert!(shown.contains("Authorization: Bearer $LIVE_SECRET_API_KEY"), "{shown}");
         assert!(shown.contains(&format!("LIVE_SECRET_API_KEY=<span class=\"s\">'{live}'</span>")), "{shown}");
         let home = format!("/b/{}/test", business_id(&shown));
@@ -391,8 +392,8 @@ async fn an_authenticator_app_is_added_asked_for_and_removed() {
             let (_, rest) = step.split_once(&format!("name=\"{name}\" value=\"")).expect("a field");
             rest.split('"').next().expect("an end").to_owned()
         };
-        let (token, back) = (hidden("step"), hidden("return"));
-        let send = |code: &str| [("step", token.clone()), ("return", back.clone()), ("code", code.to_owned())];
+        let (secret_step, back) = (hidden("step"), hidden("return"));
+        let send = |code: &str| [("step", secret_step.clone()), ("return", back.clone()), ("code", code.to_owned())];
         for (code, status) in [("123456", 422), (codes[0].as_str(), 303)] {
             let fields = send(code);
             let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -400,8 +401,33 @@ async fn an_authenticator_app_is_added_asked_for_and_removed() {
             assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
         }
         assert!(well_made(&other.get("/account").await, 200).contains("9 recovery codes"));
-        leads_to(&browser.submit("/account", "/account/totp/remove", &[]).await, "/account");
+        // Sent again, the form of the first code says that its codes were shown.
+        let csrf = token(&mut browser).await;
+        let again = browser.post("/account/totp/confirm", &[("csrf", &csrf), ("code", &code)]).await;
+        leads_to(&again, "/account");
+        assert!(well_made(&browser.follow(&again).await, 200).contains("were shown already"));
+        // Other codes come once, whatever is sent again.
+        let question = well_made(&browser.get("/account/recovery-codes").await, 200);
+        assert!(question.contains("Make new recovery codes?") && question.contains("end at once"), "{question}");
+        let (_, once) = question.split_once("name=\"once\" value=\"").expect("a name of its own");
+        let fields = [("csrf", csrf.as_str()), ("once", once.split('"').next().expect("an end"))];
+        let others = well_made(&browser.post("/account/recovery-codes", &fields).await, 200);
+        assert!(others.contains("<dialog open data-once") && others.contains("data-ack"), "{others}");
+        assert!(others.contains("data-replace=\"/account\"") && !others.contains(&codes[1]), "{others}");
+        let (_, rest) = others.split_once("id=\"codes\" translate=\"no\">").expect("codes");
+        let fresh = rest.split_whitespace().next().expect("a code").to_owned();
+        leads_to(&browser.post("/account/recovery-codes", &fields).await, "/account");
+        // The app goes with one of its codes or of theirs, and with nothing less.
+        let remove = "/account/totp/remove";
+        assert!(well_made(&browser.get(remove).await, 200).contains("Remove the authenticator app?"));
+        for wrong in ["", "123456", codes[1].as_str()] {
+            let refused = well_made(&browser.submit(remove, remove, &[("code", wrong)]).await, 422);
+            assert!(refused.contains("This code is not right") && refused.contains("id=\"code-error\""), "{refused}");
+        }
+        assert!(well_made(&browser.get("/account").await, 200).contains("10 recovery codes"));
+        leads_to(&browser.submit(remove, remove, &[("code", &fresh)]).await, "/account");
         assert!(!well_made(&browser.get("/account").await, 200).contains("recovery code"));
+        leads_to(&browser.get(remove).await, "/account");
     }
 }
 
@@ -425,7 +451,11 @@ async fn sessions_are_listed_and_ended() {
             alive += u32::from(other.get("/account").await.status.as_u16() == 200);
         }
         assert_eq!(alive, 1);
-        leads_to(&browser.submit("/account", "/account/sessions/end-others", &[]).await, "/account");
+        let end_others = "/account/sessions/end-others";
+        let question = well_made(&browser.get(end_others).await, 200);
+        assert!(question.contains("1 other session ends now"), "{question}");
+        leads_to(&browser.submit(end_others, end_others, &[]).await, "/account");
+        leads_to(&browser.get(end_others).await, "/account");
         for other in &mut others {
             assert_eq!(other.get("/account").await.status.as_u16(), 303);
         }
@@ -488,6 +518,30 @@ async fn administrators_invite_change_and_remove_members() {
         assert!(!well_made(&admin.get(&members).await, 200).contains("dev@example.com"));
         well_made(&admin.get(&remove).await, 404);
     }
+    // Where another language is chosen on a page about mistakes, the way back is that address.
+    let again = well_made(&admin.submit("/account", "/account/password", &[("password", "short")]).await, 422);
+    assert!(again.contains("name=\"return\" value=\"/account/password\""), "{again}");
+    let csrf = token(&mut admin).await;
+    let chosen = [("csrf", csrf.as_str()), ("language", "fr"), ("return", "/account/password")];
+    let chosen = admin.post("/preferences", &chosen).await;
+    let moved = admin.follow(&chosen).await;
+    assert!(well_made(&admin.follow(&moved).await, 200).contains("lang=\"fr\""));
+    // Other methods, and programs, are told that there is no such page.
+    assert_eq!(admin.post("/docs", &[]).await.status.as_u16(), 405);
+    let program = app.anonymous().with("accept", "application/json");
+    assert_eq!(program.get("/account/password").await.status.as_u16(), 405);
+    // A form that a session did not outlive leads back to its page, and says that nothing was done.
+    app.advance(Duration::from_hours(3));
+    let late = admin.post(&format!("{members}/invite"), &[("csrf", &csrf), ("email", "x@example.com")]).await;
+    let sign_in = late.header("location").to_owned();
+    assert!(well_made(&admin.get(&sign_in).await, 200).contains("n’a pas été fait"), "{sign_in}");
+    let fields = [("email", "admin@example.com"), ("password", "wrong wrong wrong")];
+    assert!(well_made(&admin.submit(&sign_in, "/sign-in", &fields).await, 422).contains("n’a pas été fait"));
+    let fields = [("email", "admin@example.com"), ("password", PASSWORD)];
+    let signed_in = admin.submit(&sign_in, "/sign-in", &fields).await;
+    leads_to(&signed_in, &format!("{members}/invite"));
+    leads_to(&admin.follow(&signed_in).await, &members);
+    assert!(!well_made(&app.browser().get("/sign-in?return=/account").await, 200).contains("was not done"));
 }
 
 #[tokio::test]
