@@ -25,6 +25,7 @@ people-too-many = Too many attempts. Try again { $when }, use a device that you 
 people-reset-too-many = Too many links were asked for from your network. Try again { $when }.
 
 people-sign-in-title = Sign in
+people-sign-in-unsent = Your session has ended: what you have just sent was not done. After signing in, enter and send it again.
 people-sign-in-refused = E-mail address or password are not right.
 people-sign-in = Sign in
 people-forgot = Forgotten your password?

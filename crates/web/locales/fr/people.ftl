@@ -25,6 +25,7 @@ people-too-many = Trop de tentatives. Réessayez { $when }, utilisez un appareil
 people-reset-too-many = Trop de liens ont été demandés depuis votre réseau. Réessayez { $when }.
 
 people-sign-in-title = Connexion
+people-sign-in-unsent = Votre session a pris fin : ce que vous venez d'envoyer n'a pas été fait. Après la connexion, saisissez-le et envoyez-le de nouveau.
 people-sign-in-refused = L'adresse e-mail ou le mot de passe ne sont pas corrects.
 people-sign-in = Se connecter
 people-forgot = Mot de passe oublié ?

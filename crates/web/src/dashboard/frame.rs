@@ -374,6 +374,13 @@ impl Frame {
         self.flash = Flash::read(headers, t);
     }
 
+    /// The same frame for the page that begins a session: its forms are of the cookie that goes along with it, and the page
+    /// after it is `next`.
+    pub(crate) fn begin_session(&mut self, secret: &str, next: String) {
+        self.csrf = csrf_token(secret);
+        self.here = next;
+    }
+
     /// The same frame inside a business.
     pub(crate) fn enter(&mut self, place: Place, zone: TimeZone) {
         self.f = Formats::new(self.t.language(), zone, self.f.now());

@@ -34,11 +34,15 @@ mod usage;
 mod webhooks;
 
 use axum::Router;
+use axum::extract::OriginalUri;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
+use http::{HeaderMap, Method};
 
+use crate::problem::{Failure, Kind};
 use crate::router::Web;
+use frame::{local_path, redirect};
 
 /// The routes of the pages.
 pub(crate) fn routes() -> Router<Web> {
@@ -59,6 +63,17 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(usage::routes())
         .merge(platform::routes())
         .merge(webhooks::routes())
+        .method_not_allowed_fallback(to_its_page)
+}
+
+/// The address of a form that has no page, opened as one by coming back to it: the page above, where the form stands.
+async fn to_its_page(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    let above = uri.path().rsplit_once('/').map_or("", |(above, _)| above);
+    if matches!(method, Method::GET | Method::HEAD) && is_page(uri.path(), &headers) {
+        redirect(local_path(above))
+    } else {
+        Failure::new(Kind::MethodNotAllowed).into_response()
+    }
 }
 
 /// The first segments of the paths that are pages.

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Uri};
 use trousseau_domain::business::Language as Chosen;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, RequestId};
@@ -178,7 +178,9 @@ impl FromRequestParts<Web> for Visitor {
 /// To the page of signing in, and from there back to this one. A script is told so instead.
 fn sign_in_first(parts: &Parts) -> Stop {
     let program = parts.headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == b"application/json");
-    let to = format!("/sign-in?{}", in_query(&here(parts)));
+    // Nothing that was sent is kept: the page says so.
+    let unsent = if parts.method == Method::POST { "&unsent=1" } else { "" };
+    let to = format!("/sign-in?{}{unsent}", in_query(&here(parts)));
     if program { Failure::new(Kind::Unauthorized).into() } else { Stop::go(&to) }
 }
 

@@ -118,7 +118,7 @@ fn page(
 
 /// Accepts it. The first LIVE keys, where there are any, are shown by this answer and by no other.
 pub(crate) async fn accept(
-    frame: Frame,
+    mut frame: Frame,
     State(web): State<Web>,
     arrival: Arrival,
     Path(token): Path<String>,
@@ -159,6 +159,10 @@ pub(crate) async fn accept(
             if accepted.keys.is_empty() {
                 frame.done(&home_of(&business.id, profile), message!("flash-joined"), business.name.as_str())
             } else {
+                let begun = accepted.session.as_ref().map(|session| &session.token).or(accepted.renewed.as_ref());
+                if let Some(token) = begun {
+                    frame.begin_session(token.expose(), home_of(&business.id, profile));
+                }
                 first_keys::page(&frame, web.app.address(), business, profile, &accepted.keys)
             }
         }

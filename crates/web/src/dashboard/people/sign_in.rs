@@ -26,6 +26,8 @@ struct SignInPage<'a> {
     errors: &'a FormErrors,
     email: &'a str,
     back: &'a str,
+    /// Whether a form led here, of which nothing was done.
+    unsent: bool,
     passkeys: bool,
 }
 
@@ -43,6 +45,8 @@ struct CodePage<'a> {
 pub(crate) struct Wanted {
     #[serde(default, rename = "return")]
     back: String,
+    #[serde(default)]
+    unsent: String,
 }
 
 /// The first step as it was sent.
@@ -53,6 +57,7 @@ pub(crate) struct Credentials {
     password: String,
     #[serde(rename = "return")]
     back: String,
+    unsent: String,
 }
 
 /// The second step as it was sent.
@@ -96,12 +101,15 @@ pub(crate) async fn show(
     if signed_in(&web.app, &headers, web.secure_cookies).await?.is_some() {
         return Ok(redirect(local_path(&wanted.back)));
     }
-    Ok(page(&frame, &web, StatusCode::OK, &FormErrors::new(), "", &wanted.back))
+    let asked = Credentials { back: wanted.back, unsent: wanted.unsent, ..Credentials::default() };
+    Ok(page(&frame, &web, &FormErrors::new(), &asked))
 }
 
-fn page(frame: &Frame, web: &Web, status: StatusCode, errors: &FormErrors, email: &str, back: &str) -> Response {
+fn page(frame: &Frame, web: &Web, errors: &FormErrors, given: &Credentials) -> Response {
     let passkeys = web.app.people().offers_passkeys();
-    frame.page_with(status, &SignInPage { frame, errors, email, back: local_path(back), passkeys })
+    let (email, back, unsent) = (given.email.as_str(), local_path(&given.back), !given.unsent.is_empty());
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    frame.page_with(status, &SignInPage { frame, errors, email, back, unsent, passkeys })
 }
 
 /// The first step: address and password.
@@ -112,8 +120,7 @@ pub(crate) async fn password(
     Form(given): Form<Credentials>,
 ) -> Result<Response, Failure> {
     let mut errors = FormErrors::new();
-    let again =
-        |errors: &FormErrors| page(&frame, &web, StatusCode::UNPROCESSABLE_ENTITY, errors, &given.email, &given.back);
+    let again = |errors: &FormErrors| page(&frame, &web, errors, &given);
     let email = read_email(&mut errors, frame.t, &given.email);
     if given.password.is_empty() {
         errors.add("password", frame.t.get("people-password-empty"));

@@ -65,7 +65,7 @@ fn page(
 
 /// Makes the first account.
 pub(crate) async fn complete(
-    frame: Frame,
+    mut frame: Frame,
     State(web): State<Web>,
     arrival: Arrival,
     Path(token): Path<String>,
@@ -97,6 +97,7 @@ pub(crate) async fn complete(
     let mut response = if done.keys.is_empty() {
         frame.done(&home_of(&done.business.id, profile), message!("flash-welcome"), done.business.name.as_str())
     } else {
+        frame.begin_session(done.session.token.expose(), home_of(&done.business.id, profile));
         first_keys::page(&frame, web.app.address(), &done.business, profile, &done.keys)
     };
     arrival.keep(&mut response, &done.session);

@@ -6,6 +6,7 @@ use trousseau_domain::ids::BusinessId;
 use trousseau_domain::members::{Operation, Role};
 use trousseau_service::Context;
 use trousseau_service::businesses::BusinessDraft;
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::TestApp;
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::client::Answer;
@@ -112,6 +113,13 @@ async fn from_the_printed_link_to_a_verified_request() {
         };
         assert!(browser.cookie(SESSION).is_some());
         assert!(shown.contains("Atelier &#60;b&#62;Lumière"), "{shown}");
+        // The forms in the head of this very page are of the session that begins with it, and lead on from it.
+        let (_, csrf) = shown.split_once("name=\"csrf\" value=\"").expect("a form");
+        let csrf = csrf.split('"').next().expect("an end");
+        let home = format!("/b/{}/test", business_id(&shown));
+        assert!(shown.contains(&format!("name=\"return\" value=\"{home}\"")), "{shown}");
+        let chosen = [("csrf", csrf), ("language", "en"), ("return", home.as_str())];
+        leads_to(&browser.clone().post("/preferences", &chosen).await, &home);
         assert_eq!(shown.matches("Shown once").count(), 1, "the LIVE secret key only");
         let id = business_id(&shown);
         let key = value(&shown, "test-secret");
@@ -517,6 +525,37 @@ async fn administrators_invite_change_and_remove_members() {
         leads_to(&admin.submit(&remove, &remove, &[]).await, &members);
         assert!(!well_made(&admin.get(&members).await, 200).contains("dev@example.com"));
         well_made(&admin.get(&remove).await, 404);
+        // Taking back an invitation asks too.
+        let again = [("email", "dev@example.com"), ("role", "developer")];
+        leads_to(&admin.submit(&members, &invite, &again).await, &members);
+        let page = well_made(&admin.get(&members).await, 200);
+        let (_, rest) = page.split_once(&format!("href=\"{base}/invitations/")).expect("an invitation");
+        let revoke = format!("{base}/invitations/{}", rest.split('"').next().expect("an end"));
+        let question = well_made(&admin.get(&revoke).await, 200);
+        assert!(question.contains("Take back the invitation of dev@example.com?"), "{question}");
+        leads_to(&admin.submit(&revoke, &revoke, &[]).await, &members);
+        leads_to(&admin.get(&revoke).await, &members);
+        assert!(!well_made(&admin.get(&members).await, 200).contains("dev@example.com"));
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_a_form_leads_to_the_page_that_it_stands_on() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (mut admin, shown) = first_person(&app).await;
+    let base = format!("/b/{}/test", business_id(&shown));
+    let members = format!("{base}/settings/members");
+    for (form, page) in [
+        ("/account/password".to_owned(), "/account".to_owned()),
+        ("/account/profile".to_owned(), "/account".to_owned()),
+        ("/account/sessions/ses_00000000000000000000000000/end".to_owned(), "/account".to_owned()),
+        ("/sign-out".to_owned(), "/".to_owned()),
+        (format!("{members}/invite"), members.clone()),
+        (format!("{members}/acc_00000000000000000000000000/role"), members.clone()),
+        (format!("{base}/settings/logo"), format!("{base}/settings")),
+        (format!("{base}/payment-links/plink_0/switch"), format!("{base}/payment-links/plink_0")),
+    ] {
+        leads_to(&admin.get(&form).await, &page);
     }
     // Where another language is chosen on a page about mistakes, the way back is that address.
     let again = well_made(&admin.submit("/account", "/account/password", &[("password", "short")]).await, 422);
