@@ -26,7 +26,8 @@ export async function open(context) {
   page.wrongs = [];
   page.on("console", (message) => {
     // A page about a failure has its status; that is no fault of the page.
-    const expected = message.text().startsWith("Failed to load resource") && message.location().url === page.expects;
+    const { url } = message.location();
+    const expected = message.text().startsWith("Failed to load resource") && [url, url.split("?")[0]].includes(page.expects);
     if (message.type() === "error" && !expected) page.wrongs.push(`console: ${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => page.wrongs.push(`script: ${error.message}`));

@@ -3,7 +3,7 @@ import { ENVIRONMENTS, TABLE_WIDTHS } from "./matrix.mjs";
 import { businessOf, firstLink } from "./people.mjs";
 
 const GUIDE = [
-  "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/checkout", "/rotate",
+  "", "/why-keys", "/kinds", "/business-id", "/get-a-key", "/send-a-key", "/keep-keys-secret", "/test-and-live", "/checkout", "/webhooks", "/rotate",
   "/leaks", "/rules", "/refusals",
 ];
 
@@ -74,6 +74,7 @@ export function signedIn(site) {
   return [
     ...inBusiness,
     ...frame,
+    { name: "filter-wrong", path: at("/developers/requests?from=soon&status=abc&path=%2Fv1"), status: 422, environments: ENVIRONMENTS },
     { name: "event", path: at("/developers/events"), environments: ENVIRONMENTS, prepare: openFirst },
     ...["payments", "payment-links", "invoices", "recurring-payments"].map((list) => ({
       name: list.slice(0, -1), path: at(`/${list}`), environments: ["test"], prepare: openFirst,

@@ -66,6 +66,21 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// A form that does once what it does is sent once: the answer to a second click would take the place of the first one's.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.elements.once) return;
+  if (form.dataset.sent && performance.now() - form.dataset.sent < 5000) event.preventDefault();
+  else form.dataset.sent = performance.now();
+});
+addEventListener("pageshow", () => { for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent; });
+
+// Many filters fill a phone: there they open when they are asked for.
+const few = matchMedia("(max-width: 40rem)").matches;
+for (const filters of document.querySelectorAll("details.filters")) {
+  if (few && ![...filters.querySelectorAll("input, select")].some((field) => field.value)) filters.open = false;
+}
+
 // Menus are <details>: Escape and a click elsewhere close them.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;

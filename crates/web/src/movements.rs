@@ -6,14 +6,16 @@ use trousseau_domain::environment::Tenant;
 use trousseau_service::payments::movements::Movement;
 use trousseau_service::{MovementPlace, ServiceError, Span};
 
-use crate::dashboard::csv::streamed;
+use crate::dashboard::csv::{Sheet, streamed};
 use crate::router::Web;
 
 /// Movements read at once.
 const ROWS_PER_READ: u32 = 500;
 
+/// How many columns there are.
+const WIDTH: usize = 23;
 /// What stands above the columns. New ones go to the end, so that what reads the file by place goes on reading it.
-const COLUMNS: [&str; 23] = [
+static COLUMNS: [&str; WIDTH] = [
     "type",
     "direction",
     "date",
@@ -39,7 +41,7 @@ const COLUMNS: [&str; 23] = [
     "to",
 ];
 
-fn row(movement: &Movement) -> [String; COLUMNS.len()] {
+fn row(movement: &Movement) -> [String; WIDTH] {
     let Movement { row, status, asset, money } = movement;
     let payable = row.paid_for.map(trousseau_service::PaidFor::payable);
     let text = |value: Option<String>| value.unwrap_or_default();
@@ -75,7 +77,7 @@ fn row(movement: &Movement) -> [String; COLUMNS.len()] {
 /// # Errors
 /// What reading the first page ends in. A later one that fails breaks the answer off, so that nobody takes a part for
 /// the whole.
-pub(crate) async fn file(web: &Web, tenant: &Tenant, span: Span) -> Result<Response, ServiceError> {
+pub(crate) async fn file(web: &Web, tenant: &Tenant, span: Span, sheet: Sheet) -> Result<Response, ServiceError> {
     let first = read(web, tenant, span, None).await?;
     let rest = (web.clone(), tenant.clone(), first.1);
     let rest = stream::try_unfold(rest, move |(web, tenant, next)| async move {
@@ -85,7 +87,7 @@ pub(crate) async fn file(web: &Web, tenant: &Tenant, span: Span) -> Result<Respo
         Ok(Some((rows, (web, tenant, next))))
     });
     let name = format!("movements-{}-{}.csv", tenant.business, tenant.environment);
-    Ok(streamed(&COLUMNS, &name, &first.0, rest))
+    Ok(streamed(sheet, &COLUMNS, &name, &first.0, rest))
 }
 
 /// One page, and where the next one begins.
@@ -94,7 +96,7 @@ async fn read(
     tenant: &Tenant,
     span: Span,
     after: Option<&MovementPlace>,
-) -> Result<(Vec<[String; COLUMNS.len()]>, Option<MovementPlace>), ServiceError> {
+) -> Result<(Vec<[String; WIDTH]>, Option<MovementPlace>), ServiceError> {
     let page = web.app.movements().list(tenant, span, after, ROWS_PER_READ).await?;
     let next = page.data.last().filter(|_| page.has_more).map(|last| last.row.place());
     Ok((page.data.iter().map(row).collect(), next))

@@ -1,9 +1,10 @@
 # Developers > Events and Usage: what happened, by whom, and how much is used.
 
-events-intro = What happened to keys, people and settings of this business, and who did it. The newest comes first.
+events-intro = What happened to payments, keys, people and settings of this business, and who did it. The newest comes first.
 events-what = What happened
 events-all = All events
 events-who = By
+events-about = About
 events-person = Member
 events-changes = Changes
 events-whole-business = Whole business
@@ -16,7 +17,7 @@ events-copy = Copy the event ID
 events-data = Data
 events-copy-data = Copy the data
 events-none = No event yet
-events-none-next = Whatever happens to keys, people and settings is written down here.
+events-none-next = Whatever happens to payments, keys, people and settings is written down here.
 events-none-found = No event is like this
 
 event-business-created = Business created
@@ -90,6 +91,16 @@ who-system = This installation itself
 filter-key = Number of the key
 filter-from = From
 filter-to = To
+filters = Filters
+filters-wrong = This filter cannot be used
+filters-wrong-lead = Nothing was looked for, so that no list shows more than was asked for.
+filters-unknown = There is nothing to choose called “{ $value }”.
+filters-time = “{ $value }” is no date. Write it as 2026-01-31.
+filters-inverted = The end lies before the beginning.
+filters-search = Look for a shorter text.
+filters-text = Text
+filters-type = Type
+filters-other = Filter
 
 usage-intro = How many requests were made with the keys of this business. Days are those of UTC; requests whose key and environment nobody knows are in the request log only.
 usage-days = Days

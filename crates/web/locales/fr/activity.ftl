@@ -1,9 +1,10 @@
 # Développeurs > Événements et Utilisation : ce qui s'est passé, par qui, et ce qui est utilisé.
 
-events-intro = Ce qui est arrivé aux clés, aux personnes et aux paramètres de cette entreprise, et par qui. Le plus récent d'abord.
+events-intro = Ce qui est arrivé aux paiements, aux clés, aux personnes et aux paramètres de cette entreprise, et par qui. Le plus récent d'abord.
 events-what = Événement
 events-all = Tous les événements
 events-who = Par
+events-about = Objet
 events-person = Membre
 events-changes = Modifications
 events-whole-business = Toute l'entreprise
@@ -16,7 +17,7 @@ events-copy = Copier l'identifiant de l'événement
 events-data = Données
 events-copy-data = Copier les données
 events-none = Aucun événement pour le moment
-events-none-next = Tout ce qui arrive aux clés, aux personnes et aux paramètres est noté ici.
+events-none-next = Tout ce qui arrive aux paiements, aux clés, aux personnes et aux paramètres est noté ici.
 events-none-found = Aucun événement ne correspond
 
 event-business-created = Entreprise créée
@@ -90,6 +91,16 @@ who-system = Cette installation elle-même
 filter-key = Numéro de la clé
 filter-from = Du
 filter-to = Au
+filters = Filtres
+filters-wrong = Ce filtre est inutilisable
+filters-wrong-lead = Rien n'a été recherché, afin qu'aucune liste ne montre plus que ce qui était demandé.
+filters-unknown = Aucun choix ne s'appelle « { $value } ».
+filters-time = « { $value } » n'est pas une date. Écrivez-la sous la forme 2026-01-31.
+filters-inverted = La fin précède le début.
+filters-search = Recherchez un texte plus court.
+filters-text = Texte
+filters-type = Type
+filters-other = Filtre
 
 usage-intro = Combien de requêtes ont été faites avec les clés de cette entreprise. Les jours sont ceux d'UTC ; les requêtes dont personne ne connaît la clé et l'environnement ne figurent que dans le journal.
 usage-days = Jours

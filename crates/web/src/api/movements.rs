@@ -9,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::authority::{Granted, PaymentsRead};
+use crate::dashboard::csv::Sheet;
 use crate::movements::file;
 use crate::problem::Failure;
 use crate::query::{Query, about_query, parameter};
@@ -60,5 +61,5 @@ pub(crate) async fn export(
     let from = parameter::<Day>("from", given.from.as_deref())?;
     let to = parameter::<Day>("to", given.to.as_deref())?;
     let span = web.app.movements().span(may.tenant(), from, to).await.map_err(about_query)?;
-    Ok(file(&web, may.tenant(), span).await?)
+    Ok(file(&web, may.tenant(), span, Sheet::Program).await?)
 }

@@ -6,32 +6,126 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use trousseau_domain::time::{Civil, TimeZone, Timestamp};
 use trousseau_service::ServiceError;
 use trousseau_service::keys::Page;
 
 use super::filters::MOST_IN_FILE;
+use super::frame::Frame;
+use crate::language::Language;
+
+/// By which spreadsheets know UTF-8.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+/// The words of the query that ask for a list as a file: as it is, and for Excel.
+const FORMATS: [&str; 2] = ["csv", EXCEL];
+const EXCEL: &str = "excel";
+
+/// Whether this word of the query asks for a list as a file.
+pub(crate) fn is_file(format: &str) -> bool {
+    FORMATS.contains(&format)
+}
+
+/// For whom a file is.
+#[derive(Debug, Clone)]
+pub(crate) enum Sheet {
+    /// A program that calls the API.
+    Program,
+    /// Whatever opens it: commas, points, instants in UTC to the microsecond.
+    Any,
+    /// Excel, which takes files to be written as the language of its reader writes, and has no instants.
+    Excel(Language, TimeZone),
+}
+
+impl Sheet {
+    /// What the address of a page asks for.
+    pub(crate) fn of(frame: &Frame) -> Self {
+        let query = frame.here.split_once('?').map_or("", |(_, query)| query);
+        let excel = query.split('&').any(|pair| pair.strip_prefix("format=").is_some_and(|word| word.ends_with(EXCEL)));
+        if excel { Self::Excel(frame.t.language(), frame.f.zone().clone()) } else { Self::Any }
+    }
+
+    const fn separator(&self) -> u8 {
+        match self {
+            Self::Excel(Language::French, _) => b';',
+            Self::Program | Self::Any | Self::Excel(Language::English, _) => b',',
+        }
+    }
+
+    const fn begins_with(&self) -> &'static str {
+        match self {
+            Self::Program => "",
+            Self::Any | Self::Excel(..) => BYTE_ORDER_MARK,
+        }
+    }
+
+    /// A cell as it is written.
+    fn written(&self, kind: Kind, cell: &str) -> String {
+        match (self, kind) {
+            (Self::Excel(_, zone), Kind::Instant) => match cell.parse::<Timestamp>() {
+                Ok(instant) => {
+                    let Civil { day, hour, minute, second, .. } = zone.civil(instant);
+                    format!("{day} {hour:02}:{minute:02}:{second:02}")
+                }
+                Err(_) => guarded(cell),
+            },
+            (Self::Excel(Language::French, _), Kind::Amount) => guarded(&cell.replace('.', ",")),
+            _ => guarded(cell),
+        }
+    }
+}
+
+/// What stands in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Instant,
+    Amount,
+}
+
+impl Kind {
+    /// Of the column with this head.
+    fn of(column: &str) -> Self {
+        match column {
+            "at" | "date" | "valid_from" | "valid_until" => Self::Instant,
+            _ if column.ends_with("_at") => Self::Instant,
+            "amount" | "amount_settled" => Self::Amount,
+            _ => Self::Text,
+        }
+    }
+}
 
 /// A list as comma-separated values (RFC 4180) in UTF-8.
 #[derive(Debug)]
 pub struct Csv {
     writer: csv::Writer<Vec<u8>>,
+    sheet: Sheet,
+    kinds: Vec<Kind>,
+    /// Whether there are more rows than a file takes.
+    cut: bool,
 }
 
 impl Csv {
-    /// A list with these columns.
-    pub fn new(columns: &[&str]) -> Self {
-        let mut csv = Self::empty();
+    /// A list with these columns, as the address of a page asks for it.
+    pub(crate) fn of(frame: &Frame, columns: &[&str]) -> Self {
+        Self::new(Sheet::of(frame), columns)
+    }
+
+    fn new(sheet: Sheet, columns: &[&str]) -> Self {
+        let mut csv = Self::empty(sheet, columns);
         csv.row(columns);
         csv
     }
 
-    fn empty() -> Self {
-        Self { writer: csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new()) }
+    fn empty(sheet: Sheet, columns: &[&str]) -> Self {
+        let mut builder = csv::WriterBuilder::new();
+        builder.terminator(csv::Terminator::CRLF).delimiter(sheet.separator());
+        let kinds = columns.iter().map(|column| Kind::of(column)).collect();
+        Self { writer: builder.from_writer(Vec::new()), sheet, kinds, cut: false }
     }
 
     /// One more row.
     pub fn row(&mut self, cells: &[impl AsRef<str>]) {
-        let cells = cells.iter().map(|cell| guarded(cell.as_ref()));
+        let cells = cells.iter().zip(&self.kinds).map(|(cell, kind)| self.sheet.written(*kind, cell.as_ref()));
         self.writer.write_record(cells).expect("rows of one list have equally many cells, and memory takes them");
     }
 
@@ -56,6 +150,7 @@ impl Csv {
             }
             lines += page.data.len();
             after = page.data.last().map(&id);
+            self.cut = page.has_more;
             if !page.has_more {
                 break;
             }
@@ -63,9 +158,13 @@ impl Csv {
         Ok(())
     }
 
-    /// The list as a file of this name.
+    /// The list as a file of this name, which says so where only the newest rows are in it.
     pub fn finish(self, file: &str) -> Response {
-        as_file(Body::from(self.into_bytes()), file)
+        let cut =
+            file.strip_suffix(".csv").filter(|_| self.cut).map(|name| format!("{name}-newest-{MOST_IN_FILE}.csv"));
+        let mut bytes = self.sheet.begins_with().as_bytes().to_vec();
+        bytes.extend(self.into_bytes());
+        as_file(Body::from(bytes), cut.as_deref().unwrap_or(file))
     }
 
     fn into_bytes(self) -> Vec<u8> {
@@ -75,7 +174,8 @@ impl Csv {
 
 /// A list of any length as a file of this name, which is written while its rows are read. An error breaks it off.
 pub(crate) fn streamed<S, const COLUMNS: usize>(
-    columns: &[&str; COLUMNS],
+    sheet: Sheet,
+    columns: &'static [&'static str; COLUMNS],
     file: &str,
     first: &[[String; COLUMNS]],
     rest: S,
@@ -83,18 +183,19 @@ pub(crate) fn streamed<S, const COLUMNS: usize>(
 where
     S: Stream<Item = Result<Vec<[String; COLUMNS]>, ServiceError>> + Send + 'static,
 {
-    let mut head = Csv::new(columns);
+    let begins_with = sheet.begins_with();
+    let mut head = Csv::new(sheet.clone(), columns);
     for cells in first {
         head.row(cells);
     }
-    let part = |rows: Vec<[String; COLUMNS]>| {
-        let mut csv = Csv::empty();
+    let part = move |rows: Vec<[String; COLUMNS]>| {
+        let mut csv = Csv::empty(sheet.clone(), columns);
         for cells in &rows {
             csv.row(cells);
         }
         Bytes::from(csv.into_bytes())
     };
-    let head = stream::once(async move { Ok(Bytes::from(head.into_bytes())) });
+    let head = stream::once(async move { Ok(Bytes::from([begins_with.as_bytes(), &head.into_bytes()].concat())) });
     as_file(Body::from_stream(head.chain(rest.map_ok(part))), file)
 }
 
@@ -135,12 +236,42 @@ mod tests {
         ] {
             assert_eq!(guarded(cell), written);
         }
-        let mut csv = Csv::new(&["name", "note"]);
+        let mut csv = Csv::new(Sheet::Program, &["name", "note"]);
         csv.row(&["a,b", "say \"x\""]);
         csv.row(&["=1", "line\nbreak"]);
         let response = csv.finish("keys.csv");
         assert_eq!(response.headers()[CONTENT_DISPOSITION], "attachment; filename=\"keys.csv\"");
         let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a body").to_bytes();
         assert_eq!(&body[..], b"name,note\r\n\"a,b\",\"say \"\"x\"\"\"\r\n'=1,\"line\nbreak\"\r\n");
+    }
+
+    #[tokio::test]
+    async fn excel_gets_what_it_reads_as_its_reader_writes() {
+        let paris: TimeZone = "Europe/Paris".parse().expect("a zone");
+        for (sheet, written) in [
+            (Sheet::Any, "\u{feff}name,created_at,amount\r\n1.5,2026-11-28T01:02:44.5Z,1234.50\r\n,,\r\n"),
+            (
+                Sheet::Excel(Language::English, paris.clone()),
+                "\u{feff}name,created_at,amount\r\n1.5,2026-11-28 02:02:44,1234.50\r\n,,\r\n",
+            ),
+            (
+                Sheet::Excel(Language::French, paris),
+                "\u{feff}name;created_at;amount\r\n1.5;2026-11-28 02:02:44;1234,50\r\n;;\r\n",
+            ),
+        ] {
+            let mut csv = Csv::new(sheet, &["name", "created_at", "amount"]);
+            csv.row(&["1.5", "2026-11-28T01:02:44.5Z", "1234.50"]);
+            csv.row(&["", "", ""]);
+            let body = http_body_util::BodyExt::collect(csv.finish("x.csv").into_body()).await.expect("a body");
+            assert_eq!(String::from_utf8_lossy(&body.to_bytes()), written);
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_hold_all_says_so_in_its_name() {
+        let mut csv = Csv::new(Sheet::Any, &["name"]);
+        csv.cut = true;
+        let disposition = csv.finish("events.csv").headers()[CONTENT_DISPOSITION].clone();
+        assert_eq!(disposition, "attachment; filename=\"events-newest-10000.csv\"");
     }
 }

@@ -13,8 +13,8 @@ use trousseau_domain::ids::{AccountId, EventId};
 use trousseau_domain::members::Role;
 use trousseau_service::{EventFilter, EventRow, ServiceError};
 
-use super::csv::Csv;
-use super::filters::{ByKey, ROWS_PER_READ, beginning, end};
+use super::csv::{Csv, is_file};
+use super::filters::{ByKey, Check, ROWS_PER_READ, beginning, end};
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab, role_name};
 use super::names::{Actors, KeyLink, KeyNames, Who};
@@ -164,7 +164,7 @@ fn told(value: &serde_json::Value, t: Texts) -> String {
     }
 }
 
-/// What a list was asked for; what makes no sense is as if it had not been said.
+/// What a list was asked for.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -200,6 +200,7 @@ struct Row {
     kind: String,
     changes: Vec<String>,
     key: Option<KeyLink>,
+    about: Option<About>,
     who: Who,
     /// Whether it is about the whole business.
     whole: bool,
@@ -223,6 +224,45 @@ fn base<P>(entered: &Entered<P>) -> String {
     format!("/b/{}/{}{}", entered.tenant.business, entered.tenant.environment, Sub::Events.path())
 }
 
+/// What an event is about that is no key: by what it is called, with the way to its page.
+#[derive(Debug)]
+struct About {
+    text: String,
+    /// Its page; none where it has none, or is gone.
+    href: Option<String>,
+}
+
+impl About {
+    fn of(frame: &Frame, event: &EventRow) -> Option<Self> {
+        let base = frame.place.as_ref()?.base();
+        let text = |path: &str| event.data.pointer(path).and_then(serde_json::Value::as_str);
+        let is_gone = event.kind.ends_with(".deleted");
+        // Events of webhooks carry the id of the endpoint among their particulars.
+        if event.kind.starts_with("webhook") {
+            let id = text("/id").or_else(|| text("/endpoint_id"))?;
+            let href = (!is_gone).then(|| format!("{base}{}/{id}", Sub::Webhooks.path()));
+            return Some(Self { text: text("/url").unwrap_or(id).to_owned(), href });
+        }
+        let subject = event.subject.as_deref()?;
+        let (member, path) = match subject.split_once('_')?.0 {
+            "pay" => ("payment", Tab::Payments.path()),
+            "inv" => ("invoice", Tab::Invoices.path()),
+            "plink" => ("payment_link", Tab::PaymentLinks.path()),
+            "rec" => ("recurring_payment", Tab::RecurringPayments.path()),
+            "rfd" => ("refund", "/payments/refunds"),
+            _ => return Some(Self { text: subject.to_owned(), href: None }),
+        };
+        let called = ["title", "name"].into_iter().find_map(|name| text(&format!("/{member}/{name}")));
+        let number = event.data.pointer(&format!("/{member}/number")).and_then(serde_json::Value::as_u64);
+        let number = number.map(|number| frame.t.with("number-sign", [("number", number.to_string())]));
+        let named: Vec<String> = number.into_iter().chain(called.map(str::to_owned)).collect();
+        Some(Self {
+            text: if named.is_empty() { subject.to_owned() } else { named.join(" · ") },
+            href: (!is_gone).then(|| format!("{base}{path}/{subject}")),
+        })
+    }
+}
+
 /// The names that the pages speak by.
 struct Names {
     keys: KeyNames,
@@ -241,6 +281,7 @@ impl Names {
             kind: event.kind.clone(),
             changes: changes(event, frame.t),
             key: event.key_id.and_then(|id| self.keys.link(id)),
+            about: About::of(frame, event),
             who: self.actors.who(&event.actor, &self.keys),
             whole: event.environment.is_none(),
             at: frame.f.relative(event.at),
@@ -267,9 +308,10 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
+    Check::of(&entered.frame).choice::<EventType>("type", &asked.kind).span(&asked.from, &asked.to).done(&base)?;
     let names = Names::of(&web, &entered).await.map_err(|error| entered.refused(error, &base))?;
     let filter = filter(&asked, &entered, &names.keys);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, filter, &names).await;
     }
     let (events, has_more) = match &filter {
@@ -304,7 +346,8 @@ async fn file(
     filter: Option<EventFilter>,
     names: &Names,
 ) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&["id", "created_at", "type", "environment", "key", "actor", "request_id", "data"]);
+    let mut csv =
+        Csv::of(&entered.frame, &["id", "created_at", "type", "environment", "key", "actor", "request_id", "data"]);
     if let Some(filter) = &filter {
         let read = |after| web.app.events().list(&entered.tenant, filter, after, ROWS_PER_READ);
         let row = |event: &EventRow| {
@@ -314,7 +357,7 @@ async fn file(
                 event.kind.clone(),
                 event.environment.map(|environment| environment.to_string()).unwrap_or_default(),
                 event.key_id.and_then(|id| names.keys.number(id)).map(|number| number.to_string()).unwrap_or_default(),
-                names.actors.who(&event.actor, &names.keys).text,
+                names.actors.in_file(&event.actor, &names.keys),
                 event.request_id.map(|id| id.to_string()).unwrap_or_default(),
                 event.data.to_string(),
             ]

@@ -1,11 +1,19 @@
 //! What lists are narrowed by: a key by its number, a time by the clock of the business.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use askama::Template;
+use http::StatusCode;
 use trousseau_domain::ids::KeyId;
+use trousseau_domain::text::SearchText;
 use trousseau_domain::time::{Day, LocalTime, TimeZone, Timestamp};
 
+use super::form::FormErrors;
+use super::frame::Frame;
 use super::names::KeyNames;
+use super::session::Stop;
+use super::text::message;
 
 /// The most lines of a file; the newest are in it.
 pub(crate) const MOST_IN_FILE: usize = 10_000;
@@ -56,6 +64,117 @@ pub(crate) fn end(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     match text.trim().parse::<Day>() {
         Ok(day) => zone.end_of(day).ok(),
         Err(_) => beginning(text, zone).map(|minute| minute.saturating_add(Duration::from_mins(1))),
+    }
+}
+
+/// Looks at what a list is asked for before it is read: what makes no sense would widen it.
+#[derive(Debug)]
+pub(crate) struct Check<'a> {
+    frame: &'a Frame,
+    wrong: FormErrors,
+}
+
+/// A part of what was asked for.
+#[derive(Debug)]
+struct Field {
+    name: String,
+    value: String,
+    label: String,
+    kind: &'static str,
+    /// Whether it is to be put right; else it goes along.
+    shown: bool,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "dashboard/filters.html")]
+struct WrongPage<'a> {
+    frame: &'a Frame,
+    wrong: &'a FormErrors,
+    base: &'a str,
+    fields: Vec<Field>,
+}
+
+impl<'a> Check<'a> {
+    /// For the list that this frame is of.
+    pub(crate) const fn of(frame: &'a Frame) -> Self {
+        Self { frame, wrong: FormErrors::new() }
+    }
+
+    /// One of the words, or a number, that a filter takes.
+    pub(crate) fn choice<T: FromStr>(self, field: &'static str, text: &str) -> Self {
+        self.known(field, text, |text| text.parse::<T>().is_ok())
+    }
+
+    /// What `is_known` accepts.
+    pub(crate) fn known(mut self, field: &'static str, text: &str, is_known: impl Fn(&str) -> bool) -> Self {
+        let text = text.trim();
+        if !text.is_empty() && !is_known(text) {
+            self.wrong.add(field, self.frame.t.with("filters-unknown", [("value", text)]));
+        }
+        self
+    }
+
+    /// A text to look for.
+    pub(crate) fn search(mut self, field: &'static str, text: &str) -> Self {
+        let text = text.trim();
+        if !text.is_empty() && text.parse::<SearchText>().is_err() {
+            self.wrong.add(field, self.frame.t.get("filters-search"));
+        }
+        self
+    }
+
+    /// A span of time: a first and a last day, or minute, in this order.
+    pub(crate) fn span(mut self, from: &str, to: &str) -> Self {
+        let (t, zone) = (self.frame.t, self.frame.f.zone());
+        for (field, text) in [("from", from), ("to", to)] {
+            if !text.trim().is_empty() && beginning(text, zone).is_none() {
+                self.wrong.add(field, t.with("filters-time", [("value", text.trim())]));
+            }
+        }
+        if let (Some(first), Some(end)) = (beginning(from, zone), end(to, zone))
+            && end <= first
+        {
+            self.wrong.add("to", t.get("filters-inverted"));
+        }
+        self
+    }
+
+    /// Goes on where all of it makes sense; else the answer is a page that says what does not, and no row of the list at
+    /// `base`.
+    pub(crate) fn done(self, base: &str) -> Result<(), Stop> {
+        if self.wrong.is_empty() {
+            return Ok(());
+        }
+        let (frame, wrong) = (self.frame, &self.wrong);
+        let query = frame.here.split_once('?').map_or("", |(_, query)| query);
+        let pairs: Vec<(String, String)> = serde_html_form::from_str(query).unwrap_or_default();
+        let is_time = |name: &str| matches!(name, "from" | "to");
+        let time_is_wrong = wrong.all().iter().any(|error| is_time(error.field));
+        let field = |(name, value): (String, String)| Field {
+            shown: wrong.of(&name).is_some() || (is_time(&name) && time_is_wrong),
+            // With what makes no sense in it, a control for days would look empty.
+            kind: match name.as_str() {
+                "from" | "to" if value.parse::<Day>().is_ok() => "date",
+                "from" | "to" if value.parse::<LocalTime>().is_ok() => "datetime-local",
+                _ => "text",
+            },
+            label: frame.t.get(match name.as_str() {
+                "from" => message!("filter-from"),
+                "to" => message!("filter-to"),
+                "q" => message!("filters-text"),
+                "type" => message!("filters-type"),
+                "method" => message!("requests-method"),
+                "outcome" => message!("requests-outcome"),
+                "status" | "state" => message!("column-state"),
+                _ => message!("filters-other"),
+            }),
+            name,
+            value,
+        };
+        let fields = pairs.into_iter().filter(|(name, _)| !matches!(name.as_str(), "after" | "format" | "page"));
+        let fields = fields.map(field).collect();
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Err(frame.page_with(status, &WrongPage { frame, wrong, base, fields }).into())
     }
 }
 

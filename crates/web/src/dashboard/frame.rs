@@ -430,6 +430,13 @@ impl Frame {
         assets::url(name)
     }
 
+    /// The list at `base` with what this page was asked for, from its beginning.
+    pub fn newest(&self, base: &str) -> String {
+        let query = self.here.split_once('?').map_or("", |(_, query)| query);
+        let rest: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after=")).collect();
+        if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) }
+    }
+
     /// The title of the page: page, section, business, environment.
     pub fn title(&self, page: &str) -> String {
         let mut title = page.to_owned();

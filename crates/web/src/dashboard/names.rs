@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::ids::{AccountId, KeyId};
 use trousseau_domain::members::Operation;
+use trousseau_service::people::AccountView;
 use trousseau_service::{KeyNameRow, ServiceError};
 
 use super::frame::Sub;
@@ -68,8 +69,21 @@ impl KeyNames {
 #[derive(Debug)]
 pub(crate) struct Actors {
     reader: AccountId,
-    people: HashMap<AccountId, String>,
+    people: HashMap<AccountId, Member>,
     t: Texts,
+}
+
+/// A member whom the reader may know.
+#[derive(Debug)]
+struct Member {
+    name: String,
+    email: String,
+}
+
+impl From<AccountView> for Member {
+    fn from(account: AccountView) -> Self {
+        Self { name: account.name.to_string(), email: account.email.to_string() }
+    }
 }
 
 /// Somebody or something that did something.
@@ -89,9 +103,11 @@ impl Actors {
         } else {
             Vec::new()
         };
+        // Whoever reads knows themselves.
+        let known = members.into_iter().map(|member| member.account).chain([entered.person.account.clone()]);
         Ok(Self {
             reader: entered.person.account.id,
-            people: members.into_iter().map(|member| (member.account.id, member.account.name.to_string())).collect(),
+            people: known.map(|account| (account.id, account.into())).collect(),
             t: entered.frame.t,
         })
     }
@@ -100,8 +116,27 @@ impl Actors {
     pub(crate) fn person(&self, id: AccountId) -> Who {
         match self.people.get(&id) {
             _ if id == self.reader => Who { text: self.t.get("who-you"), named: false },
-            Some(name) => Who { text: name.clone(), named: true },
+            Some(member) => Who { text: member.name.clone(), named: true },
             None => Who { text: self.t.get("who-no-member"), named: false },
+        }
+    }
+
+    /// Who acted, in a file that is read by others and elsewhere: members by name and address, all else by words that are
+    /// the same for every reader.
+    pub(crate) fn in_file(&self, actor: &Actor, keys: &KeyNames) -> String {
+        match actor {
+            Actor::Member { id } => match self.people.get(id) {
+                Some(member) => format!("{} <{}>", member.name, member.email),
+                None => format!("member {id}"),
+            },
+            Actor::Key { id, .. } => match keys.number(*id) {
+                Some(number) => format!("key {number}"),
+                None => format!("key {id}"),
+            },
+            Actor::PlatformKey { .. } => "platform key".to_owned(),
+            Actor::Operator { .. } => "operator".to_owned(),
+            Actor::Payer => "payer".to_owned(),
+            Actor::System => "system".to_owned(),
         }
     }
 

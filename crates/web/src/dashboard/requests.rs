@@ -13,9 +13,9 @@ use trousseau_domain::ids::RequestId;
 use trousseau_domain::requests::{Door, Outcome};
 use trousseau_service::{RequestFilter, RequestRow, ServiceError};
 
-use super::csv::Csv;
+use super::csv::{Csv, is_file};
 use super::curl;
-use super::filters::{ByKey, ROWS_PER_READ, beginning, end};
+use super::filters::{ByKey, Check, ROWS_PER_READ, beginning, end};
 use super::format::Shown;
 use super::frame::{Frame, Sub, Tab, redirect};
 use super::names::{KeyLink, KeyNames};
@@ -87,7 +87,7 @@ fn row(frame: &Frame, base: &str, keys: &KeyNames, call: &RequestRow) -> Row {
     }
 }
 
-/// What a list was asked for; what makes no sense is as if it had not been said.
+/// What a list was asked for.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -175,9 +175,15 @@ pub(crate) async fn list(
     {
         return Ok(redirect(&format!("{base}/{reference}")));
     }
+    Check::of(&entered.frame)
+        .choice::<Outcome>("outcome", &asked.outcome)
+        .known("status", &asked.status, |status| status.parse().is_ok_and(|status: u16| (100..600).contains(&status)))
+        .known("method", &asked.method, |method| curl::METHODS.contains(&method))
+        .span(&asked.from, &asked.to)
+        .done(&base)?;
     let keys = KeyNames::of(&web, &entered).await.map_err(|error| entered.refused(error, &base))?;
     let filter = asked.filter(&entered, &keys);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, filter, &keys).await;
     }
     let (calls, has_more) = match &filter {
@@ -221,20 +227,23 @@ async fn file(
     filter: Option<RequestFilter>,
     keys: &KeyNames,
 ) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "reference",
-        "at",
-        "environment",
-        "method",
-        "route",
-        "status",
-        "outcome",
-        "code",
-        "key",
-        "address",
-        "client",
-        "duration_us",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "reference",
+            "at",
+            "environment",
+            "method",
+            "route",
+            "status",
+            "outcome",
+            "code",
+            "key",
+            "address",
+            "client",
+            "duration_us",
+        ],
+    );
     if let Some(filter) = &filter {
         let read = |after| web.app.requests().list(&entered.tenant, filter, after, ROWS_PER_READ);
         let row = |call: &RequestRow| {

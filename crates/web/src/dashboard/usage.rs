@@ -13,7 +13,7 @@ use trousseau_domain::requests::{Outcome, UtcDay};
 use trousseau_service::{Takings, TakingsRow, UsageRow};
 
 use super::chart::{self, Chart, Parts};
-use super::csv::Csv;
+use super::csv::{Csv, is_file};
 use super::format::Formats;
 use super::frame::{Frame, MenuLink, Sub, Tab};
 use super::names::{KeyLink, KeyNames};
@@ -176,12 +176,12 @@ pub(crate) async fn show(
     let refused = |error| entered.refused(error, &base);
     let rows = web.app.requests().usage(&entered.tenant, days - 1).await.map_err(refused)?;
     let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return Ok(file(&entered, &rows, &keys));
     }
     // Whoever reads logs reads payments: the roles say so.
     let takings = web.app.payments().takings(&entered.tenant, days - 1).await.map_err(refused)?;
-    if asked.format == "payments-csv" {
+    if asked.format.strip_prefix("payments-").is_some_and(is_file) {
         return Ok(takings_file(&entered, &takings, &keys));
     }
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Usage));
@@ -265,7 +265,7 @@ fn part_of_keys(rows: &[UsageRow], keys: &KeyNames, f: &Formats, t: Texts) -> Pa
 
 /// Every number by itself, as it is counted: by day of UTC, key and outcome.
 fn file(entered: &Entered<ReadLogs>, rows: &[UsageRow], keys: &KeyNames) -> Response {
-    let mut csv = Csv::new(&["day", "key", "outcome", "requests"]);
+    let mut csv = Csv::of(&entered.frame, &["day", "key", "outcome", "requests"]);
     for row in rows {
         let key = row.key_id.and_then(|id| keys.number(id)).map(|number| number.to_string());
         csv.row(&[row.day.to_string(), key.unwrap_or_default(), row.outcome.to_string(), row.requests.to_string()]);
@@ -275,7 +275,7 @@ fn file(entered: &Entered<ReadLogs>, rows: &[UsageRow], keys: &KeyNames) -> Resp
 
 /// What came in, as it is counted: by day of UTC, key and asset.
 fn takings_file(entered: &Entered<ReadLogs>, rows: &[TakingsRow], keys: &KeyNames) -> Response {
-    let mut csv = Csv::new(&["day", "key", "payments", "amount", "currency"]);
+    let mut csv = Csv::of(&entered.frame, &["day", "key", "payments", "amount", "currency"]);
     for row in rows {
         let key = row.key_id.and_then(|id| keys.number(id)).map(|number| number.to_string());
         let Takings { amount, payments } = row.takings;

@@ -14,7 +14,8 @@ use trousseau_service::{KeyFilter, KeyOrder};
 use super::usage::weeks;
 use super::view::{Console, Row, kind_name, status_name};
 use super::{at_home, base};
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
+use crate::dashboard::filters::Check;
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::session::{Entered, ReadKeys, Stop};
@@ -26,7 +27,7 @@ const RESTRICTED: &str = "restricted";
 /// How many rows a page can have.
 const ROWS: [u32; 4] = [10, 25, 50, 100];
 
-/// What a list was asked for; what makes no sense is as if it had not been said.
+/// What a list was asked for.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -171,7 +172,12 @@ pub(super) async fn show(
     entered: Entered<ReadKeys>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
-    if asked.format == "csv" { file(&web, entered, &asked).await } else { page(&web, entered, asked, false).await }
+    Check::of(&entered.frame)
+        .known("type", &asked.kind, |kind| kind == RESTRICTED || kind.parse::<KeyKind>().is_ok())
+        .known("state", &asked.state, |state| state == "all" || state.parse::<KeyStatus>().is_ok())
+        .search("q", &asked.q)
+        .done(&base(&entered.frame))?;
+    if is_file(&asked.format) { file(&web, entered, &asked).await } else { page(&web, entered, asked, false).await }
 }
 
 /// The list as a page; `unknown_key` says that a pasted value was nobody's here.
@@ -346,26 +352,29 @@ fn filtered(asked: &Asked, t: Texts) -> String {
 
 /// The whole list as a file, with the same filters and order. Times are in UTC, and no value of a key is in it.
 async fn file(web: &Web, entered: Entered<ReadKeys>, asked: &Asked) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "number",
-        "id",
-        "name",
-        "kind",
-        "external_reference",
-        "masked_value",
-        "state",
-        "status",
-        "valid_from",
-        "valid_until",
-        "scopes",
-        "allowed_origins",
-        "allowed_ips",
-        "rate_limits",
-        "quota_day",
-        "quota_month",
-        "created_at",
-        "last_used_at",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "number",
+            "id",
+            "name",
+            "kind",
+            "external_reference",
+            "masked_value",
+            "state",
+            "status",
+            "valid_from",
+            "valid_until",
+            "scopes",
+            "allowed_origins",
+            "allowed_ips",
+            "rate_limits",
+            "quota_day",
+            "quota_month",
+            "created_at",
+            "last_used_at",
+        ],
+    );
     let usual = entered.profile.default_scopes(web.app.settings().catalogue(), KeyKind::Secret);
     let mut offset = 0;
     loop {

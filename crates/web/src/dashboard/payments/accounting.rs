@@ -12,7 +12,8 @@ use trousseau_service::reconciliations::Compared;
 use trousseau_service::{DifferenceRow, ServiceError, Span};
 
 use super::{Badge, base};
-use crate::dashboard::filters::{beginning, end};
+use crate::dashboard::csv::Sheet;
+use crate::dashboard::filters::{Check, beginning, end};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, Tab};
 use crate::dashboard::networks::called;
@@ -146,7 +147,7 @@ pub(super) async fn show(entered: Entered<ReadPayments>, State(web): State<Web>)
     }))
 }
 
-/// Which movements are wanted; what makes no sense is as if it had not been said.
+/// Which movements are wanted.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wanted {
@@ -163,5 +164,6 @@ pub(super) async fn export(
     let zone = &entered.business.time_zone;
     let span = Span { from: beginning(&wanted.from, zone), before: end(&wanted.to, zone) };
     let here = format!("{}/accounting", base(&entered, Tab::Payments));
-    file(&web, &entered.tenant, span).await.map_err(|error| entered.refused(error, &here))
+    Check::of(&entered.frame).span(&wanted.from, &wanted.to).done(&format!("{here}/movements"))?;
+    file(&web, &entered.tenant, span, Sheet::of(&entered.frame)).await.map_err(|error| entered.refused(error, &here))
 }

@@ -19,7 +19,7 @@ use super::{
     amounts, ask, currency_of, history, is_live, kept, may_write, once, payments_for, sent_once,
 };
 use crate::answer;
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
@@ -103,9 +103,10 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
+    asked.check::<InvoiceStatus, _>(&entered, &base)?;
     let filter = filter(&asked);
     let now = web.app.invoices().now(&entered.tenant).await.map_err(|error| entered.refused(error, &base))?;
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, &filter, now).await;
     }
     let page = web.app.invoices().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
@@ -150,20 +151,23 @@ async fn file(
     filter: &InvoiceFilter,
     now: Timestamp,
 ) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "id",
-        "number",
-        "created_at",
-        "status",
-        "amount",
-        "currency",
-        "title",
-        "due_at",
-        "customer_name",
-        "customer_email",
-        "customer_reference",
-        "url",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "id",
+            "number",
+            "created_at",
+            "status",
+            "amount",
+            "currency",
+            "title",
+            "due_at",
+            "customer_name",
+            "customer_email",
+            "customer_reference",
+            "url",
+        ],
+    );
     let read = |after| web.app.invoices().list(&entered.tenant, filter, after, ROWS_PER_READ);
     let row = |invoice: &InvoiceRow| {
         [

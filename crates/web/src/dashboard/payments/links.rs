@@ -21,7 +21,7 @@ use super::{
     Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, amounts, ask,
     currency_of, history, is_live, kept, link_status, may_write, once, payments_for, said, sent_once,
 };
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
@@ -98,8 +98,9 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
+    asked.check::<PaymentLinkStatus, _>(&entered, &base)?;
     let filter = filter(&asked);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, &filter).await;
     }
     let page = web.app.payment_links().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
@@ -131,17 +132,10 @@ pub(super) async fn list(
 
 /// The same payment links as a file. Times are in UTC, amounts have a point.
 async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &PaymentLinkFilter) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "id",
-        "created_at",
-        "status",
-        "amount",
-        "currency",
-        "title",
-        "single_use",
-        "customer_reference",
-        "url",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &["id", "created_at", "status", "amount", "currency", "title", "single_use", "customer_reference", "url"],
+    );
     let read = |after| web.app.payment_links().list(&entered.tenant, filter, after, ROWS_PER_READ);
     let row = |link: &PaymentLinkRow| {
         [

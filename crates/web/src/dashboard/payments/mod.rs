@@ -28,6 +28,7 @@ use trousseau_service::{EventFilter, EventRow, ListedPayment, PaidFor, PaymentFi
 pub(in crate::dashboard) use self::accounting::outcome_badge;
 pub(crate) use self::settings::style_of;
 use super::events::{changes, happened};
+use super::filters::Check;
 use super::form::FormErrors;
 use super::format::{Shown, Sum};
 use super::frame::{Frame, Tab};
@@ -131,7 +132,7 @@ impl PathId {
     }
 }
 
-/// What a list was asked for; what makes no sense is as if it had not been said.
+/// What a list was asked for.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct Asked {
@@ -158,6 +159,12 @@ impl Asked {
             Ok(query) if !query.is_empty() => format!("{base}?{query}"),
             _ => base.to_owned(),
         }
+    }
+
+    /// Goes on where all of it makes sense; `S` is where something of this list may stand.
+    fn check<S: std::str::FromStr, P>(&self, entered: &Entered<P>, base: &str) -> Result<(), Stop> {
+        let check = Check::of(&entered.frame).choice::<S>("status", &self.status).search("q", &self.q);
+        check.span(&self.from, &self.to).done(base)
     }
 
     fn search(&self) -> Option<SearchText> {

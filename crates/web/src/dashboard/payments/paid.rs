@@ -20,7 +20,7 @@ use super::{
     Asked, Badge, Called, Entry, Id, Maker, Names, PaymentLine, Question, ROWS, ask, exception, history, is_live,
     may_write, payment_badge, payment_status,
 };
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
@@ -95,8 +95,9 @@ pub(super) async fn list(
     let base = base(&entered);
     let refused = |error| entered.refused(error, &base);
     let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
+    asked.check::<PaymentStatus, _>(&entered, &base)?;
     let filter = filter(&asked, &keys, &entered);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, filter.as_ref()).await;
     }
     let (page, takings) = match &filter {
@@ -130,27 +131,30 @@ pub(super) async fn list(
 
 /// The same payments as a file. Times are in UTC, amounts have a point.
 async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&PaymentFilter>) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "id",
-        "created_at",
-        "status",
-        "exception",
-        "payable",
-        "amount",
-        "amount_settled",
-        "currency",
-        "network",
-        "address",
-        "transaction_hash",
-        "settled_at",
-        // New ones go to the end, so that what reads the file by place goes on reading it.
-        "payable_type",
-        "invoice_number",
-        "title",
-        "customer_name",
-        "customer_reference",
-        "from_as_seen",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "id",
+            "created_at",
+            "status",
+            "exception",
+            "payable",
+            "amount",
+            "amount_settled",
+            "currency",
+            "network",
+            "address",
+            "transaction_hash",
+            "settled_at",
+            // New ones go to the end, so that what reads the file by place goes on reading it.
+            "payable_type",
+            "invoice_number",
+            "title",
+            "customer_name",
+            "customer_reference",
+            "from_as_seen",
+        ],
+    );
     if let Some(filter) = filter {
         let read = |after| web.app.payments().list_with_subjects(&entered.tenant, filter, after, ROWS_PER_READ);
         let row = |ListedPayment { payment, subject }: &ListedPayment| {

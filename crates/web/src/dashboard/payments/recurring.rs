@@ -25,7 +25,7 @@ use super::{
     Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question,
     ROWS, amounts, ask, currency_of, history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
 };
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::ROWS_PER_READ;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
@@ -147,8 +147,9 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
+    asked.check::<RecurringState, _>(&entered, &base)?;
     let filter = filter(&asked);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, &filter).await;
     }
     let page = web.app.recurring_payments().list(&entered.tenant, &filter, asked.after.parse().ok(), ROWS).await;
@@ -180,22 +181,25 @@ pub(super) async fn list(
 
 /// The same recurring payments as a file. Times are in UTC, amounts have a point.
 async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: &RecurringPaymentFilter) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "id",
-        "created_at",
-        "status",
-        "amount",
-        "currency",
-        "name",
-        "interval_unit",
-        "interval_count",
-        "anchor",
-        "next_due_at",
-        "customer_name",
-        "customer_email",
-        "customer_reference",
-        "url",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "id",
+            "created_at",
+            "status",
+            "amount",
+            "currency",
+            "name",
+            "interval_unit",
+            "interval_count",
+            "anchor",
+            "next_due_at",
+            "customer_name",
+            "customer_email",
+            "customer_reference",
+            "url",
+        ],
+    );
     let read = |after| web.app.recurring_payments().list(&entered.tenant, filter, after, ROWS_PER_READ);
     let row = |recurring: &RecurringPayment| {
         let row = &recurring.row;

@@ -24,7 +24,7 @@ use super::{
     Asked, Badge, Entry, Id, LATEST, Maker, Names, Nothing, Question, ROWS, amounts, ask, history, is_live, kept,
     may_write, once, said, sent_once,
 };
-use crate::dashboard::csv::Csv;
+use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::{Shown, Sum};
@@ -161,8 +161,9 @@ pub(super) async fn list(
     let base = base(&entered);
     let refused = |error| entered.refused(error, &base);
     let keys = KeyNames::of(&web, &entered).await.map_err(refused)?;
+    asked.check::<RefundStatus, _>(&entered, &base)?;
     let filter = filter(&asked, &keys, &entered);
-    if asked.format == "csv" {
+    if is_file(&asked.format) {
         return file(&web, &entered, filter.as_ref()).await;
     }
     let page = match &filter {
@@ -190,21 +191,24 @@ pub(super) async fn list(
 
 /// The same refunds as a file. Times are in UTC, amounts have a point.
 async fn file(web: &Web, entered: &Entered<ReadPayments>, filter: Option<&RefundFilter>) -> Result<Response, Stop> {
-    let mut csv = Csv::new(&[
-        "id",
-        "created_at",
-        "status",
-        "failure",
-        "payment",
-        "deposit",
-        "amount",
-        "currency",
-        "network",
-        "destination",
-        "transaction_hash",
-        "succeeded_at",
-        "reason",
-    ]);
+    let mut csv = Csv::of(
+        &entered.frame,
+        &[
+            "id",
+            "created_at",
+            "status",
+            "failure",
+            "payment",
+            "deposit",
+            "amount",
+            "currency",
+            "network",
+            "destination",
+            "transaction_hash",
+            "succeeded_at",
+            "reason",
+        ],
+    );
     if let Some(filter) = filter {
         let read = |after| web.app.refunds().list(&entered.tenant, filter, after, ROWS_PER_READ);
         let row = |refund: &RefundRow| {

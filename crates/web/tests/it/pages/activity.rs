@@ -135,7 +135,6 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
         ("number=77", false),
         ("method=GET", true),
         ("method=DELETE", false),
-        ("method=nonsense", true),
         ("from=2026-01-31T13:00&to=2026-01-31T13:00", true),
         ("from=2026-01-31T13:01", false),
         ("to=2026-01-31T12:59", false),
@@ -148,12 +147,49 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
     let file = browser.get(&format!("{events}?format=csv&type=key.updated")).await;
     assert_eq!(file.header("content-type"), "text/csv; charset=utf-8; header=present");
     assert!(
-        file.text().contains(",key.updated,test,1,You,") && !file.text().contains("key.created"),
+        file.text().contains(",key.updated,test,1,A member <") && !file.text().contains("key.created"),
         "{}",
         file.text()
     );
+    assert!(file.text().starts_with("\u{feff}id,created_at,"), "spreadsheets know it for UTF-8");
+    browser.post("/preferences", &[("language", "fr"), ("csrf", &token(&mut browser.clone()).await)]).await;
+    let excel = browser.get(&format!("{events}?type=key.updated&format=excel")).await.text();
+    assert!(excel.starts_with("\u{feff}id;created_at;") && excel.contains(";2026-01-31 13:00:0"), "{excel}");
+    browser.post("/preferences", &[("language", "en"), ("csrf", &token(&mut browser.clone()).await)]).await;
     let nobody = browser.get(&format!("{events}?format=csv&number=99")).await;
     assert_eq!(nobody.text().lines().count(), 1, "{}", nobody.text());
+    // What makes no sense widens nothing: neither a list nor a file has a row, and the field says why.
+    let keys = below(&business, "api-keys");
+    let payments = format!("/b/{}/test/payments", business.id());
+    for (list, query, field) in [
+        (&requests, "status=abc", "status"),
+        (&requests, "status=2000", "status"),
+        (&requests, "outcome=fine", "outcome"),
+        (&requests, "method=nonsense", "method"),
+        (&requests, "from=nonsense", "from"),
+        (&requests, "from=2026-02-01T10:00&to=2026-01-31T10:00", "to"),
+        (&events, "type=none.such", "type"),
+        (&events, "from=30/11/2026&number=1", "from"),
+        (&events, "from=2026-02-02&to=2026-02-01", "to"),
+        (&keys, "type=none", "type"),
+        (&keys, "state=none", "state"),
+        (&payments, "from=30/11/2026", "from"),
+        (&payments, "status=none", "status"),
+        (&payments.replace("payments", "invoices"), "status=none", "status"),
+        (&payments.replace("payments", "payment-links"), "status=none", "status"),
+        (&payments.replace("payments", "recurring-payments"), "status=none", "status"),
+        (&format!("{payments}/refunds"), "to=soon", "to"),
+        (&format!("{payments}/accounting/movements"), "from=soon", "from"),
+    ] {
+        for form in ["", "&format=csv", "&format=excel"] {
+            let wrong = page(&browser.get(&format!("{list}?{query}{form}")).await, 422);
+            assert!(
+                wrong.contains(&format!("id=\"{field}-error\"")) && wrong.contains("id=\"errors\""),
+                "{query}: {wrong}"
+            );
+            assert!(!wrong.contains("<table"), "{query}: {wrong}");
+        }
+    }
     // A page goes on where the one before it ended, and an event of elsewhere is no place to go on from.
     let elsewhere = browser.get(&format!("{events}?after=evt_00000000000000000000000001")).await;
     assert_eq!((elsewhere.status.as_u16(), elsewhere.header("location")), (303, events.as_str()));
@@ -179,8 +215,12 @@ async fn usage_adds_up_in_pictures_tables_and_file() {
         let file = browser.get(&format!("{usage}?days=7&format=csv")).await.text();
         let mut lines: Vec<&str> = file.lines().collect();
         lines.sort_unstable();
-        let expected =
-            ["2026-01-31,1,failed,1", "2026-01-31,1,succeeded,1", "2026-01-31,2,refused,1", "day,key,outcome,requests"];
+        let expected = [
+            "2026-01-31,1,failed,1",
+            "2026-01-31,1,succeeded,1",
+            "2026-01-31,2,refused,1",
+            "\u{feff}day,key,outcome,requests",
+        ];
         assert_eq!(lines, expected);
         // After a week it is in the longer ranges only.
         app.advance(Duration::from_hours(7 * 24));
@@ -232,4 +272,42 @@ async fn analysts_and_strangers_see_nothing_of_keys() {
         assert_eq!(stranger.get(&path).await.status.as_u16(), 404, "{path}");
     }
     assert_eq!(browser.get(&format!("{events}/nonsense")).await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn the_way_back_to_the_newest_keeps_what_was_asked_for() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    let client = app.key(business.id(), business.value("test", "secret"));
+    for _ in 0..52 {
+        client.get("/v1/whoami").await.expect(200);
+        app.advance(Duration::from_secs(1));
+    }
+    app.app.jobs().run_pending().await.expect("written");
+    let requests = below(&business, "requests");
+    let first = page(&browser.get(&format!("{requests}?method=GET&number=1")).await, 200);
+    assert!(first.contains("10,000 rows at most") && first.contains("format=excel"), "{first}");
+    let (_, rest) = first.split_once("rel=\"next\" href=\"").expect("another page");
+    let next = rest.split('"').next().expect("an end").replace("&#38;", "&");
+    let second = page(&browser.get(&next).await, 200);
+    assert!(second.contains(&format!("href=\"{requests}?method=GET&#38;number=1\">Newest")), "{second}");
+}
+
+#[tokio::test]
+async fn events_name_what_they_are_about_with_the_way_to_it() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    let client = app.key(business.id(), business.value("test", "secret"));
+    let made =
+        client.post("/v1/payment_links", &json!({"title": "A <b>lamp</b>", "amount": "12.50"})).await.expect(201);
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let events = below(&business, "events");
+    let list = page(&browser.get(&format!("{events}?type=payment_link.created")).await, 200);
+    let about = format!("href=\"/b/{}/test/payment-links/{id}\" translate=\"no\">A &#60;b&#62;lamp", business.id());
+    assert!(list.contains(&about), "{list}");
+    let shown = page(&browser.get(&link(&list, &format!("{events}/"))).await, 200);
+    assert!(shown.contains(&format!("/test/payment-links/{id}\">A &#60;b&#62;lamp")), "{shown}");
+    client.delete(&format!("/v1/payment_links/{id}")).await.expect(200);
+    let gone = page(&browser.get(&format!("{events}?type=payment_link.deleted")).await, 200);
+    assert!(gone.contains("A &#60;b&#62;lamp") && !gone.contains(&format!("payment-links/{id}\"")), "{gone}");
 }

@@ -192,7 +192,6 @@ async fn payments_are_found_looked_at_and_called_off() {
             ("status=settled", 1),
             ("status=open", 1),
             ("status=refunded", 0),
-            ("status=nonsense", 2),
             ("q=test_payer", 1),
             ("q=CAF%C3%A9", 2),
             ("q=c-1", 2),
@@ -777,7 +776,7 @@ async fn accountants_take_movements_along_and_see_whether_the_sums_agree() {
     assert!(shown.contains("Do the sums agree?") && shown.contains("No network is watched"), "TEST has none: {shown}");
     let shown = page(&analyst.get(&accounting.replace("/test/", "/live/")).await, 200);
     assert!(shown.contains("Not compared yet"), "{shown}");
-    for (query, lines) in [("", 2), ("?from=2026-01-31&to=2026-01-31", 2), ("?to=2026-01-30", 1), ("?from=soon", 2)] {
+    for (query, lines) in [("", 2), ("?from=2026-01-31&to=2026-01-31", 2), ("?to=2026-01-30", 1)] {
         let file = analyst.get(&format!("{accounting}/movements{query}")).await;
         assert_eq!(file.text().lines().count(), lines, "{query}: {}", file.text());
     }
