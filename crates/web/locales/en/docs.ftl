@@ -16,6 +16,7 @@ docs-send-a-key = Send a key
 docs-keep-secret = Keep keys secret
 docs-test-and-live = TEST and LIVE
 docs-checkout = Take payments in a page
+docs-webhooks = Webhooks
 docs-rotate = Rotate without downtime
 docs-leaks = When a key leaks
 docs-rules = Limits and the last key

@@ -103,3 +103,15 @@ flash-webhook-deleted = { $name } was deleted.
 flash-webhook-test = The test event is on its way.
 flash-webhook-resent = The event is sent again.
 flash-webhook-is-off = The endpoint is disabled: enable it first.
+
+no-answer-url = The URL is not allowed (any more).
+no-answer-name = The name cannot be looked up.
+no-answer-private = The name leads into a private network, which the operator does not allow.
+no-answer-connection = The receiver cannot be reached.
+no-answer-tls = TLS failed: the certificate is not trusted, or the receiver speaks something else.
+no-answer-deadline = No answer within 15 seconds.
+no-answer-broken = The connection broke off, or the answer is not HTTP.
+no-answer-nothing = There is nothing to send any more.
+
+webhooks-guide = How webhooks work
+webhooks-verify = How to verify a signature

@@ -16,6 +16,7 @@ docs-send-a-key = Envoyer une clé
 docs-keep-secret = Garder les clés secrètes
 docs-test-and-live = TEST et LIVE
 docs-checkout = Encaisser dans une page
+docs-webhooks = Webhooks
 docs-rotate = Renouveler sans interruption
 docs-leaks = Quand une clé a fuité
 docs-rules = Limites et dernière clé

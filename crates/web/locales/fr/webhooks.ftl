@@ -103,3 +103,15 @@ flash-webhook-deleted = { $name } a été supprimé.
 flash-webhook-test = L'événement de test est en route.
 flash-webhook-resent = L'événement est envoyé de nouveau.
 flash-webhook-is-off = Le point de terminaison est désactivé : activez-le d'abord.
+
+no-answer-url = L'URL n'est pas (ou plus) autorisée.
+no-answer-name = Le nom est introuvable dans le DNS.
+no-answer-private = Le nom mène à un réseau privé, ce que l'exploitant n'autorise pas.
+no-answer-connection = Le destinataire est injoignable.
+no-answer-tls = Échec TLS : le certificat n'est pas reconnu, ou le destinataire parle autre chose.
+no-answer-deadline = Aucune réponse en 15 secondes.
+no-answer-broken = La connexion a été coupée, ou la réponse n'est pas du HTTP.
+no-answer-nothing = Il n'y a plus rien à envoyer.
+
+webhooks-guide = Comment fonctionnent les webhooks
+webhooks-verify = Comment vérifier une signature

@@ -14,6 +14,7 @@ pub(super) enum Page {
     KeepSecret,
     TestAndLive,
     Checkout,
+    Webhooks,
     Rotate,
     Leaks,
     Rules,
@@ -22,7 +23,7 @@ pub(super) enum Page {
 
 impl Page {
     /// In the order of reading.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::FirstCall,
         Self::WhyKeys,
         Self::Kinds,
@@ -32,6 +33,7 @@ impl Page {
         Self::KeepSecret,
         Self::TestAndLive,
         Self::Checkout,
+        Self::Webhooks,
         Self::Rotate,
         Self::Leaks,
         Self::Rules,
@@ -50,6 +52,7 @@ impl Page {
             Self::KeepSecret => "keep-keys-secret",
             Self::TestAndLive => "test-and-live",
             Self::Checkout => "checkout",
+            Self::Webhooks => "webhooks",
             Self::Rotate => "rotate",
             Self::Leaks => "leaks",
             Self::Rules => "rules",
@@ -82,6 +85,7 @@ impl Page {
             Self::KeepSecret => message!("docs-keep-secret"),
             Self::TestAndLive => message!("docs-test-and-live"),
             Self::Checkout => message!("docs-checkout"),
+            Self::Webhooks => message!("docs-webhooks"),
             Self::Rotate => message!("docs-rotate"),
             Self::Leaks => message!("docs-leaks"),
             Self::Rules => message!("docs-rules"),

@@ -47,6 +47,17 @@ struct GuidePage<'a> {
     link_samples: Samples,
 }
 
+/// The page of webhooks for whoever reads the repository; the Guide shows the same code.
+const WEBHOOKS: &str = include_str!("../../../../../docs/webhooks.md");
+
+impl GuidePage<'_> {
+    /// The first code of a language on the page of webhooks.
+    fn webhook_code(&self, language: &str) -> &'static str {
+        let begun = WEBHOOKS.split_once(&format!("```{language}\n")).map_or("", |(_, rest)| rest);
+        begun.split_once("\n```").map_or("", |(code, _)| code)
+    }
+}
+
 /// The contents of the reference, or what a search found.
 #[derive(Debug, Template)]
 #[template(path = "docs/contents.html")]

@@ -129,6 +129,11 @@ impl Reader {
         self.keys_href().map(|href| href.replace("/api-keys", "/requests"))
     }
 
+    /// Where the reader's endpoints are.
+    pub(super) fn webhooks_href(&self) -> Option<String> {
+        self.keys_href().map(|href| href.replace("/api-keys", "/webhooks"))
+    }
+
     /// What a key of this kind and environment looks like. Never a key: the checksum is none.
     pub(super) fn example(&self, environment: &str, kind: &str) -> String {
         let environment = if environment == "live" { Environment::Live } else { Environment::Test };

@@ -87,7 +87,35 @@ struct Attempt {
     sent_headers: String,
     sent_body: String,
     answered: Option<Reply>,
-    error: Option<String>,
+    error: Option<Reason>,
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+struct Reason {
+    text: String,
+    /// Whether it stands there in English, whatever the page is in.
+    english: bool,
+}
+
+impl Reason {
+    /// What is kept of it, in the words of the reader where it is a reason of ours.
+    fn of(kept: &str, t: Texts) -> Self {
+        let ours = match kept {
+            "the URL is not allowed (any more)" => message!("no-answer-url"),
+            "the name cannot be looked up" => message!("no-answer-name"),
+            "the name leads into a private network, which the operator does not allow" => message!("no-answer-private"),
+            "the receiver cannot be reached" => message!("no-answer-connection"),
+            "TLS failed: the certificate is not trusted, or the receiver speaks something else" => {
+                message!("no-answer-tls")
+            }
+            "no answer within 15 seconds" => message!("no-answer-deadline"),
+            "the connection broke off, or the answer is not HTTP" => message!("no-answer-broken"),
+            "there is nothing to send any more" => message!("no-answer-nothing"),
+            _ => return Self { text: kept.to_owned(), english: true },
+        };
+        Self { text: t.get(ours), english: false }
+    }
 }
 
 /// What was answered.
@@ -122,7 +150,7 @@ impl Attempt {
                 body: row.answer_body.clone().unwrap_or_default(),
                 cut: row.answer_cut,
             }),
-            error: row.error.clone(),
+            error: row.error.as_deref().map(|error| Reason::of(error, t)),
         }
     }
 }

@@ -12,6 +12,7 @@ use trousseau_service::webhooks::{EndpointChange, EndpointView, MOST_ENDPOINTS};
 
 use super::deliveries::{self, Badge};
 use super::{Parts, at_home, base, endpoint_id, endpoint_of, is_live, path_of};
+use crate::dashboard::filters::Check;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, redirect};
@@ -138,6 +139,7 @@ pub(super) async fn show(
     let view = endpoint_of(&web, &entered, &parts).await?;
     let frame = at_home(entered.frame.clone());
     let row = Row::of(&frame, &view);
+    Check::of(&frame).choice::<DeliveryState>("state", &asked.state).done(&row.path)?;
     let filter = DeliveryFilter { state: asked.state.parse().ok(), event: None };
     let after: Option<DeliveryId> = asked.after.parse().ok();
     let page = web.app.webhooks().deliveries(&entered.tenant, view.endpoint.id, filter, after, ROWS).await;

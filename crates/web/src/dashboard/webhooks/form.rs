@@ -17,6 +17,7 @@ use trousseau_service::webhooks::{EndpointChange, EndpointDraft, EndpointView, I
 use super::endpoints::{Row, dialect_label};
 use super::secrets::{self, Moment};
 use super::{Parts, at_home, base, endpoint_of, is_live, path_of};
+use crate::dashboard::events::happened;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
 use crate::dashboard::once::{kept, once, sent_once};
@@ -62,6 +63,8 @@ struct Wanted {
 #[derive(Debug)]
 struct Choice {
     name: &'static str,
+    /// What it is in words.
+    label: String,
     ticked: bool,
 }
 
@@ -100,7 +103,7 @@ fn groups(ticked: &[String], t: Texts) -> Vec<Group> {
             "webhook_endpoint" => (2, t.get("webhooks-about-webhooks")),
             _ => (3, t.get("webhooks-about-business")),
         };
-        let choice = Choice { name, ticked: ticked.iter().any(|ticked| ticked == name) };
+        let choice = Choice { name, label: happened(name, t), ticked: ticked.iter().any(|ticked| ticked == name) };
         by_thing.entry(place).or_insert_with(|| Group { label, choices: Vec::new() }).choices.push(choice);
     }
     by_thing.into_values().collect()
@@ -150,7 +153,9 @@ fn draw(
         action: editing.as_ref().map_or_else(|| format!("{home}/create"), |row| format!("{}/edit", row.path)),
         is_mileston: fields.dialect() == Dialect::Mileston,
         groups: groups(&chosen, frame.t),
-        mileston: mileston.map(|name| Choice { name, ticked: chosen.iter().any(|chosen| chosen == name) }).collect(),
+        mileston: mileston
+            .map(|name| Choice { name, label: String::new(), ticked: chosen.iter().any(|chosen| chosen == name) })
+            .collect(),
         live: is_live(entered),
         frame: &frame,
         base: home,

@@ -26,6 +26,11 @@ async fn an_endpoint_lives_on_its_pages() {
         let receiver = Receiver::start().await;
         let url = receiver.url();
 
+        let form = page(&member.get(&create).await, 200);
+        assert!(
+            form.contains("<span>Payment succeeded<span class=\"sub mono break\" translate=\"no\">payment.succeeded"),
+            "{form}"
+        );
         let bad = page(&member.submit(&create, &create, &[("url", "https://10.0.0.1/")]).await, 422);
         assert!(bad.contains("must not lead into a private network"), "{bad}");
         let made = page(
@@ -36,7 +41,10 @@ async fn an_endpoint_lives_on_its_pages() {
         );
         assert!(made.contains("whsec_") && made.contains("whpk_"), "{made}");
         let endpoint = only_endpoint(&mut member, &base).await;
+        assert!(made.contains("href=\"/docs/webhooks#verify\""), "{made}");
+        page(&member.get(&format!("{endpoint}?state=none")).await, 422);
         let shown = page(&member.get(&endpoint).await, 200);
+        assert!(shown.contains("href=\"/docs/webhooks#verify\""), "{shown}");
         assert!(shown.contains(&url) && shown.contains("Orders") && !shown.contains("whsec_A"), "{shown}");
 
         let test = format!("{endpoint}/test");
