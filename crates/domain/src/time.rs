@@ -270,6 +270,11 @@ impl LocalTime {
 }
 
 impl Day {
+    /// How many days there are from this one to another; below zero where that is earlier.
+    pub fn days_until(self, other: Self) -> i64 {
+        other.0.duration_since(self.0).as_hours() / 24
+    }
+
     /// The year, 1 to 9998.
     pub fn year(self) -> i16 {
         self.0.year()

@@ -132,7 +132,14 @@ impl People<'_> {
         unit.audit(AuditAction::PlatformAdminAdded, &id.to_string(), json!({})).await?;
         let waiting = unit.tx.read().find_business_without_members(now).await?;
         let (business, keys) = match (waiting, &draft.business) {
-            (Some(business), _) => (business, Vec::new()),
+            // Nobody has chosen its language yet: it speaks as its first member does.
+            (Some(mut business), _) => {
+                draft.language.as_str().clone_into(&mut business.language);
+                if !unit.tx.update_business(&business).await? {
+                    return Err(ServiceError::Conflict);
+                }
+                (business, Vec::new())
+            }
             (None, Some(name)) => {
                 let (profile_name, profile) = default_profile(self.core)?;
                 let new = BusinessDraft {

@@ -53,6 +53,7 @@ form-errors = { $count ->
    *[other] { $count } things need your attention
 }
 
+time-just-now = just now
 time-seconds-ago = { $count ->
     [one] { $count } second ago
    *[other] { $count } seconds ago

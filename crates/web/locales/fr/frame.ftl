@@ -53,6 +53,7 @@ form-errors = { $count ->
    *[other] { $count } points demandent votre attention
 }
 
+time-just-now = à l'instant
 time-seconds-ago = { $count ->
     [one] il y a { $count } seconde
    *[other] il y a { $count } secondes

@@ -1,7 +1,5 @@
 //! Dates, times and numbers as people read them, by language and by the time zone of the business.
 
-use std::time::Duration;
-
 use trousseau_domain::money::Money;
 use trousseau_domain::time::{Civil, Day, TimeZone, Timestamp};
 
@@ -43,6 +41,8 @@ impl std::fmt::Display for Sum {
     }
 }
 
+/// For how many seconds something is just now.
+const JUST_NOW: u64 = 5;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -123,26 +123,25 @@ impl Formats {
         self.shown(instant, self.exact(instant))
     }
 
-    /// Time since (or until) an instant where it is less than seven days, the day otherwise.
+    /// Time since (or until) an instant where it is less than seven days, the day otherwise. What is a day away or more is
+    /// told by the calendar, as people count days.
     pub fn relative(&self, instant: Timestamp) -> Shown {
         let t = Texts::new(self.language);
         let past = instant <= self.now;
         let distance = if past { self.now.since(instant) } else { instant.since(self.now) };
         let seconds = distance.as_secs();
+        let [today, day] = [self.now, instant].map(|instant| self.zone.day_of(instant));
+        let days = today.days_until(day).unsigned_abs();
         let text = match (seconds, past) {
-            (0..MINUTE, true) => t.with("time-seconds-ago", [("count", seconds)]),
+            (0..JUST_NOW, true) => t.get("time-just-now"),
+            (JUST_NOW..MINUTE, true) => t.with("time-seconds-ago", [("count", seconds)]),
             (MINUTE..HOUR, true) => t.with("time-minutes-ago", [("count", seconds / MINUTE)]),
             (HOUR..DAY, true) => t.with("time-hours-ago", [("count", seconds / HOUR)]),
             (0..HOUR, false) => t.with("time-in-minutes", [("count", seconds.div_ceil(MINUTE))]),
             (HOUR..DAY, false) => t.with("time-in-hours", [("count", seconds / HOUR)]),
-            (DAY.., _) if distance < Duration::from_secs(7 * DAY) => {
-                let days = seconds / DAY;
-                if past {
-                    t.with("time-days-ago", [("count", days)])
-                } else {
-                    t.with("time-in-days", [("count", days)])
-                }
-            }
+            (DAY.., true) if days < 7 => t.with("time-days-ago", [("count", days)]),
+            // What is good for seven days says so while it is new.
+            (DAY.., false) if days <= 7 => t.with("time-in-days", [("count", days)]),
             _ => self.day(self.zone.day_of(instant)),
         };
         self.shown(instant, text)
@@ -198,15 +197,24 @@ mod tests {
     #[test]
     fn near_instants_are_told_by_their_distance() {
         for (instant, english, french) in [
+            ("2026-03-28T12:00:00Z", "just now", "à l’instant"),
+            ("2026-03-28T11:59:55.5Z", "just now", "à l’instant"),
             ("2026-03-28T11:59:48Z", "12 seconds ago", "il y a 12 secondes"),
             ("2026-03-28T11:57:00Z", "3 minutes ago", "il y a 3 minutes"),
             ("2026-03-28T10:59:00Z", "1 hour ago", "il y a 1 heure"),
             ("2026-03-27T11:00:00Z", "yesterday", "hier"),
+            // More than a day ago, and by the calendar of Paris two.
+            ("2026-03-26T22:30:00Z", "2 days ago", "il y a 2 jours"),
             ("2026-03-22T11:00:00Z", "6 days ago", "il y a 6 jours"),
             ("2026-03-21T11:00:00Z", "21 Mar 2026", "21 mars 2026"),
             ("2026-03-28T12:00:30Z", "in 1 minute", "dans 1 minute"),
             ("2026-03-28T18:00:00Z", "in 6 hours", "dans 6 heures"),
             ("2026-04-03T12:00:00Z", "in 6 days", "dans 6 jours"),
+            ("2026-03-29T12:00:00Z", "tomorrow", "demain"),
+            ("2026-03-29T22:30:00Z", "in 2 days", "dans 2 jours"),
+            // An invitation is good for seven days.
+            ("2026-04-04T12:00:00Z", "in 7 days", "dans 7 jours"),
+            ("2026-04-04T11:59:58Z", "in 7 days", "dans 7 jours"),
             ("2026-05-03T12:00:00Z", "3 May 2026", "3 mai 2026"),
         ] {
             assert_eq!(formats(Language::English).relative(at(instant)).text, english);

@@ -63,10 +63,10 @@ fn load(language: Language) -> Bundle {
 }
 
 /// French typography, so that the files can be written with the characters of a keyboard: no break before
-/// `: ; ! ?` and inside guillemets, and the right apostrophe.
+/// `: ; ! ? %` and inside guillemets, and the right apostrophe.
 pub(crate) fn typeset(source: &str) -> String {
     let mut text = source.replace('\'', "’");
-    for mark in [":", ";", "!", "?", "»"] {
+    for mark in [":", ";", "!", "?", "%", "»"] {
         text = text.replace(&format!(" {mark}"), &format!("\u{a0}{mark}"));
     }
     text.replace("« ", "«\u{a0}")

@@ -426,14 +426,14 @@ impl Parameter {
             Some("header") => (Place::Header, t.get(message!("docs-in-header"))),
             _ => (Place::Query, t.get(message!("docs-in-query"))),
         };
-        let about = text(parameter, "description").map(|about| Prose::new(in_language(&about, t.language())));
+        let about = text(parameter, "description");
         let member = Member {
             name: text(parameter, "name").unwrap_or_default(),
             // A parameter that is not sent is absent, not null.
             kind: schemas.kind(&without_null(&schema), false),
             required: parameter.get("required").and_then(Value::as_bool).unwrap_or(false),
-            about,
-            limits: schemas.limits(&schema),
+            limits: schemas.limits(&schema, about.as_deref().unwrap_or_default()),
+            about: about.map(|about| Prose::new(in_language(&about, t.language()))),
             example: parameter.get("example").map(shown),
         };
         Self { place, place_word, member }

@@ -24,6 +24,16 @@ pub(super) struct Schemas<'a> {
     t: Texts,
 }
 
+/// Whether a text has this sentence in it, at the end of another one too.
+fn says(text: &str, sentence: &str) -> bool {
+    let plain = |text: &str| text.replace('\u{a0}', " ").to_lowercase();
+    let (text, sentence) = (plain(text), plain(sentence.trim_end_matches('.')));
+    text.match_indices(&sentence).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + sentence.len()..]);
+        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    })
+}
+
 /// Which members a made-up value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fill {
@@ -134,7 +144,7 @@ impl<'a> Schemas<'a> {
             kind: self.kind(&plain, nullable),
             required,
             about: about.map(|text| Prose::new(in_language(text, self.t.language()))),
-            limits: self.limits(&plain),
+            limits: self.limits(&plain, about.unwrap_or_default()),
             example: plain.get("example").map(shown),
         }
     }
@@ -167,8 +177,9 @@ impl<'a> Schemas<'a> {
         if nullable || or_null { t.with(message!("docs-type-or-null"), [("kind", kind)]) } else { kind }
     }
 
-    /// What a value has to fit beside its kind.
-    pub(super) fn limits(self, schema: &Value) -> Vec<Prose> {
+    /// What a value has to fit beside its kind, without what `about` says of it already.
+    pub(super) fn limits(self, schema: &Value, about: &str) -> Vec<Prose> {
+        let about = in_language(about, self.t.language());
         let (schema, _, _) = self.plain(schema);
         let number = |name: &str| schema.get(name).and_then(Value::as_i64);
         let t = self.t;
@@ -196,7 +207,7 @@ impl<'a> Schemas<'a> {
             (Some(least), None) => limits.push(t.with(message!("docs-limit-least"), [("least", least.to_string())])),
             (None, Some(most)) => limits.push(t.with(message!("docs-limit-most"), [("most", most.to_string())])),
         }
-        limits.into_iter().map(Prose::new).collect()
+        limits.into_iter().filter(|limit| !says(&about, limit)).map(Prose::new).collect()
     }
 
     /// A value that fits.

@@ -116,6 +116,9 @@ async fn what_is_said_follows_the_rules_of_the_profile() {
         ("/docs/test-and-live", "codat", "has one environment, LIVE", "Amber band"),
         ("/docs/checkout", "mileston", "/trousseau.js", "needs no key at all"),
         ("/docs/checkout", "payline", "needs no key at all", "/trousseau.js"),
+        ("/docs/webhooks", "mileston", "timingSafeEqual(given, expected)", "```"),
+        ("/docs/webhooks", "mileston", "hmac.compare_digest(one.encode()", "```"),
+        ("/docs/webhooks", "mileston", "openssl dgst -sha256 -mac HMAC", "```"),
         ("/docs/rotate", "mileston", "Rotate with an overlap", "Make a second key"),
         ("/docs/rotate", "payline", "Make a second key", "Rotate with an overlap"),
     ] {
