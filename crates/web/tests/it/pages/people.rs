@@ -140,6 +140,20 @@ async fn from_the_printed_link_to_a_verified_request() {
 }
 
 #[tokio::test]
+async fn a_business_that_waited_speaks_as_its_first_member_does() {
+    for app in TestApp::on_every_engine().await {
+        let waiting = app.business("mileston").await;
+        let link = first_link(&app).await;
+        let fields =
+            [("name", "Zoé Martin"), ("email", "admin@example.com"), ("password", PASSWORD), ("language", "fr")];
+        let mut browser = app.browser();
+        leads_to(&browser.submit(&link, &link, &fields).await, &format!("/b/{}/test", waiting.id()));
+        let told = app.platform().get(&format!("/v1/businesses/{}", waiting.id())).await.expect(200);
+        assert_eq!(told["language"], "fr");
+    }
+}
+
+#[tokio::test]
 async fn signing_in_says_nothing_of_who_has_an_account() {
     for app in TestApp::on_every_engine().await {
         first_person(&app).await;
