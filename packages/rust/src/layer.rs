@@ -135,9 +135,9 @@ where
     }
 }
 
-/// Takes away what only Trousseau may say.
+/// Takes away what only Trousseau may say, with underscores too: some servers behind hand both on as the same name.
 fn strip(headers: &mut HeaderMap) {
-    let ours = |name: &&HeaderName| name.as_str().starts_with("x-trousseau-");
+    let ours = |name: &&HeaderName| name.as_str().replace('_', "-").starts_with("x-trousseau-");
     let found: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
     for name in found {
         headers.remove(name);

@@ -51,6 +51,8 @@ async fn a_good_key_comes_through_and_forged_headers_do_not() {
         .header("x-trousseau-business", "other")
         .header("X-Trousseau-Key", "key_2")
         .header("x-trousseau-of-tomorrow", "a")
+        .header("x_trousseau_key", "key_3")
+        .header("X-Trousseau_Scopes", "payments:write")
         .body("the body".to_owned())
         .expect("a request");
     let answered = call(&layer, forged, &calls).await;
