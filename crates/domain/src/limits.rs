@@ -293,6 +293,14 @@ impl Pace {
         whole.saturating_sub(self.0.saturating_sub(now)) / interval
     }
 
+    /// The same after a change of the rate: what was used of the old one is used of the new one, call by call, and all of
+    /// it at most.
+    #[must_use]
+    pub fn rescaled(self, from: RateLimit, to: RateLimit, now: u64) -> Self {
+        let used = self.0.saturating_sub(now).div_ceil(from.interval());
+        Self(now + to.interval() * used.min(u64::from(to.requests())))
+    }
+
     /// How long until there is room for all of them.
     pub fn full_in(self, now: u64) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(now))

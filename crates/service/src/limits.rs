@@ -63,8 +63,8 @@ impl Used {
 /// What is known of a holder.
 #[derive(Debug, Default)]
 struct Counters {
-    /// By the seconds of the rate.
-    paces: SmallVec<[(u32, Pace); 1]>,
+    /// Each with the rate that it was kept by, one for the same time.
+    paces: SmallVec<[(RateLimit, Pace); 1]>,
     used: [Used; 2],
     /// Calls of periods that are over, not summed yet.
     left_over: Vec<(Period, i64, u64)>,
@@ -73,14 +73,21 @@ struct Counters {
 }
 
 impl Counters {
-    fn pace(&self, rate: RateLimit) -> Pace {
-        self.paces.iter().find_map(|(seconds, pace)| (*seconds == rate.seconds()).then_some(*pace)).unwrap_or_default()
+    /// Where a rate stands. Where another one over the same time was in force until now, what was used of that counts.
+    fn pace(&mut self, rate: RateLimit, boot: u64) -> Pace {
+        let Some((kept, pace)) = self.paces.iter_mut().find(|(kept, _)| kept.seconds() == rate.seconds()) else {
+            return Pace::default();
+        };
+        if *kept != rate {
+            (*kept, *pace) = (rate, pace.rescaled(*kept, rate, boot));
+        }
+        *pace
     }
 
     fn set_pace(&mut self, rate: RateLimit, to: Pace) {
-        match self.paces.iter_mut().find(|(seconds, _)| *seconds == rate.seconds()) {
-            Some((_, pace)) => *pace = to,
-            None => self.paces.push((rate.seconds(), to)),
+        match self.paces.iter_mut().find(|(kept, _)| kept.seconds() == rate.seconds()) {
+            Some(entry) => *entry = (rate, to),
+            None => self.paces.push((rate, to)),
         }
     }
 
@@ -263,7 +270,7 @@ impl Limiter {
             }
             counters.asked = boot;
             for rate in part.limits.rates.as_slice() {
-                rate_wait = rate_wait.max(counters.pace(*rate).after(*rate, boot).err());
+                rate_wait = rate_wait.max(counters.pace(*rate, boot).after(*rate, boot).err());
             }
             for period in PERIODS {
                 let spent = part.limits.quota.of(period).is_some_and(|most| counters.used(period).calls() >= most);
@@ -390,7 +397,7 @@ impl Limiter {
 /// Counts a call.
 fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
     for rate in part.limits.rates.as_slice() {
-        if let Ok(pace) = counters.pace(*rate).after(*rate, boot) {
+        if let Ok(pace) = counters.pace(*rate, boot).after(*rate, boot) {
             counters.set_pace(*rate, pace);
         }
     }
@@ -411,7 +418,7 @@ fn push_allowances(
 ) {
     let of = part.of;
     let rates = part.limits.rates.as_slice().iter().map(|rate| {
-        let pace = counters.pace(*rate);
+        let pace = counters.pace(*rate, boot);
         Allowance {
             of,
             over: LimitOver::Seconds(rate.seconds()),
@@ -500,6 +507,24 @@ mod tests {
         // Another key has its own rates and the business's.
         assert_eq!(take(2, 5 * SECOND).await.meter, Meter::Within);
         assert_eq!(take(3, 5 * SECOND).await.meter, Meter::RateLimited);
+    }
+
+    #[tokio::test]
+    async fn a_changed_rate_holds_at_once_and_counts_what_was_used() {
+        let database = TestDatabase::sqlite().await;
+        let node = Node { limiter: Limiter::default(), store: database.store() };
+        let take = async |rate: &str, second| {
+            let measured = node.take(1, &rates(&[rate]), &Limits::default(), (NOON, second)).await;
+            (measured.meter, measured.retry_after, measured.allowances[0].remaining)
+        };
+        let hour = 3_600 * SECOND;
+        assert_eq!(take("1/1h", hour).await, (Meter::Within, None, 0));
+        assert_eq!(take("1/1h", hour).await, (Meter::RateLimited, Some(Duration::from_hours(1)), 0));
+        // Raised, one call of a hundred is used; lowered again, all of it is.
+        assert_eq!(take("100/1h", hour).await, (Meter::Within, None, 98));
+        assert_eq!(take("2/1h", hour).await, (Meter::RateLimited, Some(Duration::from_mins(30)), 0));
+        assert_eq!(take("2/1h", hour + hour / 2).await, (Meter::Within, None, 0));
+        assert_eq!(take("10/1h", hour + hour / 2).await, (Meter::Within, None, 7));
     }
 
     #[tokio::test]
