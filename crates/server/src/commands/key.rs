@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use trousseau_domain::decision::{Decision, Demand};
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId};
-use trousseau_domain::keys::{KeyKind, KeyState, Overlap};
+use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus, Overlap};
 use trousseau_domain::limits::Quota;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::text::KeyName;
@@ -43,7 +43,12 @@ pub(crate) async fn run(opened: &Opened, command: &Key, json: bool) -> Result<()
         Key::Rotate { key, overlap, sure } => {
             let view = find(opened, key).await?;
             let overlap = when::overlap(overlap, &zone(opened, &view.key.tenant.business).await?)?;
-            if overlap == Overlap::None {
+            let ends_now = match overlap {
+                Overlap::None => true,
+                Overlap::For(length) => length.is_zero(),
+                Overlap::Until(end) => end <= opened.app.now(),
+            };
+            if ends_now {
                 confirm(&format!("The present value of {} will be refused from now on.", view.key.id), sure.yes)?;
             }
             let issued =
@@ -261,6 +266,10 @@ async fn update(opened: &Opened, command: &Key, json: bool) -> Result<(), Failur
     let ends_now = |until: &Timestamp| *until <= opened.app.now();
     if change.valid_until.as_ref().and_then(Option::as_ref).is_some_and(ends_now) {
         confirm(&format!("{} will be refused from now on: that end is over.", view.key.id), sure.yes)?;
+    }
+    let in_force = view.status == KeyStatus::Active;
+    if let Some(from) = change.valid_from.filter(|from| in_force && *from > opened.app.now()) {
+        confirm(&format!("{} is in force, and will be refused until {from}.", view.key.id), sure.yes)?;
     }
     let handle = trousseau_service::keys::KeyHandle::Id(view.key.id);
     show(&opened.app.keys().update(&opened.context, &view.key.tenant, handle, &change).await?, json)

@@ -165,12 +165,17 @@ fn a_command_ends_as_it_is_said_whoever_listens() {
 }
 
 #[test]
-fn an_end_that_is_over_is_asked_about() {
+fn what_ends_a_key_or_its_value_at_once_is_asked_about() {
     let place = Place::new();
     let business = place.run(&["business", "create", "Shop", "--json"]).json();
     let key = text(&business, "/keys/0/id");
-    let end = ["key", "update", key, "--valid-until", "2021-01-01T00:00:00Z"];
-    assert_eq!(place.run(&end).code, Some(2));
+    for unasked in [
+        ["key", "update", key, "--valid-until", "2021-01-01T00:00:00Z"],
+        ["key", "update", key, "--valid-from", "2040-01-01"],
+        ["key", "rotate", key, "--overlap", "0s"],
+    ] {
+        assert_eq!(place.run(&unasked).code, Some(2), "{unasked:?}");
+    }
     assert_eq!(text(&place.run(&["key", "show", key, "--json"]).json(), "/status"), "active");
 }
 
