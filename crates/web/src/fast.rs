@@ -35,6 +35,7 @@ use crate::gateway::Asked;
 use crate::language::Language;
 use crate::limits;
 use crate::problem::{Failure, Kind};
+use crate::query::NoQuery;
 use crate::router::Web;
 use crate::traces::{Door, Outcome, Traced, parent_of};
 
@@ -77,7 +78,7 @@ impl Question {
     /// The question that a request asks, if there is nothing more to it.
     fn of<B>(request: &Request<B>) -> Option<Self> {
         let question = match request.uri().path() {
-            WHOAMI => Self::Whoami,
+            WHOAMI if NoQuery::is_in(request.uri()) => Self::Whoami,
             AUTHORIZE => Self::Authorize,
             _ => return None,
         };

@@ -33,9 +33,41 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// No parameters: a route that knows none takes none, so that nothing is passed over that was meant for its body.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl NoQuery {
+    /// Whether a query holds no parameter.
+    pub(crate) fn is_in(uri: &http::Uri) -> bool {
+        uri.query().is_none_or(|query| query.split('&').all(str::is_empty))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        if Self::is_in(&parts.uri) {
+            Ok(Self)
+        } else {
+            Err(Failure::new(Kind::InvalidQuery).with_detail("A parameter is not known here; known: none."))
+        }
+    }
+}
+
 /// The value of one parameter, if it is given.
 pub fn parameter<T: FromStr<Err: ToString>>(name: &str, text: Option<&str>) -> Result<Option<T>, Failure> {
     text.map(|text| text.parse().map_err(|error: T::Err| refused(name, error.to_string()))).transpose()
+}
+
+/// A parameter that is `true` or `false`, and false unless given.
+pub fn flag(name: &str, text: Option<&str>) -> Result<bool, Failure> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(refused(name, "must be true or false")),
+    }
 }
 
 /// A parameter that cannot be used.

@@ -21,7 +21,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::businesses::{
     BusinessBody, BusinessChangeBody, BusinessChangeParts, BusinessWithKeysBody, NewBusinessBody, NewBusinessParts,
@@ -111,6 +111,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewBusinessBody>,
@@ -151,6 +152,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     _may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<BusinessId>,
 ) -> Result<Answer<BusinessBody>, Failure> {
@@ -172,6 +174,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<BusinessId>,
     body: Json<BusinessChangeBody>,
@@ -203,6 +206,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn suspend(
     may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<BusinessId>,
     repeatable: Repeatable,
@@ -230,6 +234,7 @@ pub(crate) async fn suspend(
 )]
 pub(crate) async fn resume(
     may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<BusinessId>,
     repeatable: Repeatable,

@@ -18,7 +18,7 @@ use crate::body::Json;
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults, Kind};
-use crate::query::Query;
+use crate::query::{NoQuery, Query};
 use crate::router::Web;
 use crate::wire::payables::page_of;
 use crate::wire::payments::{NewPaymentBody, PublicPayableBody, StartedBody, StatusBody, TransactionBody};
@@ -54,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
 )]
 pub(crate) async fn payable(
     may: Granted<CheckoutStatus>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<String>,
 ) -> Result<Answer<PublicPayableBody>, Failure> {
@@ -87,6 +88,7 @@ pub(crate) async fn payable(
 )]
 pub(crate) async fn start(
     may: Granted<CheckoutStart>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewPaymentBody>,
@@ -137,6 +139,7 @@ pub(crate) async fn start(
 )]
 pub(crate) async fn get(
     may: Granted<CheckoutStatus>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
 ) -> Result<Answer<StatusBody>, Failure> {
@@ -167,6 +170,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn hand_in(
     may: Granted<CheckoutStart>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
     repeatable: Repeatable,

@@ -15,7 +15,7 @@ use super::keys::limit;
 use crate::authority::{EventsRead, Granted};
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::List;
 
@@ -176,6 +176,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     may: Granted<EventsRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<EventId>,
 ) -> Result<Answer<EventBody>, Failure> {

@@ -1,7 +1,6 @@
 //! `POST /v1/introspect`: whether a key is good, as OAuth 2.0 asks it (RFC 7662).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use axum::Extension;
 use axum::Json as Answer;
@@ -20,11 +19,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use zeroize::Zeroizing;
 
+use super::verify::address;
 use crate::answer::stored;
 use crate::authority::{PlatformGranted, Verify};
 use crate::body::{BodyRejection, MAX_BODY_BYTES, has_type, read};
 use crate::idempotency::Repeatable;
 use crate::problem::{Failure, Faults, Kind};
+use crate::query::NoQuery;
 use crate::router::Web;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
@@ -162,7 +163,7 @@ fn question(body: IntrospectionBody, reference: RequestId) -> Result<VerifyReque
     let scopes: Vec<Scope> = words.filter_map(|word| faults.read("/scope", word.parse())).collect();
     let environment = given(body.environment).and_then(|text| faults.read("/environment", text.parse::<Environment>()));
     let kind = given(body.kind).and_then(|text| faults.read("/kind", text.parse::<KeyKind>()));
-    let address = given(body.ip).and_then(|text| faults.read("/ip", text.parse::<IpAddr>()));
+    let address = given(body.ip).and_then(|text| faults.read("/ip", address(&text)));
     faults.finish()?;
     Ok(VerifyRequest {
         key: Zeroizing::new(body.token),
@@ -190,15 +191,17 @@ fn question(body: IntrospectionBody, reference: RequestId) -> Result<VerifyReque
 )]
 pub(crate) async fn introspect(
     may: PlatformGranted<Verify>,
+    _query: NoQuery,
     State(web): State<Web>,
     Extension(request_id): Extension<RequestId>,
     repeatable: Repeatable,
     form: Form,
 ) -> Result<Answer<IntrospectionAnswer>, Failure> {
     may.check_again(&web).await?;
+    let asked = question(form.value, request_id)?;
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
     web.app.access().note_request(repeatable.of(&may.whose(), &form.bytes, &render).as_ref()).await?;
-    let verdict = web.app.access().verify(&question(form.value, request_id)?).await?;
+    let verdict = web.app.access().verify(&asked).await?;
     let key = verdict.key.map(|caller| ActiveKey::new(&caller, web.app.address().as_str()));
     Ok(Answer(IntrospectionAnswer { active: key.is_some(), key }))
 }

@@ -18,7 +18,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, flag, parameter};
 use crate::router::Web;
 use crate::wire::payables::{InvoiceBody, InvoiceChangeBody, NewInvoiceBody};
 use crate::wire::{List, Nothing};
@@ -86,7 +86,7 @@ pub(crate) async fn list(
         customer_reference: parameter("customer_reference", given.customer_reference.as_deref())?,
         recurring: parameter("recurring_payment_id", given.recurring_payment_id.as_deref())?,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
-        include_deleted: parameter("include_deleted", given.include_deleted.as_deref())?.unwrap_or(false),
+        include_deleted: flag("include_deleted", given.include_deleted.as_deref())?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
     let limit = limit(given.limit.as_deref())?;
@@ -121,6 +121,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<InvoicesWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewInvoiceBody>,
@@ -157,6 +158,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<InvoicesRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
 ) -> Result<Answer<InvoiceBody>, Failure> {
@@ -188,6 +190,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: Granted<InvoicesWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
     body: Json<InvoiceChangeBody>,
@@ -220,6 +223,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     may: Granted<InvoicesWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
 ) -> Result<Answer<InvoiceBody>, Failure> {
@@ -250,6 +254,7 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn void(
     may: Granted<InvoicesWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
     repeatable: Repeatable,
@@ -288,6 +293,7 @@ pub(crate) async fn void(
 )]
 pub(crate) async fn send(
     may: Granted<InvoicesWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
     repeatable: Repeatable,
@@ -324,6 +330,7 @@ pub(crate) async fn send(
 )]
 pub(crate) async fn pdf(
     may: Granted<InvoicesRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<InvoiceId>,
 ) -> Result<Response, Failure> {

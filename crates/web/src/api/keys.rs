@@ -22,7 +22,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter, refused};
+use crate::query::{NoQuery, Query, about_query, flag, parameter, refused};
 use crate::router::Web;
 use crate::wire::keys::{
     AppliedBody, KeyBody, KeyChangeBody, KeyChangeParts, KeyWithValueBody, NewKeyBody, NewKeyParts, RevokedKeyBody,
@@ -165,6 +165,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<KeysWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewKeyBody>,
@@ -193,6 +194,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<KeysRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<KeyId>,
 ) -> Result<Answer<KeyBody>, Failure> {
@@ -221,6 +223,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: Granted<KeysWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<KeyId>,
     body: Json<KeyChangeBody>,
@@ -251,6 +254,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn rotate(
     may: Granted<KeysWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<KeyId>,
     repeatable: Repeatable,
@@ -281,6 +285,7 @@ pub(crate) async fn rotate(
 )]
 pub(crate) async fn reveal(
     may: Granted<KeysWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<KeyId>,
     repeatable: Repeatable,
@@ -528,9 +533,9 @@ pub(crate) async fn platform_revoke(
 
 /// How many entries a page has unless asked otherwise, and at most.
 pub(crate) fn limit(text: Option<&str>) -> Result<u32, Failure> {
-    match parameter("limit", text)? {
+    match text.map(str::parse) {
         None => Ok(25),
-        Some(limit) if (1..=100).contains(&limit) => Ok(limit),
+        Some(Ok(limit)) if (1..=100).contains(&limit) => Ok(limit),
         Some(_) => Err(refused("limit", "must be a number from 1 to 100")),
     }
 }
@@ -542,7 +547,7 @@ async fn list_in(web: &Web, tenant: &Tenant, given: &ListParameters) -> Result<A
         status: parameter("status", given.status.as_deref())?,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
         lacking: None,
-        include_revoked: parameter("include_revoked", given.include_revoked.as_deref())?.unwrap_or(false),
+        include_revoked: flag("include_revoked", given.include_revoked.as_deref())?,
     };
     let order = match given.order.as_deref() {
         None | Some("-created_at") => KeyOrder::NumberDesc,

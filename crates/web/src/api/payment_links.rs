@@ -18,7 +18,7 @@ use crate::body::Json;
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, flag, parameter};
 use crate::router::Web;
 use crate::wire::List;
 use crate::wire::payables::{NewPaymentLinkBody, PaymentLinkBody, PaymentLinkChangeBody};
@@ -78,7 +78,7 @@ pub(crate) async fn list(
         status: parameter("status", given.status.as_deref())?,
         customer_reference: parameter("customer_reference", given.customer_reference.as_deref())?,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
-        include_deleted: parameter("include_deleted", given.include_deleted.as_deref())?.unwrap_or(false),
+        include_deleted: flag("include_deleted", given.include_deleted.as_deref())?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
     let limit = limit(given.limit.as_deref())?;
@@ -109,6 +109,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<PaymentLinksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewPaymentLinkBody>,
@@ -143,6 +144,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<PaymentLinksRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentLinkId>,
 ) -> Result<Answer<PaymentLinkBody>, Failure> {
@@ -172,6 +174,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: Granted<PaymentLinksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentLinkId>,
     body: Json<PaymentLinkChangeBody>,
@@ -203,6 +206,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     may: Granted<PaymentLinksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentLinkId>,
 ) -> Result<Answer<PaymentLinkBody>, Failure> {

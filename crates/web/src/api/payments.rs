@@ -20,7 +20,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults};
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::payments::{DecisionBody, DepositBody, DismissalBody, PaymentBody};
 use crate::wire::{List, Nothing};
@@ -121,6 +121,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn get(
     may: Granted<PaymentsRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
 ) -> Result<Answer<PaymentBody>, Failure> {
@@ -150,6 +151,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn cancel(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
     repeatable: Repeatable,
@@ -187,6 +189,7 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn resolve(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
     repeatable: Repeatable,
@@ -281,6 +284,7 @@ pub(crate) async fn deposits(
 )]
 pub(crate) async fn dismiss(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<DepositId>,
     repeatable: Repeatable,

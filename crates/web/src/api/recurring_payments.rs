@@ -20,7 +20,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, flag, parameter};
 use crate::router::Web;
 use crate::wire::payables::{NewRecurringPaymentBody, RecurringPaymentBody, RecurringPaymentChangeBody};
 use crate::wire::{List, Nothing};
@@ -102,7 +102,7 @@ pub(crate) async fn list(
         state: parameter("state", given.state.as_deref())?,
         customer_reference: parameter("customer_reference", given.customer_reference.as_deref())?,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
-        include_deleted: parameter("include_deleted", given.include_deleted.as_deref())?.unwrap_or(false),
+        include_deleted: flag("include_deleted", given.include_deleted.as_deref())?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;
     let limit = limit(given.limit.as_deref())?;
@@ -133,6 +133,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewRecurringPaymentBody>,
@@ -166,6 +167,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<RecurringPaymentsRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
@@ -195,6 +197,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
     body: Json<RecurringPaymentChangeBody>,
@@ -226,6 +229,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
 ) -> Result<Answer<RecurringPaymentBody>, Failure> {
@@ -255,6 +259,7 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn pause(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,
@@ -289,6 +294,7 @@ pub(crate) async fn pause(
 )]
 pub(crate) async fn resume(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,
@@ -323,6 +329,7 @@ pub(crate) async fn resume(
 )]
 pub(crate) async fn cancel(
     may: Granted<RecurringPaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RecurringPaymentId>,
     repeatable: Repeatable,

@@ -18,7 +18,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::refunds::{NewRefundBody, RefundBody, RefundTransactionBody};
 use crate::wire::{List, Nothing};
@@ -124,6 +124,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<RefundsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewRefundBody>,
@@ -156,6 +157,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<RefundsRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RefundId>,
 ) -> Result<Answer<RefundBody>, Failure> {
@@ -184,6 +186,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn cancel(
     may: Granted<RefundsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RefundId>,
     repeatable: Repeatable,
@@ -223,6 +226,7 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn hand_in(
     may: Granted<RefundsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RefundId>,
     repeatable: Repeatable,
@@ -260,6 +264,7 @@ pub(crate) async fn hand_in(
 )]
 pub(crate) async fn send_in_test(
     may: Granted<RefundsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<RefundId>,
     repeatable: Repeatable,

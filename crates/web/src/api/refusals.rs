@@ -16,6 +16,7 @@ use crate::explain;
 use crate::language::Language;
 use crate::path::Path;
 use crate::problem::Failure;
+use crate::query::NoQuery;
 use crate::router::Web;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
@@ -123,6 +124,7 @@ pub(crate) struct OfBusiness {
 )]
 pub(crate) async fn get(
     may: Granted<EventsRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(reference): Path<RequestId>,
     headers: HeaderMap,
@@ -148,6 +150,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn get_of_business(
     _may: PlatformGranted<Manage>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(OfBusiness { business_id, reference }): Path<OfBusiness>,
     headers: HeaderMap,

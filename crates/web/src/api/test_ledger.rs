@@ -19,6 +19,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults};
+use crate::query::NoQuery;
 use crate::router::Web;
 use crate::wire::Nothing;
 use crate::wire::payments::{
@@ -84,7 +85,11 @@ fn moved(given: Option<&str>, expected: Asset, faults: &mut Faults) -> Option<Mo
         ("x-api-key" = ["payments:read"]),
     )
 )]
-pub(crate) async fn get(may: Granted<PaymentsRead>, State(web): State<Web>) -> Result<Answer<TestLedgerBody>, Failure> {
+pub(crate) async fn get(
+    may: Granted<PaymentsRead>,
+    _query: NoQuery,
+    State(web): State<Web>,
+) -> Result<Answer<TestLedgerBody>, Failure> {
     let state = web.app.test_ledgers().get(may.tenant()).await?;
     Ok(Answer(TestLedgerBody::from(&state)))
 }
@@ -111,6 +116,7 @@ pub(crate) async fn get(may: Granted<PaymentsRead>, State(web): State<Web>) -> R
 )]
 pub(crate) async fn transfer(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<TestTransferBody>,
@@ -182,6 +188,7 @@ pub(crate) async fn transfer(
 )]
 pub(crate) async fn mine(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<TestBlocksBody>,
@@ -211,6 +218,7 @@ pub(crate) async fn mine(
 )]
 pub(crate) async fn reorganise(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<TestReorganisationBody>,
@@ -242,6 +250,7 @@ pub(crate) async fn reorganise(
 )]
 pub(crate) async fn duplicate(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<TestBlocksBody>,
@@ -270,6 +279,7 @@ pub(crate) async fn duplicate(
 )]
 pub(crate) async fn halt(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
@@ -298,6 +308,7 @@ pub(crate) async fn halt(
 )]
 pub(crate) async fn resume(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: JsonOrEmpty<Nothing>,
@@ -328,6 +339,7 @@ pub(crate) async fn resume(
 )]
 pub(crate) async fn advance(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<TestClockBody>,
@@ -362,6 +374,7 @@ pub(crate) async fn advance(
 )]
 pub(crate) async fn play(
     may: Granted<PaymentsWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<PaymentId>,
     repeatable: Repeatable,

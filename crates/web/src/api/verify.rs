@@ -25,6 +25,7 @@ use crate::authority::{PlatformGranted, Verify};
 use crate::body::Json;
 use crate::idempotency::Repeatable;
 use crate::problem::{Failure, Faults};
+use crate::query::NoQuery;
 use crate::router::Web;
 use crate::wire::limits::{AllowanceBody, seconds};
 
@@ -184,6 +185,11 @@ impl VerdictBody {
     }
 }
 
+/// The address of a caller, as whoever asks wrote it.
+pub(crate) fn address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "must be an IP address")
+}
+
 fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Faults) -> Option<VerifyRequest> {
     if body.key.is_none() {
         faults.unreadable(&format!("{at}/key"), "is missing");
@@ -192,7 +198,7 @@ fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Fau
     let environment =
         body.environment.and_then(|text| faults.read(&format!("{at}/environment"), text.parse::<Environment>()));
     let kind = body.kind.and_then(|text| faults.read(&format!("{at}/kind"), text.parse::<KeyKind>()));
-    let address = body.ip.and_then(|text| faults.read(&format!("{at}/ip"), text.parse::<IpAddr>()));
+    let address = body.ip.and_then(|text| faults.read(&format!("{at}/ip"), address(&text)));
     Some(VerifyRequest {
         key: Zeroizing::new(body.key?),
         business_id: body.business_id,
@@ -224,6 +230,7 @@ fn question(body: QuestionBody, at: &str, reference: RequestId, faults: &mut Fau
 )]
 pub(crate) async fn verify(
     may: PlatformGranted<Verify>,
+    _query: NoQuery,
     State(web): State<Web>,
     Extension(request_id): Extension<RequestId>,
     repeatable: Repeatable,
@@ -231,7 +238,7 @@ pub(crate) async fn verify(
 ) -> Result<Answer<AnswerBody>, Failure> {
     may.check_again(&web).await?;
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
-    web.app.access().note_request(repeatable.of(&may.whose(), &body.bytes, &render).as_ref()).await?;
+    let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     let kept = web.app.settings().answers_kept();
     let mut faults = Faults::new();
     let mut body = body.value;
@@ -239,6 +246,7 @@ pub(crate) async fn verify(
         let asked = question(body, "", request_id, &mut faults);
         faults.finish()?;
         let asked = asked.ok_or(crate::problem::Kind::Internal)?;
+        web.app.access().note_request(repeated.as_ref()).await?;
         let verdict = web.app.access().verify(&asked).await?;
         return Ok(Answer(AnswerBody::One(Box::new(VerdictBody::new(verdict, kept)))));
     };
@@ -260,6 +268,7 @@ pub(crate) async fn verify(
         asked.extend(question(entry, &at, reference, &mut faults));
     }
     faults.finish()?;
+    web.app.access().note_request(repeated.as_ref()).await?;
     let verdicts = web.app.access().verify_all(&asked).await?;
     let results = verdicts.into_iter().map(|verdict| VerdictBody::new(verdict, kept)).collect();
     Ok(Answer(AnswerBody::Batch(VerdictsBody { results })))

@@ -23,7 +23,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults};
-use crate::query::{Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter};
 use crate::router::Web;
 use crate::wire::webhooks::{
     DeliveryBody, DeliveryWithAttemptsBody, EndpointBody, EndpointChangeBody, EndpointWithSecretBody, NewEndpointBody,
@@ -135,6 +135,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: Json<NewEndpointBody>,
@@ -167,6 +168,7 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn get(
     may: Granted<WebhooksRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
 ) -> Result<Answer<EndpointBody>, Failure> {
@@ -195,6 +197,7 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn update(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
     body: Json<EndpointChangeBody>,
@@ -225,6 +228,7 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn delete(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
 ) -> Result<Response, Failure> {
@@ -256,6 +260,7 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn rotate_secret(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
     repeatable: Repeatable,
@@ -295,6 +300,7 @@ pub(crate) async fn rotate_secret(
 )]
 pub(crate) async fn reveal_secret(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
     repeatable: Repeatable,
@@ -329,6 +335,7 @@ pub(crate) async fn reveal_secret(
 )]
 pub(crate) async fn test(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path(id): Path<WebhookEndpointId>,
     repeatable: Repeatable,
@@ -398,6 +405,7 @@ pub(crate) async fn list_deliveries(
 )]
 pub(crate) async fn get_delivery(
     may: Granted<DeliveryRead>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path((id, delivery)): Path<(WebhookEndpointId, DeliveryId)>,
 ) -> Result<Answer<DeliveryWithAttemptsBody>, Failure> {
@@ -428,6 +436,7 @@ pub(crate) async fn get_delivery(
 )]
 pub(crate) async fn resend(
     may: Granted<WebhooksWrite>,
+    _query: NoQuery,
     State(web): State<Web>,
     Path((id, delivery)): Path<(WebhookEndpointId, DeliveryId)>,
     repeatable: Repeatable,

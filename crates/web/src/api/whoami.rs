@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::authority::{AnyKey, Granted};
+use crate::query::NoQuery;
 use crate::router::Web;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
@@ -55,7 +56,7 @@ pub(crate) struct WhoamiBody<'a> {
     responses((status = 200, description = "The key that calls", body = WhoamiBody<'_>)),
     security(("apikey" = [], "businessid" = []), ("basic" = []), ("bearer" = []), ("x-api-key" = []))
 )]
-pub(crate) async fn whoami(may: Granted<AnyKey>) -> Response {
+pub(crate) async fn whoami(may: Granted<AnyKey>, _query: NoQuery) -> Response {
     answer(may.caller(), HeaderMap::new())
 }
 

@@ -74,7 +74,7 @@ pub(super) fn body(failure: &Failure, status: StatusCode, language: Language, re
     super::json(&ErrorMessage {
         status_code: status.as_u16(),
         service: "PublicApi",
-        error: format!("{}. {}", kind.title(language), failure.detail(language)),
+        error: failure.sentence(language),
         correlation_id: request.to_string(),
         validation: (!errors.is_empty()).then(|| Validation { errors, warnings: Vec::new() }),
         can_be_retried: if transient { "True" } else { "Unknown" },

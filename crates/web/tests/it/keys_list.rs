@@ -137,6 +137,12 @@ async fn what_is_no_query_is_refused_by_its_parameter() {
         ] {
             let problem = client.get(&format!("/v1/keys?{query}")).await.expect(status);
             assert_eq!(problem["errors"][0]["parameter"].as_str(), parameter, "{query}: {problem}");
+            let said = match parameter {
+                Some("limit") => "must be a number from 1 to 100",
+                Some("include_revoked") => "must be true or false",
+                _ => continue,
+            };
+            assert_eq!(problem["errors"][0]["detail"], said, "{query}");
         }
         let operator = app.platform();
         for (query, status) in [("", 400), ("?environment=TEST", 400), ("?environment=prod", 400)] {

@@ -192,6 +192,9 @@ async fn a_repeated_question_is_answered_anew() {
         let business = app.business("mileston").await;
         let key = made(&app, &business, json!({})).await;
         let client = app.platform().with("idempotency-key", "ask");
+        // A question that makes no sense leaves its name to the next one.
+        let senseless = client.post("/v1/keys/verify", &json!({"key": "x", "ip": "here"})).await.expect(400);
+        assert_eq!(senseless["errors"][0]["detail"], "must be an IP address", "{senseless}");
         let question = about(&business, &key, &json!({}));
         assert_eq!(client.post("/v1/keys/verify", &question).await.expect(200)["valid"], true);
         let revoke = format!("/v1/businesses/{}/keys/{}/revoke?environment=test", business.id(), text(&key, "id"));
