@@ -21,6 +21,11 @@ impl IpRange {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
+
+    /// Whether every address of this range is in `other` too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.0.contains(&self.0)
+    }
 }
 
 impl FromStr for IpRange {
@@ -82,6 +87,10 @@ mod tests {
         assert!(range.contains("::ffff:203.0.113.9".parse().expect("address")));
         assert!(!range.contains("203.0.114.9".parse().expect("address")));
         assert_eq!("203.0.113.7".parse::<IpRange>().expect("good").to_string(), "203.0.113.7");
+        let within =
+            |inner: &str, outer: &str| inner.parse::<IpRange>().expect("good").is_within(&outer.parse().expect("good"));
+        assert!(within("203.0.113.7", "203.0.113.0/24") && within("203.0.113.0/24", "203.0.113.0/24"));
+        assert!(!within("203.0.113.0/24", "203.0.113.0/25") && !within("::/0", "0.0.0.0/0"));
         for bad in ["", "203.0.113.1/24", "203.0.113.0/33", "example.com", "203.0.113", "::ffff:203.0.113.0/120"] {
             assert!(bad.parse::<IpRange>().is_err(), "{bad}");
         }

@@ -54,6 +54,8 @@ text_enum! {
         LiveKeyCreated = "live_key.created",
         /// A LIVE key can do more than before.
         LiveKeyWidened = "live_key.widened",
+        /// A LIVE key got a new value.
+        LiveKeyRotated = "live_key.rotated",
         /// The value of a LIVE key was read again.
         LiveKeyRevealed = "live_key.revealed",
         /// A LIVE key was revoked.
@@ -71,9 +73,10 @@ text_enum! {
 
 impl Notice {
     /// All notices.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LiveKeyCreated,
         Self::LiveKeyWidened,
+        Self::LiveKeyRotated,
         Self::LiveKeyRevealed,
         Self::LiveKeyRevoked,
         Self::MemberAdded,
@@ -87,6 +90,7 @@ impl Notice {
         match self {
             Self::LiveKeyCreated
             | Self::LiveKeyWidened
+            | Self::LiveKeyRotated
             | Self::LiveKeyRevealed
             | Self::LiveKeyRevoked
             | Self::KeyEnding

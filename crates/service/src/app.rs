@@ -492,7 +492,7 @@ impl<'a> Unit<'a> {
     /// [`ServiceError::CallerRefused`] if it is not accepted any more, [`ServiceError::Conflict`] if its rights have
     /// changed since they were checked.
     pub(crate) async fn check_caller(&mut self) -> Result<(), ServiceError> {
-        let (Actor::Key { id, version }, Authority::Key { tenant, scopes, valid_until, limits }) =
+        let (Actor::Key { id, version }, Authority::Key { tenant, scopes, valid_until, limits, allowed_ips }) =
             (&self.context.actor, &self.context.authority)
         else {
             return Ok(());
@@ -503,7 +503,11 @@ impl<'a> Unit<'a> {
         if life_of(&key).status_at(self.now) != KeyStatus::Active || !life.accepts(self.now) {
             return Err(ServiceError::CallerRefused);
         }
-        if key.scopes != *scopes || key.valid_until != *valid_until || key.limits != *limits {
+        let is_as_judged = key.scopes == *scopes
+            && key.valid_until == *valid_until
+            && key.limits == *limits
+            && key.allowed_ips == *allowed_ips;
+        if !is_as_judged {
             return Err(ServiceError::Conflict);
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::people::SignedIn;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
+use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::limits::Limits;
 use trousseau_domain::members::Role;
@@ -124,6 +125,8 @@ pub(crate) enum Authority {
         valid_until: Option<Timestamp>,
         /// How often it may be used.
         limits: Limits,
+        /// Addresses it may be used from; empty means any.
+        allowed_ips: Vec<IpRange>,
     },
     /// What a person's role allows, as it is when the request takes effect.
     Member {
@@ -155,6 +158,7 @@ impl Context {
                 scopes: caller.scopes().clone(),
                 valid_until: caller.known.life.validity.until(),
                 limits: caller.known.access.limits.clone(),
+                allowed_ips: caller.known.access.allowed_ips.clone(),
             },
         }
     }

@@ -176,6 +176,9 @@ pub enum BeyondOwnRights {
     /// More calls.
     #[error("it may be used less often")]
     Limits,
+    /// Other addresses.
+    #[error("it is bound to other addresses")]
+    Addresses,
 }
 
 impl From<StoreError> for ServiceError {

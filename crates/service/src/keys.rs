@@ -35,8 +35,8 @@ use crate::requests::{Calls, Requests};
 
 /// The most entries in a list of origins or of address ranges.
 const MAX_LIST: usize = 100;
-/// How many checkout keys are read at once to find an origin among them.
-const CHECKOUT_KEYS_AT_ONCE: u32 = 1_000;
+/// How many keys are read at once where all of them are gone through: imported ones may be more than a profile allows.
+const KEYS_AT_ONCE: u32 = 1_000;
 
 /// What is asked for when a key is made. What is absent gets its default.
 #[derive(Debug, Clone)]
@@ -350,26 +350,50 @@ impl<'a> Keys<'a> {
         Ok(CountedPage { data: rows.into_iter().map(|row| KeyView::new(row, now)).collect(), total })
     }
 
-    /// Every key of a tenant that is not revoked, oldest first, each with its value (Codat's list).
+    /// Every key of a tenant that is not revoked, oldest first, each with its value (Codat's list), and records that they
+    /// were read.
     ///
     /// # Errors
-    /// [`ServiceError::ValueNotReadable`] if the profile does not let values be read again.
-    pub async fn list_with_values(self, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
+    /// [`ServiceError::ValueNotReadable`] if the profile does not let values be read again,
+    /// [`ServiceError::BeyondOwnRights`] if the caller has less than one of them.
+    pub async fn list_with_values(self, context: &Context, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
-        let now = self.core.clock.now();
-        let most = profile.limit.most.max(1_000);
-        let rows = self
-            .core
-            .store
-            .read()
-            .list_keys(tenant, &KeyFilter::default(), KeyOrder::NumberAsc, now, None, most)
-            .await?;
-        let mut issued = Vec::with_capacity(rows.len());
-        for row in rows {
-            let (version, value) = self.open_current(&row).await?;
-            issued.push(issue(profile, row, version, value, now));
+        let mut unit = Unit::begin(self.core, context).await?;
+        unit.check_caller().await?;
+        unit.check_member(&tenant.business, Operation::KeysWrite, is_live(tenant)).await?;
+        let now = unit.now;
+        let (filter, order) = (KeyFilter::default(), KeyOrder::NumberAsc);
+        let mut issued: Vec<IssuedKey> = Vec::new();
+        loop {
+            let after = issued.last().map(|last| last.view.key.id);
+            let rows = unit.tx.read().list_keys(tenant, &filter, order, now, after, KEYS_AT_ONCE).await?;
+            let is_last = rows.len() < KEYS_AT_ONCE as usize;
+            for row in rows {
+                check_not_beyond(context, &row)?;
+                let version = unit
+                    .tx
+                    .read()
+                    .find_version(tenant, row.id, row.current_version)
+                    .await?
+                    .ok_or(ServiceError::ValueNotReadable)?;
+                let value = self.open_version(&version)?;
+                issued.push(issue(profile, row, version.version, value, now));
+            }
+            if is_last {
+                break;
+            }
         }
+        unit.record(Happened {
+            event: EventType::KeyRevealed,
+            business: &tenant.business,
+            environment: Some(tenant.environment),
+            key: None,
+            data: json!({ "count": issued.len() }),
+        })
+        .await?;
+        // Nothing about a key changed, so no node needs to hear of it.
+        unit.tx.commit().await?;
         Ok(issued)
     }
 
@@ -381,14 +405,13 @@ impl<'a> Keys<'a> {
         let mut after = None;
         loop {
             let mut reader = self.core.store.read();
-            let keys =
-                reader.list_keys(tenant, &filter, KeyOrder::NumberAsc, now, after, CHECKOUT_KEYS_AT_ONCE).await?;
+            let keys = reader.list_keys(tenant, &filter, KeyOrder::NumberAsc, now, after, KEYS_AT_ONCE).await?;
             if keys.iter().any(|key| key.allowed_origins.contains(origin)) {
                 return Ok(true);
             }
             // Imported keys may be more than any profile allows.
             match keys.last() {
-                Some(last) if keys.len() == CHECKOUT_KEYS_AT_ONCE as usize => after = Some(last.id),
+                Some(last) if keys.len() == KEYS_AT_ONCE as usize => after = Some(last.id),
                 _ => return Ok(false),
             }
         }
@@ -450,7 +473,7 @@ impl<'a> Keys<'a> {
             unit.settle().await?;
         }
         if let Some(key) = self.core.store.read().find_key(&tenant, refill.key).await? {
-            check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
+            check_not_beyond(context, &key)?;
         }
         let business = self.business(&tenant.business).await?;
         let profile = profile_of(self.core, &business)?;
@@ -562,7 +585,7 @@ impl<'a> Keys<'a> {
         if key.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
         }
-        check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
+        check_not_beyond(context, &key)?;
         let ends_at = overlap
             .ends_at(unit.now, &life_of(&key).validity)
             .map_err(|error| ServiceError::invalid(overlap.member(), error.to_string()))?
@@ -595,6 +618,7 @@ impl<'a> Keys<'a> {
             data: json!({ "version": key.current_version, "previous_ends_at": key.previous_ends_at }),
         })
         .await?;
+        notices::of_live_key(self.core, &mut unit, &business, Notice::LiveKeyRotated, &key).await?;
         let issued = issue(&profile, key, expected + 1, value, unit.now);
         idempotency::keep(&mut unit.tx, idempotent, &issued, unit.now).await?;
         unit.commit(ChangeKind::Key, Some(&tenant.business), Some(&id.to_string())).await?;
@@ -625,7 +649,7 @@ impl<'a> Keys<'a> {
         if key.revoked_at.is_some() {
             return Err(ServiceError::KeyRevoked);
         }
-        check_not_beyond(context, &key.scopes, key.valid_until, &key.limits)?;
+        check_not_beyond(context, &key)?;
         let version = unit
             .tx
             .read()
@@ -837,18 +861,6 @@ impl<'a> Keys<'a> {
         found.ok_or(ServiceError::NotFound)
     }
 
-    async fn open_current(self, key: &KeyRow) -> Result<(u32, ApiKeySecret), ServiceError> {
-        let version = self
-            .core
-            .store
-            .read()
-            .find_version(&key.tenant, key.id, key.current_version)
-            .await?
-            .filter(|version| version.sealed.is_some())
-            .ok_or(ServiceError::ValueNotReadable)?;
-        Ok((version.version, self.open_version(&version)?))
-    }
-
     fn open_version(self, version: &VersionRow) -> Result<ApiKeySecret, ServiceError> {
         let sealed = version.sealed.as_ref().ok_or(ServiceError::ValueNotReadable)?;
         let binding = Binding {
@@ -884,6 +896,7 @@ impl<'a> Keys<'a> {
             new.valid_until = until;
         }
         if let Some(scopes) = &change.scopes {
+            check_has_use(old.kind, scopes)?;
             new.scopes = scopes.clone();
         }
         if let Some(origins) = &change.allowed_origins {
@@ -904,7 +917,7 @@ impl<'a> Keys<'a> {
         check_values(self.core, profile, &new)?;
         // Whoever gives a key more than it had must have all that it has then.
         if widens(old, &new) {
-            check_not_beyond(context, &new.scopes, new.valid_until, &new.limits)?;
+            check_not_beyond(context, &new)?;
         }
         if new != *old {
             new.updated_at = now;
@@ -937,21 +950,28 @@ pub(crate) async fn create_in(
         return Err(ServiceError::invalid("name", "keys of this profile have no names"));
     }
     let defaults = profile.default_scopes(core.settings.catalogue(), draft.kind);
+    let mut allowed_ips = draft.allowed_ips.clone();
     let (scopes, valid_until, own_limits) = match &context.authority {
         Authority::Operator | Authority::Member { .. } => {
             (draft.scopes.clone().unwrap_or(defaults), draft.valid_until, Limits::default())
         }
-        Authority::Key { scopes: own, valid_until, limits, .. } => (
-            draft.scopes.clone().unwrap_or_else(|| defaults.intersection(own)),
-            draft.valid_until.or(*valid_until),
-            limits.clone(),
-        ),
+        Authority::Key { scopes: own, valid_until, limits, allowed_ips: own_ips, .. } => {
+            if allowed_ips.is_empty() && draft.kind == KeyKind::Secret {
+                allowed_ips.clone_from(own_ips);
+            }
+            let scopes = draft.scopes.clone().unwrap_or_else(|| match draft.kind {
+                KeyKind::Secret => defaults.intersection(own),
+                // With less than it is for, a checkout key would be of no use: its maker needs all of it.
+                KeyKind::Checkout => defaults,
+            });
+            (scopes, draft.valid_until.or(*valid_until), limits.clone())
+        }
     };
     let limits = Limits {
         rates: draft.rates.clone().unwrap_or(own_limits.rates),
         quota: draft.quota.unwrap_or(own_limits.quota),
     };
-    check_not_beyond(context, &scopes, valid_until, &limits)?;
+    check_has_use(draft.kind, &scopes)?;
     let random = Zeroizing::new(core.entropy.bytes::<256>());
     let value = key_text::generate(form, core.settings.brand(), tenant.environment, draft.kind, &random);
     let key = KeyRow {
@@ -966,7 +986,7 @@ pub(crate) async fn create_in(
         valid_until,
         scopes,
         allowed_origins: draft.allowed_origins.clone(),
-        allowed_ips: draft.allowed_ips.clone(),
+        allowed_ips,
         limits,
         metadata: draft.metadata.clone(),
         current_version: 1,
@@ -980,6 +1000,7 @@ pub(crate) async fn create_in(
         updated_at: unit.now,
         last_used_at: None,
     };
+    check_not_beyond(context, &key)?;
     check_values(core, profile, &key)?;
     if life_of(&key).counts_at(unit.now) {
         check_limit(unit, profile, tenant, key.kind, None).await?;
@@ -1139,27 +1160,36 @@ fn widens(old: &KeyRow, new: &KeyRow) -> bool {
         || !new.limits.are_within(&old.limits)
 }
 
-/// A key never gives, nor obtains the value of, a key with more than its own scopes, a longer life or wider limits.
-fn check_not_beyond(
-    context: &Context,
-    scopes: &ScopeSet,
-    valid_until: Option<Timestamp>,
-    limits: &Limits,
-) -> Result<(), ServiceError> {
-    let Authority::Key { scopes: own, valid_until: own_end, limits: own_limits, .. } = &context.authority else {
+/// A key never gives, nor obtains the value of, a key with more than its own scopes, a longer life, wider limits or more
+/// addresses. Checkout keys are used by everybody, wherever they are.
+fn check_not_beyond(context: &Context, key: &KeyRow) -> Result<(), ServiceError> {
+    let Authority::Key { scopes, valid_until, limits, allowed_ips, .. } = &context.authority else {
         return Ok(());
     };
-    if let Some(scope) = scopes.first_beyond(own) {
+    if let Some(scope) = key.scopes.first_beyond(scopes) {
         return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
     }
-    if !limits.are_within(own_limits) {
+    if !key.limits.are_within(limits) {
         return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Limits));
     }
-    match (own_end, valid_until) {
+    let is_own = |range: &IpRange| allowed_ips.iter().any(|own| range.is_within(own));
+    let reaches_out = key.allowed_ips.is_empty() || !key.allowed_ips.iter().all(is_own);
+    if key.kind == KeyKind::Secret && !allowed_ips.is_empty() && reaches_out {
+        return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Addresses));
+    }
+    match (valid_until, key.valid_until) {
         (Some(own), Some(wanted)) if wanted <= *own => Ok(()),
         (Some(_), _) => Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Life)),
         (None, _) => Ok(()),
     }
+}
+
+/// A checkout key that may do nothing would take money nowhere, and nobody would know why.
+fn check_has_use(kind: KeyKind, scopes: &ScopeSet) -> Result<(), ServiceError> {
+    if kind == KeyKind::Checkout && scopes.is_empty() {
+        return Err(ServiceError::invalid("scopes", "a checkout key needs one at least"));
+    }
+    Ok(())
 }
 
 /// The business is locked, so the count cannot change under us.

@@ -173,6 +173,7 @@ impl Letter<'_> {
                 let what = match notice {
                     Notice::LiveKeyCreated => "A LIVE key was created",
                     Notice::LiveKeyWidened => "A LIVE key can do more than before",
+                    Notice::LiveKeyRotated => "A LIVE key got a new value",
                     Notice::LiveKeyRevealed => "The value of a LIVE key was read",
                     Notice::LiveKeyRevoked => "A LIVE key was revoked",
                     Notice::MemberAdded => "A member was added",
@@ -257,6 +258,7 @@ impl Letter<'_> {
                 let what = match notice {
                     Notice::LiveKeyCreated => "Une clé LIVE a été créée",
                     Notice::LiveKeyWidened => "Une clé LIVE peut faire plus qu’avant",
+                    Notice::LiveKeyRotated => "Une clé LIVE a reçu une nouvelle valeur",
                     Notice::LiveKeyRevealed => "La valeur d’une clé LIVE a été lue",
                     Notice::LiveKeyRevoked => "Une clé LIVE a été révoquée",
                     Notice::MemberAdded => "Un membre a été ajouté",

@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_T
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use trousseau_domain::profile::Changing;
 use trousseau_service::Context;
 use trousseau_service::idempotency::{Refill, StoredAnswer};
 use trousseau_service::payments::invoices::InvoiceFile;
@@ -14,6 +15,8 @@ use crate::router::Web;
 
 /// What stands where a value may not be read again.
 const ADVICE: &str = "The value was shown once and is not kept. Rotate the key to get a new one.";
+/// The same where the profile knows no rotation.
+const ADVICE_WITHOUT_ROTATION: &str = "The value was shown once and is not kept. Make another key to get a new one.";
 
 /// A body as JSON; our own types always have one.
 pub(crate) fn json(body: &impl Serialize) -> Value {
@@ -68,6 +71,12 @@ pub(crate) async fn replay(web: &Web, context: &Context, earlier: StoredAnswer) 
     replay_with(web, context, earlier, None).await
 }
 
+/// The same in the shape of another system, which knows no advice.
+pub(crate) async fn replay_plainly(web: &Web, context: &Context, earlier: StoredAnswer) -> Result<Response, Failure> {
+    let status = earlier.status;
+    Ok(respond(status, &filled(web, context, &earlier, false).await?))
+}
+
 /// The same, with a member that is of the repeated request itself.
 pub(crate) async fn replay_with(
     web: &Web,
@@ -75,6 +84,15 @@ pub(crate) async fn replay_with(
     earlier: StoredAnswer,
     member: Option<(&str, Value)>,
 ) -> Result<Response, Failure> {
+    let mut body = filled(web, context, &earlier, true).await?;
+    if let (Some(members), Some((name, value))) = (body.as_object_mut(), member) {
+        members.insert(name.to_owned(), value);
+    }
+    Ok(respond(earlier.status, &body))
+}
+
+/// The body of an earlier answer with the values that may still be read, and advice where one may not.
+async fn filled(web: &Web, context: &Context, earlier: &StoredAnswer, advises: bool) -> Result<Value, Failure> {
     let mut body: Value =
         serde_json::from_str(&earlier.body).map_err(|error| Failure::new(Kind::Internal).with_cause(error))?;
     for (slot, refill) in slots(&mut body).into_iter().zip(&earlier.refills) {
@@ -88,13 +106,15 @@ pub(crate) async fn replay_with(
                     slot.insert("authorization".to_owned(), Value::from(opened.authorization.as_str()));
                 }
             }
-            None => {
-                slot.insert("advice".to_owned(), Value::from(ADVICE));
+            None if advises => {
+                let business = web.app.businesses().get(&refill.business).await?;
+                let profile = web.app.settings().profile(&business.profile);
+                let rotates = profile.is_some_and(|profile| profile.changing == Changing::Everything);
+                let advice = if rotates { ADVICE } else { ADVICE_WITHOUT_ROTATION };
+                slot.insert("advice".to_owned(), Value::from(advice));
             }
+            None => {}
         }
     }
-    if let (Some(members), Some((name, value))) = (body.as_object_mut(), member) {
-        members.insert(name.to_owned(), value);
-    }
-    Ok(respond(earlier.status, &body))
+    Ok(body)
 }

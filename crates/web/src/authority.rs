@@ -102,9 +102,12 @@ pub struct CheckoutAsk;
 /// Read how a payment stands: checkout keys and secret ones.
 #[derive(Debug)]
 pub struct CheckoutStatus;
-/// Manage keys as Codat's clients do: every key of such a business may.
+/// Read keys as Codat's clients do.
 #[derive(Debug)]
-pub struct CodatKeys;
+pub struct CodatKeysRead;
+/// Make and delete keys as Codat's clients do.
+#[derive(Debug)]
+pub struct CodatKeysWrite;
 
 fn secret_with(scope: BuiltIn) -> Demand {
     Demand { kind: Wanted::Only(KeyKind::Secret), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
@@ -202,19 +205,40 @@ impl Permission for CheckoutStart {
     }
 }
 
-impl Permission for CodatKeys {
+/// Every key of such a business has these scopes, unless it was made with fewer.
+fn codat_with(scope: BuiltIn) -> Demand {
+    Demand { environment: Wanted::Only(Environment::Live), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
+}
+
+/// These routes know no other keys.
+fn is_codat(caller: &KeyCaller) -> Result<(), Failure> {
+    match caller.profile.managed_by_keys {
+        ManagedByKeys::ByDefault => Ok(()),
+        ManagedByKeys::WithScope | ManagedByKeys::Never => Err(Failure::new(Kind::Unauthorized)),
+    }
+}
+
+impl Permission for CodatKeysRead {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;
 
     fn demand() -> Demand {
-        Demand { environment: Wanted::Only(Environment::Live), ..Demand::default() }
+        codat_with(BuiltIn::KeysRead)
     }
 
     fn check(caller: &KeyCaller) -> Result<(), Failure> {
-        match caller.profile.managed_by_keys {
-            ManagedByKeys::ByDefault => Ok(()),
-            // These routes know no other keys.
-            ManagedByKeys::WithScope | ManagedByKeys::Never => Err(Failure::new(Kind::Unauthorized)),
-        }
+        is_codat(caller)
+    }
+}
+
+impl Permission for CodatKeysWrite {
+    const FORMS: AcceptedForms = AcceptedForms::BasicKey;
+
+    fn demand() -> Demand {
+        codat_with(BuiltIn::KeysWrite)
+    }
+
+    fn check(caller: &KeyCaller) -> Result<(), Failure> {
+        is_codat(caller)
     }
 }
 

@@ -149,7 +149,7 @@ kinds! {
     /// A secret key from a browser.
     BrowserNotAllowed = FORBIDDEN "browser_not_allowed" {
         en: "Secret keys must not be used in a browser", "Whoever opens the page can read this key. Rotate it, and use a checkout key in pages.";
-        fr: "Une clé secrète ne s'utilise pas dans un navigateur", "Quiconque ouvre la page peut lire cette clé. Renouvelez-la et utilisez une clé de paiement dans les pages.";
+        fr: "Une clé secrète ne s'utilise pas dans un navigateur", "Quiconque ouvre la page peut lire cette clé. Renouvelez-la et utilisez une clé API Checkout dans les pages.";
     }
     /// The kind of key is not made for this call.
     KindNotAllowed = FORBIDDEN "kind_not_allowed" {
@@ -188,8 +188,8 @@ kinds! {
     }
     /// A key would make or widen a key beyond itself.
     BeyondOwnRights = FORBIDDEN "beyond_own_rights" {
-        en: "A key cannot give more than it has", "Ask for scopes, an end and limits within those of the key that calls.";
-        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des autorisations, une fin et des limites comprises dans celles de la clé appelante.";
+        en: "A key cannot give more than it has", "Ask for scopes, an end, limits and addresses within those of the key that calls.";
+        fr: "Une clé ne peut donner plus qu'elle n'a", "Demandez des autorisations, une fin, des limites et des adresses comprises dans celles de la clé appelante.";
     }
     /// What the business's profile rules out.
     NotAllowedByProfile = FORBIDDEN "not_allowed_by_profile" {
@@ -676,7 +676,9 @@ impl From<ServiceError> for Failure {
             ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope)) => {
                 Self::new(Kind::BeyondOwnRights).with_scope(scope.as_str())
             }
-            ServiceError::BeyondOwnRights(BeyondOwnRights::Life | BeyondOwnRights::Limits) => Self::new(Kind::BeyondOwnRights),
+            ServiceError::BeyondOwnRights(
+                BeyondOwnRights::Life | BeyondOwnRights::Limits | BeyondOwnRights::Addresses,
+            ) => Self::new(Kind::BeyondOwnRights),
             ServiceError::NotAllowedByProfile(_) => Self::new(Kind::NotAllowedByProfile),
             ServiceError::ValueNotReadable => Self::new(Kind::ValueNotReadable),
             ServiceError::EndpointSecretNotReadable => Self::new(Kind::ValueNotReadable)

@@ -196,6 +196,7 @@ notices-when = Tell me when
 notices-none = There is nothing that your role is told of.
 notice-live-key-created = a LIVE key is created
 notice-live-key-widened = a LIVE key can do more than before
+notice-live-key-rotated = a LIVE key gets a new value
 notice-live-key-revealed = the value of a LIVE key is read
 notice-live-key-revoked = a LIVE key is revoked
 notice-member-added = a member is added

@@ -196,6 +196,7 @@ notices-when = Me prévenir quand
 notices-none = Il n'y a rien qui soit signalé à votre rôle.
 notice-live-key-created = une clé LIVE est créée
 notice-live-key-widened = une clé LIVE peut faire plus qu'avant
+notice-live-key-rotated = une clé LIVE reçoit une nouvelle valeur
 notice-live-key-revealed = la valeur d'une clé LIVE est lue
 notice-live-key-revoked = une clé LIVE est révoquée
 notice-member-added = un membre est ajouté

@@ -11,8 +11,8 @@ use trousseau_service::keys::{IssuedKey, KeyDraft};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answer::{json, replay, respond, stored};
-use crate::authority::{CodatKeys, Granted};
+use crate::answer::{json, replay_plainly, respond, stored};
+use crate::authority::{CodatKeysRead, CodatKeysWrite, Granted};
 use crate::body::JsonOrEmpty;
 use crate::idempotency::Repeatable;
 use crate::path::Path;
@@ -31,17 +31,18 @@ fn body_of(issued: &IssuedKey) -> ApiKeyBody {
 
 /// List API keys
 ///
-/// Every key of the client, oldest first, each with its value.
+/// Every key of the client, oldest first, each with its value. Where one of them has more rights than the key that asks, there is
+/// no list. The audit trail keeps who read it.
 #[utoipa::path(
     get,
     path = "/apiKeys",
     operation_id = "list-api-keys",
     tag = "Codat",
     responses((status = 200, description = "Every key", body = ApiKeysBody)),
-    security(("basic" = []))
+    security(("basic" = ["keys:read"]))
 )]
-pub(crate) async fn list(may: Granted<CodatKeys>, State(web): State<Web>) -> Result<Answer<ApiKeysBody>, Failure> {
-    let keys = web.app.keys().list_with_values(may.tenant()).await?;
+pub(crate) async fn list(may: Granted<CodatKeysRead>, State(web): State<Web>) -> Result<Answer<ApiKeysBody>, Failure> {
+    let keys = web.app.keys().list_with_values(may.context(), may.tenant()).await?;
     Ok(Answer(ApiKeysBody { results: keys.iter().map(body_of).collect() }))
 }
 
@@ -56,10 +57,10 @@ pub(crate) async fn list(may: Granted<CodatKeys>, State(web): State<Web>) -> Res
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255)),
     request_body(content = Option<CreateBody>),
     responses((status = 201, description = "The key, with its value", body = ApiKeyBody)),
-    security(("basic" = []))
+    security(("basic" = ["keys:write"]))
 )]
 pub(crate) async fn create(
-    may: Granted<CodatKeys>,
+    may: Granted<CodatKeysWrite>,
     State(web): State<Web>,
     repeatable: Repeatable,
     body: JsonOrEmpty<CreateBody>,
@@ -69,7 +70,7 @@ pub(crate) async fn create(
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
     match web.app.keys().create(may.context(), may.tenant(), &draft, repeated.as_ref()).await? {
         Answered::Done(issued) => Ok(respond(201, &json(&body_of(&issued)))),
-        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+        Answered::Replayed(earlier) => replay_plainly(&web, may.context(), earlier).await,
     }
 }
 
@@ -83,10 +84,10 @@ pub(crate) async fn create(
     tag = "Codat",
     params(("apiKeyId" = String, Path, description = "The GUID of the key", example = "0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f")),
     responses((status = 204, description = "It is deleted")),
-    security(("basic" = []))
+    security(("basic" = ["keys:write"]))
 )]
 pub(crate) async fn delete(
-    may: Granted<CodatKeys>,
+    may: Granted<CodatKeysWrite>,
     State(web): State<Web>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Failure> {

@@ -11,11 +11,11 @@ use trousseau_domain::profile::Profile;
 use trousseau_domain::time::{Day, InvalidTime, TimeZone, Timestamp};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
-use trousseau_service::{BusinessRow, KeyFilter, KeyOrder};
+use trousseau_service::{BusinessRow, KeyFilter, KeyOrder, ServiceError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::answer::{json, replay, respond, stored};
+use crate::answer::{json, replay_plainly, respond, stored};
 use crate::authority::{AnyBackend, Granted, Manage, PlatformGranted};
 use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
@@ -74,6 +74,22 @@ fn issued_of(issued: &IssuedKey, zone: &TimeZone) -> ItemWithValueBody {
         value: Some(issued.value.expose().to_owned()),
         authorization: Some(issued.authorization.as_str().to_owned()),
     }
+}
+
+/// What the service says of instants, in the words of these routes: days, the last one included.
+fn about_days(error: ServiceError) -> Failure {
+    let ServiceError::Invalid(mut problems) = error else { return error.into() };
+    for problem in &mut problems {
+        match problem.field {
+            "valid_from" => problem.field = "startDate",
+            "valid_until" => {
+                problem.field = "endDate";
+                "must not be before startDate".clone_into(&mut problem.message);
+            }
+            _ => {}
+        }
+    }
+    ServiceError::Invalid(problems).into()
 }
 
 /// The instant that a day stands for, or a note.
@@ -159,9 +175,9 @@ pub(crate) async fn create(
     faults.finish()?;
     let render = |issued: &IssuedKey| stored(201, json(&issued_of(issued, zone)), vec![issued.refill()]);
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
-    match web.app.keys().create(may.context(), &merchant.tenant, &draft, repeated.as_ref()).await? {
+    match web.app.keys().create(may.context(), &merchant.tenant, &draft, repeated.as_ref()).await.map_err(about_days)? {
         Answered::Done(issued) => Ok(respond(201, &json(&issued_of(&issued, zone)))),
-        Answered::Replayed(earlier) => replay(&web, may.context(), earlier).await,
+        Answered::Replayed(earlier) => replay_plainly(&web, may.context(), earlier).await,
     }
 }
 
@@ -225,7 +241,8 @@ pub(crate) async fn update(
         ..KeyChange::default()
     };
     faults.finish()?;
-    let view = web.app.keys().update(may.context(), &merchant.tenant, number(&key)?, &change).await?;
+    let view =
+        web.app.keys().update(may.context(), &merchant.tenant, number(&key)?, &change).await.map_err(about_days)?;
     Ok(Answer(item_of(&view, zone)))
 }
 

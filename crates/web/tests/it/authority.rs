@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::{Value, json};
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, TestApp};
 use trousseau_testkit::client::{Answer, Client};
 
@@ -340,6 +341,44 @@ async fn no_route_lets_in_who_may_not() {
     }
 }
 
+#[tokio::test]
+async fn no_route_of_ours_passes_over_a_parameter() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let business = app.business("mileston").await;
+    let document = app.anonymous().get("/openapi.json").await.expect(200);
+    let every = key_with(&app, &business, "test", &EVERY_SCOPE).await;
+    let refused = app.key(business.id(), "nonsense").get("/v1/keys").await;
+    let ids = make_ids(&app, &business, &every, refused.header("x-request-id").to_owned()).await;
+    let mut walked = 0;
+    for operation in operations(&document) {
+        let alive = operation.template == "/v1/checkout/alive";
+        // The clients of other systems may send more than those know.
+        if !operation.template.starts_with("/v1/") || operation.template.starts_with("/v1/merchants/") || alive {
+            continue;
+        }
+        let client = match operation.whose {
+            For::Platform => app.platform(),
+            For::Keys | For::Codat => app.key(business.id(), &every),
+        };
+        let path = operation.path(&ids);
+        let more = format!("{path}{}overlap_seconds=3600", if path.contains('?') { "&" } else { "?" });
+        let body = json!({});
+        let has_body = operation.method != Method::GET && operation.method != Method::DELETE;
+        let answer = client.send(operation.method.clone(), &more, has_body.then_some(&body)).await;
+        // A gateway passes on a 401 or a 403 and nothing else.
+        let status = if operation.template == "/v1/authorize" { 401 } else { 400 };
+        let at = operation.name();
+        assert_eq!(
+            (answer.status.as_u16(), code(&answer).as_str()),
+            (status, "invalid_query"),
+            "{at}: {}",
+            answer.text()
+        );
+        walked += 1;
+    }
+    assert!(walked > 80, "{walked}");
+}
+
 /// An answer without what differs from request to request.
 fn without_id(answer: &Answer) -> Value {
     let mut body = answer.json();
@@ -373,5 +412,30 @@ async fn codats_keys_reach_their_own_business_only() {
         assert_eq!(bearer.status.as_u16(), 401, "{}", bearer.text());
         let page = client(&one).with("origin", "https://shop.example").get("/apiKeys").await;
         assert_eq!(page.status.as_u16(), 403, "{}", page.text());
+    }
+}
+
+#[tokio::test]
+async fn a_narrow_key_gets_nothing_more_at_codats_routes() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("codat").await;
+        let narrow = app.anonymous().basic(&key_with(&app, &business, "live", &["payments:read"]).await);
+        let reader = app.anonymous().basic(&key_with(&app, &business, "live", &["keys:read"]).await);
+        let writer = app.anonymous().basic(&key_with(&app, &business, "live", &["keys:write"]).await);
+        let id = "/apiKeys/0190f7a2-8c4e-7b1d-9e3f-5a6b7c8d9e0f";
+        for (client, statuses) in [(&narrow, [403, 403, 403]), (&reader, [403, 403, 403]), (&writer, [403, 201, 404])] {
+            let called = [client.get("/apiKeys").await, client.post_empty("/apiKeys").await, client.delete(id).await];
+            assert_eq!(called.map(|answer| answer.status.as_u16()), statuses);
+        }
+        // What was made by a narrow key has no more than that; the list is for whoever has all that it shows.
+        let answer = reader.get("/apiKeys").await;
+        assert!(!answer.text().contains(business.value("live", "secret")), "{}", answer.text());
+        let of_all = app.anonymous().basic(business.value("live", "secret"));
+        assert_eq!(of_all.get("/apiKeys").await.expect(200)["results"].as_array().map(Vec::len), Some(5));
+        // Each reading of the list is written down.
+        let events = of_all.get("/v1/events?type=key.revealed").await.expect(200);
+        let counts: Vec<_> =
+            events["data"].as_array().expect("events").iter().map(|event| &event["data"]["count"]).collect();
+        assert_eq!(counts, [5], "{events}");
     }
 }

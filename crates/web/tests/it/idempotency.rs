@@ -62,9 +62,17 @@ async fn payline_and_codat_repeat_in_their_own_shapes() {
             let again = client.post(&path, &json!({"endDate": "2027-01-01"})).await.expect(201);
             assert_eq!(first["id"], again["id"]);
             assert_eq!((again["value"] == first["value"], again["value"].is_null()), (shown, !shown), "{again}");
+            assert_eq!(again.get("advice"), None, "{again}");
             let other = client.post(&path, &json!({"endDate": "2028-01-01"})).await.expect(422);
             assert_eq!(other["result"]["code"], "idempotency_key_reused");
         }
+        // At our own routes there is advice, and none that the profile does not know.
+        let path = format!("/v1/businesses/{}/keys?environment=live", merchant.id());
+        let client = app.platform().with("idempotency-key", "ours");
+        client.post(&path, &json!({})).await.expect(201);
+        let again = client.post(&path, &json!({})).await.expect(201);
+        let advice = text(&again, "advice");
+        assert!(advice.contains("Make another key") && !advice.contains("Rotate"), "{again}");
         let codat = app.business("codat").await;
         let client = app.anonymous().basic(codat.value("live", "secret")).with("idempotency-key", "guid");
         let first = client.post("/apiKeys", &json!({"name": "job"})).await.expect(201);

@@ -150,7 +150,9 @@ async fn codats_contract_holds() {
         }
         client.post_empty("/apiKeys").await.expect(409);
         client.delete("/apiKeys/nonsense").await.expect(404);
-        client.post("/apiKeys", &json!({"name": "x".repeat(51)})).await.expect(400);
+        let long = client.post("/apiKeys", &json!({"name": "x".repeat(51)})).await.expect(400);
+        let error = long["error"].as_str().expect("a text");
+        assert!(!error.contains("`errors`") && !long["validation"]["errors"].is_null(), "{long}");
         app.anonymous().bearer(value).get("/apiKeys").await.expect(401);
     }
 }
@@ -183,6 +185,7 @@ async fn paylines_contract_holds() {
         // All of it in one text, which has no other members to look at.
         let detail = early["result"]["detail"].as_str().expect("a text");
         assert!(detail.starts_with("A value makes no sense. ") && !detail.contains("errors"), "{detail}");
+        assert!(detail.contains("endDate: must not be before startDate.") && !detail.contains("valid_"), "{detail}");
         platform.post(&path, &json!({"name": "x"})).await.expect(400);
         platform.delete(&format!("{path}/2")).await.expect(405);
         platform.get(&format!("{path}/99")).await.expect(404);

@@ -69,10 +69,12 @@ async fn what_is_done_to_live_keys_is_mailed_to_who_wants_it() {
         app.platform().patch(&changed, &change(&["payments:read", "payments:write"])).await.expect(200);
         app.advance(Duration::from_secs(1));
         app.platform().patch(&changed, &change(&["payments:read"])).await.expect(200);
+        app.platform().post_empty(&format!("{one}/rotate?environment=live")).await.expect(200);
+        app.advance(Duration::from_secs(1));
         app.platform().post_empty(&format!("{one}/revoke?environment=live")).await.expect(200);
         let mails = mailed(&app, &mut seen).await;
-        assert_eq!(mails.len(), 3, "{mails:#?}");
-        for (mail, what) in mails.iter().zip(["was created", "can do more", "was revoked"]) {
+        assert_eq!(mails.len(), 4, "{mails:#?}");
+        for (mail, what) in mails.iter().zip(["was created", "can do more", "got a new value", "was revoked"]) {
             assert!(mail.contains("admin@example.com") && mail.contains("Orders") && mail.contains(what), "{mail}");
             assert!(!mail.contains(made["value"].as_str().expect("a value")), "{mail}");
         }

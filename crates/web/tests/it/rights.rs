@@ -77,6 +77,54 @@ async fn a_key_cannot_widen_another_one_beyond_itself_by_any_member() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_bound_to_addresses_frees_neither_itself_nor_others() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let scopes = json!(["keys:read", "keys:write", "payments:read", "checkout:start", "checkout:status"]);
+        let draft = json!({"scopes": scopes, "allowed_ips": ["127.0.0.0/8", "203.0.113.0/24"]});
+        let bound = made(&app, &business, draft.clone()).await;
+        let by_bound = client(&app, &business, &bound);
+        let mine = format!("/v1/keys/{}", text(&bound, "id"));
+        let free = made(&app, &business, json!({"scopes": ["payments:read"]})).await;
+        let beyond = |answer: &trousseau_testkit::client::Answer, what: &str| {
+            assert_eq!(answer.expect(403)["code"], "beyond_own_rights", "{what}");
+        };
+        for wider in [json!([]), json!(["0.0.0.0/0"]), json!(["127.0.0.0/8", "203.0.113.0/24", "198.51.100.7"])] {
+            beyond(&by_bound.patch(&mine, &json!({ "allowed_ips": wider })).await, "itself");
+        }
+        beyond(&by_bound.post("/v1/keys", &json!({"scopes": [], "allowed_ips": ["198.51.100.7"]})).await, "another");
+        let freed = format!("/v1/keys/{}", text(&free, "id"));
+        beyond(&by_bound.patch(&freed, &json!({"scopes": ["payments:read", "keys:read"]})).await, "a free one");
+        for act in ["rotate", "reveal"] {
+            beyond(&by_bound.post_empty(&format!("{freed}/{act}")).await, act);
+        }
+        // What lies within is fine, and what names nothing is bound as its maker.
+        let within = json!({"scopes": [], "allowed_ips": ["203.0.113.128/25"]});
+        assert_eq!(by_bound.post("/v1/keys", &within).await.expect(201)["allowed_ips"], within["allowed_ips"]);
+        let heir = by_bound.post("/v1/keys", &json!({"scopes": []})).await.expect(201);
+        assert_eq!(heir["allowed_ips"], draft["allowed_ips"]);
+        by_bound.patch(&mine, &json!({"allowed_ips": ["127.0.0.1"]})).await.expect(200);
+        // A checkout key is used by everybody.
+        by_bound.post("/v1/keys", &json!({"kind": "checkout"})).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn a_checkout_key_can_do_what_it_is_for() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let path = format!("/v1/businesses/{}/keys?environment=test", business.id());
+        let useless = app.platform().post(&path, &json!({"kind": "checkout", "scopes": []})).await;
+        assert_eq!(useless.expect(422)["errors"][0]["pointer"], "/scopes");
+        let one = format!("/v1/businesses/{}/keys/{}", business.id(), text(business.key("test", "checkout"), "id"));
+        app.platform().patch(&format!("{one}?environment=test"), &json!({"scopes": []})).await.expect(422);
+        let maker = client(&app, &business, &made(&app, &business, json!({"scopes": ["keys:write"]})).await);
+        let refused = maker.post("/v1/keys", &json!({"kind": "checkout"})).await;
+        assert_eq!(refused.expect(403)["code"], "beyond_own_rights");
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_request_shows_a_value_to_the_key_that_made_it_only() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;

@@ -460,6 +460,7 @@ fn notice_name(notice: Notice, t: Texts) -> String {
     t.get(match notice {
         Notice::LiveKeyCreated => message!("notice-live-key-created"),
         Notice::LiveKeyWidened => message!("notice-live-key-widened"),
+        Notice::LiveKeyRotated => message!("notice-live-key-rotated"),
         Notice::LiveKeyRevealed => message!("notice-live-key-revealed"),
         Notice::LiveKeyRevoked => message!("notice-live-key-revoked"),
         Notice::MemberAdded => message!("notice-member-added"),
