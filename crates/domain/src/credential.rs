@@ -169,6 +169,41 @@ pub fn ready_header(business: Option<&crate::ids::BusinessId>, secret: &ApiKeySe
     Zeroizing::new(format!("Basic {}", STANDARD.encode(plain.as_bytes())))
 }
 
+/// The fewest characters that a key of any system has.
+pub const SHORTEST_KEY: usize = 16;
+/// The most words of a text that are taken for a key each.
+const MOST_WORDS: usize = 8;
+
+/// The texts that a pasted piece of text could mean as a key, the likeliest first: itself, a word of it, what a word has
+/// behind a colon or an equals sign, and what a Basic credential decodes to.
+pub fn possible_keys(text: &str) -> Vec<Zeroizing<String>> {
+    let mut found: Vec<Zeroizing<String>> = Vec::new();
+    let mut add = |key: &str| {
+        if !key.is_empty() && found.iter().all(|known| known.as_str() != key) {
+            found.push(Zeroizing::new(key.to_owned()));
+        }
+    };
+    let text = text.trim();
+    add(text);
+    let bare = |word| str::trim_matches(word, ['"', '\'', '`', ',', ';']);
+    for word in text.split_whitespace().map(bare).filter(|word| word.len() >= SHORTEST_KEY).take(MOST_WORDS) {
+        add(word);
+        if let Some((_, value)) = word.split_once([':', '=']) {
+            add(bare(value));
+        }
+        let decoded = STANDARD.decode(word).ok().map(Zeroizing::new);
+        if let Some(plain) = decoded.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            // A business id, a colon and the key; or the key, with or without a colon behind it.
+            match plain.split_once(':') {
+                Some((_, key)) if !key.is_empty() => add(key),
+                Some((key, _)) => add(key),
+                None => add(plain),
+            }
+        }
+    }
+    found
+}
+
 /// Names of query parameters that people put keys into.
 const KEY_PARAMETERS: [&str; 5] = ["key", "apikey", "api_key", "x-api-key", "access_token"];
 

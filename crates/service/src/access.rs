@@ -433,20 +433,24 @@ impl<'a> Access<'a> {
         Ok(Verdict { decision, retry_after, allowances, reference, key, until })
     }
 
-    /// Whose key this is, whatever its state. The text is neither kept nor shown.
+    /// Whose key this is, whatever its state, also where it stands in a credential or beside other words. The text is
+    /// neither kept nor shown.
     pub async fn find(self, text: &str) -> Result<Option<FoundKey>, ServiceError> {
-        let Ok((secret, claim)) = key_text::parse(text, self.core.settings.brand()) else {
-            return Ok(None);
-        };
-        if claim == TextClaim::Platform {
-            return Ok(None);
+        let mut looked_up = false;
+        for key in credential::possible_keys(text) {
+            let Ok((secret, claim)) = key_text::parse(&key, self.core.settings.brand()) else { continue };
+            if claim == TextClaim::Platform {
+                continue;
+            }
+            looked_up = true;
+            if let Some(found) = self.row_of(&self.digests_of(&secret)).await? {
+                return Ok(Some(FoundKey { found }));
+            }
         }
-        let digests = self.digests_of(&secret);
-        let found = self.row_of(&digests).await?;
-        if found.is_none() {
+        if looked_up {
             self.core.secrets_are_whole()?;
         }
-        Ok(found.map(|found| FoundKey { found }))
+        Ok(None)
     }
 
     /// Reads the credential and refuses what follows from the request alone.

@@ -66,13 +66,38 @@ impl Browser {
     /// # Panics
     /// If the page has no such form.
     pub async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let filled = self.fill(page, action, fields).await;
+        self.post_filled(action, &filled).await
+    }
+
+    /// Opens a page and fills its form that goes to `action`, without sending it.
+    ///
+    /// # Panics
+    /// As [`Browser::submit`].
+    pub async fn fill(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
         let shown = self.get(page).await;
         assert_eq!(shown.status.as_u16(), 200, "{page}: {}", shown.text());
         let mut all = form_fields(&shown.text(), action);
         all.retain(|(name, _)| !fields.iter().any(|(given, _)| given == name));
         all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.post(action, &all).await
+        all
+    }
+
+    /// Sends the form that goes to `action` on a page that is shown already, with these fields set.
+    ///
+    /// # Panics
+    /// If the page has no such form.
+    pub async fn submit_shown(&mut self, shown: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut all = form_fields(shown, action);
+        all.retain(|(name, _)| !fields.iter().any(|(given, _)| given == name));
+        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.post_filled(action, &all).await
+    }
+
+    /// Sends a form that was filled.
+    pub async fn post_filled(&mut self, action: &str, filled: &[(String, String)]) -> Answer {
+        let fields: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(action, &fields).await
     }
 
     /// Sends a form with a file, as `multipart/form-data`, beside these fields.

@@ -73,6 +73,7 @@ export-csv = Export CSV
 export-excel = CSV for Excel
 export-most = The newest 10,000 rows at most
 filter-text = “{ $text }”
+filter-unusable = A text that cannot be searched for: it takes 1 to 100 characters, none of them a tab or a line end
 nothing-found = No key matches
 clear-filters = Clear filters
 no-key-yet = No key yet in { $environment }
@@ -188,6 +189,7 @@ limit-reached-here = { $kind ->
 }
 limit-next = End a key that nothing uses any more, then create this one:
 last-key = This is the last key in force of its kind. Create another one first, so that your systems are never without.
+last-keys = Without these, no key of their kind would be in force. Leave one of them, or create another one first.
 
 sum-checkout = Pages and apps with this key will be able to start payments for links they know, and to read their status, in { $environment }.
 sum-secret = Whoever holds this key will be able to { $able } in { $environment }.
@@ -261,6 +263,7 @@ env-file = .env file
 details = Details
 key-id = Key ID
 unreadable = The value was shown once and is not kept. To see one again, create another key or rotate this one.
+unreadable-no-rotation = The value was shown once and is not kept. To see one again, create another key.
 unbound-title = Any page can use this key.
 unbound = In LIVE, bind it to the origins of your shop: then a copy of it works nowhere else.
 unbound-next = Bind it to origins
@@ -292,6 +295,11 @@ replace-now = Replace now
 replace-hint = For a value that leaked: it is dead at once, and so is any older one. This works for the last key, too.
 
 flash-form-sent-already = This form was sent already. What it made is in the list.
+rotate-sent-otherwise = A form of this page was sent before, and the key has a new value since. If you want to give it yet another one, send this form once more.
+create-sent-otherwise = This form was sent before with other fields, and made a key, which is in the list. If you want another one, create it now.
+changed-meanwhile = Somebody else changed this meanwhile. Save again to have it as you chose, or open the page of the key to see how it is now.
+lockout-question = Leave { $name } out of force?
+lockout = It is the only key in force: without it, nothing of yours can call.
 flash-key-saved = { $name } was changed.
 flash-key-off = { $name } is switched off.
 flash-key-on = { $name } is switched on.

@@ -73,6 +73,7 @@ export-csv = Exporter en CSV
 export-excel = CSV pour Excel
 export-most = Les 10 000 lignes les plus récentes au plus
 filter-text = « { $text } »
+filter-unusable = Un texte qui ne peut pas être cherché : il en faut 1 à 100 caractères, sans tabulation ni fin de ligne
 nothing-found = Aucune clé ne correspond
 clear-filters = Effacer les filtres
 no-key-yet = Aucune clé dans { $environment } pour l'instant
@@ -188,6 +189,7 @@ limit-reached-here = { $kind ->
 }
 limit-next = Mettez fin à une clé qui ne sert plus, puis créez celle-ci :
 last-key = C'est la dernière clé en vigueur de son type. Créez-en d'abord une autre, pour que vos systèmes n'en manquent jamais.
+last-keys = Sans elles, aucune clé de leur type ne serait en vigueur. Laissez-en une, ou créez-en d'abord une autre.
 
 sum-checkout = Les pages et applications munies de cette clé pourront démarrer des paiements pour des liens qu'elles connaissent, et lire leur statut, dans { $environment }.
 sum-secret = Quiconque détient cette clé pourra { $able } dans { $environment }.
@@ -261,6 +263,7 @@ env-file = Fichier .env
 details = Détails
 key-id = Identifiant de la clé
 unreadable = La valeur a été affichée une seule fois et n'est pas conservée. Pour en voir une, créez une autre clé ou renouvelez celle-ci.
+unreadable-no-rotation = La valeur a été affichée une seule fois et n'est pas conservée. Pour en voir une, créez une autre clé.
 unbound-title = Toute page peut utiliser cette clé.
 unbound = En LIVE, limitez-la aux origines de votre boutique : une copie ne fonctionne alors nulle part ailleurs.
 unbound-next = La limiter à des origines
@@ -292,6 +295,11 @@ replace-now = Remplacer maintenant
 replace-hint = Pour une valeur divulguée : elle ne vaut plus rien sur-le-champ, ni aucune plus ancienne. Cela fonctionne aussi pour la dernière clé.
 
 flash-form-sent-already = Ce formulaire a déjà été envoyé. Ce qu'il a créé est dans la liste.
+rotate-sent-otherwise = Un formulaire de cette page a déjà été envoyé, et la clé a une nouvelle valeur depuis. Pour lui en donner encore une autre, envoyez ce formulaire une nouvelle fois.
+create-sent-otherwise = Ce formulaire a déjà été envoyé avec d'autres champs et a créé une clé, qui est dans la liste. Si vous en voulez une autre, créez-la maintenant.
+changed-meanwhile = Quelqu'un d'autre a modifié ceci entre-temps. Enregistrez de nouveau pour garder votre choix, ou ouvrez la page de la clé pour voir où elle en est.
+lockout-question = Mettre { $name } hors vigueur ?
+lockout = C'est la seule clé en vigueur : sans elle, rien chez vous ne peut appeler.
 flash-key-saved = { $name } : modifications enregistrées.
 flash-key-off = { $name } est désactivée.
 flash-key-on = { $name } est activée.

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use trousseau_domain::ids::RequestId;
 use trousseau_service::entropy::EntropyExt as _;
 use trousseau_service::idempotency::{Idempotent, StoredAnswer};
@@ -33,6 +36,19 @@ pub(super) fn sent_once<'r, T>(
         fingerprint: "form".to_owned(),
         render,
     })
+}
+
+/// The same of a form that can be sent with other fields from the same page: sent so again, it is refused as another one.
+pub(super) fn sent_once_saying<'r, T>(
+    person: &SignedIn,
+    path: &str,
+    once: &str,
+    said: &impl Serialize,
+    render: &'r (dyn Fn(&T) -> StoredAnswer + Send + Sync),
+) -> Option<Idempotent<'r, T>> {
+    let fields = serde_json::to_vec(said).expect("forms hold texts and lists of texts only");
+    let fingerprint = STANDARD.encode(Sha256::digest(fields));
+    sent_once(person, path, once, render).map(|sent| Idempotent { fingerprint, ..sent })
 }
 
 /// Which way a switch goes, `on` or `off`: a page that is out of date does not turn it back.

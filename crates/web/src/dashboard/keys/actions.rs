@@ -9,11 +9,12 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::KeyId;
-use trousseau_domain::keys::{KeyState, KeyStatus, Overlap};
-use trousseau_service::ServiceError;
+use trousseau_domain::keys::{KeyKind, KeyState, KeyStatus, Overlap};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{Exposure, IssuedKey, KeyChange, KeyHandle, KeyView, Remaining};
+use trousseau_service::{KeyFilter, KeyOrder, ServiceError};
 
+use super::fields::Fields;
 use super::issued::{self, Moment};
 use super::make::number_in;
 use super::usage::{Seen, seen};
@@ -23,9 +24,10 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::{Keepable, Kept};
-use crate::dashboard::once::{Switched, kept, sent_once};
+use crate::dashboard::once::{Switched, kept, sent_once_saying};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::message;
+use crate::problem::{Failure, Kind};
 use crate::router::Web;
 
 /// A question before an act.
@@ -42,13 +44,15 @@ struct ConfirmPage<'a> {
     errors: FormErrors,
     /// The keys that this one left behind, each with whether it is to end as well.
     offspring: Vec<(Row, bool)>,
-    /// What a switch is set to, so that the form sent twice does not undo itself.
-    to: Option<&'static str>,
+    /// What the form holds beside the answer, such as what a switch is set to: sent twice, it does not undo itself.
+    hidden: Vec<(String, String)>,
     /// The name to type, where that is asked for.
     type_name: Option<String>,
     typed: String,
     /// Why it cannot be done at all.
     impossible: Option<String>,
+    /// Why it cannot be done with all the keys that are chosen.
+    spares_none: Option<String>,
     live: bool,
     base: String,
 }
@@ -141,7 +145,7 @@ async fn ask_switch(
     let name = [("name", row.label.as_str())];
     let template = ConfirmPage {
         offspring: Vec::new(),
-        to: Some(if off { "off" } else { "on" }),
+        hidden: vec![("to".to_owned(), if off { "off" } else { "on" }.to_owned())],
         question: if off { t.with("switch-off-question", name) } else { t.with("switch-on-question", name) },
         consequence: if off { stakes.if_ended } else { stakes.if_stolen },
         action: format!("{}/switch", row.path),
@@ -151,12 +155,66 @@ async fn ask_switch(
         type_name: None,
         typed: String::new(),
         impossible: (off && must_stay).then(|| t.get("last-key")),
+        spares_none: None,
         live: is_live(entered),
         base: base(&frame),
         frame: &frame,
         row,
     };
     Ok(frame.page_with(status, &template))
+}
+
+/// Whether a change ends the only key in force of its kind, where the profile allows that.
+pub(super) async fn leaves_none(
+    web: &Web,
+    entered: &Entered<WriteKeys>,
+    view: &KeyView,
+    change: &KeyChange,
+) -> Result<bool, Stop> {
+    let now = entered.frame.f.now();
+    let off = change.state == Some(KeyState::Inactive);
+    let not_yet = change.valid_from.is_some_and(|start| start > now);
+    let over = change.valid_until.flatten().is_some_and(|end| end <= now);
+    if view.status != KeyStatus::Active || !(off || not_yet || over) {
+        return Ok(false);
+    }
+    Ok(exposure(web, entered, view).await?.remaining == Remaining::NoneAllowed)
+}
+
+/// Asks before a change of the form that leaves no key in force, and sends the form again with the answer.
+pub(super) async fn ask_lockout(
+    web: &Web,
+    entered: &Entered<WriteKeys>,
+    view: &KeyView,
+    fields: &Fields,
+) -> Result<Response, Stop> {
+    let frame = at_home(entered.frame.clone());
+    let t = frame.t;
+    let catalogue = web.app.settings().catalogue();
+    let row = Row::of(&frame, &entered.profile, catalogue, view);
+    let exposure = exposure(web, entered, view).await?;
+    let sure = Fields { sure: "yes".to_owned(), ..fields.clone() };
+    let sent = serde_html_form::to_string(&sure).map_err(|_| Failure::new(Kind::Internal))?;
+    let hidden = serde_html_form::from_str(&sent).map_err(|_| Failure::new(Kind::Internal))?;
+    let template = ConfirmPage {
+        offspring: Vec::new(),
+        hidden,
+        question: t.with("lockout-question", [("name", row.label.as_str())]),
+        consequence: format!("{} {}", t.get("lockout"), Stakes::of(&exposure, catalogue, &frame.f, t).if_ended),
+        action: format!("{}/edit", row.path),
+        button: t.get("save"),
+        danger: true,
+        errors: FormErrors::new(),
+        type_name: None,
+        typed: String::new(),
+        impossible: None,
+        spares_none: None,
+        live: is_live(entered),
+        base: base(&frame),
+        frame: &frame,
+        row,
+    };
+    Ok(frame.page(&template))
 }
 
 /// Switches the key to where the form says.
@@ -267,7 +325,8 @@ pub(super) async fn rotate(
         }
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
-    let idempotent = sent_once(&entered.person, &format!("/{}/rotate", view.key.id), &rotation.once, &render);
+    let sent_to = format!("/{}/rotate", view.key.id);
+    let idempotent = sent_once_saying(&entered.person, &sent_to, &rotation.once, &rotation, &render);
     let keys = web.app.keys();
     match keys.rotate(&entered.context, &entered.tenant, view.key.id, overlap, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, moment)),
@@ -275,6 +334,14 @@ pub(super) async fn rotate(
         Err(ServiceError::OverlapInProgress) => {
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("overlap-in-progress"));
+            let rotation = Rotation { once: once(&web), ..rotation };
+            ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, rotation, errors).await
+        }
+        // The other form of the same page was sent before: this one is meant all the same.
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let mut errors = FormErrors::new();
+            let field = if overlap == Overlap::None { "replace" } else { "overlap" };
+            errors.add(field, entered.frame.t.get("rotate-sent-otherwise"));
             let rotation = Rotation { once: once(&web), ..rotation };
             ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, rotation, errors).await
         }
@@ -303,7 +370,7 @@ async fn ask_revoke(
     view: &KeyView,
     status: StatusCode,
     given: Option<&Confirmed>,
-    errors: FormErrors,
+    mut errors: FormErrors,
 ) -> Result<Response, Stop> {
     let frame = at_home(entered.frame.clone());
     let t = frame.t;
@@ -311,15 +378,21 @@ async fn ask_revoke(
     let row = Row::of(&frame, &entered.profile, catalogue, view);
     let exposure = exposure(web, entered, view).await?;
     let must_stay = exposure.remaining == Remaining::NoneProtected;
-    let offspring = exposure.left_behind.iter().map(|left| {
-        let row = Row::of(&frame, &entered.profile, catalogue, left);
-        // All of them, until the reader has chosen.
-        let ended = given.is_none_or(|given| given.with.contains(&row.id));
-        (row, ended)
-    });
+    // All of them, until the reader has chosen.
+    let is_chosen = |left: &KeyView| given.is_none_or(|given| given.with.contains(&left.key.id.to_string()));
+    let chosen: Vec<&KeyView> = exposure.left_behind.iter().filter(|left| is_chosen(left)).chain([view]).collect();
+    let spares_none = !must_stay && spares_none(web, entered, &chosen).await?;
+    if spares_none && given.is_some() {
+        errors.add("with", t.get("last-keys"));
+    } else if !must_stay && status == StatusCode::CONFLICT {
+        // Somebody ended others meanwhile.
+        errors.add("confirm", t.get("last-key"));
+    }
+    let offspring =
+        exposure.left_behind.iter().map(|left| (Row::of(&frame, &entered.profile, catalogue, left), is_chosen(left)));
     let template = ConfirmPage {
         offspring: offspring.collect(),
-        to: None,
+        hidden: Vec::new(),
         question: t.with("revoke-question", [("name", row.label.as_str())]),
         consequence: Stakes::of(&exposure, catalogue, &frame.f, t).if_ended,
         action: format!("{}/revoke", row.path),
@@ -329,12 +402,33 @@ async fn ask_revoke(
         typed: given.map(|given| given.name.clone()).unwrap_or_default(),
         type_name: (is_live(entered) && view.status == KeyStatus::Active).then(|| row.label.clone()),
         impossible: must_stay.then(|| t.get("last-key")),
+        spares_none: spares_none.then(|| t.get("last-keys")),
         live: is_live(entered),
         base: base(&frame),
         frame: &frame,
         row,
     };
     Ok(frame.page_with(status, &template))
+}
+
+/// Whether no key of a kind would be in force without these, where the profile protects the last one.
+async fn spares_none(web: &Web, entered: &Entered<WriteKeys>, chosen: &[&KeyView]) -> Result<bool, Stop> {
+    if !entered.profile.last_key_protected {
+        return Ok(false);
+    }
+    for kind in [KeyKind::Secret, KeyKind::Checkout] {
+        let is_ended = |view: &&&KeyView| view.key.kind == kind && view.status == KeyStatus::Active;
+        let ended = chosen.iter().filter(is_ended).count();
+        if ended == 0 {
+            continue;
+        }
+        let filter = KeyFilter { kind: Some(kind), status: Some(KeyStatus::Active), ..KeyFilter::default() };
+        let in_force = web.app.keys().list_counted(&entered.tenant, &filter, KeyOrder::NumberAsc, 0, 1).await;
+        if in_force.map_err(|error| entered.refused(error, &base(&entered.frame)))?.total <= ended as u64 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Revokes the key.

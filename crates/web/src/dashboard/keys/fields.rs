@@ -42,6 +42,10 @@ pub(super) struct Fields {
     pub(super) scope: Vec<String>,
     /// Makes one form one key, however often it is sent.
     pub(super) once: String,
+    /// What the form of a key that is there began with, as it was then: what differs from it was changed by the person.
+    pub(super) drawn: String,
+    /// Whether a change that leaves no key in force was asked about.
+    pub(super) sure: String,
 }
 
 impl Keepable for Fields {}
@@ -92,7 +96,44 @@ impl Fields {
             quota_day: key.limits.quota.day.map(|calls| calls.to_string()).unwrap_or_default(),
             quota_month: key.limits.quota.month.map(|calls| calls.to_string()).unwrap_or_default(),
             scope: key.scopes.iter().map(ToString::to_string).collect(),
-            once: String::new(),
+            ..Self::default()
+        }
+    }
+
+    /// What a form about this key begins with, to be sent back with it.
+    pub(super) fn drawn_of(view: &KeyView, f: &Formats) -> String {
+        serde_json::to_string(&Self::of(view, f)).expect("texts and lists of texts only")
+    }
+
+    /// What the form began with; the key as it is now where that cannot be read.
+    pub(super) fn before(
+        &self,
+        view: &KeyView,
+        console: &Console,
+        catalogue: &ScopeCatalogue,
+        f: &Formats,
+        t: Texts,
+    ) -> Wanted {
+        let read = || {
+            let drawn: Self = serde_json::from_str(&self.drawn).ok()?;
+            let name = drawn.name.parse().ok();
+            // A key without a name has a form all the same.
+            let named = Self { name: "-".to_owned(), ..drawn };
+            let wanted = named.read(console, catalogue, f, t, &mut FormErrors::new())?;
+            Some(Wanted { name, ..wanted })
+        };
+        read().unwrap_or_else(|| Wanted::of(view, f))
+    }
+
+    /// The form as it was sent; what it does not hold at all is as it was.
+    #[must_use]
+    pub(super) fn completed(self, before: &Wanted) -> Self {
+        let given = |text: String, or: String| if text.trim().is_empty() { or } else { text };
+        Self {
+            kind: before.kind.to_string(),
+            state: given(self.state, before.state.to_string()),
+            start: given(self.start, before.start.to_string()),
+            ..self
         }
     }
 
@@ -206,6 +247,22 @@ impl Fields {
 }
 
 impl Wanted {
+    /// The key as it is.
+    pub(super) fn of(view: &KeyView, f: &Formats) -> Self {
+        let key = &view.key;
+        Self {
+            name: key.name.clone(),
+            kind: key.kind,
+            state: key.state,
+            start: f.zone().day_of(key.valid_from),
+            end: key.valid_until.map(|end| f.zone().last_day_before(end)),
+            scopes: key.scopes.clone(),
+            origins: key.allowed_origins.clone(),
+            ips: key.allowed_ips.clone(),
+            limits: key.limits.clone(),
+        }
+    }
+
     /// What the key will be able to do, from where and when, in sentences.
     pub(super) fn summary(
         &self,

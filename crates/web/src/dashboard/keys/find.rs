@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use trousseau_domain::brand::Brand;
+use trousseau_domain::credential::SHORTEST_KEY;
 use trousseau_domain::members::Operation;
+use trousseau_domain::text::SearchText;
 use trousseau_service::keys::KeyHandle;
 use trousseau_service::{KeyFilter, KeyOrder};
 use zeroize::Zeroizing;
@@ -16,9 +18,6 @@ use crate::dashboard::form::Form;
 use crate::dashboard::frame::{Sub, redirect};
 use crate::dashboard::session::{Entered, ReadKeys, Stop};
 use crate::router::Web;
-
-/// The fewest characters that a key of any system has.
-const SHORTEST_KEY: usize = 16;
 
 /// What was typed or pasted, with the other filters of the list.
 #[derive(Deserialize)]
@@ -71,11 +70,19 @@ pub(super) async fn find(
     }
     let Rest { kind, state, sort, per_page } = search.rest;
     let asked = Asked { q: text.to_owned(), kind, state, sort, per_page, ..Asked::default() };
+    let unknown = Asked { q: String::new(), ..asked.clone() };
+    if text.is_empty() {
+        return Ok(redirect(&asked.href(&home)));
+    }
+    // What no list can be searched for is not repeated either: headers and lines of a file hold keys.
+    let Ok(search) = text.parse::<SearchText>() else {
+        return page(&web, entered, unknown, true).await;
+    };
     if !looks_like_a_key(text, web.app.settings().brand()) {
         return Ok(redirect(&asked.href(&home)));
     }
     // It has the form of a key, or of an external reference. Only a reference of this list may get into the address.
-    let filter = KeyFilter { search: text.parse().ok(), include_revoked: true, ..KeyFilter::default() };
+    let filter = KeyFilter { search: Some(search), include_revoked: true, ..KeyFilter::default() };
     let order = KeyOrder::NumberDesc;
     let known = web.app.keys().list_counted(&entered.tenant, &filter, order, 0, 1).await.map_err(fail)?;
     match known.data.first() {
@@ -84,7 +91,7 @@ pub(super) async fn find(
         }
         // A long word of a name is no secret either.
         Some(_) => Ok(redirect(&asked.href(&home))),
-        None => page(&web, entered, Asked { q: String::new(), ..asked }, true).await,
+        None => page(&web, entered, unknown, true).await,
     }
 }
 
@@ -102,11 +109,11 @@ async fn key_of_value(web: &Web, entered: &Entered<ReadKeys>, text: &str) -> Res
     }))
 }
 
-/// Whether a text could be a key, or a part or misspelling of one, so that it must not be repeated. Keys that were
-/// taken over have any form, so every long word could be one.
+/// Whether a text could be a key, or a part or misspelling of one, or hold one, so that it must not be repeated. Keys
+/// that were taken over have any form, so every long word could be one.
 fn looks_like_a_key(text: &str, brand: &Brand) -> bool {
     let lower = text.to_lowercase();
-    let long_word = text.chars().count() >= SHORTEST_KEY && !text.contains(char::is_whitespace);
+    let long_word = text.split_whitespace().any(|word| word.chars().count() >= SHORTEST_KEY);
     let branded = lower.contains(&format!("{}_", brand.as_str().to_lowercase()));
     let header = ["basic ", "bearer "].iter().any(|scheme| lower.starts_with(scheme));
     long_word || branded || header
@@ -131,6 +138,7 @@ mod tests {
             ("Basic abc", true),
             ("Bearer x", true),
             ("a-key:of_another.system/with+marks!", true),
+            ("old-key-of-theirs-0001 Orders", true),
         ] {
             assert_eq!(looks_like_a_key(text, &brand), secret, "{text}");
         }

@@ -7,19 +7,21 @@ use http::StatusCode;
 use serde::Deserialize;
 use std::collections::HashMap;
 use trousseau_domain::keys::{KeyKind, KeyStatus};
+use trousseau_domain::limits::Quota;
 use trousseau_domain::origin::Origin;
-use trousseau_domain::time::{Day, TimeZone, Timestamp};
+use trousseau_domain::time::{TimeZone, Timestamp};
 use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{Allowance, IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
 use trousseau_service::{FieldProblem, KeyFilter, KeyOrder, ServiceError};
 
 use super::fields::{Extra, Fields, Permission, Wanted, extras, permissions};
 use super::view::{Console, Row};
-use super::{at_home, base, is_live, issued, key_of, path_of};
+use super::{actions, at_home, base, is_live, issued, key_of, path_of};
 use crate::dashboard::form::{Form, FormErrors};
+use crate::dashboard::format::Formats;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::Kept;
-use crate::dashboard::once::{kept, sent_once};
+use crate::dashboard::once::{kept, sent_once_saying};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::{Arg, Texts, message};
 use crate::router::Web;
@@ -93,12 +95,17 @@ pub(super) async fn make(
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
     let path = format!("/{}/{}/create", entered.tenant.business, entered.tenant.environment);
-    let idempotent = sent_once(&entered.person, &path, &fields.once, &render);
+    let idempotent = sent_once_saying(&entered.person, &path, &fields.once, &fields, &render);
     match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, issued::Moment::Made)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),
         Err(ServiceError::KeyLimitReached(_)) => {
             draw(&web, &entered, StatusCode::CONFLICT, None, fields, FormErrors::new()).await
+        }
+        Err(ServiceError::IdempotencyKeyReused) => {
+            errors.add("create", t.get("create-sent-otherwise"));
+            let fields = Fields { once: super::once(&web), ..fields };
+            draw(&web, &entered, StatusCode::CONFLICT, None, fields, errors).await
         }
         Err(ServiceError::Invalid(problems)) => {
             told(&problems, t, &mut errors);
@@ -203,21 +210,34 @@ pub(super) async fn edit(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     Path(path): Path<HashMap<String, String>>,
-    Form(mut fields): Form<Fields>,
+    Form(fields): Form<Fields>,
 ) -> Result<Response, Stop> {
     let view = key_of(&web, &entered, number_in(&path)).await?;
     may_be_changed(&entered, &view)?;
     let (f, t) = (entered.frame.f.clone(), entered.frame.t);
     let console = Console::of(&entered.profile);
-    // The kind is not in the form: it never changes.
-    fields.kind = view.key.kind.to_string();
+    let catalogue = web.app.settings().catalogue();
+    let before = fields.before(&view, &console, catalogue, &f, t);
+    let fields = fields.completed(&before);
     let mut errors = FormErrors::new();
-    let wanted = fields.read(&console, web.app.settings().catalogue(), &f, t, &mut errors);
+    let wanted = fields.read(&console, catalogue, &f, t, &mut errors);
     let Some(wanted) = wanted else {
         return draw(&web, &entered, StatusCode::UNPROCESSABLE_ENTITY, Some(&view), fields, errors).await;
     };
     let here = format!("{}/edit", path_of(&entered.frame, view.key.number));
-    let change = difference(&console, &view, &wanted, f.zone()).map_err(|error| entered.refused(error, &here))?;
+    let difference = Difference { before, now: Wanted::of(&view, &f), wanted: wanted.clone() };
+    for field in difference.changed_meanwhile(&console) {
+        errors.add(field, t.get("changed-meanwhile"));
+    }
+    if !errors.is_empty() {
+        // Sent once more, it is meant.
+        let fields = difference.redrawn(fields, &view, &f);
+        return draw(&web, &entered, StatusCode::CONFLICT, Some(&view), fields, errors).await;
+    }
+    let change = difference.change(&console, f.zone()).map_err(|error| entered.refused(error, &here))?;
+    if fields.sure.is_empty() && actions::leaves_none(&web, &entered, &view, &change).await? {
+        return actions::ask_lockout(&web, &entered, &view, &fields).await;
+    }
     let handle = KeyHandle::Id(view.key.id);
     match web.app.keys().update(&entered.context, &entered.tenant, handle, &change).await {
         Ok(new) => {
@@ -240,34 +260,103 @@ pub(super) async fn edit(
     }
 }
 
-/// What is different. A day that stays the same moves no instant, whatever the time of day it stands for.
-fn difference(console: &Console, view: &KeyView, wanted: &Wanted, zone: &TimeZone) -> Result<KeyChange, ServiceError> {
-    let key = &view.key;
-    let mut change = KeyChange::default();
-    if console.named && console.rights && key.name != wanted.name {
-        change.name = Some(wanted.name.clone());
-    }
-    if console.dates {
-        change.state = (key.state != wanted.state).then_some(wanted.state);
-        if zone.day_of(key.valid_from) != wanted.start {
-            change.valid_from = Some(zone.start_of(wanted.start).map_err(out_of_range)?);
+/// A form, between what it began with and what the key is by now.
+struct Difference {
+    before: Wanted,
+    now: Wanted,
+    wanted: Wanted,
+}
+
+impl Difference {
+    /// What the person changed and is not so already. A day that stays the same moves no instant, whatever the time of
+    /// day it stands for.
+    fn change(&self, console: &Console, zone: &TimeZone) -> Result<KeyChange, ServiceError> {
+        let Self { before, now, wanted } = self;
+        let mut change = KeyChange::default();
+        if console.named && console.rights {
+            change.name = changed(&before.name, &now.name, &wanted.name);
         }
-        let old_end: Option<Day> = key.valid_until.map(|end| zone.last_day_before(end));
-        if old_end != wanted.end {
-            let end = wanted.end.map(|day| zone.end_of(day)).transpose().map_err(out_of_range)?;
-            change.valid_until = Some(end);
+        if console.dates {
+            change.state = changed(&before.state, &now.state, &wanted.state);
+            let start = changed(&before.start, &now.start, &wanted.start);
+            change.valid_from = start.map(|day| zone.start_of(day)).transpose().map_err(out_of_range)?;
+            if let Some(end) = changed(&before.end, &now.end, &wanted.end) {
+                change.valid_until = Some(end.map(|day| zone.end_of(day)).transpose().map_err(out_of_range)?);
+            }
+        }
+        if console.rights {
+            if now.kind == KeyKind::Secret {
+                change.scopes = changed(&before.scopes, &now.scopes, &wanted.scopes);
+            }
+            change.allowed_origins = changed(&before.origins, &now.origins, &wanted.origins);
+            change.allowed_ips = changed(&before.ips, &now.ips, &wanted.ips);
+            change.rates = changed(&before.limits.rates, &now.limits.rates, &wanted.limits.rates);
+            let [old, new, chosen] = [before, now, wanted].map(|form| form.limits.quota);
+            let quota = Quota {
+                day: changed(&old.day, &new.day, &chosen.day).unwrap_or(new.day),
+                month: changed(&old.month, &new.month, &chosen.month).unwrap_or(new.month),
+            };
+            change.quota = (quota != new).then_some(quota);
+        }
+        Ok(change)
+    }
+
+    /// The form with what the person changed, and what is there by now in all else.
+    fn redrawn(&self, sent: Fields, view: &KeyView, f: &Formats) -> Fields {
+        let Self { before, wanted, .. } = self;
+        let now = Fields::of(view, f);
+        let [old, chosen] = [before, wanted].map(|form| &form.limits);
+        let of = |is_changed: bool, sent: String, now: String| if is_changed { sent } else { now };
+        let end_moved = wanted.end != before.end;
+        Fields {
+            name: of(wanted.name != before.name, sent.name, now.name),
+            state: of(wanted.state != before.state, sent.state, now.state),
+            start: of(wanted.start != before.start, sent.start, now.start),
+            end: of(end_moved, sent.end, now.end),
+            end_date: of(end_moved, sent.end_date, now.end_date),
+            ips: of(wanted.ips != before.ips, sent.ips, now.ips),
+            origins: of(wanted.origins != before.origins, sent.origins, now.origins),
+            rates: of(chosen.rates != old.rates, sent.rates, now.rates),
+            quota_day: of(chosen.quota.day != old.quota.day, sent.quota_day, now.quota_day),
+            quota_month: of(chosen.quota.month != old.quota.month, sent.quota_month, now.quota_month),
+            scope: if wanted.scopes == before.scopes { now.scope } else { sent.scope },
+            kind: now.kind,
+            once: sent.once,
+            drawn: Fields::drawn_of(view, f),
+            sure: String::new(),
         }
     }
-    if console.rights {
-        if key.kind == KeyKind::Secret {
-            change.scopes = (key.scopes != wanted.scopes).then(|| wanted.scopes.clone());
-        }
-        change.allowed_origins = (key.allowed_origins != wanted.origins).then(|| wanted.origins.clone());
-        change.allowed_ips = (key.allowed_ips != wanted.ips).then(|| wanted.ips.clone());
-        change.rates = (key.limits.rates != wanted.limits.rates).then(|| wanted.limits.rates.clone());
-        change.quota = (key.limits.quota != wanted.limits.quota).then_some(wanted.limits.quota);
+
+    /// The controls whose value the person changed, and somebody else too, to something else.
+    fn changed_meanwhile(&self, console: &Console) -> Vec<&'static str> {
+        let Self { before, now, wanted } = self;
+        let [old, new, chosen] = [before, now, wanted].map(|form| form.limits.quota);
+        [
+            (console.named && console.rights, "name", apart(&before.name, &now.name, &wanted.name)),
+            (console.dates, "state", apart(&before.state, &now.state, &wanted.state)),
+            (console.dates, "start", apart(&before.start, &now.start, &wanted.start)),
+            (console.dates, "end_date", apart(&before.end, &now.end, &wanted.end)),
+            (console.rights, "permissions", apart(&before.scopes, &now.scopes, &wanted.scopes)),
+            (console.rights, "origins", apart(&before.origins, &now.origins, &wanted.origins)),
+            (console.rights, "ips", apart(&before.ips, &now.ips, &wanted.ips)),
+            (console.rights, "rates", apart(&before.limits.rates, &now.limits.rates, &wanted.limits.rates)),
+            (console.rights, "quota_day", apart(&old.day, &new.day, &chosen.day)),
+            (console.rights, "quota_month", apart(&old.month, &new.month, &chosen.month)),
+        ]
+        .into_iter()
+        .filter_map(|(offered, field, apart)| (offered && apart).then_some(field))
+        .collect()
     }
-    Ok(change)
+}
+
+/// What was chosen, where it is neither what the form began with nor what is there.
+fn changed<T: PartialEq + Clone>(before: &T, now: &T, wanted: &T) -> Option<T> {
+    (wanted != before && wanted != now).then(|| wanted.clone())
+}
+
+/// Whether two people went different ways from here.
+fn apart<T: PartialEq>(before: &T, now: &T, wanted: &T) -> bool {
+    wanted != before && now != before && wanted != now
 }
 
 async fn draw(
@@ -275,11 +364,14 @@ async fn draw(
     entered: &Entered<WriteKeys>,
     status: StatusCode,
     view: Option<&KeyView>,
-    fields: Fields,
+    mut fields: Fields,
     errors: FormErrors,
 ) -> Result<Response, Stop> {
     let frame = at_home(entered.frame.clone());
     let (f, t) = (&frame.f, frame.t);
+    if let (Some(view), true) = (view, fields.drawn.is_empty()) {
+        fields.drawn = Fields::drawn_of(view, f);
+    }
     let console = Console::of(&entered.profile);
     let catalogue = web.app.settings().catalogue();
     let home = base(&frame);

@@ -121,6 +121,13 @@ async fn a_form_that_is_sent_again_makes_nothing_more() {
     let listed =
         app.platform().get(&format!("/v1/businesses/{}/keys?environment=test", business.id())).await.expect(200);
     assert_eq!(listed["data"].as_array().expect("keys").len(), 3);
+    // With other fields it is another key, once the person says so.
+    let create = format!("{list}/create");
+    let other = [&fields[..2], &[("name", "Another"), ("kind", "secret")]].concat();
+    let asked = page(&browser.post(&create, &other).await, 409);
+    assert!(asked.contains("sent before with other fields") && asked.contains("value=\"Another\""), "{asked}");
+    page(&browser.submit_shown(&asked, &create, &[]).await, 200);
+    assert!(page(&browser.get(&list).await, 200).contains("Another"));
 }
 
 #[tokio::test]
@@ -217,6 +224,42 @@ async fn a_key_is_changed_by_what_is_different_only() {
 }
 
 #[tokio::test]
+async fn a_form_that_was_open_for_long_undoes_nothing() {
+    let (app, business, mut browser) = with_business("mileston").await;
+    let edit = format!("{}/1/edit", keys(&business, "test"));
+    let all = format!("/v1/businesses/{}/keys", business.id());
+    app.platform().post(&format!("{all}?environment=test"), &json!({"name": "Second"})).await.expect(201);
+    let one = format!("{all}/{}?environment=test", business.key("test", "secret")["id"].as_str().expect("an id"));
+    let scopes = json!(["payments:read"]);
+    let open = browser.fill(&edit, &edit, &[("name", "Shop"), ("quota_day", "500")]).await;
+    // Meanwhile somebody finds it misused.
+    let meanwhile = json!({"state": "inactive", "scopes": scopes, "quota": {"month": 9000},
+        "valid_until": "2026-06-01T00:00:00Z", "allowed_ips": ["203.0.113.7"]});
+    app.platform().patch(&one, &meanwhile).await.expect(200);
+    let saved = browser.post_filled(&edit, &open).await;
+    assert!(page(&browser.follow(&saved).await, 200).contains("Shop was changed."));
+    let key = app.platform().get(&one).await.expect(200);
+    assert_eq!((&key["name"], &key["state"], &key["scopes"]), (&json!("Shop"), &json!("inactive"), &scopes));
+    assert_eq!((&key["valid_until"], &key["allowed_ips"]), (&meanwhile["valid_until"], &meanwhile["allowed_ips"]));
+    assert_eq!(key["quota"], json!({"day": 500, "month": 9000}));
+    // A form that says nothing of the switch leaves it where it is.
+    let csrf = token(&mut browser).await;
+    assert_eq!(browser.post(&edit, &[("csrf", &csrf), ("name", "Shop 2"), ("end", "none")]).await.status, 303);
+    let key = app.platform().get(&one).await.expect(200);
+    assert_eq!((&key["name"], &key["state"]), (&json!("Shop 2"), &json!("inactive")));
+    // Where both changed the same, it is asked about, and done the second time.
+    let open = browser.fill(&edit, &edit, &[("ips", "198.51.100.0/24")]).await;
+    let scopes = json!(["invoices:read"]);
+    app.platform().patch(&one, &json!({"allowed_ips": ["203.0.113.8"], "scopes": scopes})).await.expect(200);
+    let asked = page(&browser.post_filled(&edit, &open).await, 409);
+    assert!(asked.contains("Somebody else changed this meanwhile.") && asked.contains("198.51.100.0/24"), "{asked}");
+    assert_eq!(app.platform().get(&one).await.expect(200)["allowed_ips"], json!(["203.0.113.8"]));
+    assert_eq!(browser.submit_shown(&asked, &edit, &[]).await.status, 303);
+    let key = app.platform().get(&one).await.expect(200);
+    assert_eq!((&key["allowed_ips"], &key["scopes"]), (&json!(["198.51.100.0/24"]), &scopes));
+}
+
+#[tokio::test]
 async fn rotation_keeps_the_old_value_for_a_while_and_replacing_does_not() {
     let (app, business, mut browser) = with_business("mileston").await;
     let rotate = format!("{}/1/rotate", keys(&business, "test"));
@@ -239,6 +282,27 @@ async fn rotation_keeps_the_old_value_for_a_while_and_replacing_does_not() {
     assert!(shown.contains("The old value is refused from now on."));
     assert_eq!((works(old).await, works(new).await, works(newest).await), (401, 401, 200));
     assert_eq!(browser.submit(&rotate, &rotate, &[("overlap", "5")]).await.status, 422);
+}
+
+#[tokio::test]
+async fn both_forms_of_a_rotation_work_from_one_page() {
+    let (app, business, mut browser) = with_business("mileston").await;
+    let rotate = format!("{}/1/rotate", keys(&business, "test"));
+    let old = business.value("test", "secret");
+    let planned = browser.fill(&rotate, &rotate, &[("overlap", "24")]).await;
+    page(&browser.post_filled(&rotate, &planned).await, 200);
+    // The very same form again does nothing.
+    assert_eq!(browser.post_filled(&rotate, &planned).await.status, 303);
+    // The other one, from the page that was open all the time, is not taken for it.
+    let now: Vec<_> = planned
+        .into_iter()
+        .map(|(name, value)| if name == "overlap" { (name, "now".to_owned()) } else { (name, value) })
+        .collect();
+    let asked = page(&browser.post_filled(&rotate, &now).await, 409);
+    assert!(asked.contains("A form of this page was sent before") && asked.contains("id=\"replace-error\""), "{asked}");
+    assert_eq!(app.key(business.id(), old).get("/v1/whoami").await.status, 200);
+    page(&browser.submit_shown(&asked, &rotate, &[("overlap", "now")]).await, 200);
+    assert_eq!(app.key(business.id(), old).get("/v1/whoami").await.status, 401);
 }
 
 #[tokio::test]
@@ -291,7 +355,16 @@ async fn a_pasted_key_opens_its_page_and_is_repeated_nowhere() {
     let (_app, business, mut browser) = with_business("mileston").await;
     let (list, live) = (keys(&business, "test"), keys(&business, "live"));
     let find = format!("{list}/find");
+    let secret = business.value("live", "secret");
+    let header = business.key("live", "secret")["authorization"].as_str().expect("ready-made").to_owned();
+    assert!(header.len() > 100, "longer than a search may be");
     for (text, to) in [
+        (header.as_str(), format!("{live}/1")),
+        (header.trim_start_matches("Basic "), format!("{live}/1")),
+        (&format!("Authorization: {header}"), format!("{live}/1")),
+        (&format!("Bearer {secret}"), format!("{live}/1")),
+        (&format!("{secret}\tOrders service"), format!("{live}/1")),
+        (&format!("API_KEY=\"{secret}\""), format!("{live}/1")),
         (business.value("test", "secret"), format!("{list}/1")),
         (business.value("live", "checkout"), format!("{live}/2")),
         (business.key("test", "secret")["external_reference"].as_str().expect("one"), format!("{list}/1")),
@@ -303,7 +376,18 @@ async fn a_pasted_key_opens_its_page_and_is_repeated_nowhere() {
     }
     let mut damaged = business.value("test", "secret").to_owned();
     damaged.pop();
-    for unknown in [damaged.as_str(), "aB3dE5gH7jK9mN1pQ2rS", "Basic bm90LXlvdXJzOmF0LWFsbA=="] {
+    let long = format!("Basic {}", "Tm90".repeat(30));
+    let beside = format!("{damaged}\tOrders service");
+    for unknown in [
+        damaged.as_str(),
+        "aB3dE5gH7jK9mN1pQ2rS",
+        "Basic bm90LXlvdXJzOmF0LWFsbA==",
+        &long,
+        long.trim_start_matches("Basic "),
+        &beside,
+        "their-old-key-00001 Orders",
+        &"no key at all ".repeat(10),
+    ] {
         let answer = browser.submit(&list, &find, &[("q", unknown)]).await;
         let shown = page(&answer, 200);
         assert!(shown.contains("No key of yours has this value.") && !shown.contains(unknown), "{shown}");
@@ -312,6 +396,11 @@ async fn a_pasted_key_opens_its_page_and_is_repeated_nowhere() {
         }
     }
     assert_eq!(browser.get(&find).await.header("location"), list);
+    // What no key can have finds none, in the file too.
+    let nothing = format!("{list}?q={}", "x".repeat(101));
+    let shown = page(&browser.get(&nothing).await, 200);
+    assert!(shown.contains("A text that cannot be searched for") && !shown.contains("href=\"#row"), "{shown}");
+    assert_eq!(browser.get(&format!("{nothing}&format=csv")).await.text().trim().lines().count(), 1);
 }
 
 #[tokio::test]
@@ -494,7 +583,22 @@ async fn payline_keys_have_numbers_dates_and_a_state_and_nothing_else() {
     let csrf = token(&mut browser).await;
     let refused = browser.post(&format!("{list}/1/revoke"), &[("csrf", &csrf)]).await;
     assert_eq!(refused.status, 403);
-    // Locking oneself out is allowed here, after the question.
+    // Locking oneself out is allowed here, after the question: in the form of the key too.
+    let edit = format!("{list}/1/edit");
+    for fields in
+        [&[("state", "inactive")][..], &[("end", "date"), ("end_date", "2026-01-30"), ("start", "2026-01-01")]]
+    {
+        let asked = page(&browser.submit(&edit, &edit, fields).await, 200);
+        assert!(asked.contains("Leave Key 1 out of force?") && asked.contains("the only key in force"), "{asked}");
+        assert!(page(&browser.get(&format!("{list}/1")).await, 200).contains("badge ok"), "nothing was changed");
+        let done = browser.submit_shown(&asked, &edit, &[]).await;
+        assert!(page(&browser.follow(&done).await, 200).contains("Key 1 was changed."));
+        assert!(!page(&browser.get(&format!("{list}/1")).await, 200).contains("badge ok"));
+        let back = browser.submit(&edit, &edit, &[("state", "active"), ("end", "none")]).await;
+        assert!(page(&browser.follow(&back).await, 200).contains("badge ok"));
+    }
+    let live = page(&browser.get(&format!("{}/1", keys(&business, "live"))).await, 200);
+    assert!(live.contains("To see one again, create another key.") && !live.contains("rotate this one"), "{live}");
     let off = browser.submit(&format!("{list}/1/switch"), &format!("{list}/1/switch"), &[]).await;
     assert!(page(&browser.follow(&off).await, 200).contains("Key 1 is switched off."));
 }
@@ -641,4 +745,19 @@ async fn what_a_key_left_behind_ends_with_it() {
     assert!(page(&browser.follow(&done).await, 200).contains("Breeder is revoked."));
     assert!(page(&browser.get(&format!("{list}/4")).await, 200).contains("badge ok"));
     assert!(page(&browser.get(&format!("{list}/5")).await, 200).contains("badge bad"));
+    // One that made all the others cannot take all of them along.
+    let mother = value_in(&page(&browser.submit(&create, &create, &[("name", "Mother"), fields[1]]).await, 200));
+    app.key(business.id(), &mother).post("/v1/keys", &json!({"name": "Child"})).await.expect(201);
+    for other in [1, 4] {
+        let revoke = format!("{list}/{other}/revoke");
+        assert_eq!(browser.submit(&revoke, &revoke, &[]).await.status, 303);
+    }
+    let revoke = format!("{list}/6/revoke");
+    let told = "Without these, no key of their kind would be in force.";
+    assert!(page(&browser.get(&revoke).await, 200).contains(told));
+    let refused = page(&browser.submit(&revoke, &revoke, &[]).await, 409);
+    assert!(refused.contains("<a href=\"#with\">") && refused.contains(told), "{refused}");
+    let filled = browser.fill(&revoke, &revoke, &[]).await;
+    let alone: Vec<_> = filled.into_iter().filter(|(name, _)| name != "with").collect();
+    assert_eq!(browser.post_filled(&revoke, &alone).await.status, 303);
 }

@@ -610,7 +610,7 @@ async fn settings_and_notices_are_kept() {
         let notices = format!("{base}/notices");
         let stays = format!("name=\"return\" value=\"{notices}\"");
         assert!(well_made(&admin.get(&notices).await, 200).contains(&stays), "a choice of language comes back here");
-        assert_eq!(well_made(&admin.get(&notices).await, 200).matches(" checked>").count(), 8);
+        assert_eq!(well_made(&admin.get(&notices).await, 200).matches(" checked>").count(), 9);
         let csrf = token(&mut admin).await;
         let kept = [("csrf", csrf.as_str()), ("notice", "key.ending"), ("notice", "member.added"), ("notice", "none")];
         leads_to(&admin.post(&notices, &kept).await, &notices);
