@@ -52,7 +52,7 @@ const WEBHOOKS: &str = include_str!("../../../../../docs/webhooks.md");
 
 impl GuidePage<'_> {
     /// The first code of a language on the page of webhooks.
-    fn webhook_code(&self, language: &str) -> &'static str {
+    fn webhook_code(language: &str) -> &'static str {
         let begun = WEBHOOKS.split_once(&format!("```{language}\n")).map_or("", |(_, rest)| rest);
         begun.split_once("\n```").map_or("", |(code, _)| code)
     }
