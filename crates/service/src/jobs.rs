@@ -550,10 +550,10 @@ impl Jobs {
                 Ok(()) | Err(_) => break,
             }
         }
-        if let Some(core) = self.core() {
-            if let Err(error) = core.node.leave(&core.store).await {
-                report("nodes", &error);
-            }
+        if let Some(core) = self.core()
+            && let Err(error) = core.node.leave(&core.store).await
+        {
+            report("nodes", &error);
         }
     }
 

@@ -73,7 +73,6 @@ export-csv = Export CSV
 export-excel = CSV for Excel
 export-most = The newest 10,000 rows at most
 filter-text = “{ $text }”
-filter-unusable = A text that cannot be searched for: it takes 1 to 100 characters, none of them a tab or a line end
 nothing-found = No key matches
 clear-filters = Clear filters
 no-key-yet = No key yet in { $environment }

@@ -73,7 +73,6 @@ export-csv = Exporter en CSV
 export-excel = CSV pour Excel
 export-most = Les 10 000 lignes les plus récentes au plus
 filter-text = « { $text } »
-filter-unusable = Un texte qui ne peut pas être cherché : il en faut 1 à 100 caractères, sans tabulation ni fin de ligne
 nothing-found = Aucune clé ne correspond
 clear-filters = Effacer les filtres
 no-key-yet = Aucune clé dans { $environment } pour l'instant

@@ -8,7 +8,7 @@ use trousseau_domain::keys::{KeyKind, KeyStatus};
 use trousseau_domain::members::Operation;
 use trousseau_domain::scope::ScopeSet;
 use trousseau_domain::text::SearchText;
-use trousseau_service::keys::{Allowance, CountedPage};
+use trousseau_service::keys::Allowance;
 use trousseau_service::{KeyFilter, KeyOrder};
 
 use super::usage::weeks;
@@ -84,20 +84,20 @@ impl Asked {
         }
     }
 
-    /// What to look for; `usual` is what a secret key may do unless chosen otherwise. None where no key can have the text.
-    fn filter(&self, usual: &ScopeSet) -> Option<KeyFilter> {
-        let search = match self.q.as_str() {
-            "" => None,
-            text => Some(text.parse::<SearchText>().ok()?),
-        };
-        Some(KeyFilter {
+    /// What to look for, once it was checked; `usual` is what a secret key may do unless chosen otherwise.
+    fn filter(&self, usual: &ScopeSet) -> KeyFilter {
+        KeyFilter {
             kind: self.kind(),
             lacking: self.is_restricted().then(|| usual.clone()),
             status: self.status(),
-            search,
+            search: self.search(),
             include_revoked: self.state == "all",
             ..KeyFilter::default()
-        })
+        }
+    }
+
+    fn search(&self) -> Option<SearchText> {
+        self.q.trim().parse().ok()
     }
 
     /// The address of the list that this asks for.
@@ -202,7 +202,6 @@ pub(super) async fn page(
         let (filter, order) = (asked.filter(&usual), asked.order());
         let tenant = entered.tenant.clone();
         async move {
-            let Some(filter) = filter else { return Ok(CountedPage { data: Vec::new(), total: 0 }) };
             let offset = (page - 1).saturating_mul(u64::from(rows_per_page));
             keys.list_counted(&tenant, &filter, order, offset, rows_per_page).await
         }
@@ -343,11 +342,7 @@ fn range(frame: &Frame, page: u64, rows: u32, shown: usize, total: u64) -> Strin
 /// The filters in words, for a list that found nothing.
 fn filtered(asked: &Asked, t: Texts) -> String {
     let mut parts = Vec::new();
-    match asked.q.parse::<SearchText>() {
-        Ok(text) => parts.push(t.with("filter-text", [("text", text.as_str())])),
-        Err(_) if asked.q.is_empty() => {}
-        Err(_) => parts.push(t.get("filter-unusable")),
-    }
+    parts.extend(asked.search().map(|text| t.with("filter-text", [("text", text.as_str())])));
     if asked.is_restricted() {
         parts.push(t.get("kind-restricted"));
     } else {
@@ -383,9 +378,9 @@ async fn file(web: &Web, entered: Entered<ReadKeys>, asked: &Asked) -> Result<Re
         ],
     );
     let usual = entered.profile.default_scopes(web.app.settings().catalogue(), KeyKind::Secret);
+    let (filter, order) = (asked.filter(&usual), asked.order());
     let mut offset = 0;
-    while let Some(filter) = asked.filter(&usual) {
-        let order = asked.order();
+    loop {
         let page = web.app.keys().list_counted(&entered.tenant, &filter, order, offset, 100).await;
         let page = page.map_err(|error| entered.refused(error, &base(&entered.frame)))?;
         for view in &page.data {
