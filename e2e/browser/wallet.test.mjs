@@ -200,7 +200,7 @@ test("large sums wait for the network's own word, in French and dark", { skip: !
   await page.getByRole("button", { name: "Payer avec le portefeuille du navigateur" }).click();
   await page.getByText("Envoyé. Le paiement s’affiche ici").waitFor();
   await rpc("anvil_mine", ["0x1"]);
-  await page.getByText("en attente de finalité").waitFor();
+  await page.getByText(/vu\s: en attente de la validation définitive/).waitFor();
   await page.getByText("15 min environ").waitFor();
   assert.deepEqual(await faults(page), []);
   await page.screenshot({ path: "screenshots/wallet-final-fr-dark.png", fullPage: true });

@@ -188,8 +188,11 @@ pub fn possible_keys(text: &str) -> Vec<Zeroizing<String>> {
     let bare = |word| str::trim_matches(word, ['"', '\'', '`', ',', ';']);
     for word in text.split_whitespace().map(bare).filter(|word| word.len() >= SHORTEST_KEY).take(MOST_WORDS) {
         add(word);
-        if let Some((_, value)) = word.split_once([':', '=']) {
-            add(bare(value));
+        match word.split_once([':', '=']) {
+            // As command lines write a name without a password.
+            Some((key, "")) => add(key),
+            Some((_, value)) => add(bare(value)),
+            None => {}
         }
         let decoded = STANDARD.decode(word).ok().map(Zeroizing::new);
         if let Some(plain) = decoded.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) {

@@ -177,14 +177,14 @@ async fn drain<T: 'static>(servers: &mut JoinSet<T>, signals: &mut Signals) -> I
     }
 }
 
-/// Waits for the jobs: a while, and as long as they write down what was counted until `latest` or another signal. Tells
-/// whether they have ended.
+/// Waits for the jobs: a while, and as long as they write down what was counted, or try to, until `latest` or another
+/// signal. Tells whether they have ended.
 async fn end_jobs<T>(jobs: &Jobs, mut running: JoinHandle<T>, latest: Instant, signals: &mut Signals) -> bool {
     let mut left = jobs.unwritten();
     let mut ended = timeout(JOBS_WITHIN, &mut running).await.is_ok();
     while !ended && Instant::now() < latest {
         let before = std::mem::replace(&mut left, jobs.unwritten());
-        if left >= before {
+        if left >= before && !jobs.is_writing_last() {
             break;
         }
         ended = tokio::select! {

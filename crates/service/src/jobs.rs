@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -449,6 +449,7 @@ struct Inner {
     deliveries: Notify,
     /// The place in the sequence of changes of the last one that was a payment's.
     payments: watch::Sender<i64>,
+    is_writing_last: AtomicBool,
     /// The application that the jobs belong to, for those that do what use cases do.
     core: OnceLock<Weak<Core>>,
 }
@@ -486,6 +487,7 @@ impl Jobs {
                 events: Notify::new(),
                 deliveries: Notify::new(),
                 payments: watch::Sender::new(0),
+                is_writing_last: AtomicBool::new(false),
                 core: OnceLock::new(),
             }),
         }
@@ -544,12 +546,16 @@ impl Jobs {
             Box::pin(self.while_clock_is_sure(&shutdown, || self.deliver(shutdown.clone()))),
         );
         // Somebody may have the database for a moment; what is not written now is lost.
+        self.inner.is_writing_last.store(true, Ordering::Relaxed);
         for _ in 0..LAST_TRIES {
             match self.write_last().await {
+                Ok(()) => break,
                 Err(error) if error.is_unavailable() => tokio::time::sleep(BACK_OFF).await,
-                Ok(()) | Err(_) => break,
+                // What the database will never take is given up: the rest of it is not.
+                Err(_) => {}
             }
         }
+        self.inner.is_writing_last.store(false, Ordering::Relaxed);
         if let Some(core) = self.core()
             && let Err(error) = core.node.leave(&core.store).await
         {
@@ -627,6 +633,11 @@ impl Jobs {
         self.watch_networks_once().await?;
         self.dispatch_waiting().await?;
         self.deliver_due().await
+    }
+
+    /// Whether the last notes are being written, or waited for to be.
+    pub fn is_writing_last(&self) -> bool {
+        self.inner.is_writing_last.load(Ordering::Relaxed)
     }
 
     /// How many notes, and counts of keys, nobody has begun to write down.
@@ -880,7 +891,7 @@ impl Jobs {
                 self.wake_deliveries();
             }
             if claimed.len() < EVENTS_PER_CLAIM as usize {
-                // There were no more; whoever adds one says so.
+                // There were no more.
                 return Ok(());
             }
         }

@@ -29,6 +29,8 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a migration on PostgreSQL tries to get the locks that it needs, and how long it lets others go on between.
 const LOCKS_WITHIN: Duration = Duration::from_mins(1);
 const LOCK_PAUSE: Duration = Duration::from_secs(2);
+/// How long the next migration of a server that makes the tables may take.
+const GROWS_WITHIN: Duration = Duration::from_secs(1);
 /// Long beside a wait for the disk, and short beside anything that a caller notices.
 const SHARED_FOR: Duration = Duration::from_millis(5);
 /// Rows that a reader's thread may be ahead: each time that it has to wait costs a change of threads.
@@ -408,6 +410,7 @@ async fn migrate_postgres(
     pooling: Pooling,
 ) -> Result<(), StoreError> {
     let until = Instant::now() + LOCKS_WITHIN;
+    let mut last_found = 0;
     loop {
         let tried = match pooling {
             Pooling::Session => migrate_in_session(connect, options).await,
@@ -415,6 +418,13 @@ async fn migrate_postgres(
         };
         match tried {
             Err(error) if is_locked(&error) && Instant::now() < until => tokio::time::sleep(LOCK_PAUSE).await,
+            // A server makes the tables just now, one migration after the other.
+            Err(StoreError::Schema(SchemaError::Older { found, .. }))
+                if options.upgrade == Upgrade::Empty && found > last_found =>
+            {
+                last_found = found;
+                tokio::time::sleep(GROWS_WITHIN).await;
+            }
             ended => return ended,
         }
     }

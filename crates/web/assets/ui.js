@@ -73,12 +73,14 @@ document.addEventListener("submit", (event) => {
   if (form.dataset.sent && performance.now() - form.dataset.sent < 5000) event.preventDefault();
   else form.dataset.sent = performance.now();
 });
-addEventListener("pageshow", () => { for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent; });
+addEventListener("pageshow", () => { for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent; });
 
 // Many filters fill a phone: there they open when they are asked for.
-const few = matchMedia("(max-width: 40rem)").matches;
+const few = matchMedia("(max-width: 40rem)");
 for (const filters of document.querySelectorAll("details.filters")) {
-  if (few && ![...filters.querySelectorAll("input, select")].some((field) => field.value)) filters.open = false;
+  if (few.matches && ![...filters.querySelectorAll("input, select")].some((field) => field.value)) filters.open = false;
+  // Turned sideways it has room for them, and no summary to open them by.
+  few.addEventListener("change", () => { if (!few.matches) filters.open = true; });
 }
 
 // Menus are <details>: Escape and a click elsewhere close them.
@@ -188,7 +190,9 @@ if (watched) {
     for (let tries = 0; newest !== watched.dataset.state;) {
       const asked = newest;
       try {
-        const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+        // At the address of an invoice another page may stand by now.
+        const page = watched.dataset.watch.replace(/\/events$/, "") + location.search;
+        const answer = await fetch(page, { headers: { accept: "text/html" } });
         if (!answer.ok) throw new Error(answer.statusText);
         show(new DOMParser().parseFromString(await answer.text(), "text/html"));
         // What was fetched is not older than what was told, under whichever name.

@@ -205,16 +205,21 @@ impl Permission for CheckoutStart {
     }
 }
 
-/// Every key of such a business has these scopes, unless it was made with fewer.
-fn codat_with(scope: BuiltIn) -> Demand {
-    Demand { environment: Wanted::Only(Environment::Live), scopes: vec![Scope::built_in(scope)], ..Demand::default() }
+/// What Codat's routes demand of the key itself; the rest is judged once it is known whose it is.
+fn of_codat() -> Demand {
+    Demand { environment: Wanted::Only(Environment::Live), ..Demand::default() }
 }
 
-/// These routes know no other keys.
-fn is_codat(caller: &KeyCaller) -> Result<(), Failure> {
+/// These routes know no other keys than those of such a business, which have these scopes unless they were made with fewer.
+fn is_codat_with(caller: &KeyCaller, scopes: &[BuiltIn]) -> Result<(), Failure> {
     match caller.profile.managed_by_keys {
-        ManagedByKeys::ByDefault => Ok(()),
-        ManagedByKeys::WithScope | ManagedByKeys::Never => Err(Failure::new(Kind::Unauthorized)),
+        ManagedByKeys::ByDefault => {}
+        ManagedByKeys::WithScope | ManagedByKeys::Never => return Err(Failure::new(Kind::Unauthorized)),
+    }
+    let mut scopes = scopes.iter().map(|scope| Scope::built_in(*scope));
+    match scopes.find(|scope| !caller.scopes().contains(scope)) {
+        Some(missing) => Err(Failure::new(Kind::ScopeMissing).with_scope(missing.as_str())),
+        None => Ok(()),
     }
 }
 
@@ -222,11 +227,12 @@ impl Permission for CodatKeysRead {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;
 
     fn demand() -> Demand {
-        codat_with(BuiltIn::KeysRead)
+        of_codat()
     }
 
     fn check(caller: &KeyCaller) -> Result<(), Failure> {
-        is_codat(caller)
+        // What is listed are values of keys that may write.
+        is_codat_with(caller, &[BuiltIn::KeysRead, BuiltIn::KeysWrite])
     }
 }
 
@@ -234,11 +240,11 @@ impl Permission for CodatKeysWrite {
     const FORMS: AcceptedForms = AcceptedForms::BasicKey;
 
     fn demand() -> Demand {
-        codat_with(BuiltIn::KeysWrite)
+        of_codat()
     }
 
     fn check(caller: &KeyCaller) -> Result<(), Failure> {
-        is_codat(caller)
+        is_codat_with(caller, &[BuiltIn::KeysWrite])
     }
 }
 

@@ -595,6 +595,12 @@ impl Failure {
     /// Title and detail, for dialects that tell what is wrong in the same text: nobody is sent to members that are not there.
     pub(crate) fn sentence(&self, language: Language) -> String {
         let title = self.0.kind.title(language);
+        if let Some(scope) = self.scope() {
+            return match language {
+                Language::English => format!("{title}: {scope}."),
+                Language::French => format!("{title}\u{a0}: {scope}."),
+            };
+        }
         if self.0.detail.is_none() && !self.errors().is_empty() {
             return format!("{title}.");
         }

@@ -132,11 +132,22 @@ impl People<'_> {
         unit.audit(AuditAction::PlatformAdminAdded, &id.to_string(), json!({})).await?;
         let waiting = unit.tx.read().find_business_without_members(now).await?;
         let (business, keys) = match (waiting, &draft.business) {
-            // Nobody has chosen its language yet: it speaks as its first member does.
+            // It speaks as its first member does, unless another language was chosen for it.
             (Some(mut business), _) => {
-                draft.language.as_str().clone_into(&mut business.language);
-                if !unit.tx.update_business(&business).await? {
-                    return Err(ServiceError::Conflict);
+                let (old, new) = (business.language.clone(), draft.language.as_str());
+                if old == Language::English.as_str() && old != new {
+                    new.clone_into(&mut business.language);
+                    if !unit.tx.update_business(&business).await? {
+                        return Err(ServiceError::Conflict);
+                    }
+                    unit.record(Happened {
+                        event: EventType::BusinessUpdated,
+                        business: &business.id,
+                        environment: None,
+                        key: None,
+                        data: json!({ "changes": { "language": { "old": old, "new": new } } }),
+                    })
+                    .await?;
                 }
                 (business, Vec::new())
             }

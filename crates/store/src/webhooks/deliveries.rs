@@ -421,7 +421,11 @@ impl Tx {
             };
         }
         const ATTEMPTS: &str = of_old!("DELETE FROM webhook_attempts WHERE delivery_id");
-        const DELIVERIES: &str = of_old!("DELETE FROM webhook_deliveries WHERE id");
+        // One that came to be old only now has its attempts still, and goes the next time.
+        const DELIVERIES: &str = of_old!(
+            "DELETE FROM webhook_deliveries WHERE NOT EXISTS (SELECT 1 FROM webhook_attempts a \
+             WHERE a.delivery_id = webhook_deliveries.id) AND id"
+        );
         let of_old = |sql| Stmt::new(sql).time(ended_before).time(due_before).int(i64::from(limit));
         self.execute(of_old(ATTEMPTS)).await?;
         self.execute(of_old(DELIVERIES)).await

@@ -68,7 +68,13 @@ impl Sheet {
                 }
                 Err(_) => guarded(cell),
             },
+            (Self::Excel(_, zone), Kind::End) => match cell.parse::<Timestamp>() {
+                Ok(instant) => zone.last_day_before(instant).to_string(),
+                Err(_) => guarded(cell),
+            },
             (Self::Excel(Language::French, _), Kind::Amount) => guarded(&cell.replace('.', ",")),
+            // A reference keeps its zeros, and no name becomes a date.
+            (Self::Excel(..), Kind::Label) if looks_like_a_value(cell) => format!("=\"{cell}\""),
             _ => guarded(cell),
         }
     }
@@ -78,7 +84,11 @@ impl Sheet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
+    /// Words of somebody's choice, which may look like a number or a date.
+    Label,
     Instant,
+    /// The first instant after the last day that something is good for.
+    End,
     Amount,
 }
 
@@ -86,7 +96,10 @@ impl Kind {
     /// Of the column with this head.
     fn of(column: &str) -> Self {
         match column {
-            "at" | "date" | "valid_from" | "valid_until" => Self::Instant,
+            "at" | "date" | "valid_from" | "valid_until" | "anchor" => Self::Instant,
+            "due_at" => Self::End,
+            "name" | "title" | "customer_name" | "customer_reference" | "external_reference" | "reference"
+            | "reason" | "business_id" | "masked_value" | "base_units" => Self::Label,
             _ if column.ends_with("_at") => Self::Instant,
             "amount" | "amount_settled" => Self::Amount,
             _ => Self::Text,
@@ -208,6 +221,12 @@ fn as_file(body: Body, file: &str) -> Response {
     response
 }
 
+/// Whether a spreadsheet would take this for a number, a date or a time, and write it in its own way.
+fn looks_like_a_value(cell: &str) -> bool {
+    let mark = |mark: char| mark.is_ascii_digit() || ".,-/: eE+".contains(mark);
+    cell.contains(|mark: char| mark.is_ascii_digit()) && cell.chars().all(mark)
+}
+
 /// What a spreadsheet would take for a formula becomes a text: an apostrophe goes before it.
 fn guarded(cell: &str) -> String {
     let plain = cell.trim_start_matches(|first: char| first.is_whitespace());
@@ -249,19 +268,25 @@ mod tests {
     async fn excel_gets_what_it_reads_as_its_reader_writes() {
         let paris: TimeZone = "Europe/Paris".parse().expect("a zone");
         for (sheet, written) in [
-            (Sheet::Any, "\u{feff}name,created_at,amount\r\n1.5,2026-11-28T01:02:44.5Z,1234.50\r\n,,\r\n"),
+            (
+                Sheet::Any,
+                "\u{feff}number,name,created_at,due_at,amount\r\n\
+                 7,0012-05,2026-11-28T01:02:44.5Z,2026-06-30T22:00:00Z,1234.50\r\n,,,,\r\n",
+            ),
             (
                 Sheet::Excel(Language::English, paris.clone()),
-                "\u{feff}name,created_at,amount\r\n1.5,2026-11-28 02:02:44,1234.50\r\n,,\r\n",
+                "\u{feff}number,name,created_at,due_at,amount\r\n\
+                 7,\"=\"\"0012-05\"\"\",2026-11-28 02:02:44,2026-06-30,1234.50\r\n,,,,\r\n",
             ),
             (
                 Sheet::Excel(Language::French, paris),
-                "\u{feff}name;created_at;amount\r\n1.5;2026-11-28 02:02:44;1234,50\r\n;;\r\n",
+                "\u{feff}number;name;created_at;due_at;amount\r\n\
+                 7;\"=\"\"0012-05\"\"\";2026-11-28 02:02:44;2026-06-30;1234,50\r\n;;;;\r\n",
             ),
         ] {
-            let mut csv = Csv::new(sheet, &["name", "created_at", "amount"]);
-            csv.row(&["1.5", "2026-11-28T01:02:44.5Z", "1234.50"]);
-            csv.row(&["", "", ""]);
+            let mut csv = Csv::new(sheet, &["number", "name", "created_at", "due_at", "amount"]);
+            csv.row(&["7", "0012-05", "2026-11-28T01:02:44.5Z", "2026-06-30T22:00:00Z", "1234.50"]);
+            csv.row(&["", "", "", "", ""]);
             let body = http_body_util::BodyExt::collect(csv.finish("x.csv").into_body()).await.expect("a body");
             assert_eq!(String::from_utf8_lossy(&body.to_bytes()), written);
         }

@@ -91,6 +91,8 @@ struct WrongPage<'a> {
     frame: &'a Frame,
     wrong: &'a FormErrors,
     base: &'a str,
+    /// Where there are no filters.
+    without: &'a str,
     fields: Vec<Field>,
 }
 
@@ -107,7 +109,6 @@ impl<'a> Check<'a> {
 
     /// What `is_known` accepts.
     pub(crate) fn known(mut self, field: &'static str, text: &str, is_known: impl Fn(&str) -> bool) -> Self {
-        let text = text.trim();
         if !text.is_empty() && !is_known(text) {
             self.wrong.add(field, self.frame.t.with("filters-unknown", [("value", text)]));
         }
@@ -142,6 +143,15 @@ impl<'a> Check<'a> {
     /// Goes on where all of it makes sense; else the answer is a page that says what does not, and no row of the list at
     /// `base`.
     pub(crate) fn done(self, base: &str) -> Result<(), Stop> {
+        self.done_with((base, base), &["after", "format", "page"])
+    }
+
+    /// The same of a list that is a file at `base`, and told of on the page `about`.
+    pub(crate) fn done_for_file(self, base: &str, about: &str) -> Result<(), Stop> {
+        self.done_with((base, about), &[])
+    }
+
+    fn done_with(self, (base, without): (&str, &str), left_out: &[&str]) -> Result<(), Stop> {
         if self.wrong.is_empty() {
             return Ok(());
         }
@@ -171,10 +181,10 @@ impl<'a> Check<'a> {
             name,
             value,
         };
-        let fields = pairs.into_iter().filter(|(name, _)| !matches!(name.as_str(), "after" | "format" | "page"));
+        let fields = pairs.into_iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
         let fields = fields.map(field).collect();
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Err(frame.page_with(status, &WrongPage { frame, wrong, base, fields }).into())
+        Err(frame.page_with(status, &WrongPage { frame, wrong, base, without, fields }).into())
     }
 }
 

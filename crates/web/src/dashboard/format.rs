@@ -139,6 +139,10 @@ impl Formats {
             (HOUR..DAY, true) => t.with("time-hours-ago", [("count", seconds / HOUR)]),
             (0..HOUR, false) => t.with("time-in-minutes", [("count", seconds.div_ceil(MINUTE))]),
             (HOUR..DAY, false) => t.with("time-in-hours", [("count", seconds / HOUR)]),
+            // The day on which clocks go back has an hour more.
+            (DAY.., _) if days == 0 => {
+                t.with(if past { "time-hours-ago" } else { "time-in-hours" }, [("count", seconds / HOUR)])
+            }
             (DAY.., true) if days < 7 => t.with("time-days-ago", [("count", days)]),
             // What is good for seven days says so while it is new.
             (DAY.., false) if days <= 7 => t.with("time-in-days", [("count", days)]),

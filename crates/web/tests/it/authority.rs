@@ -427,15 +427,26 @@ async fn a_narrow_key_gets_nothing_more_at_codats_routes() {
             let called = [client.get("/apiKeys").await, client.post_empty("/apiKeys").await, client.delete(id).await];
             assert_eq!(called.map(|answer| answer.status.as_u16()), statuses);
         }
-        // What was made by a narrow key has no more than that; the list is for whoever has all that it shows.
+        // The list shows the values of keys that may write, so it is for such.
         let answer = reader.get("/apiKeys").await;
         assert!(!answer.text().contains(business.value("live", "secret")), "{}", answer.text());
+        assert!(answer.text().contains("keys:write"), "{}", answer.text());
         let of_all = app.anonymous().basic(business.value("live", "secret"));
         assert_eq!(of_all.get("/apiKeys").await.expect(200)["results"].as_array().map(Vec::len), Some(5));
+        // Keys of an earlier release lack what keys are made with since, and manage all the same.
+        let managing = key_with(&app, &business, "live", &["keys:read", "keys:write"]).await;
+        app.anonymous().basic(&managing).get("/apiKeys").await.expect(200);
+        // A key of another profile is none here, whatever it may do.
+        let mileston = app.business("mileston").await;
+        let stranger = app.anonymous().basic(mileston.value("live", "secret")).with("businessid", mileston.id());
+        for called in [stranger.get("/apiKeys").await, stranger.post_empty("/apiKeys").await, stranger.delete(id).await]
+        {
+            assert_eq!(called.status.as_u16(), 401, "{}", called.text());
+        }
         // Each reading of the list is written down.
         let events = of_all.get("/v1/events?type=key.revealed").await.expect(200);
         let counts: Vec<_> =
             events["data"].as_array().expect("events").iter().map(|event| &event["data"]["count"]).collect();
-        assert_eq!(counts, [5], "{events}");
+        assert_eq!(counts, [6, 5], "{events}");
     }
 }

@@ -62,7 +62,7 @@ async fn filters_choose_and_orders_arrange() {
             ("?status=revoked", &[7]),
             ("?status=active&kind=checkout", &[2]),
             ("?q=backend", &[3]),
-            ("?q=ACK", &[3]),
+            ("?q=ACKEND", &[3]),
             ("?q=%C3%89cole", &[4]),
             ("?q=%25", &[5]),
             ("?q=_season!", &[5]),

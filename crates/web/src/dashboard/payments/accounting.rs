@@ -164,6 +164,6 @@ pub(super) async fn export(
     let zone = &entered.business.time_zone;
     let span = Span { from: beginning(&wanted.from, zone), before: end(&wanted.to, zone) };
     let here = format!("{}/accounting", base(&entered, Tab::Payments));
-    Check::of(&entered.frame).span(&wanted.from, &wanted.to).done(&format!("{here}/movements"))?;
+    Check::of(&entered.frame).span(&wanted.from, &wanted.to).done_for_file(&format!("{here}/movements"), &here)?;
     file(&web, &entered.tenant, span, Sheet::of(&entered.frame)).await.map_err(|error| entered.refused(error, &here))
 }

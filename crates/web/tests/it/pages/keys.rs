@@ -365,6 +365,7 @@ async fn a_pasted_key_opens_its_page_and_is_repeated_nowhere() {
         (&format!("Bearer {secret}"), format!("{live}/1")),
         (&format!("{secret}\tOrders service"), format!("{live}/1")),
         (&format!("API_KEY=\"{secret}\""), format!("{live}/1")),
+        (&format!("curl -u {secret}: https://keys.example.com"), format!("{live}/1")),
         (business.value("test", "secret"), format!("{list}/1")),
         (business.value("live", "checkout"), format!("{live}/2")),
         (business.key("test", "secret")["external_reference"].as_str().expect("one"), format!("{list}/1")),

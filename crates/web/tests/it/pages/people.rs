@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use trousseau_domain::ids::BusinessId;
 use trousseau_domain::members::{Operation, Role};
 use trousseau_service::Context;
@@ -141,15 +142,25 @@ async fn from_the_printed_link_to_a_verified_request() {
 
 #[tokio::test]
 async fn a_business_that_waited_speaks_as_its_first_member_does() {
-    for app in TestApp::on_every_engine().await {
-        let waiting = app.business("mileston").await;
-        let link = first_link(&app).await;
-        let fields =
-            [("name", "Zoé Martin"), ("email", "admin@example.com"), ("password", PASSWORD), ("language", "fr")];
-        let mut browser = app.browser();
-        leads_to(&browser.submit(&link, &link, &fields).await, &format!("/b/{}/test", waiting.id()));
-        let told = app.platform().get(&format!("/v1/businesses/{}", waiting.id())).await.expect(200);
-        assert_eq!(told["language"], "fr");
+    // One that was chosen for it stays.
+    for (chosen, of_member) in [(None, "fr"), (Some("fr"), "en")] {
+        for app in TestApp::on_every_engine().await {
+            let waiting = app.business("mileston").await;
+            let path = format!("/v1/businesses/{}", waiting.id());
+            if let Some(language) = chosen {
+                app.platform().patch(&path, &json!({ "language": language })).await.expect(200);
+            }
+            let link = first_link(&app).await;
+            let fields = [
+                ("name", "Zoé Martin"),
+                ("email", "admin@example.com"),
+                ("password", PASSWORD),
+                ("language", of_member),
+            ];
+            let mut browser = app.browser();
+            leads_to(&browser.submit(&link, &link, &fields).await, &format!("/b/{}/test", waiting.id()));
+            assert_eq!(app.platform().get(&path).await.expect(200)["language"], "fr");
+        }
     }
 }
 
