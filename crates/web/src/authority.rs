@@ -102,7 +102,7 @@ pub struct CheckoutAsk;
 /// Read how a payment stands: checkout keys and secret ones.
 #[derive(Debug)]
 pub struct CheckoutStatus;
-/// Read keys as Codat's clients do.
+/// List keys with their values as Codat's clients do.
 #[derive(Debug)]
 pub struct CodatKeysRead;
 /// Make and delete keys as Codat's clients do.

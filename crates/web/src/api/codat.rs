@@ -31,15 +31,14 @@ fn body_of(issued: &IssuedKey) -> ApiKeyBody {
 
 /// List API keys
 ///
-/// Every key of the client, oldest first, each with its value. Where one of them has more rights than the key that asks, there is
-/// no list. The audit trail keeps who read it.
+/// Every key of the client, oldest first, each with its value. The audit trail keeps who read it.
 #[utoipa::path(
     get,
     path = "/apiKeys",
     operation_id = "list-api-keys",
     tag = "Codat",
     responses((status = 200, description = "Every key", body = ApiKeysBody)),
-    security(("basic" = ["keys:read"]))
+    security(("basic" = ["keys:read", "keys:write"]))
 )]
 pub(crate) async fn list(may: Granted<CodatKeysRead>, State(web): State<Web>) -> Result<Answer<ApiKeysBody>, Failure> {
     let keys = web.app.keys().list_with_values(may.context(), may.tenant()).await?;
