@@ -199,8 +199,6 @@ pub(crate) const POSTGRES_HAS_MIGRATIONS: &str = "SELECT CAST(COUNT(to_regclass(
 /// connection, and for one transaction.
 pub(crate) const LOCK_WAIT: &str = "1s";
 pub(crate) const LOCK_WAIT_HERE: &str = "SET LOCAL lock_timeout = '1s'";
-/// What PostgreSQL says then (`lock_not_available`).
-pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// Held while the schema is brought up to date through a pooler: any number that is ours alone.
 pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236279832)";
 /// A row where PostgreSQL takes no writes: it is a standby, or was put aside. Not prepared, so that the answer of another

@@ -9,11 +9,8 @@ use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migratio
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
-use tokio::time::Instant;
 
-use crate::dialect::{
-    LOCK_NOT_AVAILABLE, LOCK_WAIT, LOCK_WAIT_HERE, MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS,
-};
+use crate::dialect::{LOCK_WAIT, LOCK_WAIT_HERE, MIGRATION_LOCK, POSTGRES_HAS_MIGRATIONS, SQLITE_HAS_MIGRATIONS};
 use crate::error::{SchemaError, StoreError, Unavailability};
 use crate::exec::{Pools, Store};
 use crate::left::Left;
@@ -26,8 +23,9 @@ const TABLE: &str = "_sqlx_migrations";
 /// How long a writer of another process is waited for.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a migration on PostgreSQL tries to get the locks that it needs, and how long it lets others go on between.
-const LOCKS_WITHIN: Duration = Duration::from_mins(1);
+/// How often a migration on PostgreSQL tries to get the locks that it needs, a second each time, and how long it lets
+/// others go on between: a minute in all.
+const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_secs(2);
 /// How long the next migration of a server that makes the tables may take.
 const GROWS_WITHIN: Duration = Duration::from_secs(1);
@@ -409,15 +407,17 @@ async fn migrate_postgres(
     options: &StoreOptions,
     pooling: Pooling,
 ) -> Result<(), StoreError> {
-    let until = Instant::now() + LOCKS_WITHIN;
-    let mut last_found = 0;
+    let (mut tries_left, mut last_found) = (LOCK_TRIES, 0);
     loop {
         let tried = match pooling {
             Pooling::Session => migrate_in_session(connect, options).await,
             Pooling::Transaction => migrate_through_pooler(connect, options).await,
         };
         match tried {
-            Err(error) if is_locked(&error) && Instant::now() < until => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(StoreError::Unavailable { reason: Unavailability::Locked, .. }) if tries_left > 0 => {
+                tries_left -= 1;
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
             // A server makes the tables just now, one migration after the other.
             Err(StoreError::Schema(SchemaError::Older { found, .. }))
                 if options.upgrade == Upgrade::Empty && found > last_found =>
@@ -428,16 +428,6 @@ async fn migrate_postgres(
             ended => return ended,
         }
     }
-}
-
-/// Whether a lock was not to be had in time.
-fn is_locked(error: &StoreError) -> bool {
-    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let mut codes = chain.filter_map(|error| match error.downcast_ref::<sqlx::Error>()? {
-        sqlx::Error::Database(database) => database.code(),
-        _ => None,
-    });
-    codes.any(|code| code == LOCK_NOT_AVAILABLE)
 }
 
 async fn migrate_in_session(connect: &PgConnectOptions, options: &StoreOptions) -> Result<(), StoreError> {
@@ -493,6 +483,14 @@ fn pooling_of(url: &str) -> Result<(String, Pooling), StoreError> {
 fn failed(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(inner) => inner.into(),
+        // What passes by itself is told as such, wherever it came up.
+        MigrateError::ExecuteMigration(inner, version) => match StoreError::from(inner) {
+            passes @ StoreError::Unavailable { .. } => passes,
+            StoreError::Unique { source, .. } | StoreError::Other(source) => {
+                SchemaError::Failed(Box::new(MigrateError::ExecuteMigration(*source, version))).into()
+            }
+            other => other,
+        },
         other => SchemaError::Failed(Box::new(other)).into(),
     }
 }
