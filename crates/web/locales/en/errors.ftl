@@ -43,3 +43,6 @@ error-unavailable-cause = It is being maintained, or has too much to do. Nothing
 error-unavailable-next = Try again in a moment.
 
 error-other-next = Go back, mend it, and try again.
+error-sent-otherwise-title = This form was sent already
+error-sent-otherwise-cause = It was sent before with other fields, and did what they asked for. What you sent now was not done.
+error-sent-otherwise-next = Look at what there is, and open the form anew if you want this as well.

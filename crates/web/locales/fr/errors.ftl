@@ -43,3 +43,6 @@ error-unavailable-cause = Une maintenance est en cours, ou la charge est trop fo
 error-unavailable-next = Réessayez dans un instant.
 
 error-other-next = Revenez en arrière, corrigez, puis réessayez.
+error-sent-otherwise-title = Ce formulaire a déjà été envoyé
+error-sent-otherwise-cause = Il a été envoyé auparavant avec d'autres champs, et ce qu'ils demandaient a été fait. Ce que vous venez d'envoyer n'a pas été fait.
+error-sent-otherwise-next = Regardez ce qui existe, puis ouvrez à nouveau le formulaire si vous voulez aussi cela.

@@ -77,6 +77,11 @@ fn words(failure: &Failure, t: Texts) -> (String, String, String) {
         Kind::MethodNotAllowed => {
             three(message!("error-method-title"), message!("error-method-cause"), message!("error-not-found-next"))
         }
+        Kind::IdempotencyKeyReused => three(
+            message!("error-sent-otherwise-title"),
+            message!("error-sent-otherwise-cause"),
+            message!("error-sent-otherwise-next"),
+        ),
         Kind::Gone => three(message!("error-gone-title"), message!("error-gone-cause"), message!("error-gone-next")),
         Kind::CrossSite => three(
             message!("error-cross-site-title"),

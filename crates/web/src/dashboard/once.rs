@@ -23,32 +23,22 @@ pub(super) fn kept(name: &impl fmt::Display) -> StoredAnswer {
     StoredAnswer { status: 200, body: name.to_string(), refills: Vec::new() }
 }
 
-/// The form of this person at `path` that goes by this name; a form without one is done each time.
+/// The form of this person at `path` that goes by this name; a form without one is done each time. Sent again with other
+/// fields, from the same page, it is refused as another one: nobody is told that what they ask for now was done.
 pub(super) fn sent_once<'r, T>(
-    person: &SignedIn,
-    path: &str,
-    once: &str,
-    render: &'r (dyn Fn(&T) -> StoredAnswer + Send + Sync),
-) -> Option<Idempotent<'r, T>> {
-    (!once.is_empty()).then(|| Idempotent {
-        scope: format!("page/{}{path}", person.account.id),
-        key: once.to_owned(),
-        fingerprint: "form".to_owned(),
-        render,
-    })
-}
-
-/// The same of a form that can be sent with other fields from the same page: sent so again, it is refused as another one.
-pub(super) fn sent_once_saying<'r, T>(
     person: &SignedIn,
     path: &str,
     once: &str,
     said: &impl Serialize,
     render: &'r (dyn Fn(&T) -> StoredAnswer + Send + Sync),
 ) -> Option<Idempotent<'r, T>> {
-    let fields = serde_json::to_vec(said).expect("forms hold texts and lists of texts only");
-    let fingerprint = STANDARD.encode(Sha256::digest(fields));
-    sent_once(person, path, once, render).map(|sent| Idempotent { fingerprint, ..sent })
+    (!once.is_empty()).then(|| Idempotent {
+        scope: format!("page/{}{path}", person.account.id),
+        key: once.to_owned(),
+        fingerprint: STANDARD
+            .encode(Sha256::digest(serde_json::to_vec(said).expect("forms hold texts and their lists"))),
+        render,
+    })
 }
 
 /// Which way a switch goes, `on` or `off`: a page that is out of date does not turn it back.

@@ -24,7 +24,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::{Keepable, Kept};
-use crate::dashboard::once::{Switched, kept, sent_once_saying};
+use crate::dashboard::once::{Switched, kept, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::message;
 use crate::problem::{Failure, Kind};
@@ -326,7 +326,7 @@ pub(super) async fn rotate(
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
     let sent_to = format!("/{}/rotate", view.key.id);
-    let idempotent = sent_once_saying(&entered.person, &sent_to, &rotation.once, &rotation, &render);
+    let idempotent = sent_once(&entered.person, &sent_to, &rotation.once, &rotation, &render);
     let keys = web.app.keys();
     match keys.rotate(&entered.context, &entered.tenant, view.key.id, overlap, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, moment)),

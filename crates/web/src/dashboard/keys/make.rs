@@ -21,7 +21,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Formats;
 use crate::dashboard::frame::Frame;
 use crate::dashboard::kept::Kept;
-use crate::dashboard::once::{kept, sent_once_saying};
+use crate::dashboard::once::{kept, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteKeys};
 use crate::dashboard::text::{Arg, Texts, message};
 use crate::router::Web;
@@ -95,7 +95,7 @@ pub(super) async fn make(
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
     let path = format!("/{}/{}/create", entered.tenant.business, entered.tenant.environment);
-    let idempotent = sent_once_saying(&entered.person, &path, &fields.once, &fields, &render);
+    let idempotent = sent_once(&entered.person, &path, &fields.once, &fields, &render);
     match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, issued::Moment::Made)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),

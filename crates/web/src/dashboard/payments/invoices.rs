@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::InvoiceId;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
@@ -328,7 +328,7 @@ pub(super) async fn send(
 }
 
 /// What was typed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Fields {
     once: String,
@@ -415,7 +415,7 @@ pub(super) async fn make(
     let base = base(&entered);
     let create = format!("{base}/create");
     let render = |invoice: &InvoiceRow| kept(&invoice.id);
-    let once = sent_once(&entered.person, &create, &fields.once, &render);
+    let once = sent_once(&entered.person, &create, &fields.once, &fields, &render);
     match web.app.invoices().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(invoice)) => {
             let page = format!("{base}/{}", invoice.id);

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::ids::PaymentLinkId;
 use trousseau_domain::metadata::Metadata;
 use trousseau_domain::money::{Asset, Money};
@@ -224,7 +224,7 @@ pub(super) async fn show(
 }
 
 /// What was typed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Fields {
     once: String,
@@ -361,7 +361,7 @@ pub(super) async fn make(
     };
     let create = format!("{base}/create");
     let render = |link: &PaymentLinkRow| kept(&link.id);
-    let once = sent_once(&entered.person, &create, &fields.once, &render);
+    let once = sent_once(&entered.person, &create, &fields.once, &fields, &render);
     match web.app.payment_links().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(link)) => {
             let page = format!("{base}/{}", link.id);

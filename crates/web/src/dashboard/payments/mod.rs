@@ -463,7 +463,7 @@ fn said<T>(text: &str, read: impl FnOnce(&str) -> Option<T>, wrong: impl FnOnce(
 }
 
 /// What was typed about a customer.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct CustomerFields {
     customer_name: String,

@@ -419,7 +419,7 @@ async fn make(
         }),
     };
     let render = |refund: &RefundRow| kept(&refund.id);
-    let once = sent_once(&entered.person, &target.action, &fields.once, &render);
+    let once = sent_once(&entered.person, &target.action, &fields.once, &fields, &render);
     let made = match draft {
         Some(draft) => web.app.refunds().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await,
         None => Err(ServiceError::Invalid(Vec::new())),

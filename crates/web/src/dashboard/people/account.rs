@@ -102,7 +102,7 @@ pub(crate) struct Code {
 }
 
 /// The form of new recovery codes as it was sent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NewCodes {
     once: String,
@@ -448,7 +448,7 @@ pub(crate) async fn recovery_codes(
     Form(given): Form<NewCodes>,
 ) -> Result<Response, Stop> {
     let render = |_: &RecoveryCodes| kept(&RECOVERY_CODES);
-    let idempotent = sent_once(&visitor.person, RECOVERY_CODES, &given.once, &render);
+    let idempotent = sent_once(&visitor.person, RECOVERY_CODES, &given.once, &given, &render);
     let people = web.app.people();
     match people.replace_recovery_codes(&context(&visitor), &visitor.person, idempotent.as_ref()).await {
         Ok(Answered::Done(codes)) => Ok(codes_page(&visitor, &codes)),

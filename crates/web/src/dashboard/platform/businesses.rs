@@ -133,7 +133,7 @@ pub(super) async fn list(
 }
 
 /// What was typed for a new business.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Given {
     once: String,
@@ -205,7 +205,7 @@ pub(super) async fn create(
     };
     let draft = BusinessDraft { name, id, profile, time_zone, language, metadata: Metadata::default(), invite };
     let render = |created: &CreatedBusiness| kept(&created.business.id);
-    let idempotent = sent_once(&admin.person, "/platform/businesses", &given.once, &render);
+    let idempotent = sent_once(&admin.person, "/platform/businesses", &given.once, &given, &render);
     match web.app.businesses().create(&admin.context, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(created)) => {
             let path = path_of(&created.business.id);

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::actor::Actor;
 use trousseau_domain::ids::{AccountId, PlatformKeyId};
 use trousseau_domain::platform_keys::{PlatformScope, PlatformScopes};
@@ -72,7 +72,7 @@ pub(super) async fn list(admin: Administering, State(web): State<Web>) -> Result
 }
 
 /// What was typed for a new key.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Given {
     once: String,
@@ -141,7 +141,7 @@ pub(super) async fn create(
         return Ok(draw(&admin, StatusCode::UNPROCESSABLE_ENTITY, errors, given));
     };
     let render = |issued: &IssuedPlatformKey| kept(&issued.key.id);
-    let idempotent = sent_once(&admin.person, "/platform/keys", &given.once, &render);
+    let idempotent = sent_once(&admin.person, "/platform/keys", &given.once, &given, &render);
     match web.app.platform_keys().create(&admin.context, name, &scopes, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued_page(&admin, &web, &issued)),
         Ok(Answered::Replayed(_)) => Ok(admin.frame.done(Area::Keys.path(), message!("flash-form-sent-already"), "")),

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use trousseau_domain::webhooks::signature::VerificationToken;
 use trousseau_domain::webhooks::target::WebhookUrl;
 use trousseau_domain::webhooks::{Dialect, EndpointDescription, MilestonEvent, WebhookEvent};
@@ -26,7 +26,7 @@ use crate::dashboard::text::{Texts, message};
 use crate::router::Web;
 
 /// The form as it is sent.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Fields {
     once: String,
@@ -194,7 +194,7 @@ pub(super) async fn create(
     };
     let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
     let path = format!("/{}/{}/webhook", entered.tenant.business, entered.tenant.environment);
-    let idempotent = sent_once(&entered.person, &path, &fields.once, &render);
+    let idempotent = sent_once(&entered.person, &path, &fields.once, &fields, &render);
     let home = base(&entered.frame);
     match web.app.webhooks().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(secrets::page(&entered, &issued, Moment::Made)),

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use trousseau_domain::keys::Overlap;
 use trousseau_service::ServiceError;
@@ -131,7 +131,7 @@ fn ask_rotate(
 }
 
 /// What was chosen for a rotation.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Rotation {
     overlap: String,
@@ -152,7 +152,7 @@ pub(super) async fn rotate(
         Err(_) => return Err(Stop::go(&format!("{page_path}/rotate"))),
     };
     let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
-    let idempotent = sent_once(&entered.person, &format!("/{id}/rotate"), &rotation.once, &render);
+    let idempotent = sent_once(&entered.person, &format!("/{id}/rotate"), &rotation.once, &rotation, &render);
     let webhooks = web.app.webhooks();
     match webhooks.rotate_secret(&entered.context, &entered.tenant, id, overlap, None, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(page(&entered, &issued, Moment::Rotated)),

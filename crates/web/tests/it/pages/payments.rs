@@ -111,6 +111,9 @@ async fn a_form_sent_twice_makes_one_payment_link() {
         let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("amount", "3"), ("title", "Once")];
         assert_eq!(browser.post(&create, &fields).await.status.as_u16(), 303);
     }
+    // With another amount it is another one, of which nobody is told that it was made.
+    let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("amount", "30"), ("title", "Once")];
+    assert!(page(&browser.post(&create, &fields).await, 422).contains("What you sent now was not done"));
     let list = page(&browser.get(&links).await, 200);
     assert_eq!(list.matches(">Once</a>").count(), 1, "{list}");
 }
