@@ -219,7 +219,8 @@ impl Reader<'_> {
         Ok(self.fetch_optional(stmt).await?.is_some())
     }
 
-    /// The tenant's invoices that match, newest first and of one instant the highest number first, those after `after` in this order; at most `limit`.
+    /// The tenant's invoices that match, newest first and of one instant the highest number first, those after `after` in
+    /// this order; at most `limit`.
     pub async fn list_invoices(
         &mut self,
         tenant: &Tenant,

@@ -4,9 +4,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_domain::requests::UtcDay;
 use trousseau_store::{Store, StoreOptions};
 
 use crate::process::{Place, Server};
@@ -85,6 +88,25 @@ impl Installation {
 async fn change_by_hand(database: &Path, sql: &'static str) {
     let store = Store::open_sqlite(database, &StoreOptions::default()).await.expect("opens");
     store.run(sql).await.expect("runs");
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_is_written_though_somebody_has_the_database_at_the_stop() {
+    let shop = Installation::new();
+    let mut server = shop.start(false);
+    let store = Store::open_sqlite(&shop.folder().join("trousseau.db"), &StoreOptions::default()).await.expect("opens");
+    let mut held = store.begin().await.expect("the one writer of the file");
+    held.run("UPDATE change_counter SET seq = seq").await.expect("written");
+    assert_eq!(shop.accepted(&server, [1, 2, 3]), [true; 3]);
+    server.signal(Signal::TERM);
+    // Longer than one wait for the lock, which is all that there was once.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    drop(held);
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+    let tenant = Tenant::new(shop.business.parse().expect("an id"), Environment::Live);
+    let usage = store.read().list_usage(&tenant, UtcDay::from_number(0).expect("1970")).await.expect("read");
+    assert_eq!(usage.iter().map(|day| day.requests).sum::<u64>(), 3, "{}", server.log());
     store.close().await;
 }
 

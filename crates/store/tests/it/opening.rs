@@ -95,6 +95,25 @@ both_engines! {
 }
 
 #[tokio::test]
+async fn a_command_waits_for_the_server_that_makes_the_tables() {
+    let Some(server) = TestDatabase::postgres_server() else { return };
+    let database = TestDatabase::postgres(&server).await;
+    let url = crate::nothing_yet(&database).await;
+    let open = async |upgrade, up_to| {
+        let options = StoreOptions { upgrade, up_to, ..StoreOptions::default() };
+        Store::open(&url, &options).await
+    };
+    open(Upgrade::Any, Some(3)).await.expect("begun").close().await;
+    let rest = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        open(Upgrade::Any, None).await
+    };
+    let (command, server) = tokio::join!(open(Upgrade::Empty, None), rest);
+    command.expect("opens").close().await;
+    server.expect("opens").close().await;
+}
+
+#[tokio::test]
 async fn nobody_waits_behind_a_migration_that_waits_for_a_backup() {
     let Some(server) = TestDatabase::postgres_server() else { return };
     let database = TestDatabase::postgres(&server).await;

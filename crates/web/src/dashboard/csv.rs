@@ -293,6 +293,13 @@ mod tests {
     }
 
     #[test]
+    fn every_instant_is_written_as_one() {
+        for column in ["created_at", "valid_until", "anchor"] {
+            assert_eq!(Kind::of(column), Kind::Instant, "{column}");
+        }
+    }
+
+    #[test]
     fn a_file_that_does_not_hold_all_says_so_in_its_name() {
         let mut csv = Csv::new(Sheet::Any, &["name"]);
         csv.cut = true;

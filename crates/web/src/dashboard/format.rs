@@ -132,17 +132,15 @@ impl Formats {
         let seconds = distance.as_secs();
         let [today, day] = [self.now, instant].map(|instant| self.zone.day_of(instant));
         let days = today.days_until(day).unsigned_abs();
+        // The day on which clocks go back has an hour more.
+        let in_hours = seconds < DAY || days == 0;
         let text = match (seconds, past) {
             (0..JUST_NOW, true) => t.get("time-just-now"),
             (JUST_NOW..MINUTE, true) => t.with("time-seconds-ago", [("count", seconds)]),
             (MINUTE..HOUR, true) => t.with("time-minutes-ago", [("count", seconds / MINUTE)]),
-            (HOUR..DAY, true) => t.with("time-hours-ago", [("count", seconds / HOUR)]),
+            (HOUR.., true) if in_hours => t.with("time-hours-ago", [("count", seconds / HOUR)]),
             (0..HOUR, false) => t.with("time-in-minutes", [("count", seconds.div_ceil(MINUTE))]),
-            (HOUR..DAY, false) => t.with("time-in-hours", [("count", seconds / HOUR)]),
-            // The day on which clocks go back has an hour more.
-            (DAY.., _) if days == 0 => {
-                t.with(if past { "time-hours-ago" } else { "time-in-hours" }, [("count", seconds / HOUR)])
-            }
+            (HOUR.., false) if in_hours => t.with("time-in-hours", [("count", seconds / HOUR)]),
             (DAY.., true) if days < 7 => t.with("time-days-ago", [("count", days)]),
             // What is good for seven days says so while it is new.
             (DAY.., false) if days <= 7 => t.with("time-in-days", [("count", days)]),
@@ -224,6 +222,11 @@ mod tests {
             assert_eq!(formats(Language::English).relative(at(instant)).text, english);
             assert_eq!(formats(Language::French).relative(at(instant)).text, french);
         }
+        // A day of 25 hours, from its first hour to its last.
+        let paris: TimeZone = "Europe/Paris".parse().expect("a zone");
+        let (early, late) = (at("2026-10-24T22:10:00Z"), at("2026-10-25T22:50:00Z"));
+        let told = |now, instant| Formats::new(Language::English, paris.clone(), now).relative(instant).text;
+        assert_eq!((told(late, early), told(early, late)), ("24 hours ago".to_owned(), "in 24 hours".to_owned()));
         let shown = formats(Language::English).relative(at("2026-03-28T11:59:48.5Z"));
         assert_eq!(shown.datetime, "2026-03-28T11:59:48Z");
         assert_eq!(shown.title, "28 Mar 2026, 12:59:48 CET");

@@ -163,6 +163,7 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
     let payments = format!("/b/{}/test/payments", business.id());
     for (list, query, field) in [
         (&requests, "status=abc", "status"),
+        (&requests, "outcome=refused%20", "outcome"),
         (&requests, "status=2000", "status"),
         (&requests, "outcome=fine", "outcome"),
         (&requests, "method=nonsense", "method"),
@@ -189,6 +190,12 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
             );
             assert!(!wrong.contains("<table"), "{query}: {wrong}");
         }
+    }
+    // Of a list that is a file alone, what was asked for stays, and the way without filters is its page.
+    let accounting = format!("{payments}/accounting");
+    let wrong = page(&browser.get(&format!("{accounting}/movements?from=soon&format=excel")).await, 422);
+    for text in [&format!("action=\"{accounting}/movements\""), &format!("href=\"{accounting}\""), "value=\"excel\""] {
+        assert!(wrong.contains(text), "{text}: {wrong}");
     }
     // A page goes on where the one before it ended, and an event of elsewhere is no place to go on from.
     let elsewhere = browser.get(&format!("{events}?after=evt_00000000000000000000000001")).await;
