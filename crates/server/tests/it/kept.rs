@@ -100,8 +100,8 @@ async fn what_was_counted_is_written_though_somebody_has_the_database_at_the_sto
     held.run("UPDATE change_counter SET seq = seq").await.expect("written");
     assert_eq!(shop.accepted(&server, [1, 2, 3]), [true; 3]);
     server.signal(Signal::TERM);
-    // Longer than one wait for the lock, which is all that there was once.
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    // Longer than two waits for the lock.
+    tokio::time::sleep(Duration::from_secs(14)).await;
     drop(held);
     assert_eq!(server.wait(), Some(0), "{}", server.log());
     let tenant = Tenant::new(shop.business.parse().expect("an id"), Environment::Live);
