@@ -116,7 +116,8 @@ test("revoke, with the consequence said first and the focus on Cancel", async ()
   await page.goto(list);
   await press(page, page.getByRole("link", { name: "Ended", exact: true }));
   await press(page, page.getByRole("link", { name: "Revoke" }).first());
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  // Browsers give the focus when they first draw the page, which may be after its load.
+  await page.waitForFunction(() => document.activeElement.textContent === "Cancel");
   await press(page, page.locator("#confirm button[type=submit]"));
   assert.equal(await verified(value), 401);
 });
