@@ -152,6 +152,66 @@ test('an answer in another protocol is none', { timeout: 5_000 }, async (t) => {
   for (const demand of [{}, { audience: 'x' }]) assert.equal((await client.authorize(ASKED, demand)).status, 503)
 })
 
+test('a kept connection that was closed in the moment in which it is used is replaced', async (t) => {
+  let sockets = 0
+  let closes = true
+  const server = net.createServer((socket) => {
+    sockets += 1
+    let questions = 0
+    socket.on('error', () => {})
+    socket.on('data', () => {
+      questions += 1
+      // As a server that has just let a connection go which was idle.
+      if (closes && (questions > 1 || sockets > 4)) return socket.resetAndDestroy()
+      const lines = Object.entries(GOOD).map(([name, value]) => `${name}: ${value}\r\n`)
+      socket.write(`HTTP/1.1 200 OK\r\n${lines.join('')}content-length: 0\r\n\r\n`)
+    })
+  })
+  const client = new Trousseau({ url: await listening(t, server) })
+  t.after(() => client.close())
+  for (const demand of [{}, {}, { audience: 'x' }]) {
+    const { allowed, code } = await client.authorize(ASKED, demand)
+    assert.deepEqual([allowed, code], [true, undefined])
+  }
+  // A new one that is closed is no such thing: nobody asks for ever.
+  sockets = 4
+  assert.equal((await client.authorize(ASKED)).status, 503)
+  const before = sockets
+  assert.equal((await client.authorize(ASKED)).status, 503)
+  assert.equal(sockets, before + 1)
+  closes = false
+  assert.ok((await client.authorize(ASKED)).allowed)
+})
+
+test('a connection that nobody uses is let go before Trousseau does', async (t) => {
+  let open = 0
+  const server = http.createServer((_, response) => response.writeHead(200, GOOD).end())
+  server.keepAliveTimeout = 0
+  server.on('connection', (socket) => {
+    open += 1
+    socket.once('close', () => (open -= 1))
+  })
+  const client = new Trousseau({ url: await listening(t, server) })
+  t.after(() => client.close())
+  assert.ok((await client.authorize(ASKED)).allowed)
+  assert.equal(open, 1)
+  for (let turn = 0; open > 0; turn += 1) {
+    assert.ok(turn < 300, 'it is still there')
+    await pause(100)
+  }
+})
+
+test('times and room that make no sense are none', () => {
+  const url = 'http://127.0.0.1:1'
+  for (const timeoutMs of [0, -1, 1.5, NaN, Infinity, 2 ** 31, '2000', null]) {
+    assert.throws(() => new Trousseau({ url, timeoutMs }), { name: 'TypeError', message: /^timeoutMs / })
+  }
+  for (const cacheEntries of [-1, 1.5, NaN, Infinity, '10', null]) {
+    assert.throws(() => new Trousseau({ url, cacheEntries }), { name: 'TypeError', message: /^cacheEntries / })
+  }
+  new Trousseau({ url, timeoutMs: 2 ** 31 - 1, cacheEntries: 0 }).close()
+})
+
 test('express: a refusal replaces what the application has set', async (t) => {
   const { client } = await standIn(t, (_, response) => response.writeHead(401, PROBLEM).end('{}'))
   const app = express()

@@ -73,7 +73,7 @@ export interface Options {
   url: string | URL
   /** Lets keys go in the clear to another machine, for networks that are encrypted below. To this machine they always may. */
   allowPlainHttp?: boolean
-  /** How long an answer may take, waiting included; 2000 unless said. */
+  /** How long an answer may take, waiting included: a whole number from 1; 2000 unless said. */
   timeoutMs?: number
   /** The most decisions that are kept for as long as Trousseau allows; 10000 unless said, 0 for none. */
   cacheEntries?: number

@@ -29,6 +29,10 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[0-9a-f]{2}:
 const MOST_BYTES = 64 * 1024
 /** Notes and assertions are long: the longest there are make some 80 KiB of headers. */
 const MOST_HEADERS = 128 * 1024
+/** For how long a connection that nobody uses is kept. Trousseau closes it after 10 s, perhaps in the moment in which it is used. */
+const IDLE_MS = 5_000
+/** The longest that a timer of Node waits; a longer one would end at once. */
+const MOST_MS = 2 ** 31 - 1
 
 export class Trousseau {
   #ask
@@ -48,9 +52,13 @@ export class Trousseau {
     if (protocol === 'http:' && !allowPlainHttp && !LOOPBACK.test(hostname)) {
       throw new TypeError('keys go to another machine by https only, unless allowPlainHttp says otherwise')
     }
+    if (!(Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= MOST_MS)) {
+      throw new TypeError(`timeoutMs must be a whole number from 1 to ${MOST_MS}`)
+    }
+    if (!(Number.isInteger(cacheEntries) && cacheEntries >= 0)) throw new TypeError('cacheEntries must be a whole number, 0 for none')
     const wire = this.#base.protocol === 'https:' ? https : http
     this.#ask = wire.request
-    this.#agent = new wire.Agent({ keepAlive: true, maxSockets: 64 })
+    this.#agent = new wire.Agent({ keepAlive: true, maxSockets: 64, timeout: IDLE_MS })
     this.#timeoutMs = timeoutMs
     this.#most = cacheEntries
   }
@@ -195,12 +203,22 @@ export class Trousseau {
     return { ...heard, asked }
   }
 
-  #send(target, lines) {
+  async #send(target, lines) {
+    const signal = AbortSignal.timeout(this.#timeoutMs)
+    try {
+      return await this.#sendBy(this.#agent, target, lines, signal)
+    } catch (error) {
+      // The other end let a kept connection go while this was on its way there (RFC 9112, section 9.3.1).
+      if (error !== LET_GO) throw error
+      return this.#sendBy(false, target, lines, signal)
+    }
+  }
+
+  #sendBy(agent, target, lines, signal) {
     return new Promise((resolve, reject) => {
       const headers = ['host', target.host, ...lines.flat()]
-      const signal = AbortSignal.timeout(this.#timeoutMs)
-      const request = this.#ask(target, { headers, agent: this.#agent, setHost: false, signal, maxHeaderSize: MOST_HEADERS })
-      request.once('error', reject)
+      const request = this.#ask(target, { headers, agent, setHost: false, signal, maxHeaderSize: MOST_HEADERS })
+      request.once('error', (error) => reject(request.reusedSocket && CLOSED.has(error.code) ? LET_GO : error))
       // Where another protocol is answered (101) there is neither a response nor an error.
       request.once('close', () => reject(new Error('there is no answer')))
       request.once('response', (response) => {
@@ -218,6 +236,10 @@ export class Trousseau {
     })
   }
 }
+
+/** How it shows that the other end has closed a connection. */
+const CLOSED = new Set(['ECONNRESET', 'EPIPE'])
+const LET_GO = new Error('a kept connection was closed')
 
 /** Header lines with names in small letters: of `Headers`, of Node's `rawHeaders`, or of an object. */
 function* linesOf(headers) {
