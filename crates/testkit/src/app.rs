@@ -72,6 +72,14 @@ impl TestApp {
     /// # Panics
     /// When it cannot be put together: the test cannot go on.
     pub async fn watching(database: TestDatabase, networks: Vec<NetworkSettings>) -> Self {
+        Self::arranged(database, |settings| settings.with_networks(networks)).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Panics
+    /// When it cannot be put together: the test cannot go on.
+    pub async fn arranged(database: TestDatabase, arrange: impl FnOnce(Settings) -> Settings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let start: Timestamp = "2026-01-31T12:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::new(start));
@@ -82,9 +90,8 @@ impl TestApp {
             .expect("a fresh key file");
         let settings = Settings::default()
             .with_hash_cost(HashCost { memory_kib: 64, passes: 1 })
-            .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")])
-            .with_networks(networks);
-        let app = App::new(store, secrets, settings, clock.clone(), entropy.clone());
+            .with_webhook_networks(vec!["127.0.0.0/8".parse().expect("a range")]);
+        let app = App::new(store, secrets, arrange(settings), clock.clone(), entropy.clone());
         // As in a server: keys are answered from memory. It ends with the test.
         app.fill_index().await.expect("the keys can be read");
         let jobs = app.jobs().clone();

@@ -19,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::verify::fresh_ms;
 use crate::authority::{Sent, judge_for_gateway};
 use crate::problem::Failure;
 use crate::query::{parameter, refused};
@@ -112,9 +113,8 @@ pub(crate) async fn answer(sent: &Sent<'_>, web: &Web, asked: Demands, told: Hea
         let assertion = web.app.assertions().sign(&caller, &audience, sent.request_id());
         headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
     }
-    // Each use of a key that has limits is asked for.
-    if let Some(fresh) = web.app.settings().answers_kept().filter(|_| !caller.is_limited()) {
-        headers.insert(FRESH_MS, HeaderValue::from(u64::try_from(fresh.as_millis()).unwrap_or(0)));
+    if let Some(fresh) = fresh_ms(web, &caller) {
+        headers.insert(FRESH_MS, HeaderValue::from(fresh));
     }
     Ok(headers)
 }

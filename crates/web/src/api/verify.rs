@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::Json as Answer;
@@ -13,6 +12,7 @@ use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::RequestId;
 use trousseau_domain::keys::KeyKind;
 use trousseau_domain::scope::Scope;
+use trousseau_service::KeyCaller;
 use trousseau_service::access::{Verdict, VerifyRequest};
 use trousseau_service::entropy::EntropyExt as _;
 use utoipa::ToSchema;
@@ -155,11 +155,12 @@ impl QuestionBody {
 }
 
 impl VerdictBody {
-    fn new(verdict: Verdict, kept: Option<Duration>) -> Self {
+    fn new(verdict: Verdict, web: &Web) -> Self {
         let (code, missing_scope) = match verdict.decision {
             Decision::Allow => ("ok", None),
             Decision::Deny { reason, missing_scope } => (reason.as_str(), missing_scope.map(|scope| scope.to_string())),
         };
+        let fresh_ms = verdict.key.as_ref().and_then(|caller| fresh_ms(web, caller));
         let key = verdict.key.map(|caller| VerifiedKeyBody {
             business_id: caller.tenant.business.to_string(),
             environment: caller.tenant.environment.as_str(),
@@ -169,9 +170,6 @@ impl VerdictBody {
             metadata: caller.metadata().entries().clone(),
             business_metadata: caller.business_metadata().entries().clone(),
         });
-        // Each use of a key that has limits is a question of its own.
-        let kept = kept.filter(|_| key.is_some() && verdict.allowances.is_empty());
-        let fresh_ms = kept.and_then(|kept| u64::try_from(kept.as_millis()).ok());
         Self {
             valid: key.is_some(),
             code,
@@ -183,6 +181,14 @@ impl VerdictBody {
             key,
         }
     }
+}
+
+/// How many milliseconds a good answer about a key may be kept: never past the end of the key or of its value, and not at
+/// all where it has limits, for each use of it is a question of its own.
+pub(crate) fn fresh_ms(web: &Web, caller: &KeyCaller) -> Option<u64> {
+    let kept = web.app.settings().answers_kept().filter(|_| !caller.is_limited())?;
+    let kept = caller.ends_at().map_or(kept, |end| kept.min(end.since(web.app.now())));
+    u64::try_from(kept.as_millis()).ok().filter(|ms| *ms > 0)
 }
 
 /// The address of a caller, as whoever asks wrote it.
@@ -239,7 +245,6 @@ pub(crate) async fn verify(
     may.check_again(&web).await?;
     let render = |(): &()| stored(200, serde_json::Value::Null, Vec::new());
     let repeated = repeatable.of(&may.whose(), &body.bytes, &render);
-    let kept = web.app.settings().answers_kept();
     let mut faults = Faults::new();
     let mut body = body.value;
     let Some(batch) = body.requests.take() else {
@@ -248,7 +253,7 @@ pub(crate) async fn verify(
         let asked = asked.ok_or(crate::problem::Kind::Internal)?;
         web.app.access().note_request(repeated.as_ref()).await?;
         let verdict = web.app.access().verify(&asked).await?;
-        return Ok(Answer(AnswerBody::One(Box::new(VerdictBody::new(verdict, kept)))));
+        return Ok(Answer(AnswerBody::One(Box::new(VerdictBody::new(verdict, &web)))));
     };
     // Nothing of it counts for the questions in the batch, so that nothing may stand there as if it did.
     for name in body.names() {
@@ -270,6 +275,6 @@ pub(crate) async fn verify(
     faults.finish()?;
     web.app.access().note_request(repeated.as_ref()).await?;
     let verdicts = web.app.access().verify_all(&asked).await?;
-    let results = verdicts.into_iter().map(|verdict| VerdictBody::new(verdict, kept)).collect();
+    let results = verdicts.into_iter().map(|verdict| VerdictBody::new(verdict, &web)).collect();
     Ok(Answer(AnswerBody::Batch(VerdictsBody { results })))
 }

@@ -1,6 +1,7 @@
 //! One table of cases through every door: each gives the same decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,6 +13,7 @@ use trousseau_domain::keys::KeyKind;
 use trousseau_service::Context;
 use trousseau_service::import::{ImportDraft, Imported, ImportedValue};
 use trousseau_service::keys::KeyDraft;
+use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::TestApp;
 use trousseau_testkit::client::{Answer, Client};
 use trousseau_web::problem::Kind;
@@ -316,6 +318,35 @@ async fn a_good_key_is_told_to_the_gateway() {
             assert_eq!(header(&answer, absent), None);
         }
         assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+    }
+}
+
+#[tokio::test]
+async fn a_good_answer_is_kept_no_longer_than_the_key_or_its_value_is_good() {
+    let kept = Some(Duration::from_millis(500));
+    let app = TestApp::arranged(TestDatabase::sqlite().await, |settings| settings.with_answers_kept(kept)).await;
+    let business = app.business("mileston").await;
+    let path = |rest: &str| format!("/v1/businesses/{}/keys{rest}?environment=test", business.id());
+    let fresh = async |key: &Value| {
+        let value = key["value"].as_str().expect("a value");
+        let question = json!({"key": value, "business_id": business.id()});
+        let batch = json!({"requests": [question.clone()]});
+        let verdict = app.platform().post("/v1/keys/verify", &question).await.expect(200);
+        let verdicts = app.platform().post("/v1/keys/verify", &batch).await.expect(200);
+        let asked = app.key(business.id(), value).get("/v1/authorize").await;
+        assert_eq!((&verdict["valid"], asked.status.as_u16()), (&json!(true), 200));
+        let told = header(&asked, "x-trousseau-fresh-ms").map(|ms| ms.parse::<u64>().expect("a number"));
+        assert_eq!((verdict["fresh_ms"].as_u64(), verdicts["results"][0]["fresh_ms"].as_u64()), (told, told));
+        told
+    };
+    let draft = json!({"scopes": ["payments:read"], "valid_until": "2026-01-31T12:01:00Z"});
+    let ends = app.platform().post(&path(""), &draft).await.expect(201);
+    let rotated = app.platform().post(&path(""), &json!({"scopes": ["payments:read"]})).await.expect(201);
+    let rotation = path(&format!("/{}/rotate", rotated["id"].as_str().expect("an id")));
+    app.platform().post(&rotation, &json!({"overlap_seconds": 60})).await.expect(200);
+    for (passes, expected) in [(0, Some(500)), (59_700_000, Some(300)), (299_500, None)] {
+        app.advance(Duration::from_micros(passes));
+        assert_eq!((fresh(&ends).await, fresh(&rotated).await), (expected, expected), "{passes}");
     }
 }
 
