@@ -23,6 +23,12 @@ impl<V> Flight<V> {
     fn new() -> Self {
         Self { seats: AtomicU64::new(0), begun: Arc::default(), turn: tokio::sync::Mutex::new(None) }
     }
+
+    /// What says that a question is sent, and the number that this gives it.
+    fn begin(&self) -> (Begin, Arc<AtomicU64>) {
+        let number = Arc::default();
+        (Begin { begun: Arc::clone(&self.begun), number: Arc::clone(&number) }, number)
+    }
 }
 
 pub(crate) struct Flights<V>(Mutex<HashMap<Digest, Arc<Flight<V>>>>);
@@ -80,13 +86,15 @@ impl<V: Clone> Flights<V> {
             }
             // Each is a question of its own then, side by side.
             drop(turn);
-            return ask(Begin(Arc::clone(&seat.flight.begun))).await.0;
+            return ask(seat.flight.begin().0).await.0;
         }
         if let Step::Answered(answer) = look() {
             return answer;
         }
-        let (answer, may_be_shared) = ask(Begin(Arc::clone(&seat.flight.begun))).await;
-        *turn = Some((seat.flight.begun.load(Ordering::SeqCst), may_be_shared.then(|| answer.clone())));
+        let (begin, number) = seat.flight.begin();
+        let (answer, may_be_shared) = ask(begin).await;
+        // Its own number: others may have asked side by side meanwhile, and who came after it may not have its answer.
+        *turn = Some((number.load(Ordering::SeqCst), may_be_shared.then(|| answer.clone())));
         answer
     }
 
@@ -106,11 +114,14 @@ impl<V: Clone> Flights<V> {
 }
 
 /// Says that a question is about to be sent: whoever comes from now on needs a later one.
-pub(crate) struct Begin(Arc<AtomicU64>);
+pub(crate) struct Begin {
+    begun: Arc<AtomicU64>,
+    number: Arc<AtomicU64>,
+}
 
 impl Begin {
     pub(crate) fn now(self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.number.store(self.begun.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
     }
 }
 
@@ -202,6 +213,71 @@ mod tests {
         answers.sort_unstable();
         assert_eq!(answers, (1..=20).collect::<Vec<u64>>());
         assert_eq!(slow.flights.len(), 0, "nothing stays");
+    }
+
+    #[tokio::test]
+    async fn who_asks_side_by_side_makes_no_other_answer_later() {
+        let flights = Arc::new(Flights::<&str>::default());
+        let name = || Digester::new(b"q").finish();
+        let asked = Arc::new(AtomicU64::new(0));
+        let spawn = |answer: &'static str, may_be_shared: bool| {
+            let (sends, answers) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+            let (flights, asked) = (Arc::clone(&flights), Arc::clone(&asked));
+            let gates = (Arc::clone(&sends), Arc::clone(&answers));
+            let task = tokio::spawn(async move {
+                let asking = |begin: Begin| async move {
+                    sends.acquire().await.expect("open").forget();
+                    begin.now();
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    answers.acquire().await.expect("open").forget();
+                    (answer, may_be_shared)
+                };
+                flights.ask(name(), || Step::Ask, asking).await
+            });
+            (gates, task)
+        };
+        let are_here = async |count| {
+            let here =
+                || flights.0.lock().expect("sound").get(&name()).map_or(0, |one| one.seats.load(Ordering::SeqCst));
+            while here() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let are_sent = async |count| {
+            while asked.load(Ordering::SeqCst) < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let ((sends, answers), first) = spawn("first", false);
+        sends.add_permits(1);
+        are_sent(1).await;
+        let ((second_sends, second_answers), second) = spawn("second", false);
+        are_here(2).await;
+        let ((beside_sends, beside_answers), beside) = spawn("beside", false);
+        are_here(3).await;
+        answers.add_permits(1);
+        assert_eq!(first.await.expect("done"), "first");
+        second_sends.add_permits(1);
+        are_sent(2).await;
+        let ((shared_sends, shared_answers), shared) = spawn("shared", true);
+        are_here(3).await;
+        // It counts against a limit: `beside` asks by itself, and is not sent yet; `shared` asks for those who come.
+        second_answers.add_permits(1);
+        assert_eq!(second.await.expect("done"), "second");
+        shared_sends.add_permits(1);
+        are_sent(3).await;
+        let ((late_sends, late_answers), late) = spawn("late", true);
+        are_here(3).await;
+        beside_sends.add_permits(1);
+        are_sent(4).await;
+        shared_answers.add_permits(1);
+        assert_eq!(shared.await.expect("done"), "shared");
+        late_sends.add_permits(1);
+        late_answers.add_permits(1);
+        assert_eq!(late.await.expect("done"), "late", "it came after `shared` was sent");
+        beside_answers.add_permits(1);
+        assert_eq!(beside.await.expect("done"), "beside");
+        assert_eq!(flights.len(), 0, "nothing stays");
     }
 
     #[tokio::test]
