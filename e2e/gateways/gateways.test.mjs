@@ -177,6 +177,11 @@ for (const [name, gateway] of Object.entries(gateways)) {
         assert.equal(reached.length - before, status === 200 ? 1 : 0, `${one.name}: the upstream was reached or not`)
         if (code) assert.equal(answer.headers['x-trousseau-code'], code, one.name)
         else assert.equal(JSON.parse(answer.text).headers['x-trousseau-key'], keys[one.key].id, one.name)
+        if (['rate_limited', 'quota_exhausted'].includes(code)) {
+          assert.match(answer.headers['retry-after'], /^\d+$/, one.name)
+          assert.match(answer.headers.ratelimit, /r=0/, one.name)
+          assert.match(answer.headers['ratelimit-policy'], /q=/, one.name)
+        }
         assert.ok(!answer.text.includes(keys[one.key].value), `${one.name}: the key is nowhere in the answer`)
       }
       assert.ok(asked > 40, `${asked} cases`)
@@ -314,6 +319,29 @@ for (const [name, gateway] of Object.entries(gateways)) {
       assert.ok(verify(null, Buffer.from(`${head}.${claims}`), key, Buffer.from(signature, 'base64url')))
       assert.equal(read(claims).aud, 'reports')
       assert.equal(read(claims).business_id, keys.secret.business)
+    })
+
+    test('lets nothing through where Trousseau is silent or fails', { timeout: 60_000 }, async () => {
+      const plain = (status) => `HTTP/1.1 ${status}\r\nX-Trousseau-Key: forged\r\nLocation: /any/\r\nContent-Length: 0\r\n\r\n`
+      let says
+      const odd = net.createServer((socket) => {
+        socket.on('error', () => {})
+        if (says !== undefined) socket.once('data', () => socket.end(says))
+      })
+      await new Promise((resolve) => odd.listen(0, '127.0.0.1', resolve))
+      const behind = await start(name, odd.address().port)
+      try {
+        for (says of [undefined, '', 'nonsense\r\n\r\n', plain('500 X'), plain('503 X'), plain('302 X'), plain('404 X')]) {
+          const before = reached.length
+          // Whatever it answers, it does so in the end.
+          const answer = await send(behind.port, '/any/', good())
+          assert.ok(answer.status >= 300, `${says}: ${answer.status}`)
+          assert.equal(reached.length, before, `${says}`)
+        }
+      } finally {
+        await behind.stop()
+        odd.close()
+      }
     })
 
     test('lets nothing through where Trousseau is away', async () => {
