@@ -9,8 +9,8 @@ export interface Caller {
   readonly metadata: Readonly<Record<string, string>>
   /** The notes kept beside the business. */
   readonly businessMetadata: Readonly<Record<string, string>>
-  /** The reference of the decision. */
-  readonly requestId: string
+  /** The reference of the decision; absent where something in between has taken it away. */
+  readonly requestId: string | undefined
   /** The same, signed, where an audience was named. */
   readonly assertion?: string
 }
