@@ -189,6 +189,22 @@ impl<'a> Question<'a> {
     }
 }
 
+/// A question of the verify call that is judged and not counted yet, or why it is refused whatever is known.
+struct Weighed<'a> {
+    request: &'a VerifyRequest,
+    started: Instant,
+    judged: Result<JudgedKey<'a>, Reason>,
+}
+
+/// What is known of the key of a question, and how that was judged at an instant.
+struct JudgedKey<'a> {
+    question: Question<'a>,
+    found: Option<Box<KnownKey>>,
+    decision: Decision,
+    now: Timestamp,
+    until: Lease,
+}
+
 /// Whose a key is, whatever its state: for the operator.
 #[derive(Debug)]
 pub struct FoundKey {
@@ -322,8 +338,9 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Answers many questions, in their order. Some at a time, so that what makes one wait is waited for once. A yes that
-    /// may not be said any more by the time that the last one is there is looked for again, and counted and kept once.
+    /// Answers many questions, in their order, and counts them in it. Some at a time, so that what makes one wait is waited
+    /// for once. A yes that may not be said any more by the time that the last one is there is looked for again, and
+    /// counted and kept once.
     ///
     /// # Errors
     /// As [`Access::verify`], and where they take too long to be said together.
@@ -332,9 +349,11 @@ impl<'a> Access<'a> {
         for some in requests.chunks(AT_A_TIME) {
             let mut asked = Vec::with_capacity(some.len());
             for request in some {
-                asked.push(self.verify(request));
+                asked.push(self.weigh(request));
             }
-            verdicts.extend(try_join_all(asked).await?);
+            for weighed in try_join_all(asked).await? {
+                verdicts.push(self.conclude_verify(weighed).await?);
+            }
         }
         self.said_together(requests, verdicts).await
     }
@@ -396,29 +415,50 @@ impl<'a> Access<'a> {
     /// # Errors
     /// Only where it could not be told.
     pub async fn verify(self, request: &VerifyRequest) -> Result<Verdict, ServiceError> {
+        self.conclude_verify(self.weigh(request).await?).await
+    }
+
+    /// Reads and judges a question, and counts nothing yet.
+    async fn weigh(self, request: &VerifyRequest) -> Result<Weighed<'_>, ServiceError> {
         let started = Instant::now();
-        let deny = |reason| {
-            let decision = Decision::Deny { reason, missing_scope: None };
-            let reference = self.keep_verdict(request, None, &decision, self.core.clock.now(), started.elapsed());
-            let until = Lease::since(since_boot());
-            Verdict { decision, retry_after: None, allowances: Vec::new(), reference, key: None, until }
-        };
+        let weighed = |judged| Ok(Weighed { request, started, judged });
         let question = match Question::read(self.core, request) {
             Ok(question) => question,
-            Err(reason) => return Ok(deny(reason)),
+            Err(reason) => return weighed(Err(reason)),
         };
         let Question { secret, claim, .. } = &question;
-        let judge_it = |found: Option<&KnownKey>, now| question.judge(found, Meter::Within, now);
-        let (mut judged, mut decision, mut now) = self.identify(secret, *claim, judge_it).await?;
+        let judge = |found: Option<&KnownKey>, now| question.judge(found, Meter::Within, now);
+        let (mut judged, mut decision, mut now) = self.identify(secret, *claim, judge).await?;
         if self.has_waited(&judged.identified, &decision, now).await? {
-            (judged, decision, now) = self.identify(secret, *claim, judge_it).await?;
+            (judged, decision, now) = self.identify(secret, *claim, judge).await?;
         }
-        let until = judged.until;
-        let found = match judged.identified {
-            Identified::Key(found) => found,
+        let Judged { identified, until, .. } = judged;
+        match identified {
+            Identified::Key(found) => weighed(Ok(JudgedKey { question, found, decision, now, until })),
             Identified::Platform(found) => {
                 let judged = Self::judge_platform(found.as_deref(), Transport::Elsewhere, request.origin.is_some());
-                return Ok(deny(judged.err().unwrap_or(Reason::KindNotAllowed)));
+                weighed(Err(judged.err().unwrap_or(Reason::KindNotAllowed)))
+            }
+        }
+    }
+
+    /// Counts a question and keeps its answer.
+    async fn conclude_verify(self, weighed: Weighed<'_>) -> Result<Verdict, ServiceError> {
+        let Weighed { request, started, judged } = weighed;
+        let JudgedKey { question, found, decision, now, until } = match judged {
+            Ok(judged) => judged,
+            Err(reason) => {
+                let decision = Decision::Deny { reason, missing_scope: None };
+                let reference = self.keep_verdict(request, None, &decision, self.core.clock.now(), started.elapsed());
+                let until = Lease::since(since_boot());
+                return Ok(Verdict {
+                    decision,
+                    retry_after: None,
+                    allowances: Vec::new(),
+                    reference,
+                    key: None,
+                    until,
+                });
             }
         };
         let again = |found: &KnownKey, meter| question.judge(Some(found), meter, now);
@@ -426,7 +466,7 @@ impl<'a> Access<'a> {
         let read = Some((&question, found.as_deref()));
         let reference = self.keep_verdict(request, read, &decision, now, started.elapsed());
         let key = match (&decision, found) {
-            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(secret, *found, now)?)),
+            (Decision::Allow, Some(found)) => Some(Box::new(self.accept(&question.secret, *found, now)?)),
             _ => None,
         };
         let Measured { retry_after, allowances, .. } = measured;

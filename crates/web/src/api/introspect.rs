@@ -78,8 +78,9 @@ impl<S: Sync> FromRequest<S> for Form {
                 .with_detail("Send a form: application/x-www-form-urlencoded.")
                 .into());
         }
-        // The reader's own message may quote what was sent.
-        let value = serde_html_form::from_bytes(&bytes).map_err(|_| {
+        // The reader's own message may quote what was sent. A parameter without a value is as if it were not there.
+        let value: Option<IntrospectionBody> = serde_html_form::from_bytes(&bytes).ok();
+        let value = value.filter(|body| !body.token.is_empty()).ok_or_else(|| {
             Failure::new(Kind::InvalidBody).with_detail("The form needs one `token`, and no parameter twice.")
         })?;
         Ok(Self { value, bytes })

@@ -42,6 +42,12 @@ pub(crate) const AUTHORIZE: &str = "/v1/authorize";
 /// What gateways are told of a refusal, beside the problem.
 const X_TROUSSEAU_CODE: HeaderName = HeaderName::from_static("x-trousseau-code");
 
+/// The challenges of a 401 (RFC 7617, section 2, and RFC 6750, section 3).
+const BASIC: &str = "Basic realm=\"trousseau\", charset=\"UTF-8\"";
+const BEARER: &str = "Bearer realm=\"trousseau\"";
+/// Where only the operator's keys are taken, which come as Bearer.
+const OPERATORS: [&str; 4] = ["/v1/businesses", "/v1/introspect", "/v1/keys/verify", "/v1/merchants"];
+
 /// Where Mileston's routes are.
 const MILESTON: [&str; 6] = ["/payment-link", "/invoice", "/recurring-payment", "/checkout", "/user", "/status"];
 
@@ -94,6 +100,20 @@ impl Dialect {
         }
     }
 
+    /// How a credential may come to a path (RFC 9110, section 11.6.1).
+    fn challenges(self, path: &str) -> &'static [&'static str] {
+        let under = |prefix: &&str| lies_under(path, prefix);
+        // Browsers ask for a password where Basic is offered, so a page's routes offer Bearer alone.
+        let for_pages = self == Self::Mileston || (under(&"/v1/checkout") && self != Self::Payline);
+        if self == Self::Codat {
+            &[BASIC]
+        } else if for_pages || OPERATORS.iter().any(under) {
+            &[BEARER]
+        } else {
+            &[BASIC, BEARER]
+        }
+    }
+
     /// Writes the failure in this dialect.
     pub fn render(self, failure: &Failure, path: &str, language: Language, request: RequestId) -> Response {
         let status = self.status(failure.kind());
@@ -111,14 +131,9 @@ impl Dialect {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
         if status == StatusCode::UNAUTHORIZED {
-            // Browsers ask for a password where Basic is offered, so a page's routes offer Bearer alone.
-            let for_pages =
-                self == Self::Mileston || (lies_under(path, "/v1/checkout") && !lies_under(path, "/v1/checkout/alive"));
-            if !for_pages {
-                let basic = HeaderValue::from_static("Basic realm=\"trousseau\", charset=\"UTF-8\"");
-                headers.append(WWW_AUTHENTICATE, basic);
+            for challenge in self.challenges(path) {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"trousseau\""));
         }
         if matches!(self, Self::Gateway { .. }) {
             headers.insert(X_TROUSSEAU_CODE, HeaderValue::from_static(failure.kind().code()));
@@ -161,14 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_are_spared_the_password_prompt() {
+    fn schemes_are_offered_where_they_are_taken_and_pages_are_spared_the_password_prompt() {
         let request = RequestId::from_random([7; 16]);
-        for (path, challenges) in
-            [("/v1/whoami", 2), ("/v1/checkout/alive", 2), ("/v1/checkout/start", 1), ("/apiKeys", 2), ("/invoice/", 1)]
-        {
+        for (path, challenges) in [
+            ("/v1/whoami", &[BASIC, BEARER][..]),
+            ("/v1/keys", &[BASIC, BEARER]),
+            ("/v1/keys/verify", &[BEARER]),
+            ("/v1/introspect", &[BEARER]),
+            ("/v1/businesses/x/keys", &[BEARER]),
+            ("/v1/merchants/1/keys", &[BEARER]),
+            ("/v1/checkout/alive", &[BASIC, BEARER]),
+            ("/v1/checkout/start", &[BEARER]),
+            ("/apiKeys", &[BASIC]),
+            ("/invoice/", &[BEARER]),
+        ] {
             let failure = Failure::new(Kind::Unauthorized);
             let answer = Dialect::of_path(path).render(&failure, path, Language::English, request);
-            assert_eq!(answer.headers().get_all(WWW_AUTHENTICATE).iter().count(), challenges, "{path}");
+            assert!(answer.headers().get_all(WWW_AUTHENTICATE).iter().eq(challenges), "{path}");
         }
     }
 }

@@ -544,6 +544,7 @@ async fn introspection_says_what_the_rfc_names() {
 
         for (form, status) in [
             (vec![], 400),
+            (vec![("token", String::new())], 400),
             (vec![("token", "a".to_owned()), ("token", "b".to_owned())], 400),
             (vec![("token", "a".to_owned()), ("scope", "nonsense".to_owned())], 400),
             (vec![("token", "a".to_owned()), ("ip", "nowhere".to_owned())], 400),

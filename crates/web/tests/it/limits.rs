@@ -148,6 +148,22 @@ async fn a_quota_is_for_a_day_and_the_next_day_has_its_own() {
 }
 
 #[tokio::test]
+async fn where_a_batch_finds_room_for_some_it_is_for_the_first_of_them() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let key = made(&app, &business, json!({"quota": {"day": 7}})).await;
+        let other = made(&app, &business, json!({"quota": {"day": 7, "month": 9}})).await;
+        let question = |key: &Value| json!({"key": text(key, "value"), "business_id": business.id()});
+        let requests: Vec<Value> = (0..20).map(|turn| question(if turn % 2 == 0 { &key } else { &other })).collect();
+        // Nothing is known here yet of what either has used.
+        let answer = app.platform().post("/v1/keys/verify", &json!({"requests": requests})).await.expect(200);
+        let results = answer["results"].as_array().expect("a list");
+        let valid: Vec<bool> = results.iter().map(|result| result["valid"] == json!(true)).collect();
+        assert_eq!(valid, (0..20).map(|turn| turn < 14).collect::<Vec<_>>(), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_limited_key_gives_no_more_than_it_has() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
