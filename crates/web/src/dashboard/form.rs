@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::session::session_cookie;
+use super::session::form_token;
 use super::text::Texts;
 use crate::body::{self, BodyRejection};
 use crate::problem::{Failure, Kind};
@@ -60,7 +60,7 @@ impl FromRequest<Web> for FileForm {
     async fn from_request(request: Request, web: &Web) -> Result<Self, FormRejection> {
         let headers = request.headers();
         check_origin(headers)?;
-        let expected = session_cookie(headers, web.secure_cookies).map(csrf_token);
+        let expected = form_token(headers, web.secure_cookies);
         let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(media_type);
         let bytes = body::read(request, MAX_FILE_FORM_BYTES).await.map_err(FormRejection)?;
@@ -95,7 +95,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Form<T> {
     async fn from_request(request: Request, web: &Web) -> Result<Self, FormRejection> {
         let headers = request.headers();
         check_origin(headers)?;
-        let expected = session_cookie(headers, web.secure_cookies).map(csrf_token);
+        let expected = form_token(headers, web.secure_cookies);
         let by_header = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
         let plain_form = headers
             .get(CONTENT_TYPE)
@@ -133,12 +133,21 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// The token that the forms of a session carry. It follows from the session's secret, which never leaves the cookie.
+/// The bytes that a token of forms is made of.
+const CSRF_TOKEN_BYTES: usize = 16;
+
+/// The token that the forms of a session carry. It follows from the first secret of the session, which never leaves the
+/// cookie.
 pub(crate) fn csrf_token(session: &str) -> String {
     let mut hasher = Sha256::new();
     hasher.update(b"trousseau csrf\0");
     hasher.update(session.as_bytes());
-    hasher.finalize().iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hasher.finalize().iter().take(CSRF_TOKEN_BYTES).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Whether a text has the form of such a token.
+pub(crate) fn is_csrf_token(text: &str) -> bool {
+    text.len() == 2 * CSRF_TOKEN_BYTES && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What is wrong with the fields of a form, in the order of the form.
@@ -249,7 +258,7 @@ mod tests {
     #[test]
     fn tokens_differ_by_session_and_say_nothing_of_it() {
         let (one, other) = (csrf_token("a"), csrf_token("b"));
-        assert_eq!(one.len(), 32);
+        assert!(is_csrf_token(&one));
         assert_ne!(one, other);
     }
 

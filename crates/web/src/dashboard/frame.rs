@@ -17,7 +17,7 @@ use super::assets;
 use super::form::csrf_token;
 use super::format::Formats;
 use super::look::{Look, Theme, cookie, set_cookie};
-use super::session::session_cookie;
+use super::session::form_token;
 use super::text::{Texts, message};
 use crate::language::Language;
 use crate::problem::{Failure, Kind};
@@ -356,7 +356,7 @@ impl Frame {
             f,
             theme: look.theme,
             here,
-            csrf: session_cookie(headers, secure).map(csrf_token).unwrap_or_default(),
+            csrf: form_token(headers, secure).unwrap_or_default(),
             request_id,
             person: None,
             businesses: Vec::new(),

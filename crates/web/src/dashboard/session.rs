@@ -17,6 +17,7 @@ use trousseau_service::people::{SessionToken, SignedIn};
 use trousseau_service::{BusinessRow, Context, ServiceError};
 
 use super::errors;
+use super::form::{csrf_token, is_csrf_token};
 use super::format::Formats;
 use super::frame::{Choice, Frame, Person, Place, redirect};
 use super::look::{Look, cookie, set_cookie};
@@ -35,14 +36,36 @@ const fn cookie_name(secure: bool) -> &'static str {
     if secure { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
+/// Between the secret of a renewed session and the token of its forms.
+const BEFORE_TOKEN: char = '.';
+
+/// The session's secret as the browser sent it, and the token of its forms where the session was renewed.
+fn session_parts(headers: &HeaderMap, secure: bool) -> Option<(&str, Option<&str>)> {
+    let value = cookie(headers, cookie_name(secure)).filter(|value| !value.is_empty())?;
+    Some(value.split_once(BEFORE_TOKEN).map_or((value, None), |(secret, token)| (secret, Some(token))))
+}
+
 /// The session's secret as the browser sent it.
 pub(crate) fn session_cookie(headers: &HeaderMap, secure: bool) -> Option<&str> {
-    cookie(headers, cookie_name(secure)).filter(|value| !value.is_empty())
+    session_parts(headers, secure).map(|(secret, _)| secret)
+}
+
+/// The token that the forms of this browser's session carry.
+pub(crate) fn form_token(headers: &HeaderMap, secure: bool) -> Option<String> {
+    session_parts(headers, secure).map(|(secret, token)| match token {
+        Some(token) if is_csrf_token(token) => token.to_owned(),
+        _ => csrf_token(secret),
+    })
 }
 
 /// Gives the browser the session's secret. It ends with the browser, or with the session on our side.
 pub fn set_session_cookie(headers: &mut HeaderMap, secret: &str, secure: bool) {
     set_cookie(headers, cookie_name(secure), secret, None, secure);
+}
+
+/// Gives the browser the new secret of a session whose person was proven once more. Forms in other tabs stay good.
+pub(super) fn renew_session_cookie(headers: &mut HeaderMap, secret: &str, form_token: &str, secure: bool) {
+    set_session_cookie(headers, &format!("{secret}{BEFORE_TOKEN}{form_token}"), secure);
 }
 
 /// Takes the session's secret away.

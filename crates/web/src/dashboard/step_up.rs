@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::form::{Form, FormErrors};
 use super::frame::{Frame, local_path, redirect};
 use super::people::sign_in::{Nothing, PasskeyAnswer, refused};
-use super::session::{Stop, Visitor, set_session_cookie};
+use super::session::{Stop, Visitor, renew_session_cookie};
 use super::text::message;
 use crate::problem::Failure;
 use crate::router::Web;
@@ -100,7 +100,7 @@ pub(crate) async fn prove(
     let status = match web.app.people().step_up(&context, &visitor.person, &given).await {
         Ok(token) => {
             let mut response = redirect(&back);
-            set_session_cookie(response.headers_mut(), token.expose(), web.secure_cookies);
+            renew_session_cookie(response.headers_mut(), token.expose(), &visitor.frame.csrf, web.secure_cookies);
             return Ok(response);
         }
         Err(ServiceError::People(PeopleError::SignInRefused)) => {
@@ -138,7 +138,7 @@ pub(crate) async fn passkey(
     match web.app.people().finish_passkey_step_up(&context, &visitor.person, &handle, &answer).await {
         Ok(token) => {
             let mut response = Json(json!({ "to": local_path(&given.back) })).into_response();
-            set_session_cookie(response.headers_mut(), token.expose(), web.secure_cookies);
+            renew_session_cookie(response.headers_mut(), token.expose(), &visitor.frame.csrf, web.secure_cookies);
             Ok(response)
         }
         Err(ServiceError::People(PeopleError::SignInRefused | PeopleError::LinkEnded)) => {

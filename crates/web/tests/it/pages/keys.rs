@@ -656,6 +656,11 @@ async fn live_keys_need_a_recent_proof_of_who_sits_there() {
     assert!(!page(&browser.get(&back).await, 200).contains("value=\"Late\""));
     assert_ne!(browser.cookie("__Host-trousseau_session"), Some(before.as_str()), "the session has a new secret");
     assert_eq!(app.browser().with_cookie("__Host-trousseau_session", &before).get(&create).await.status, 303);
+    // A form that was open in another tab the while is good all the same.
+    let elsewhere = browser.post(&format!("{test}/create"), &[("csrf", &csrf), ("name", "In another tab")]).await;
+    assert!(value_in(&page(&elsewhere, 200)).starts_with("Mileston_TEST_"));
+    let forged = csrf.chars().rev().collect::<String>();
+    assert_eq!(browser.post(&format!("{test}/create"), &[("csrf", &forged), ("name", "Forged")]).await.status, 403);
     let made = browser.submit(&create, &create, &[("name", "In time")]).await;
     assert!(value_in(&page(&made, 200)).starts_with("Mileston_LIVE_"));
     // Nobody is led away from this site.
