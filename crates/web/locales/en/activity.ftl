@@ -95,6 +95,7 @@ filters = Filters
 filters-wrong = This filter cannot be used
 filters-wrong-lead = Nothing was looked for, so that no list shows more than was asked for.
 filters-unknown = There is nothing to choose called “{ $value }”.
+filters-http-status = “{ $value }” is no status of HTTP. Write a number from 100 to 599, as 404.
 filters-time = “{ $value }” is no date. Write it as 2026-01-31.
 filters-inverted = The end lies before the beginning.
 filters-search = At most 100 characters, without tabs or line ends.

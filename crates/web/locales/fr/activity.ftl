@@ -95,6 +95,7 @@ filters = Filtres
 filters-wrong = Ce filtre est inutilisable
 filters-wrong-lead = Rien n'a été recherché, afin qu'aucune liste ne montre plus que ce qui était demandé.
 filters-unknown = Aucun choix ne s'appelle « { $value } ».
+filters-http-status = « { $value } » n'est pas un statut HTTP. Écrivez un nombre de 100 à 599, comme 404.
 filters-time = « { $value } » n'est pas une date. Écrivez-la sous la forme 2026-01-31.
 filters-inverted = La fin précède le début.
 filters-search = 100 caractères au plus, sans tabulation ni fin de ligne.

@@ -72,6 +72,8 @@ pub(crate) fn end(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 pub(crate) struct Check<'a> {
     frame: &'a Frame,
     wrong: FormErrors,
+    /// What `status` is called on this list.
+    status: &'static str,
 }
 
 /// A part of what was asked for.
@@ -99,7 +101,7 @@ struct WrongPage<'a> {
 impl<'a> Check<'a> {
     /// For the list that this frame is of.
     pub(crate) const fn of(frame: &'a Frame) -> Self {
-        Self { frame, wrong: FormErrors::new() }
+        Self { frame, wrong: FormErrors::new(), status: message!("column-state") }
     }
 
     /// One of the words, or a number, that a filter takes.
@@ -111,6 +113,17 @@ impl<'a> Check<'a> {
     pub(crate) fn known(mut self, field: &'static str, text: &str, is_known: impl Fn(&str) -> bool) -> Self {
         if !text.is_empty() && !is_known(text) {
             self.wrong.add(field, self.frame.t.with("filters-unknown", [("value", text)]));
+        }
+        self
+    }
+
+    /// The status of an answer by HTTP (RFC 9110, section 15).
+    pub(crate) fn http_status(mut self, text: &str) -> Self {
+        self.status = message!("requests-status");
+        let is_status = |text: &str| text.parse().is_ok_and(|status: u16| (100..600).contains(&status));
+        let text = text.trim();
+        if !text.is_empty() && !is_status(text) {
+            self.wrong.add("status", self.frame.t.with("filters-http-status", [("value", text)]));
         }
         self
     }
@@ -175,7 +188,8 @@ impl<'a> Check<'a> {
                 "type" => message!("filters-type"),
                 "method" => message!("requests-method"),
                 "outcome" => message!("requests-outcome"),
-                "status" | "state" => message!("column-state"),
+                "status" => self.status,
+                "state" => message!("column-state"),
                 _ => message!("filters-other"),
             }),
             name,

@@ -177,9 +177,7 @@ pub(crate) async fn list(
     }
     Check::of(&entered.frame)
         .choice::<Outcome>("outcome", &asked.outcome)
-        .known("status", &asked.status, |status| {
-            status.trim().parse().is_ok_and(|status: u16| (100..600).contains(&status))
-        })
+        .http_status(&asked.status)
         .known("method", &asked.method, |method| curl::METHODS.contains(&method))
         .span(&asked.from, &asked.to)
         .done(&base)?;

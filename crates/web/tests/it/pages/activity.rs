@@ -191,6 +191,8 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
             assert!(!wrong.contains("<table"), "{query}: {wrong}");
         }
     }
+    let wrong = page(&browser.get(&format!("{requests}?status=2000")).await, 422);
+    assert!(wrong.contains(">Status</label>") && wrong.contains("“2000” is no status of HTTP."), "{wrong}");
     // Of a list that is a file alone, what was asked for stays, and the way without filters is its page.
     let accounting = format!("{payments}/accounting");
     let wrong = page(&browser.get(&format!("{accounting}/movements?from=soon&format=excel")).await, 422);
