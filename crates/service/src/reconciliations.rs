@@ -335,10 +335,10 @@ async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &Ledge
     let contracts: Vec<_> = network.settings.contracts().collect();
     let mut next = scanned + 1;
     while next <= to {
-        let end = to.min(next + way.span() - 1);
+        let end = to.min(next + way.span().size() - 1);
         match outgoing_between(way, (next, end), &contracts, &addresses).await {
             Ok(rows) => {
-                way.answered_logs();
+                way.span().was_answered();
                 let mut tx = core.store.begin_alone().await?;
                 // Blocks were taken back meanwhile: this was read of a fork, or the part below is missing.
                 if !tx.keep_outgoing(ledger, (next - 1, end), &rows).await? {
@@ -350,11 +350,11 @@ async fn scan_outgoing(core: &Core, network: &Network, way: &Way, ledger: &Ledge
                 }
                 next = end + 1;
             }
-            Err(error) if end > next && error.may_be_too_much() => way.asked_too_much(end - next + 1),
+            Err(error) if end > next && error.may_be_too_much() => way.span().was_too_much(end - next + 1),
             Err(error) => {
                 // Whoever is silent about a large range may answer a smaller one the next time.
                 if error == RpcError::Deadline {
-                    way.asked_too_much(end - next + 1);
+                    way.span().was_too_much(end - next + 1);
                 }
                 return Err(error.into());
             }

@@ -94,7 +94,7 @@ pub use platform_keys::PlatformKeyRow;
 pub use pool::PgTx;
 pub use quotas::{QuotaCount, QuotaHolder};
 pub use reconciliations::{CollectFilter, DifferenceRow, OutgoingRow, ReceivedRow, ReconciliationRow};
-pub use recurring_payments::{RecurringPaymentFilter, RecurringPaymentRow};
+pub use recurring_payments::{DuePeriods, RecurringPaymentFilter, RecurringPaymentRow};
 pub use refunds::{GivenBack, RefundFilter, RefundPlace, RefundRow, RefundSums};
 pub use refusals::RefusalRow;
 pub use requests::{RequestFilter, RequestRow};

@@ -65,6 +65,19 @@ pub struct RecurringPaymentRow {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// Which recurring payments are looked for because a period of theirs is due.
+#[derive(Debug, Clone, Copy)]
+pub struct DuePeriods<'a> {
+    /// What time it is.
+    pub now: Timestamp,
+    /// TEST has a clock for each business: whether how far it was set forward counts.
+    pub by_test_clocks: bool,
+    /// Whose; everybody's if none is named.
+    pub of: Option<&'a Tenant>,
+    /// Behind this one, by when it is due and its id.
+    pub after: Option<(Timestamp, RecurringPaymentId)>,
+}
+
 /// Which recurring payments a list shows. Deleted ones are left out unless asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecurringPaymentFilter {
@@ -186,13 +199,11 @@ impl Reader<'_> {
         self.fetch_all(stmt).await?.iter().map(RecurringPaymentRow::from_row).collect()
     }
 
-    /// Recurring payments of businesses that are open, of which a period is due; at most `limit`.
-    ///
-    /// TEST has a clock per business, so `now` is tried with how far each was set forward, if `by_test_clocks`.
+    /// Recurring payments of businesses that are open, of which a period is due, those due for longest first; at most
+    /// `limit`.
     pub async fn list_due_recurring_payments(
         &mut self,
-        now: Timestamp,
-        by_test_clocks: bool,
+        due: &DuePeriods<'_>,
         limit: u32,
     ) -> Result<Vec<RecurringPaymentRow>, StoreError> {
         const SQL: &str = concat!(
@@ -202,9 +213,18 @@ impl Reader<'_> {
              LEFT JOIN test_ledgers t ON t.business_id = r.business_id AND r.environment = 'test' \
              WHERE r.state = 'active' AND r.held_at IS NULL AND r.deleted_at IS NULL AND b.suspended_at IS NULL \
              AND r.next_due_at <= CAST($1 AS BIGINT) + COALESCE(t.clock_offset, 0) * CAST($2 AS BIGINT) \
+             AND (CAST($4 AS TEXT) IS NULL OR (r.business_id = $4 AND r.environment = $5)) \
+             AND (CAST($6 AS BIGINT) IS NULL OR (r.next_due_at, r.id) > ($6, $7)) \
              ORDER BY r.next_due_at, r.id LIMIT $3"
         );
-        let stmt = Stmt::new(SQL).time(now).int(i64::from(by_test_clocks)).int(i64::from(limit));
+        let stmt = Stmt::new(SQL)
+            .time(due.now)
+            .int(i64::from(due.by_test_clocks))
+            .int(i64::from(limit))
+            .opt_text(due.of.map(|tenant| &tenant.business))
+            .opt_text(due.of.map(|tenant| tenant.environment))
+            .opt_time(due.after.map(|(at, _)| at))
+            .opt_text(due.after.map(|(_, id)| id));
         self.fetch_all(stmt).await?.iter().map(RecurringPaymentRow::from_row).collect()
     }
 }

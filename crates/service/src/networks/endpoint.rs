@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
+use super::portion::Portion;
 use super::settings::EndpointUrl;
 
 /// Read of an answer's body at most.
@@ -29,7 +29,7 @@ const MOST_READ: usize = 32 * 1024 * 1024;
 /// Read of an answer's head at most.
 const MOST_HEAD: usize = 32 * 1024;
 /// Calls in one request at most; fewer for a node that takes fewer.
-const MOST_CALLS: usize = 100;
+const MOST_CALLS: u64 = 100;
 
 /// Why a node did not say what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +98,7 @@ pub(crate) struct Endpoint {
     url: EndpointUrl,
     tls: TlsConnector,
     timeout: Duration,
-    most_calls: AtomicUsize,
+    calls: Portion,
     idle: std::sync::Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
 
@@ -126,7 +126,7 @@ fn tls(roots: RootCertStore) -> TlsConnector {
 
 impl Endpoint {
     pub(crate) fn new(url: EndpointUrl, tls: TlsConnector, timeout: Duration) -> Self {
-        Self { url, tls, timeout, most_calls: AtomicUsize::new(MOST_CALLS), idle: std::sync::Mutex::default() }
+        Self { url, tls, timeout, calls: Portion::new(MOST_CALLS), idle: std::sync::Mutex::default() }
     }
 
     /// Asks several things in as few requests as the node takes, and gives the answers in their order.
@@ -137,13 +137,18 @@ impl Endpoint {
         let mut answers = Vec::with_capacity(calls.len());
         while answers.len() < calls.len() {
             let rest = &calls[answers.len()..];
-            let now = rest.len().min(self.most_calls.load(Ordering::Relaxed).max(1));
+            let portion = self.calls.size();
+            let now = rest.len().min(usize::try_from(portion).unwrap_or(usize::MAX));
+            let asked = u64::try_from(now).unwrap_or(u64::MAX);
             match self.ask_together(&rest[..now]).await {
-                Ok(mut some) => answers.append(&mut some),
-                // Some nodes take no batches, or only small ones, and say so in ways of their own.
-                Err(error) if now > 1 && error.may_be_too_much() => {
-                    self.most_calls.store(now / 2, Ordering::Relaxed);
+                Ok(mut some) => {
+                    answers.append(&mut some);
+                    if asked == portion {
+                        self.calls.was_answered();
+                    }
                 }
+                // Some nodes take no batches, or only small ones, and say so in ways of their own.
+                Err(error) if now > 1 && error.may_be_too_much() => self.calls.was_too_much(asked),
                 Err(error) => return Err(error),
             }
         }

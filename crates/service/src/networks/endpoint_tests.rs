@@ -1,11 +1,13 @@
 //! Nodes as bad as they come, on the level of bytes.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::super::portion::WELL_BEFORE_MORE;
 use super::*;
 
 const SECRET: &str = "s3cr3t-path";
@@ -136,6 +138,29 @@ async fn one_error_for_a_batch_asks_for_smaller_ones() {
     assert_eq!(answers, [Ok(json!(1)), Ok(json!(2)), Err(RpcError::Refused { method: "c", code: 3 })]);
     // It was learned.
     for _ in 0..4 {
+        hear.recv().await.expect("asked");
+    }
+    assert!(hear.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn larger_batches_are_tried_again_after_a_while() {
+    let one = ok!(r#"{"id":0,"result":1}"#, "19");
+    let mut answers = vec![ok!(r#"{"id":null,"error":{"code":-32005,"message":"too many"}}"#, "56")];
+    // One more than it takes, so that they come in pairs.
+    answers.extend(vec![one; usize::try_from(WELL_BEFORE_MORE).expect("a few") + 2]);
+    answers.push(ok!(r#"[{"id":1,"result":2},{"id":0,"result":1}]"#, "41"));
+    let requests = answers.len();
+    let (address, mut hear) = saying(answers.leak()).await;
+    let endpoint = endpoint(address);
+    let pairs = usize::try_from(WELL_BEFORE_MORE).expect("a few") / 2 + 1;
+    for _ in 0..pairs {
+        let answers = endpoint.ask_all(&[call("a"), call("b")]).await.expect("answers");
+        assert_eq!(answers, [Ok(json!(1)), Ok(json!(1))]);
+    }
+    let together = endpoint.ask_all(&[call("a"), call("b")]).await.expect("answers");
+    assert_eq!(together, [Ok(json!(1)), Ok(json!(2))]);
+    for _ in 0..requests {
         hear.recv().await.expect("asked");
     }
     assert!(hear.try_recv().is_err());

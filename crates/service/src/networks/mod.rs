@@ -2,6 +2,7 @@
 
 pub(crate) mod endpoint;
 pub(crate) mod health;
+mod portion;
 pub(crate) mod rpc;
 mod settings;
 pub(crate) mod watch;
@@ -20,6 +21,7 @@ use trousseau_domain::networks::ChainId;
 use trousseau_domain::time::Timestamp;
 
 use self::endpoint::{Call, Endpoint, public_tls};
+use self::portion::Portion;
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, EntropyExt as _};
 use crate::error::ServiceError;
@@ -38,9 +40,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How often an endpoint is asked again whether it is the right chain with the right tokens: proxies change.
 const CHECKED_FOR: Duration = Duration::from_hours(24);
-/// Questions for logs that went well before more blocks are asked for at once again.
-const WELL_BEFORE_MORE: u32 = 50;
-
 /// A network does not match what the settings say of it: watching it could credit what is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {found}")]
@@ -70,9 +69,8 @@ pub(crate) struct Way {
     checked: Mutex<Option<Instant>>,
     failures: AtomicU32,
     resting_until: Mutex<Option<Instant>>,
-    span: AtomicU64,
-    most_span: u64,
-    well: AtomicU32,
+    /// The most blocks to ask it for logs of at once.
+    span: Portion,
     /// What it was asked since the start, in calls.
     calls: AtomicU64,
     told: Mutex<EndpointHealth>,
@@ -103,30 +101,15 @@ impl Way {
         metrics::counter!("trousseau_network_calls_total", &labels).increment(u64::try_from(calls).unwrap_or_default());
     }
 
-    /// The most blocks to ask it for logs of at once.
-    pub(crate) fn span(&self) -> u64 {
-        self.span.load(Ordering::Relaxed).max(1)
-    }
-
-    /// It did not answer for so many blocks: fewer the next time.
-    pub(crate) fn asked_too_much(&self, blocks: u64) {
-        self.well.store(0, Ordering::Relaxed);
-        self.span.fetch_min((blocks / 2).max(1), Ordering::Relaxed);
-    }
-
-    /// It answered; after a while of that more may be tried.
-    pub(crate) fn answered_logs(&self) {
-        if self.well.fetch_add(1, Ordering::Relaxed) >= WELL_BEFORE_MORE {
-            self.well.store(0, Ordering::Relaxed);
-            let more = self.span().saturating_mul(2).min(self.most_span);
-            self.span.store(more, Ordering::Relaxed);
-        }
+    /// How many blocks to ask it for logs of at once.
+    pub(crate) const fn span(&self) -> &Portion {
+        &self.span
     }
 
     /// How it is doing.
     pub(crate) fn health(&self) -> EndpointHealth {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        EndpointHealth { span: self.span(), ..told }
+        EndpointHealth { span: self.span.size(), ..told }
     }
 
     /// Notes that it answered to something that says nothing of its height.
@@ -194,7 +177,6 @@ pub(crate) struct Network {
 impl Network {
     fn new(settings: NetworkSettings) -> Self {
         let tls = public_tls();
-        let most_span = u64::from(settings.max_span.max(1));
         let ways = settings.endpoints.iter().enumerate().map(|(index, url)| Way {
             index,
             endpoint: Endpoint::new(url.clone(), tls.clone(), settings.timeout),
@@ -202,9 +184,7 @@ impl Network {
             checked: Mutex::default(),
             failures: AtomicU32::new(0),
             resting_until: Mutex::default(),
-            span: AtomicU64::new(most_span),
-            most_span,
-            well: AtomicU32::new(0),
+            span: Portion::new(u64::from(settings.max_span)),
             calls: AtomicU64::new(0),
             told: Mutex::default(),
         });

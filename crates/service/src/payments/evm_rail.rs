@@ -590,18 +590,18 @@ impl EvmRail<'_> {
         let mut logs = Vec::new();
         let mut next = from;
         while next <= to {
-            let end = to.min(next + way.span() - 1);
+            let end = to.min(next + way.span().size() - 1);
             match self.logs_within(way, Within::Range(next, end), asked).await {
                 Ok(some) => {
-                    way.answered_logs();
+                    way.span().was_answered();
                     logs.extend(some.into_iter().filter(&keep));
                     next = end + 1;
                 }
-                Err(error) if end > next && error.may_be_too_much() => way.asked_too_much(end - next + 1),
+                Err(error) if end > next && error.may_be_too_much() => way.span().was_too_much(end - next + 1),
                 Err(error) => {
                     // Whoever is silent about a large range may answer a smaller one the next time.
                     if error == RpcError::Deadline {
-                        way.asked_too_much(end - next + 1);
+                        way.span().was_too_much(end - next + 1);
                     }
                     return Err(error.into());
                 }

@@ -11,7 +11,9 @@ use trousseau_domain::money::Money;
 use trousseau_domain::payables::{CustomerName, CustomerReference, InvoiceStatus, RecurringState, Title, WebUrl};
 use trousseau_domain::recurrence::Interval;
 use trousseau_domain::time::Timestamp;
-use trousseau_store::{BusinessRow, ChangeKind, InvoiceRow, Reader, RecurringPaymentFilter, RecurringPaymentRow};
+use trousseau_store::{
+    BusinessRow, ChangeKind, DuePeriods, InvoiceRow, Reader, RecurringPaymentFilter, RecurringPaymentRow,
+};
 
 use super::invoices::{self, Billed, InvoiceDraft};
 use super::test_ledger::{now_in, now_of};
@@ -418,24 +420,24 @@ fn unnamed_in(language: Language) -> Title {
 }
 
 /// Makes every period that is due, of one tenant or of all; safe to run on several nodes.
-pub(crate) async fn make_due(core: &Core, only: Option<&Tenant>) -> Result<(), ServiceError> {
+pub(crate) async fn make_due(core: &Core, of: Option<&Tenant>) -> Result<(), ServiceError> {
+    let by_test_clocks = core.networks.has_test_ledgers();
+    let mut after = None;
     loop {
-        let now = core.clock.now();
-        let due =
-            core.store.read().list_due_recurring_payments(now, core.networks.has_test_ledgers(), PER_ROUND).await?;
-        let full = due.len() == PER_ROUND as usize;
-        let mut advanced = false;
-        for row in due.iter().filter(|row| only.is_none_or(|tenant| row.tenant == *tenant)) {
+        let due = DuePeriods { now: core.clock.now(), by_test_clocks, of, after };
+        let rows = core.store.read().list_due_recurring_payments(&due, PER_ROUND).await?;
+        for row in &rows {
             match make_missed(core, row).await {
                 // Another node was faster.
-                Err(ServiceError::Conflict) => {}
-                other => other?,
+                Ok(()) | Err(ServiceError::Conflict) => {}
+                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+                // What is wrong with one of them holds up no other one.
+                Err(error) => tracing::error!(recurring_payment = %row.id, %error, "a period could not be made"),
             }
-            advanced = true;
         }
-        if !full || !advanced {
-            return Ok(());
-        }
+        let last = rows.last().filter(|_| rows.len() == PER_ROUND as usize);
+        let Some(last) = last else { return Ok(()) };
+        after = last.next_due_at.map(|at| (at, last.id));
     }
 }
 

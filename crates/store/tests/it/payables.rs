@@ -8,7 +8,7 @@ use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payables::{InvoiceLine, InvoiceStatus, PaymentLinkStatus, RecurringState};
 use trousseau_domain::recurrence::Interval;
 use trousseau_store::{
-    InvoiceFilter, InvoiceMailRow, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter,
+    DuePeriods, InvoiceFilter, InvoiceMailRow, InvoiceRow, PaymentLinkFilter, PaymentLinkRow, RecurringPaymentFilter,
     RecurringPaymentRow, both_engines,
 };
 
@@ -74,6 +74,10 @@ pub(crate) fn invoice(tenant: &Tenant, bits: u128, number: u32) -> InvoiceRow {
         updated_at: created_at,
         deleted_at: None,
     }
+}
+
+fn due(now: i64, by_test_clocks: bool) -> DuePeriods<'static> {
+    DuePeriods { now: at(now), by_test_clocks, of: None, after: None }
 }
 
 fn recurring(tenant: &Tenant, bits: u128) -> RecurringPaymentRow {
@@ -356,8 +360,8 @@ both_engines! {
         assert!(!reader.has_overdue_period(&here, row.id, at(999)).await.expect("reads"));
         assert!(reader.has_overdue_period(&here, row.id, at(1_000)).await.expect("reads"));
         assert!(!reader.has_overdue_period(&tenant("b2"), row.id, at(1_000)).await.expect("reads"));
-        assert!(reader.list_due_recurring_payments(at(499), true, 5).await.expect("lists").is_empty());
-        assert_eq!(reader.list_due_recurring_payments(at(500), true, 5).await.expect("lists"), [row.clone()]);
+        assert!(reader.list_due_recurring_payments(&due(499, true), 5).await.expect("lists").is_empty());
+        assert_eq!(reader.list_due_recurring_payments(&due(500, true), 5).await.expect("lists"), [row.clone()]);
         let all = RecurringPaymentFilter::default();
         assert_eq!(reader.list_recurring_payments(&here, &all, None, 5).await.expect("lists").len(), 1);
         assert!(reader.list_recurring_payments(&live("b1"), &all, None, 5).await.expect("lists").is_empty());
@@ -365,7 +369,7 @@ both_engines! {
         row.state = RecurringState::Paused;
         assert!(commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")));
         assert!(!commit!(store, |tx| tx.update_recurring_payment(&row, 1).await.expect("updates")), "two at once");
-        assert!(store.read().list_due_recurring_payments(at(900), true, 5).await.expect("lists").is_empty());
+        assert!(store.read().list_due_recurring_payments(&due(900, true), 5).await.expect("lists").is_empty());
     }
 
     async fn the_test_clock_of_a_business_makes_periods_due(database) {
@@ -381,9 +385,18 @@ both_engines! {
             tx.update_test_ledger(&ledger).await.expect("updates");
         });
         // LIVE knows no clock but the real one.
-        assert_eq!(store.read().list_due_recurring_payments(at(100), true, 5).await.expect("lists"), [row]);
-        assert!(store.read().list_due_recurring_payments(at(100), false, 5).await.expect("lists").is_empty());
+        let list = async |due: DuePeriods<'_>, most| {
+            store.read().list_due_recurring_payments(&due, most).await.expect("lists")
+        };
+        assert_eq!(list(due(100, true), 5).await, [row.clone()]);
+        // One tenant's, and those behind another one.
+        assert_eq!(list(due(900, true), 1).await, [row.clone()]);
+        let behind = DuePeriods { after: row.next_due_at.map(|at| (at, row.id)), ..due(900, true) };
+        assert_eq!(list(behind, 5).await, [real.clone()]);
+        assert_eq!(list(DuePeriods { of: Some(&real.tenant), ..due(900, true) }, 1).await, [real.clone()]);
+        assert!(list(DuePeriods { of: Some(&tenant("b2")), ..due(900, true) }, 5).await.is_empty());
+        assert!(store.read().list_due_recurring_payments(&due(100, false), 5).await.expect("lists").is_empty());
         commit!(store, |tx| assert!(tx.suspend_business(&real.tenant.business, at(1)).await.expect("suspends")));
-        assert!(store.read().list_due_recurring_payments(at(900), true, 5).await.expect("lists").is_empty());
+        assert!(store.read().list_due_recurring_payments(&due(900, true), 5).await.expect("lists").is_empty());
     }
 }
