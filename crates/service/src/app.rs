@@ -288,6 +288,14 @@ impl App {
         self.core.node.enter(&self.core).await
     }
 
+    /// Compares this machine's clock with the database's: until then it is believed. A server does so all the time.
+    ///
+    /// # Errors
+    /// When the database fails, or takes no writes.
+    pub async fn compare_clocks(&self) -> Result<(), StoreError> {
+        self.core.index.latest(&self.core.store).await.map(drop)
+    }
+
     /// Takes this server off their list again.
     ///
     /// # Errors

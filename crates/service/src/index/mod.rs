@@ -51,6 +51,8 @@ const MOST_OFFSET: Duration = Duration::from_secs(1);
 const NO_COUNTER: i64 = i64::MIN;
 /// Changes read at once.
 const CHANGES_PER_READ: u32 = 500;
+/// Changes that are told one by one; of more it is told that anything may have changed.
+const MOST_TOLD: usize = 10_000;
 /// Fewer values than these are read from the database within milliseconds.
 const FEWEST_KEPT: usize = 1_000;
 
@@ -213,8 +215,47 @@ pub(crate) enum Remembered<T> {
 pub(crate) enum Seen {
     /// These changes, all of them.
     Changes(Vec<ChangeRow>),
-    /// Some are not there any more, or never were: everything was read anew, and anything may have changed.
+    /// Some are not there any more, or never were, or they are too many: anything may have changed.
     Anew,
+}
+
+/// What the follower saw and nobody was told of yet: a proof that fails half-way tells with the next one.
+#[derive(Debug, Default)]
+struct Untold {
+    changes: Vec<ChangeRow>,
+    anew: bool,
+}
+
+impl Untold {
+    /// Keeps changes that are applied, of which there may be any number after a long sleep.
+    fn keep(&mut self, changes: Vec<ChangeRow>) {
+        if self.changes.len() + changes.len() > MOST_TOLD {
+            self.keep_anew();
+        }
+        if !self.anew {
+            self.changes.extend(changes);
+        }
+    }
+
+    /// Anything may have changed.
+    fn keep_anew(&mut self) {
+        *self = Self { changes: Vec::new(), anew: true };
+    }
+
+    /// All of it, which is told now.
+    fn take(&mut self) -> Seen {
+        let Self { changes, anew } = std::mem::take(self);
+        if anew { Seen::Anew } else { Seen::Changes(changes) }
+    }
+}
+
+/// What only the follower has.
+#[derive(Debug, Default)]
+struct Following {
+    shared: KnownShared,
+    untold: Untold,
+    /// The change with the number that is in memory, where it was read: on another history it is another one.
+    last: Option<ChangeRow>,
 }
 
 /// Until when an answer from memory may be given.
@@ -254,7 +295,7 @@ pub(crate) struct Index {
     table: RwLock<Arc<Table>>,
     businesses: RwLock<Businesses>,
     platform: RwLock<Arc<Vec<PlatformKeyRow>>>,
-    shared: tokio::sync::Mutex<KnownShared>,
+    following: tokio::sync::Mutex<Following>,
     /// Whether every value has found room.
     complete: AtomicBool,
     filled: AtomicBool,
@@ -289,7 +330,7 @@ impl Index {
             settings,
             businesses: RwLock::default(),
             platform: RwLock::default(),
-            shared: tokio::sync::Mutex::default(),
+            following: tokio::sync::Mutex::default(),
             complete: AtomicBool::new(false),
             filled: AtomicBool::new(false),
             applied: AtomicI64::new(0),
@@ -480,7 +521,7 @@ impl Index {
     pub(crate) async fn fill(&self, store: &Store) -> Result<(), StoreError> {
         self.lease_until.store(0, Ordering::Release);
         self.filled.store(false, Ordering::Release);
-        let (seq, _) = store.current_seq_and_time().await?;
+        let seq = self.latest(store).await?;
         self.line.store(store.line(), Ordering::Release);
         let table = Table::new(self.settings.keys_in_memory());
         // It only makes room: a large table may not be counted in time.
@@ -565,15 +606,63 @@ impl Index {
     /// Asks the database for the number of the latest change, applies what is missing, and renews the lease.
     pub(crate) async fn prove(&self, store: &Store) -> Result<Seen, StoreError> {
         // One after the other: what is read first is to be put in first.
-        let mut shared = self.shared.lock().await;
+        let mut following = self.following.lock().await;
+        let Following { shared, untold, last } = &mut *following;
         if !self.filled.load(Ordering::Acquire) {
+            *last = None;
             self.fill(store).await?;
         }
         // Before the question: whatever is committed, and required, by then is in the answer.
         let required = self.required.load(Ordering::Acquire);
         let (began, counter) = (since_boot(), store.commit_counter());
+        let latest = self.latest(store).await?;
+        let mut applied = self.applied.load(Ordering::Acquire);
+        // A restored database may have a lower number: nothing that is remembered is of it, and what is required never
+        // comes.
+        // After a failover the same numbers may be those of other changes.
+        let mut torn = latest < applied.max(required) || store.line() != self.line.load(Ordering::Acquire);
+        while applied < latest && !torn {
+            // With the one before it, by which a history is known again where the server tells of no line.
+            let before = last.as_ref().filter(|last| last.seq == applied);
+            let after = applied - i64::from(before.is_some());
+            let mut changes = store.read().list_changes(after, CHANGES_PER_READ).await?;
+            if changes.first().is_some_and(|first| first.seq == applied) {
+                let first = changes.remove(0);
+                torn = before.is_some_and(|before| *before != first);
+            }
+            // Each that follows is the next one: where some are gone, nobody can say what they were.
+            torn |= changes.is_empty() || changes.iter().zip(applied + 1..).any(|(change, next)| change.seq != next);
+            if let (false, Some(newest)) = (torn, changes.last().cloned()) {
+                self.apply(store, shared, &changes).await?;
+                applied = newest.seq;
+                self.applied.store(applied, Ordering::Release);
+                *last = Some(newest);
+                untold.keep(changes);
+            }
+        }
+        if torn {
+            // First of all, nothing is answered from memory any more.
+            self.lease_until.store(0, Ordering::Release);
+            self.required.store(0, Ordering::Release);
+            untold.keep_anew();
+            *last = None;
+            self.fill(store).await?;
+            return Ok(untold.take());
+        }
+        self.lease_until.store(began + nanos(LEASE), Ordering::Release);
+        self.counter.store(counter.unwrap_or(NO_COUNTER), Ordering::Release);
+        self.proven.send_replace(began);
+        Ok(untold.take())
+    }
+
+    /// The number of the latest change. Compares the clocks too: whatever becomes of the keys, dates are judged by a clock
+    /// that was compared.
+    ///
+    /// # Errors
+    /// As [`Store::current_seq_and_time`].
+    pub(crate) async fn latest(&self, store: &Store) -> Result<i64, StoreError> {
         // This machine's clock, whatever time the application is told: it is what is measured.
-        let (before, base) = (SystemClock.now(), clock_base());
+        let (began, before, base) = (since_boot(), SystemClock.now(), clock_base());
         let (latest, theirs) = store.current_seq_and_time().await?;
         if let Some(theirs) = theirs {
             // By the time that went by, and not by a clock that may have been moved meanwhile.
@@ -581,34 +670,7 @@ impl Index {
             self.note_offset(before, theirs, after);
             self.clock_base.store(base, Ordering::Relaxed);
         }
-        let mut applied = self.applied.load(Ordering::Acquire);
-        let mut all = Vec::new();
-        // A restored database may have a lower number: nothing that is remembered is of it, and what is required never
-        // comes.
-        // After a failover the same numbers may be those of other changes.
-        let mut torn = latest < applied.max(required) || store.line() != self.line.load(Ordering::Acquire);
-        while applied < latest && !torn {
-            let changes = store.read().list_changes(applied, CHANGES_PER_READ).await?;
-            // Each that follows is the next one: where some are gone, nobody can say what they were.
-            torn = changes.is_empty() || changes.iter().zip(applied + 1..).any(|(change, next)| change.seq != next);
-            if let (false, Some(last)) = (torn, changes.last()) {
-                self.apply(store, &mut shared, &changes).await?;
-                applied = last.seq;
-                self.applied.store(applied, Ordering::Release);
-                all.extend(changes);
-            }
-        }
-        if torn {
-            // First of all, nothing is answered from memory any more.
-            self.lease_until.store(0, Ordering::Release);
-            self.required.store(0, Ordering::Release);
-            self.fill(store).await?;
-            return Ok(Seen::Anew);
-        }
-        self.lease_until.store(began + nanos(LEASE), Ordering::Release);
-        self.counter.store(counter.unwrap_or(NO_COUNTER), Ordering::Release);
-        self.proven.send_replace(began);
-        Ok(Seen::Changes(all))
+        Ok(latest)
     }
 
     /// The difference of the two clocks, as far as the time of the question leaves no doubt.
@@ -891,6 +953,69 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_applied_is_told_although_what_followed_could_not_be_read() {
+        let database = with_values(&[digest(1)]).await;
+        let (store, index) = (database.store(), Index::new(Settings::default()));
+        index.prove(store).await.expect("proven");
+        // More than are read at once, and the last one needs a table that is away for a moment.
+        let changes = "INSERT INTO changes (seq, at, kind, business_id) WITH RECURSIVE n (i) AS \
+                       (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700) SELECT i, 0, \
+                       CASE WHEN i = 1 THEN 'secrets' WHEN i = 700 THEN 'business' ELSE 'key' END, \
+                       CASE WHEN i = 700 THEN 'b-1' END FROM n";
+        let statements = [changes, "UPDATE change_counter SET seq = 700", "ALTER TABLE businesses RENAME TO elsewhere"];
+        run(&database, statements.map(ToOwned::to_owned).to_vec()).await;
+        assert!(index.prove(store).await.is_err());
+        assert!((1..700).contains(&index.state().applied), "some of them are applied");
+        run(&database, vec!["ALTER TABLE elsewhere RENAME TO businesses".to_owned()]).await;
+        let Ok(Seen::Changes(seen)) = index.prove(store).await else { panic!("all of them are there") };
+        assert_eq!((seen.len(), seen[0].kind), (700, ChangeKind::Secrets));
+        assert!(matches!(index.prove(store).await, Ok(Seen::Changes(none)) if none.is_empty()), "once");
+    }
+
+    #[tokio::test]
+    async fn it_is_told_that_all_was_read_anew_although_that_took_two_attempts() {
+        let database = with_values(&[digest(1)]).await;
+        let (store, index) = (database.store(), Index::new(Settings::default()));
+        index.prove(store).await.expect("proven");
+        let statements = ["UPDATE change_counter SET seq = 5", "ALTER TABLE platform_keys RENAME TO elsewhere"];
+        run(&database, statements.map(ToOwned::to_owned).to_vec()).await;
+        assert!(index.prove(store).await.is_err());
+        assert_eq!(is_known(&index, &digest(1)), None);
+        run(&database, vec!["ALTER TABLE elsewhere RENAME TO platform_keys".to_owned()]).await;
+        assert!(matches!(index.prove(store).await, Ok(Seen::Anew)));
+        assert!(matches!(index.prove(store).await, Ok(Seen::Changes(none)) if none.is_empty()), "once");
+    }
+
+    #[tokio::test]
+    async fn a_history_that_went_on_from_an_earlier_change_has_everything_read_anew() {
+        let database = with_values(&[digest(1)]).await;
+        let (store, index) = (database.store(), Index::new(Settings::default()));
+        index.prove(store).await.expect("proven");
+        let told = |seq: i64, target: &str| {
+            vec![
+                format!("INSERT INTO changes (seq, at, kind, target) VALUES ({seq}, 0, 'key', '{target}')"),
+                format!("UPDATE change_counter SET seq = {seq}"),
+            ]
+        };
+        run(&database, told(1, "one")).await;
+        run(&database, told(2, "other")).await;
+        assert!(matches!(index.prove(store).await, Ok(Seen::Changes(seen)) if seen.len() == 2));
+        // The second change was lost with a server, and its number given to a change that was not seen here.
+        run(&database, vec!["DELETE FROM changes WHERE seq = 2".to_owned(), version(2, &digest(2))]).await;
+        run(&database, told(2, "lost")).await;
+        run(&database, told(3, "more")).await;
+        assert!(matches!(index.prove(store).await, Ok(Seen::Anew)));
+        index.prove(store).await.expect("proven");
+        assert_eq!(is_known(&index, &digest(2)), Some(true));
+        // What is pruned tells of no other history.
+        run(&database, told(4, "again")).await;
+        assert!(matches!(index.prove(store).await, Ok(Seen::Changes(seen)) if seen.len() == 1));
+        run(&database, vec!["DELETE FROM changes WHERE seq <= 4".to_owned()]).await;
+        run(&database, told(5, "later")).await;
+        assert!(matches!(index.prove(store).await, Ok(Seen::Changes(seen)) if seen.len() == 1));
+    }
+
+    #[tokio::test]
     async fn whoever_is_stopped_in_the_middle_of_a_change_has_done_nothing() {
         let database = with_values(&[]).await;
         let (store, index) = (database.store(), Index::new(Settings::default()));
@@ -946,6 +1071,10 @@ mod tests {
         let Some(server) = TestDatabase::postgres_server() else { return };
         let database = TestDatabase::postgres(&server).await;
         let index = Index::new(Settings::default());
+        run(&database, vec!["ALTER TABLE platform_keys RENAME TO elsewhere".to_owned()]).await;
+        assert!(index.prove(database.store()).await.is_err());
+        assert_ne!(index.clock_base.load(Ordering::Relaxed), 0, "the clocks are compared all the same");
+        run(&database, vec!["ALTER TABLE elsewhere RENAME TO platform_keys".to_owned()]).await;
         assert!(matches!(index.prove(database.store()).await, Ok(Seen::Changes(none)) if none.is_empty()));
         assert_ne!(database.store().line(), 0, "PostgreSQL says which line of history it writes on");
         index.line.store(0, Ordering::Release);
