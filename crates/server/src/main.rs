@@ -117,6 +117,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, layers: &Layers) -> Result<(),
     }
     // Servers of an older release may run: a new one decides when the schema changes, and no command beside them.
     let opened = Opened::open(settings, cli.global.actor.clone(), Upgrade::Empty).await?;
+    // By a wrong clock a value would go on until another hour. Where that cannot be told nothing can be written either.
+    let _ = opened.app.compare_clocks().await;
     let result = match &cli.command {
         Command::Business(command) => commands::business::run(&opened, command, json).await,
         Command::Key(command) => commands::key::run(&opened, command, json).await,

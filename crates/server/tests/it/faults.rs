@@ -24,7 +24,7 @@ use trousseau_store::testing::TestDatabase;
 
 use crate::kill::post;
 use crate::nodes::{BOUND, Made, Tenant, refused_within};
-use crate::process::{Place, Server};
+use crate::process::{Ended, Place, Server};
 
 use self::cluster::Cluster;
 use self::proxy::{Mode, Proxy, server_of};
@@ -535,6 +535,13 @@ async fn a_node_whose_clock_is_wrong_judges_nothing() {
         let made = post(wrong.address, &path, &tenant.operator, r#"{"kind":"secret"}"#).expect("an answer");
         assert_eq!(made.0, 503, "{by}: {}", made.1);
         assert_eq!(ask(right.address, &key).status, 200, "{by}: the others go on");
+        // A command would end the value by then, or in an hour.
+        let mut command = tenant.place.command(&["key", "rotate", "--overlap", "none", "--yes", &key.id]);
+        command.envs([("LD_PRELOAD", library), ("FAKETIME", by), ("DONT_FAKE_MONOTONIC", "1")]);
+        let rotated = Ended::of(command.output().expect("it runs"));
+        assert_eq!(rotated.code, Some(3), "{by}: {rotated:?}");
+        assert!(rotated.err.contains("clocks"), "{by}: {rotated:?}");
+        assert_eq!(ask(right.address, &key).status, 200, "{by}: nothing has changed");
     }
     let welcomed = "SELECT CAST(created_at AS TEXT) FROM one_time_tokens WHERE purpose = 'first_run'";
     let before = database.texts(welcomed).await;
