@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::ids::EventId;
+use trousseau_domain::text::SearchText;
 use trousseau_service::{EventFilter, EventRow};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -40,7 +41,8 @@ pub(crate) struct EventBody {
     environment: Option<&'static str>,
     /// The key it is about.
     key_id: Option<String>,
-    /// What else it is about: the id of a payment, a payment link, an invoice or a recurring payment.
+    /// What else it is about: the id of a payment, a refund, a deposit, a payment link, an invoice or a recurring
+    /// payment.
     subject: Option<String>,
     /// Who caused it.
     actor: ActorBody,
@@ -115,7 +117,7 @@ pub(crate) struct ListParameters {
     r#type: Option<String>,
     /// Only events about this key.
     key_id: Option<String>,
-    /// Only events about the payment, payment link, invoice or recurring payment of this id.
+    /// Only events about the payment, refund, deposit, payment link, invoice or recurring payment of this id.
     #[param(example = "pay_01k3v5m8c2q7x9r4t6w8y0a1b3")]
     subject: Option<String>,
     /// How many at most; 25 unless given.
@@ -150,7 +152,7 @@ pub(crate) async fn list(
     let filter = EventFilter {
         kind: parameter("type", given.r#type.as_deref())?,
         key_id: parameter("key_id", given.key_id.as_deref())?,
-        subject: given.subject,
+        subject: parameter::<SearchText>("subject", given.subject.as_deref())?.map(|text| text.as_str().to_owned()),
         ..EventFilter::default()
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;

@@ -7,9 +7,9 @@ use trousseau_domain::ids::PaymentId;
 use trousseau_domain::ledger::{Moved, RawAmount, Scenario};
 use trousseau_domain::money::{Asset, AssetCode, Money};
 use trousseau_domain::time::Timestamp;
-use trousseau_service::PaymentRow;
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::test_ledger::{TestCommand, TestLedgerState, TestTransfer, test_network};
+use trousseau_service::{PaymentRow, ServiceError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,6 +30,8 @@ use crate::wire::payments::{
 const USUAL_NETWORK: &str = "base";
 /// The most characters of an address.
 const MAX_ADDRESS: usize = 128;
+/// The most blocks that are told of once more.
+const MAX_REPEATED: u32 = 1_000;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
@@ -53,10 +55,21 @@ async fn run(
 ) -> Result<Response, Failure> {
     let render = |state: &TestLedgerState| stored(200, json(&TestLedgerBody::from(state)), Vec::new());
     let repeated = repeatable.of(&may.whose(), bytes, &render);
-    match web.app.test_ledgers().run(may.context(), may.tenant(), &command, repeated.as_ref()).await? {
+    let ran = web.app.test_ledgers().run(may.context(), may.tenant(), &command, repeated.as_ref()).await;
+    match ran.map_err(about_count)? {
         Answered::Done(state) => Ok(respond(200, &json(&TestLedgerBody::from(&state)))),
         Answered::Replayed(earlier) => replay(web, may.context(), earlier).await,
     }
+}
+
+/// What a use case says of blocks is about the body's `count` of them.
+fn about_count(mut error: ServiceError) -> Failure {
+    if let ServiceError::Invalid(problems) = &mut error {
+        for problem in problems.iter_mut().filter(|problem| problem.field == "blocks") {
+            problem.field = "count";
+        }
+    }
+    error.into()
 }
 
 /// What moves: the accepted token or another one, by that word or by the code of a currency.
@@ -123,12 +136,23 @@ pub(crate) async fn transfer(
 ) -> Result<Response, Failure> {
     let mut faults = Faults::new();
     let given = body.value;
+    for (pointer, text) in [("/address", Some(&given.address)), ("/sender", given.sender.as_ref())] {
+        let plain = |text: &String| {
+            (1..=MAX_ADDRESS).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if text.is_some_and(|text| !plain(text)) {
+            faults.senseless(pointer, "must be 1 to 128 ASCII letters, digits and underscores");
+        }
+    }
     let name = given.network.as_deref().unwrap_or(USUAL_NETWORK);
     let network = faults.accept("/network", test_network(name).ok_or("is no network of TEST"));
     // What the payment at the address is in; a code that is not its own is another token.
     let expected = match &network {
-        Some(network) => web.app.payments().asset_at(may.tenant(), network, &given.address).await?,
-        None => Asset::USDC,
+        Some(network) if !faults.are_about("/address") => {
+            web.app.payments().asset_at(may.tenant(), network, &given.address).await?
+        }
+        _ => Asset::USDC,
     };
     let amount = match Money::parse(&given.amount, expected) {
         Ok(money) => Some(RawAmount::from_units(money.units())),
@@ -145,15 +169,6 @@ pub(crate) async fn transfer(
         }
     };
     let asset = moved(given.asset.as_deref(), expected, &mut faults);
-    for (pointer, text) in [("/address", Some(&given.address)), ("/sender", given.sender.as_ref())] {
-        let plain = |text: &String| {
-            (1..=MAX_ADDRESS).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        if text.is_some_and(|text| !plain(text)) {
-            faults.senseless(pointer, "must be 1 to 128 ASCII letters, digits and underscores");
-        }
-    }
     faults.finish()?;
     let transfer = TestTransfer {
         network: network.expect("a refused network is a fault above"),
@@ -255,7 +270,13 @@ pub(crate) async fn duplicate(
     repeatable: Repeatable,
     body: Json<TestBlocksBody>,
 ) -> Result<Response, Failure> {
-    run(&web, &may, repeatable, &body.bytes, TestCommand::Duplicate(body.value.count)).await
+    let mut faults = Faults::new();
+    let count = body.value.count;
+    if !(1..=MAX_REPEATED).contains(&count) {
+        faults.senseless("/count", format!("must be 1 to {MAX_REPEATED}"));
+    }
+    faults.finish()?;
+    run(&web, &may, repeatable, &body.bytes, TestCommand::Duplicate(count)).await
 }
 
 /// Halt the ledger

@@ -120,6 +120,28 @@ async fn a_payment_link_is_paid_once_three_blocks_confirm_it() {
 }
 
 #[tokio::test]
+async fn what_the_test_ledger_refuses_is_pointed_at() {
+    for app in TestApp::on_every_engine().await {
+        let shop = shop(&app).await;
+        for (path, body, pointer) in [
+            ("blocks", json!({"count": 0}), "/count"),
+            ("blocks", json!({"count": 1_001}), "/count"),
+            ("duplicates", json!({"count": 0}), "/count"),
+            ("duplicates", json!({"count": 1_001}), "/count"),
+            // A NUL is no text to PostgreSQL.
+            ("transfers", json!({"address": "a\u{0}b", "amount": "1"}), "/address"),
+        ] {
+            let refused = shop.backend.post(&format!("/v1/test/{path}"), &body).await.expect(422);
+            assert_eq!(refused["errors"][0]["pointer"], pointer, "{path} {body}: {refused}");
+        }
+        for subject in ["%00", "pay_%00", ""] {
+            let refused = shop.backend.get(&format!("/v1/events?subject={subject}")).await.expect(400);
+            assert_eq!(refused["errors"][0]["parameter"], "subject", "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_scenario_ends_where_it_says() {
     for app in TestApp::on_every_engine().await {
         let shop = shop(&app).await;
@@ -552,7 +574,8 @@ async fn what_nobody_pays_in_time_expires_by_the_ledgers_clock() {
             "open",
             "a ledger that halts expires nothing"
         );
-        shop.backend.post("/v1/test/blocks", &json!({"count": 1})).await.expect(422);
+        let refused = shop.backend.post("/v1/test/blocks", &json!({"count": 1})).await.expect(422);
+        assert_eq!(refused["errors"][0]["pointer"], "/count", "{refused}");
         shop.backend.post_empty("/v1/test/resume").await.expect(200);
         app.app.jobs().run_pending().await.expect("run");
         for payment in [&payment, &halted] {
