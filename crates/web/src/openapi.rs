@@ -2,7 +2,9 @@
 
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, Schema,
+};
 use utoipa::openapi::{ContentBuilder, ResponseBuilder};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
@@ -101,12 +103,26 @@ fn takes_business_key(operation: &Operation) -> bool {
     operation.security.iter().flatten().any(names_other)
 }
 
+/// A body that may be left out is described as optional; `null` in its place is refused.
+fn without_null(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        let Some(RefOr::T(Schema::OneOf(either))) = &content.schema else { continue };
+        let named: Vec<_> = either.items.iter().filter(|item| matches!(item, RefOr::Ref(_))).cloned().collect();
+        if let [only] = named.as_slice() {
+            content.schema = Some(only.clone());
+        }
+    }
+}
+
 /// Adds the error answers to every operation that asks for a credential, each in its own dialect.
 pub fn with_errors(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         let takes_body = [&item.post, &item.patch].into_iter().any(Option::is_some);
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten().filter(|operation| operation.security.is_some()) {
+            without_null(operation);
             for (status, description) in ERRORS {
                 let applies = match status {
                     "413" | "415" => takes_body,

@@ -1,13 +1,14 @@
 //! The pages behind the `type` of problems, so that a reference in an error leads somewhere.
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_LANGUAGE, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName};
 
 use crate::dashboard;
 use crate::dashboard::frame::Frame;
+use crate::dialect::ProblemBody;
 use crate::language::Language;
+use crate::path::Path;
 use crate::problem::{Failure, Kind};
 
 /// What a kind of problem means
@@ -20,7 +21,7 @@ use crate::problem::{Failure, Kind};
     params(("slug" = String, Path, description = "The last part of a problem's `type`", example = "scope-missing")),
     responses(
         (status = 200, description = "The explanation", content((String = "text/plain"), (String = "text/html"))),
-        (status = 404, description = "There is no such problem"),
+        (status = 404, description = "There is no such problem", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn problem(Path(slug): Path<String>, frame: Frame, headers: HeaderMap) -> Result<Response, Failure> {

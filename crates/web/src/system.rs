@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use trousseau_service::ServiceError;
 
 use crate::authority::{AnyPlatform, PlatformGranted};
+use crate::dialect::ProblemBody;
 use crate::problem::{CLOCK_UNSURE, Failure, Kind, SECRETS_BEHIND};
 use crate::router::Web;
 use crate::telemetry;
@@ -37,7 +38,12 @@ pub(crate) fn livez() -> Ready<&'static str> {
     tag = "System",
     responses(
         (status = 200, description = "It can", content_type = "text/plain", body = String, example = "ok"),
-        (status = 503, description = "The database does not answer, the clock is wrong, or the key file is out of date; the detail says which"),
+        (
+            status = 503,
+            description = "The database does not answer, the clock is wrong, or the key file is out of date; the detail says which",
+            body = ProblemBody,
+            content_type = "application/problem+json",
+        ),
     )
 )]
 pub(crate) async fn readyz(State(web): State<Web>) -> Result<&'static str, Failure> {

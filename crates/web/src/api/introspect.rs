@@ -95,42 +95,56 @@ pub(crate) struct IntrospectionAnswer {
     active: bool,
     /// The key, where it is good.
     #[serde(flatten)]
-    #[schema(inline)]
+    #[schema(value_type = ActiveKey, inline)]
     key: Option<ActiveKey>,
 }
 
 /// A key that is good.
+// The answer about any other has none of these members, so none is required.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActiveKey {
     /// What it may do, with spaces between.
-    #[schema(example = "payments:read payments:write")]
+    #[schema(required = false, example = "payments:read payments:write")]
     scope: String,
     /// The id of the business.
+    #[schema(required = false)]
     client_id: String,
     /// Always `Bearer`.
+    #[schema(required = false)]
     token_type: &'static str,
     /// When its value stops being accepted, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
     exp: Option<i64>,
     /// When its value was made, in seconds since 1970.
+    #[schema(required = false)]
     iat: i64,
     /// From when it is good, in seconds since 1970.
+    #[schema(required = false)]
     nbf: i64,
     /// The id of the key.
+    #[schema(required = false)]
     sub: String,
     /// The address of this installation.
+    #[schema(required = false)]
     iss: String,
     /// The id of the business.
+    #[schema(required = false)]
     business_id: String,
     /// `test` or `live`.
+    #[schema(required = false)]
     environment: &'static str,
     /// `secret` or `checkout`.
+    #[schema(required = false)]
     kind: &'static str,
     /// The id of the key.
+    #[schema(required = false)]
     key_id: String,
     /// The notes kept beside the key.
+    #[schema(required = false)]
     metadata: BTreeMap<String, String>,
     /// The notes kept beside the business.
+    #[schema(required = false)]
     business_metadata: BTreeMap<String, String>,
 }
 

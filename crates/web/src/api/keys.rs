@@ -243,7 +243,7 @@ pub(crate) async fn update(
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
-    request_body = RotationBody,
+    request_body(content = Option<RotationBody>),
     responses((status = 200, description = "The key, with its new value", body = KeyWithValueBody)),
     security(
         ("apikey" = ["keys:write"], "businessid" = []),
@@ -455,7 +455,7 @@ pub(crate) async fn platform_update(
         ("id" = String, Path, description = "The id of the key", example = "key_01k3v5m8c2q7x9r4t6w8y0a1b3"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
-    request_body = RotationBody,
+    request_body(content = Option<RotationBody>),
     responses((status = 200, description = "The key, with its new value", body = KeyWithValueBody)),
     security(("platform" = ["manage"]))
 )]

@@ -249,7 +249,7 @@ pub(crate) async fn delete(
         ("id" = String, Path, description = "The id of the endpoint", example = "whe_01k3v5m8c2q7x9r4t6w8y0a1b3"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; the same request again gives the same answer for 24 hours", max_length = 255),
     ),
-    request_body = SecretRotationBody,
+    request_body(content = Option<SecretRotationBody>),
     responses((status = 200, description = "The endpoint, with its new secret", body = EndpointWithSecretBody)),
     security(
         ("apikey" = ["webhooks:write"], "businessid" = []),

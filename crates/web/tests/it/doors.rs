@@ -552,6 +552,16 @@ async fn introspection_says_what_the_rfc_names() {
             let answer = introspect(&app.platform(), &form).await;
             assert_eq!(answer.status.as_u16(), status, "{form:?}: {}", answer.text());
         }
+        // What is described holds for the short answer too.
+        let unknown = [("token", "a".to_owned())];
+        assert_eq!(introspect(&app.platform(), &unknown).await.expect(200), json!({"active": false}));
+        let document = app.anonymous().get("/openapi.json").await.expect(200);
+        let parts = document["components"]["schemas"]["IntrospectionAnswer"]["allOf"].as_array().expect("two parts");
+        let key = &parts[0]["allOf"][0];
+        assert_eq!((&key["type"], &key["required"]), (&json!("object"), &Value::Null), "{key}");
+        assert_eq!(key["properties"].as_object().expect("members").len(), 14);
+        assert_eq!((parts.len(), &parts[1]["required"]), (2, &json!(["active"])));
+
         let json_body = app.platform().post("/v1/introspect", &json!({"token": "a"})).await;
         assert_eq!(json_body.expect(415)["code"], "unsupported_media_type");
         let own = app.key(business.id(), business.value("test", "secret"));

@@ -28,6 +28,35 @@ async fn every_problem_has_its_page() {
 }
 
 #[tokio::test]
+async fn a_problem_that_there_is_not_is_a_problem_itself() {
+    for path in ["/problems/nope", "/problems/%ff"] {
+        let answer = bare().await.get(path).await;
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+        assert_eq!(answer.expect(404)["code"], "not_found", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_may_be_left_out_is_optional_and_not_null() {
+    let document = bare().await.get("/openapi.json").await.expect(200);
+    let mut optional = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let Some(body) = operation.get("requestBody") else { continue };
+            for content in body["content"].as_object().expect("media types").values() {
+                assert!(content["schema"]["$ref"].is_string(), "{method} {path}: {content}");
+            }
+            if body["required"] != true {
+                optional.push(path.as_str());
+            }
+        }
+    }
+    let rotations = ["/v1/businesses/{business_id}/keys/{id}/rotate", "/v1/keys/{id}/rotate"];
+    let others = ["/v1/merchants/{merchantId}/keys", "/v1/webhook_endpoints/{id}/rotate_secret"];
+    assert_eq!(optional, [&["/apiKeys"][..], &rotations, &others].concat());
+}
+
+#[tokio::test]
 async fn every_operation_of_the_document_is_complete() {
     let document = bare().await.get("/openapi.json").await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
