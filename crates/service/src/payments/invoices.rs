@@ -318,13 +318,19 @@ impl<'a> Invoices<'a> {
         unit.enter(tenant, Operation::PaymentsWrite).await?;
         let mut invoice = unit.tx.read().find_invoice(tenant, id).await?.ok_or(ServiceError::NotFound)?;
         if invoice.voided_at.is_some() {
-            unit.settle().await?;
+            // Nothing changes, and the name stands for this request all the same.
+            idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
+            if idempotent.is_some() {
+                unit.tx.commit().await?
+            } else {
+                unit.settle().await?
+            }
             return Ok(Answered::Done(invoice));
         }
         if invoice.paid_at.is_some() {
             return Err(ServiceError::InvoiceClosed);
         }
-        invoice.voided_at = Some(unit.now);
+        (invoice.voided_at, invoice.updated_at) = (Some(unit.now), unit.now);
         idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
         save(unit, invoice, EventType::InvoiceVoided).await.map(Answered::Done)
     }

@@ -400,7 +400,16 @@ async fn invoices_are_numbered_due_paid_and_called_off() {
         assert_eq!(other["number"], json!(2));
         let path = format!("/v1/invoices/{}", text(&other, "id"));
         let waiting = shop.start(&other).await;
-        assert_eq!(text(&shop.backend.post_empty(&format!("{path}/void")).await.expect(200), "status"), "void");
+        // The same name again is the same answer, and stands for nothing else, though there was nothing to do.
+        let [first, later] = ["v-1", "v-2"].map(|name| shop.backend.clone().with("idempotency-key", name));
+        let voided = first.post_empty(&format!("{path}/void")).await.expect(200);
+        assert_eq!(text(&voided, "status"), "void");
+        app.advance(Duration::from_secs(1));
+        assert_eq!(first.post_empty(&format!("{path}/void")).await.expect(200), voided);
+        assert_eq!(later.post_empty(&format!("{path}/void")).await.expect(200), voided);
+        let further = json!({"title": "x", "amount": "1", "due_at": "2026-03-31T00:00:00Z"});
+        let reused = later.post("/v1/invoices", &further).await.expect(422);
+        assert_eq!(reused["code"], "idempotency_key_reused");
         shop.page.post("/v1/checkout/payments", &json!({"payable": other["id"]})).await.expect(409);
         let cancel = format!("/v1/payments/{}/cancel", text(&waiting, "id"));
         assert_eq!(text(&shop.backend.post_empty(&cancel).await.expect(200), "status"), "cancelled");
