@@ -1,5 +1,7 @@
 //! Opening a database and bringing its schema up to date.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -219,6 +221,9 @@ impl Store {
     /// Opens an SQLite file, which is created where there is none.
     pub async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let stamp = Left::stamp_of(path);
+        if options.upgrade != Upgrade::Nothing {
+            make_private(path);
+        }
         // FULL, because in WAL mode NORMAL may lose the last commits when the power fails.
         let connect = SqliteConnectOptions::new()
             .filename(path)
@@ -310,6 +315,12 @@ impl Store {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Makes the file that is not there yet, empty, for its owner alone: SQLite would let others read it where the umask
+/// does, and gives its log the mode of the file. Why it cannot be made SQLite tells when it tries.
+fn make_private(path: &Path) {
+    let _ = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
 /// The number of the latest migration of this program.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
@@ -363,4 +364,42 @@ fn only_a_whole_backup_is_restored_and_a_broken_one_leaves_nothing() {
     assert!(nothing.err.contains("/trousseau-data/trousseau.db cannot be opened"), "{nothing:?}");
     assert!(nothing.err.contains("it may not be there") && !nothing.err.contains("disk"), "{nothing:?}");
     assert!(!path_of(&empty, "nothing.gz").exists() && !path_of(&empty, "trousseau-data").exists());
+}
+
+/// The permissions of what lies in the data folder, by name.
+fn modes(place: &Place) -> BTreeMap<String, u32> {
+    let files = fs::read_dir(path_of(place, "trousseau-data")).expect("a folder").map(|entry| {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+        (entry.file_name().into_string().expect("a name"), mode)
+    });
+    files.collect()
+}
+
+#[test]
+fn a_database_is_for_its_owner_alone_also_in_a_folder_that_others_may_enter() {
+    let open_folder = |place: &Place| {
+        let folder = path_of(place, "trousseau-data");
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("ours");
+    };
+    let from = Place::new();
+    open_folder(&from);
+    let server = Server::start(&from, &[]);
+    assert_eq!(from.run(&["business", "create", "Shop"]).code, Some(0));
+    let made = modes(&from);
+    assert!(made.contains_key("trousseau.db") && made.contains_key("trousseau.db-wal"), "{made:?}");
+    assert!(made.values().all(|mode| *mode == 0o600), "{made:?}");
+    assert_eq!(from.run(&["backup", "shop.gz"]).code, Some(0));
+    drop(server);
+    let to = Place::new();
+    open_folder(&to);
+    let file = path_of(&from, "shop.gz");
+    assert_eq!(to.run(&["restore", file.to_str().expect("a path")]).code, Some(0));
+    assert_eq!(modes(&to)["trousseau.db"], 0o600);
+    // Whoever lets a group read it on purpose goes on doing so.
+    let database = path_of(&from, "trousseau-data/trousseau.db");
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o640)).expect("ours");
+    assert_eq!(from.run(&["business", "list"]).code, Some(0));
+    assert_eq!(modes(&from)["trousseau.db"], 0o640);
 }
