@@ -349,7 +349,7 @@ impl Settings {
             "limits.connections",
             (1..=1_000_000).contains(&connections).then_some(()).ok_or("1 to 1000000"),
         )?;
-        let listen: SocketAddr = parse(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?;
+        let listen = address(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?;
         let public_url: Option<PublicUrl> =
             written.public_url.map(|text| parse(layers, "public_url", &text)).transpose()?;
         let reached_at = match &public_url {
@@ -473,7 +473,12 @@ impl Settings {
 
 /// The address of a listener that is there only if it is set.
 fn listener(layers: &Layers, name: &str, text: Option<String>) -> Result<Option<SocketAddr>, SettingsError> {
-    text.map(|text| parse(layers, name, &text)).transpose()
+    text.map(|text| address(layers, name, &text)).transpose()
+}
+
+fn address(layers: &Layers, name: &str, text: &str) -> Result<SocketAddr, SettingsError> {
+    let shape = "an address to listen on is numbers and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080";
+    text.parse().map_err(|_| layers.invalid(name, shape))
 }
 
 /// How a browser on this machine reaches `address`: by a name where there is one, because passkeys want one.

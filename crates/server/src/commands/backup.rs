@@ -134,7 +134,7 @@ async fn write(store: &Store, out: File, partial: &Path, file: &Path) -> Result<
 
 async fn write_to(store: &Store, mut out: &File, partial: &Path, file: &Path) -> Result<backup::Taken, Failure> {
     let cannot = || format!("{} cannot be written", partial.display());
-    let taken = backup::take(store, SystemClock.now(), out).await.map_err(failed)?;
+    let taken = backup::take(store, SystemClock.now(), out).await.map_err(|error| failed(error, cannot))?;
     out.flush().and_then(|()| out.sync_all()).with_context(cannot)?;
     // A link never takes the place of a file that came meanwhile.
     fs::hard_link(partial, file).with_context(|| format!("{} cannot be made", file.display()))?;
@@ -164,7 +164,7 @@ pub(crate) async fn restore(
         BackupError::Store(error) => {
             Failure::Failed(anyhow::Error::new(error).context(format!("{} failed", named(url))))
         }
-        other => failed(other),
+        other => failed(other, || format!("{} cannot be read", file.display())),
     })?;
     let needs = key_file_needed(settings, url).await?;
     if json {
@@ -228,16 +228,16 @@ async fn key_file_needed(settings: &Settings, url: &str) -> Result<String, Failu
     })
 }
 
-fn failed(error: BackupError) -> Failure {
+/// How it ends; `cannot` says what became of the file where that is to blame.
+fn failed(error: BackupError, cannot: impl FnOnce() -> String) -> Failure {
     match error {
+        BackupError::File(cause) => Failure::Failed(anyhow::Error::new(cause).context(cannot())),
         BackupError::Newer { .. }
         | BackupError::Damaged(_)
         | BackupError::Lacks(_)
         | BackupError::Restore(
             RestoreError::NotEmpty(_) | RestoreError::Table(_) | RestoreError::Cells { .. } | RestoreError::ExtendedKey,
         ) => Failure::Refused(error.into()),
-        BackupError::File(_) | BackupError::Store(_) | BackupError::Restore(RestoreError::Store(_)) => {
-            Failure::Failed(error.into())
-        }
+        BackupError::Store(_) | BackupError::Restore(RestoreError::Store(_)) => Failure::Failed(error.into()),
     }
 }

@@ -353,6 +353,11 @@ fn only_a_whole_backup_is_restored_and_a_broken_one_leaves_nothing() {
     give_key_file(&from, &to);
     let shown = to.run(&["business", "show", &id]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
+    // What is no file is named.
+    fs::create_dir(path_of(&to, "folder")).expect("a folder");
+    let folder = to.run(&["restore", "folder"]);
+    assert_eq!(folder.code, Some(3), "{folder:?}");
+    assert!(folder.err.contains("folder cannot be read: "), "{folder:?}");
     let used = Place::new();
     assert_eq!(used.run(&["business", "create", "Other"]).code, Some(0));
     let refused = used.run(&["restore", good]);

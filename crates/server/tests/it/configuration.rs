@@ -54,6 +54,18 @@ fn unknown_names_are_refused_everywhere() {
 }
 
 #[test]
+fn an_address_that_is_none_is_told_how_one_is_written() {
+    let place = Place::new();
+    for name in ["TROUSSEAU_LISTEN", "TROUSSEAU_METRICS__LISTEN", "TROUSSEAU_EXT_AUTHZ__LISTEN"] {
+        for text in ["localhost:8080", ":9090", "127.0.0.1", ""] {
+            let ended = Ended::of(place.command(&["config", "check"]).env(name, text).output().expect("runs"));
+            assert_eq!(ended.code, Some(2), "{name}={text}: {ended:?}");
+            assert!(ended.err.contains(name) && ended.err.contains("such as 127.0.0.1:8080"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
 fn a_password_is_never_shown() {
     let place = Place::new();
     let address = "postgres://user:correct-horse@db.example/keys";
