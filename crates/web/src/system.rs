@@ -30,8 +30,8 @@ pub(crate) fn livez() -> Ready<&'static str> {
 
 /// Whether the process can serve
 ///
-/// Looks whether the database answers in time and takes writes, whether this node's clock agrees with it, and whether this node's
-/// key file has the secrets in use.
+/// Looks whether the database answers in time and, on PostgreSQL, takes writes, whether this node's clock agrees with it, and
+/// whether this node's key file has the secrets in use.
 #[utoipa::path(
     get,
     path = "/readyz",

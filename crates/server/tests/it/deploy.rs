@@ -128,6 +128,11 @@ fn alerts_ask_for_metrics_that_are_exported_and_pages_name_no_other() {
         let (query, _) = rest.split_once("labels:").expect("and labels");
         assert_eq!(wrong_with(query), Vec::<String>::new(), "{rule}");
     }
+    // A network whose sums never were compared to the end has no time of that, and is told of all the same.
+    let (_, rule) = alerts.split_once("- alert: TrousseauSumsNotCompared").expect("the rule");
+    let (query, _) = rule.split_once("labels:").expect("and labels");
+    let never = "unless max by (network) (trousseau_reconciliation_finished_timestamp_seconds)";
+    assert!(query.contains(never) && query.contains("for: "), "{query}");
     // What the page says to alert on has a rule.
     for line in read("docs/operations.md").lines().filter(|line| line.contains("alert ")) {
         for (series, _) in named(line) {
@@ -273,6 +278,9 @@ fn the_manifests_ask_for_what_a_node_needs() {
     ] {
         assert!(manifests.contains(needed), "{needed}");
     }
+    // systemd leaves the folder of the settings to root, and the unit runs as somebody else.
+    let unit = read("deploy/systemd/trousseau.service");
+    assert!(unit.contains("User=trousseau") && unit.contains("ConfigurationDirectoryMode=0755"), "{unit}");
     let recipe = read("deploy/container/Containerfile");
     let users: Vec<&str> = recipe.lines().filter(|line| line.starts_with("USER ")).collect();
     assert_eq!(users, ["USER 65532:65532"]);
