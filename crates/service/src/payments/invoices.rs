@@ -321,9 +321,9 @@ impl<'a> Invoices<'a> {
             // Nothing changes, and the name stands for this request all the same.
             idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
             if idempotent.is_some() {
-                unit.tx.commit().await?
+                unit.tx.commit().await?;
             } else {
-                unit.settle().await?
+                unit.settle().await?;
             }
             return Ok(Answered::Done(invoice));
         }
