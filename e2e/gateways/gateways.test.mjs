@@ -16,11 +16,10 @@ const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.met
 
 const IDENTITY = ['business', 'environment', 'kind', 'key', 'scopes', 'metadata', 'business-metadata', 'assertion']
 
-const files = (page) => {
-  const blocks = {}
+/** The files in one language that a page shows. */
+const files = (page, language) => {
   const text = readFileSync(path.join(root, 'docs/gateways', page), 'utf8')
-  for (const [, language, block] of text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)) blocks[language] = block
-  return blocks
+  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].filter((block) => block[1] === language).map((block) => block[2])
 }
 
 const gateways = {
@@ -28,7 +27,7 @@ const gateways = {
     program: 'nginx',
     // Debian's places for these are root's.
     files: () => ({
-      'nginx.conf': files('nginx.md').nginx.replace(
+      'nginx.conf': files('nginx.md', 'nginx')[0].replace(
         'http {',
         ['http {', 'access_log off;', ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${name};`)].join('\n'),
       ),
@@ -38,21 +37,33 @@ const gateways = {
   haproxy: {
     program: 'haproxy',
     passesAllStatuses: true,
-    files: () => ({ 'haproxy.cfg': files('haproxy.md').haproxy, 'trousseau.lua': files('haproxy.md').lua }),
+    files: () => ({ 'haproxy.cfg': files('haproxy.md', 'haproxy')[0], 'trousseau.lua': files('haproxy.md', 'lua')[0] }),
     args: () => ['-f', 'haproxy.cfg'],
   },
   caddy: {
     program: 'caddy',
     passesAllStatuses: true,
-    files: () => ({ Caddyfile: files('caddy.md').caddyfile }),
+    files: () => ({ Caddyfile: files('caddy.md', 'caddyfile')[0] }),
     args: () => ['run', '--config', 'Caddyfile', '--adapter', 'caddyfile'],
   },
   envoy: {
     program: 'envoy',
     passesAllStatuses: true,
     asks: process.env.TROUSSEAU_TEST_EXT_AUTHZ,
-    files: () => ({ 'envoy.yaml': files('envoy.md').yaml }),
+    files: () => ({ 'envoy.yaml': files('envoy.md', 'yaml')[0] }),
     args: () => ['-c', 'envoy.yaml', '--disable-hot-restart', '--concurrency', '1', '-l', 'warn'],
+  },
+  traefik: {
+    program: 'traefik',
+    passesAllStatuses: true,
+    files: () => {
+      const [settings, routes] = files('traefik.md', 'yaml')
+      // It listens before it has read what leads where, and answers 404 until then.
+      const ready = '  routers:\n    ready: { rule: "Path(`/ready`)", priority: 99, service: api }\n'
+      return { 'traefik.yaml': settings, 'routes.yaml': routes.replace('  routers:\n', ready) }
+    },
+    args: () => ['--configFile=traefik.yaml'],
+    isReady: async (port) => (await connects(port)) && (await send(port, '/ready', [])).status === 200,
   },
 }
 
@@ -134,8 +145,9 @@ const start = async (name, trousseauPort) => {
     clearTimeout(kill)
     rmSync(folder, { recursive: true, force: true })
   }
+  const isReady = gateway.isReady ?? connects
   for (let turn = 0; turn < 100; turn += 1) {
-    if (await connects(port)) return { port, stop, log: () => log }
+    if (await isReady(port)) return { port, stop, log: () => log }
     if (child.exitCode !== null) break
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
