@@ -20,6 +20,7 @@ const GOOD = {
   'x-trousseau-business-metadata': '{}',
   'x-request-id': 'r',
 }
+const SIGNED = { ...GOOD, 'x-trousseau-assertion': 'a.b.c' }
 const PROBLEM = { 'content-type': 'application/problem+json', 'x-trousseau-code': 'unauthorized', 'x-request-id': 'r' }
 const ASKED = { headers: { apikey: 'a' }, ip: '127.0.0.1' }
 
@@ -142,6 +143,17 @@ test('an answer that is not as Trousseau writes it lets nobody through', async (
   })
 })
 
+test('nobody passes without the assertion that is asked for', async (t) => {
+  let answer = SIGNED
+  const { client } = await standIn(t, (_, response) => response.writeHead(200, answer).end())
+  assert.equal((await client.authorize(ASKED, { audience: 'x' })).caller.assertion, 'a.b.c')
+  for (answer of [GOOD, { ...GOOD, 'x-trousseau-assertion': '' }]) {
+    assert.equal((await client.authorize(ASKED)).allowed, true)
+    const { allowed, status } = await client.authorize(ASKED, { audience: 'x' })
+    assert.deepEqual([allowed, status], [false, 503], JSON.stringify(answer))
+  }
+})
+
 test('an answer in another protocol is none', { timeout: 5_000 }, async (t) => {
   const server = net.createServer((socket) => {
     socket.on('error', () => {})
@@ -163,7 +175,7 @@ test('a kept connection that was closed in the moment in which it is used is rep
       questions += 1
       // As a server that has just let a connection go which was idle.
       if (closes && (questions > 1 || sockets > 4)) return socket.resetAndDestroy()
-      const lines = Object.entries(GOOD).map(([name, value]) => `${name}: ${value}\r\n`)
+      const lines = Object.entries(SIGNED).map(([name, value]) => `${name}: ${value}\r\n`)
       socket.write(`HTTP/1.1 200 OK\r\n${lines.join('')}content-length: 0\r\n\r\n`)
     })
   })

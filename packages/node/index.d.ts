@@ -25,7 +25,7 @@ export interface Demand {
   environment?: 'test' | 'live'
   business?: string
   kind?: 'secret' | 'checkout'
-  /** For whom to sign an assertion. */
+  /** For whom to sign an assertion. Nobody passes without one then. */
   audience?: string
 }
 

@@ -137,8 +137,11 @@ export class Trousseau {
     if (protocol) lines.push(['x-forwarded-proto', protocol])
     if (url) lines.push(['x-forwarded-uri', url])
     const target = new URL(`/v1/authorize?${query}`, this.#base)
-    // An assertion is for one request.
-    if (query.has('audience')) return tell(await this.#question(target, lines))
+    // An assertion is for one request, and nobody passes without the one that is asked for.
+    if (query.has('audience')) {
+      const heard = await this.#question(target, lines)
+      return heard.decision.caller && !heard.decision.caller.assertion ? unavailable() : tell(heard)
+    }
     const name = createHash('sha256').update(JSON.stringify([target.search, lines])).digest('base64')
     const asking = async () => {
       const heard = await this.#question(target, lines)

@@ -104,7 +104,7 @@ fn identity(headers: &HeaderMap) -> Option<Verification> {
     verification.metadata = notes("x-trousseau-metadata")?;
     verification.business_metadata = notes("x-trousseau-business-metadata")?;
     verification.request_id = request_id(headers);
-    verification.assertion = text("x-trousseau-assertion").map(SecretString::from);
+    verification.assertion = text("x-trousseau-assertion").filter(|text| !text.is_empty()).map(SecretString::from);
     Some(verification)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::response::Parts;
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
@@ -85,10 +85,18 @@ impl Client {
     pub async fn authorize(&self, asked: Asked, demand: &Demand) -> Result<Decision, Error> {
         let (query, lines) = question(asked, demand);
         // An assertion is for one request.
-        let shared = demand.audience.is_none().then(|| digest(&query, &lines));
+        let is_signed = demand.audience.is_some();
+        let shared = (!is_signed).then(|| digest(&query, &lines));
         let mut request = self.0.request(&format!("/v1/authorize?{query}"), Bytes::new())?;
         *request.headers_mut() = lines;
-        self.0.ask(shared, request, authorized).await
+        let decision = self.0.ask(shared, request, authorized).await?;
+        match &decision {
+            Decision::Allowed(verified) if is_signed && verified.assertion.is_none() => Err(Error::Unintelligible {
+                status: StatusCode::OK,
+                what: "the assertion that was asked for is not there",
+            }),
+            _ => Ok(decision),
+        }
     }
 
     /// Whether the key with this text is good. It is asked for at `POST /v1/keys/verify`, which says the exact reason of a

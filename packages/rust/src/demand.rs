@@ -52,7 +52,8 @@ impl Demand {
         self
     }
 
-    /// An assertion for this upstream is asked for. It is for one request, so the answer is never kept.
+    /// An assertion for this upstream is asked for, without which nobody passes. It is for one request, so the answer is
+    /// never kept.
     #[must_use]
     pub fn audience(mut self, audience: Audience) -> Self {
         self.audience = Some(audience);

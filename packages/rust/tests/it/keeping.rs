@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 use trousseau_client::{Audience, Client, Decision, Demand, Environment, Error, Scope};
 
-use crate::stand_in::{Reply, StandIn, good, refusal, with_key};
+use crate::stand_in::{Reply, StandIn, good, good_with, refusal, with_key};
 
 async fn allowed(client: &Client, key: &str, demand: &Demand) -> bool {
     matches!(client.authorize(with_key(key), demand).await, Ok(Decision::Allowed(_)))
@@ -123,10 +123,24 @@ async fn questions_at_once_are_bounded() {
 
 #[tokio::test]
 async fn an_assertion_is_for_one_request() {
-    let server = StandIn::start(good(Some(60_000)).after(Duration::from_millis(50))).await;
+    let signed = good_with("x-trousseau-fresh-ms: 60000\r\nx-trousseau-assertion: a.b.c\r\n");
+    let server = StandIn::start(signed.after(Duration::from_millis(50))).await;
     let client = server.client();
     let demand = Demand::new().audience(Audience::from_static("orders"));
-    join_all((0..5).map(|_| allowed(&client, "a", &demand))).await;
+    assert!(join_all((0..5).map(|_| allowed(&client, "a", &demand))).await.into_iter().all(|answer| answer));
     assert_eq!(server.asked(), 5);
     assert!(server.last().starts_with("GET /v1/authorize?statuses=all&audience=orders HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn nobody_passes_without_the_assertion_that_is_asked_for() {
+    let server = StandIn::start(good(None)).await;
+    let client = server.client();
+    assert!(allowed(&client, "a", &Demand::new()).await);
+    let signed = Demand::new().audience(Audience::from_static("orders"));
+    for reply in [good(None), good_with("x-trousseau-assertion:\r\n")] {
+        server.reply(reply);
+        let answer = client.authorize(with_key("a"), &signed).await;
+        assert!(matches!(answer, Err(Error::Unintelligible { .. })), "{answer:?}");
+    }
 }

@@ -45,10 +45,14 @@ impl Reply {
 
 /// A good answer of `/v1/authorize` that may be kept for so many milliseconds.
 pub(crate) fn good(fresh_ms: Option<u64>) -> Reply {
-    let fresh = fresh_ms.map(|ms| format!("x-trousseau-fresh-ms: {ms}\r\n")).unwrap_or_default();
+    good_with(&fresh_ms.map(|ms| format!("x-trousseau-fresh-ms: {ms}\r\n")).unwrap_or_default())
+}
+
+/// A good answer with more headers.
+pub(crate) fn good_with(more: &str) -> Reply {
     Reply::now(format!(
         "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-trousseau-business: 17\r\nx-trousseau-environment: test\r\n\
-         x-trousseau-kind: secret\r\nx-trousseau-key: key_1\r\nx-trousseau-scopes: payments:read\r\n{fresh}\r\n"
+         x-trousseau-kind: secret\r\nx-trousseau-key: key_1\r\nx-trousseau-scopes: payments:read\r\n{more}\r\n"
     ))
 }
 
