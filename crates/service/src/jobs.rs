@@ -531,7 +531,7 @@ impl Jobs {
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         // Boxed, so that whoever spawns this does not carry all the state machines on its stack.
         tokio::join!(
-            Box::pin(self.record(shutdown.clone())),
+            Box::pin(self.write_what_was_counted(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.dispatch()))),
             Box::pin(until_shutdown(shutdown.clone(), self.follow_once_known())),
             Box::pin(until_shutdown(shutdown.clone(), self.move_rows())),
@@ -541,12 +541,23 @@ impl Jobs {
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.reconcile()))),
             Box::pin(self.while_clock_is_sure(&shutdown, || self.watch_networks(shutdown.clone()))),
             Box::pin(until_shutdown(shutdown.clone(), self.while_clock_is_sure(&shutdown, || self.prune()))),
-            Box::pin(self.sum_quotas(shutdown.clone())),
             Box::pin(until_shutdown(shutdown.clone(), self.tell_node())),
             Box::pin(self.while_clock_is_sure(&shutdown, || self.deliver(shutdown.clone()))),
         );
+        if let Some(core) = self.core()
+            && let Err(error) = core.node.leave(&core.store).await
+        {
+            report("nodes", &error);
+        }
+    }
+
+    /// Writes down uses and refusals and sums what was counted, and after the shutdown what is left of it.
+    async fn write_what_was_counted(&self, shutdown: watch::Receiver<bool>) {
+        tokio::join!(self.record(shutdown.clone()), self.sum_quotas(shutdown.clone()), async {
+            until_shutdown(shutdown.clone(), std::future::pending()).await;
+            self.inner.is_writing_last.store(true, Ordering::Relaxed);
+        });
         // Somebody may have the database for a moment; what is not written now is lost.
-        self.inner.is_writing_last.store(true, Ordering::Relaxed);
         for _ in 0..LAST_TRIES {
             match self.write_last().await {
                 Ok(()) => break,
@@ -556,11 +567,6 @@ impl Jobs {
             }
         }
         self.inner.is_writing_last.store(false, Ordering::Relaxed);
-        if let Some(core) = self.core()
-            && let Err(error) = core.node.leave(&core.store).await
-        {
-            report("nodes", &error);
-        }
     }
 
     /// Writes down all that was noted and counted.
@@ -635,7 +641,7 @@ impl Jobs {
         self.deliver_due().await
     }
 
-    /// Whether the last notes are being written, or waited for to be.
+    /// Whether the last notes are being written, or tried to be: from the shutdown on.
     pub fn is_writing_last(&self) -> bool {
         self.inner.is_writing_last.load(Ordering::Relaxed)
     }

@@ -130,6 +130,15 @@ impl KeyView {
     }
 }
 
+/// A key of a list that shows values.
+#[derive(Debug)]
+pub struct ListedKey {
+    /// The key.
+    pub key: KeyRow,
+    /// Its value; none where whoever lists may not have it.
+    pub value: Option<ApiKeySecret>,
+}
+
 /// A key together with its value: the answer of creation, rotation and reveal.
 #[derive(Debug)]
 pub struct IssuedKey {
@@ -350,28 +359,30 @@ impl<'a> Keys<'a> {
         Ok(CountedPage { data: rows.into_iter().map(|row| KeyView::new(row, now)).collect(), total })
     }
 
-    /// Every key of a tenant that is not revoked, oldest first, each with its value (Codat's list), and records that they
-    /// were read.
+    /// Every key of a tenant that is not revoked, oldest first, each with its value (Codat's list, where keys are equal to
+    /// each other whatever their scopes), and records that they were read. A key gets no value of one with a longer life,
+    /// wider limits or other addresses.
     ///
     /// # Errors
     /// [`ServiceError::ValueNotReadable`] if the profile does not let values be read again.
-    pub async fn list_with_values(self, context: &Context, tenant: &Tenant) -> Result<Vec<IssuedKey>, ServiceError> {
-        let business = self.business(&tenant.business).await?;
-        let profile = profile_of(self.core, &business)?;
+    pub async fn list_with_values(self, context: &Context, tenant: &Tenant) -> Result<Vec<ListedKey>, ServiceError> {
         let now = self.core.clock.now();
         let (filter, order) = (KeyFilter::default(), KeyOrder::NumberAsc);
-        let mut issued: Vec<IssuedKey> = Vec::new();
+        let mut listed: Vec<ListedKey> = Vec::new();
         // Before the transaction, which others would wait for.
         let mut reader = self.core.store.read();
         loop {
-            let after = issued.last().map(|last| last.view.key.id);
+            let after = listed.last().map(|last| last.key.id);
             let rows = reader.list_keys(tenant, &filter, order, now, after, KEYS_AT_ONCE).await?;
             let is_last = rows.len() < KEYS_AT_ONCE as usize;
-            for row in rows {
-                let version = reader.find_version(tenant, row.id, row.current_version).await?;
+            for key in rows {
+                let version = reader.find_version(tenant, key.id, key.current_version).await?;
                 let version = version.ok_or(ServiceError::ValueNotReadable)?;
-                let value = self.open_version(&version)?;
-                issued.push(issue(profile, row, version.version, value, now));
+                let value = match check_bounds(context, &key) {
+                    Ok(()) => Some(self.open_version(&version)?),
+                    Err(_) => None,
+                };
+                listed.push(ListedKey { key, value });
             }
             if is_last {
                 break;
@@ -385,12 +396,12 @@ impl<'a> Keys<'a> {
             business: &tenant.business,
             environment: Some(tenant.environment),
             key: None,
-            data: json!({ "count": issued.len() }),
+            data: json!({ "count": listed.iter().filter(|listed| listed.value.is_some()).count() }),
         })
         .await?;
         // Nothing about a key changed, so no node needs to hear of it.
         unit.tx.commit().await?;
-        Ok(issued)
+        Ok(listed)
     }
 
     /// Whether a checkout key in force lists this origin: a page there is the business's own.
@@ -1159,12 +1170,16 @@ fn widens(old: &KeyRow, new: &KeyRow) -> bool {
 /// A key never gives, nor obtains the value of, a key with more than its own scopes, a longer life, wider limits or more
 /// addresses. Checkout keys are used by everybody, wherever they are.
 fn check_not_beyond(context: &Context, key: &KeyRow) -> Result<(), ServiceError> {
-    let Authority::Key { scopes, valid_until, limits, allowed_ips, .. } = &context.authority else {
-        return Ok(());
-    };
+    let Authority::Key { scopes, .. } = &context.authority else { return Ok(()) };
     if let Some(scope) = key.scopes.first_beyond(scopes) {
         return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Scope(scope.clone())));
     }
+    check_bounds(context, key)
+}
+
+/// The same but for the scopes.
+fn check_bounds(context: &Context, key: &KeyRow) -> Result<(), ServiceError> {
+    let Authority::Key { valid_until, limits, allowed_ips, .. } = &context.authority else { return Ok(()) };
     if !key.limits.are_within(limits) {
         return Err(ServiceError::BeyondOwnRights(BeyondOwnRights::Limits));
     }

@@ -63,7 +63,7 @@ impl Used {
 /// What is known of a holder.
 #[derive(Debug, Default)]
 struct Counters {
-    /// Each with the rate that it was kept by, one for the same time.
+    /// Where each rate stands that was in force with the last call.
     paces: SmallVec<[(RateLimit, Pace); 1]>,
     used: [Used; 2],
     /// Calls of periods that are over, not summed yet.
@@ -73,22 +73,23 @@ struct Counters {
 }
 
 impl Counters {
-    /// Where a rate stands. Where another one over the same time was in force until now, what was used of that counts.
-    fn pace(&mut self, rate: RateLimit, boot: u64) -> Pace {
-        let Some((kept, pace)) = self.paces.iter_mut().find(|(kept, _)| kept.seconds() == rate.seconds()) else {
-            return Pace::default();
+    /// Makes these the rates that are kept, each with where it stands. What was used of those in force until now counts
+    /// for new ones, else a key would be free of its limit by a change of it: of the one over the same time, and where
+    /// there is none, of that which leaves the least room.
+    fn follow(&mut self, rates: &[RateLimit], boot: u64) {
+        if self.paces.iter().map(|(kept, _)| kept).eq(rates) {
+            return;
+        }
+        let stands = |rate: &RateLimit| {
+            let carried = |(kept, pace): &(RateLimit, Pace)| match kept == rate {
+                true => *pace,
+                false => pace.rescaled(*kept, *rate, boot),
+            };
+            let same = self.paces.iter().find(|(kept, _)| kept.seconds() == rate.seconds());
+            let fullest = || self.paces.iter().map(carried).max_by_key(|pace| pace.full_in(boot));
+            (*rate, same.map(carried).or_else(fullest).unwrap_or_default())
         };
-        if *kept != rate {
-            (*kept, *pace) = (rate, pace.rescaled(*kept, rate, boot));
-        }
-        *pace
-    }
-
-    fn set_pace(&mut self, rate: RateLimit, to: Pace) {
-        match self.paces.iter_mut().find(|(kept, _)| kept.seconds() == rate.seconds()) {
-            Some(entry) => *entry = (rate, to),
-            None => self.paces.push((rate, to)),
-        }
+        self.paces = rates.iter().map(stands).collect();
     }
 
     /// Begins a new period where the old one is over.
@@ -269,8 +270,9 @@ impl Limiter {
                 counters.turn(now);
             }
             counters.asked = boot;
-            for rate in part.limits.rates.as_slice() {
-                rate_wait = rate_wait.max(counters.pace(*rate, boot).after(*rate, boot).err());
+            counters.follow(part.limits.rates.as_slice(), boot);
+            for (rate, pace) in &counters.paces {
+                rate_wait = rate_wait.max(pace.after(*rate, boot).err());
             }
             for period in PERIODS {
                 let spent = part.limits.quota.of(period).is_some_and(|most| counters.used(period).calls() >= most);
@@ -396,9 +398,9 @@ impl Limiter {
 
 /// Counts a call.
 fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
-    for rate in part.limits.rates.as_slice() {
-        if let Ok(pace) = counters.pace(*rate, boot).after(*rate, boot) {
-            counters.set_pace(*rate, pace);
+    for (rate, pace) in &mut counters.paces {
+        if let Ok(counted) = pace.after(*rate, boot) {
+            *pace = counted;
         }
     }
     for period in PERIODS {
@@ -417,15 +419,12 @@ fn push_allowances(
     boot: u64,
 ) {
     let of = part.of;
-    let rates = part.limits.rates.as_slice().iter().map(|rate| {
-        let pace = counters.pace(*rate, boot);
-        Allowance {
-            of,
-            over: LimitOver::Seconds(rate.seconds()),
-            limit: u64::from(rate.requests()),
-            remaining: pace.remaining(*rate, boot),
-            resets_in: pace.full_in(boot),
-        }
+    let rates = counters.paces.iter().map(|(rate, pace)| Allowance {
+        of,
+        over: LimitOver::Seconds(rate.seconds()),
+        limit: u64::from(rate.requests()),
+        remaining: pace.remaining(*rate, boot),
+        resets_in: pace.full_in(boot),
     });
     allowances.extend(rates);
     for period in PERIODS {
@@ -525,6 +524,13 @@ mod tests {
         assert_eq!(take("2/1h", hour).await, (Meter::RateLimited, Some(Duration::from_mins(30)), 0));
         assert_eq!(take("2/1h", hour + hour / 2).await, (Meter::Within, None, 0));
         assert_eq!(take("10/1h", hour + hour / 2).await, (Meter::Within, None, 7));
+        // Over another time as well, and for one that is added: nobody is free of a limit by changing it.
+        assert_eq!(take("10/3601s", hour + hour / 2).await, (Meter::Within, None, 6));
+        let two = rates(&["5/1s", "10/3601s"]);
+        let measured = node.take(1, &two, &Limits::default(), (NOON, hour + hour / 2)).await;
+        assert_eq!(measured.allowances.iter().map(|left| left.remaining).collect::<Vec<_>>(), [0, 5]);
+        let counters = node.limiter.holders.get(&QuotaHolder::Key(KeyId::from_bits(1)));
+        assert_eq!(locked(&counters).paces.len(), 2, "what is no longer in force is forgotten");
     }
 
     #[tokio::test]

@@ -478,12 +478,17 @@ impl MailTransport {
 
     async fn send(&self, id: MailId, message: Message) -> Result<(), Undelivered> {
         match self {
-            Self::Smtp { server, .. } => match tokio::time::timeout(SEND_WITHIN, server.send(message)).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if error.is_permanent() => Err(refused(server, &error).await),
-                Ok(Err(error)) => Err(Undelivered { final_answer: false, reason: reason_of(&error) }),
-                Err(_) => Err(Undelivered { final_answer: false, reason: "no answer in time" }),
-            },
+            Self::Smtp { server, .. } => {
+                let sent = async {
+                    match server.send(message).await {
+                        Ok(_) => Ok(()),
+                        Err(error) if error.is_permanent() => Err(refused(server, &error).await),
+                        Err(error) => Err(Undelivered { final_answer: false, reason: reason_of(&error) }),
+                    }
+                };
+                let late = || Err(Undelivered { final_answer: false, reason: "no answer in time" });
+                tokio::time::timeout(SEND_WITHIN, sent).await.unwrap_or_else(|_| late())
+            }
             Self::Folder { path, .. } => {
                 let path = path.clone();
                 let written = tokio::task::spawn_blocking(move || write_file(&path, id, &message.formatted())).await;
@@ -522,9 +527,9 @@ async fn refused(server: &AsyncSmtpTransport<Tokio1Executor>, error: &lettre::tr
     if error.status().is_some_and(|code| ABOUT_THE_LOGIN.contains(&u16::from(code))) {
         return about_us;
     }
-    match tokio::time::timeout(SEND_WITHIN, server.test_connection()).await {
-        Ok(Ok(true)) => Undelivered { final_answer: true, reason: "the server refused it for good" },
-        Ok(_) | Err(_) => about_us,
+    match server.test_connection().await {
+        Ok(true) => Undelivered { final_answer: true, reason: "the server refused it for good" },
+        Ok(false) | Err(_) => about_us,
     }
 }
 

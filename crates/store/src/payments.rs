@@ -390,10 +390,17 @@ impl Reader<'_> {
         rows.iter().map(|row| row.read("payments", "id", listed)).collect()
     }
 
-    /// What a payment is for.
-    pub async fn find_subject(&mut self, payment: PaymentId) -> Result<Option<Subject>, StoreError> {
-        const SQL: &str = concat!("SELECT p.id, ", subject!(columns), " FROM ", subject!(tables), " WHERE p.id = $1");
-        let row = self.fetch_optional(Stmt::new(SQL).text(payment)).await?;
+    /// What a payment of a tenant is for.
+    pub async fn find_subject(&mut self, tenant: &Tenant, payment: PaymentId) -> Result<Option<Subject>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT p.id, ",
+            subject!(columns),
+            " FROM ",
+            subject!(tables),
+            " WHERE p.business_id = $1 AND p.environment = $2 AND p.id = $3"
+        );
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(payment);
+        let row = self.fetch_optional(stmt).await?;
         row.map(|row| row.read("payments", "id", Subject::from_columns)).transpose()
     }
 

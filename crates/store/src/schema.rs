@@ -29,8 +29,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// others go on between: a minute in all.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_secs(2);
-/// How long the next migration of a server that makes the tables may take.
-const GROWS_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether a server that makes the tables has come further, and how often in vain.
+const GROWS_LOOK: Duration = Duration::from_millis(500);
+const GROWS_LOOKS: u32 = 6;
 /// Long beside a wait for the disk, and short beside anything that a caller notices.
 const SHARED_FOR: Duration = Duration::from_millis(5);
 /// Rows that a reader's thread may be ahead: each time that it has to wait costs a change of threads.
@@ -418,7 +419,7 @@ async fn migrate_postgres(
     options: &StoreOptions,
     pooling: Pooling,
 ) -> Result<(), StoreError> {
-    let (mut tries_left, mut last_found) = (LOCK_TRIES, 0);
+    let (mut tries_left, mut last_found, mut looks_left) = (LOCK_TRIES, 0, GROWS_LOOKS);
     loop {
         let tried = match pooling {
             Pooling::Session => migrate_in_session(connect, options).await,
@@ -431,10 +432,11 @@ async fn migrate_postgres(
             }
             // A server makes the tables just now, one migration after the other.
             Err(StoreError::Schema(SchemaError::Older { found, .. }))
-                if options.upgrade == Upgrade::Empty && found > last_found =>
+                if options.upgrade == Upgrade::Empty && (found > last_found || looks_left > 0) =>
             {
+                looks_left = if found > last_found { GROWS_LOOKS } else { looks_left - 1 };
                 last_found = found;
-                tokio::time::sleep(GROWS_WITHIN).await;
+                tokio::time::sleep(GROWS_LOOK).await;
             }
             ended => return ended,
         }

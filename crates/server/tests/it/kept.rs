@@ -99,9 +99,11 @@ async fn what_was_counted_is_written_though_somebody_has_the_database_at_the_sto
     let mut held = store.begin().await.expect("the one writer of the file");
     held.run("UPDATE change_counter SET seq = seq").await.expect("written");
     assert_eq!(shop.accepted(&server, [1, 2, 3]), [true; 3]);
+    // By now what was counted is being written, which waits for the lock.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     server.signal(Signal::TERM);
-    // Longer than two waits for the lock.
-    tokio::time::sleep(Duration::from_secs(14)).await;
+    // Longer than that wait, and than jobs may take that have nothing to write.
+    tokio::time::sleep(Duration::from_secs(8)).await;
     drop(held);
     assert_eq!(server.wait(), Some(0), "{}", server.log());
     let tenant = Tenant::new(shop.business.parse().expect("an id"), Environment::Live);

@@ -565,7 +565,7 @@ impl<'a> Payments<'a> {
 
     /// What a payment is for, as people call it.
     pub async fn subject(self, payment: &PaymentRow) -> Result<Subject, ServiceError> {
-        Ok(self.core.store.read().find_subject(payment.id).await?.unwrap_or_default())
+        Ok(self.core.store.read().find_subject(&payment.tenant, payment.id).await?.unwrap_or_default())
     }
 
     /// Where in the wallet of the business the address of a payment is, where its money goes by an extended public key.

@@ -157,7 +157,8 @@ both_engines! {
         };
         let subjects: Vec<_> = told.into_iter().map(|told| told.subject).collect();
         assert_eq!(subjects, [of_invoice.clone(), of_link]);
-        assert_eq!(reader.find_subject(other.id).await.expect("reads"), Some(of_invoice));
+        assert_eq!(reader.find_subject(&other.tenant, other.id).await.expect("reads"), Some(of_invoice));
+        assert_eq!(reader.find_subject(&tenant("b2"), other.id).await.expect("reads"), None);
     }
 
     async fn a_payment_on_its_way_is_found_by_what_it_is_for(database) {

@@ -4,10 +4,11 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use trousseau_domain::key_text::ApiKeySecret;
 use trousseau_domain::keys::KeyKind;
 use trousseau_service::ServiceError;
 use trousseau_service::idempotency::Answered;
-use trousseau_service::keys::{IssuedKey, KeyDraft};
+use trousseau_service::keys::{IssuedKey, KeyDraft, ListedKey};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,7 +27,12 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
 
 fn body_of(issued: &IssuedKey) -> ApiKeyBody {
     let key = &issued.view.key;
-    ApiKeyBody::new(key.id, key.name.as_ref(), issued.value.expose(), key.created_at)
+    ApiKeyBody::new(key.id, key.name.as_ref(), Some(issued.value.expose()), key.created_at)
+}
+
+fn listed_body(listed: &ListedKey) -> ApiKeyBody {
+    let ListedKey { key, value } = listed;
+    ApiKeyBody::new(key.id, key.name.as_ref(), value.as_ref().map(ApiKeySecret::expose), key.created_at)
 }
 
 /// List API keys
@@ -42,7 +48,7 @@ fn body_of(issued: &IssuedKey) -> ApiKeyBody {
 )]
 pub(crate) async fn list(may: Granted<CodatKeysRead>, State(web): State<Web>) -> Result<Answer<ApiKeysBody>, Failure> {
     let keys = web.app.keys().list_with_values(may.context(), may.tenant()).await?;
-    Ok(Answer(ApiKeysBody { results: keys.iter().map(body_of).collect() }))
+    Ok(Answer(ApiKeysBody { results: keys.iter().map(listed_body).collect() }))
 }
 
 /// Create API key

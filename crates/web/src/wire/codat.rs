@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::problem::{Failure, Faults};
 
-/// A key, always with its value.
+/// A key with its value.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = CodatApiKey)]
@@ -20,21 +20,22 @@ pub struct ApiKeyBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "invoice-job")]
     name: Option<String>,
-    /// The value.
+    /// The value. A list leaves out that of a key with a longer life, wider limits or other addresses than its reader's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "q7YbT2mXc9LrV4kPz8Wd0aB1cD2eF3gH4iJ5kL6m")]
-    api_key: String,
+    api_key: Option<String>,
     /// UTC, in whole seconds.
     #[schema(example = "2022-04-23T09:43:48Z")]
     created_date: String,
 }
 
 impl ApiKeyBody {
-    /// The key of this id, with its value.
-    pub fn new(id: KeyId, name: Option<&KeyName>, value: &str, created_at: Timestamp) -> Self {
+    /// The key of this id, with its value where that is shown.
+    pub fn new(id: KeyId, name: Option<&KeyName>, value: Option<&str>, created_at: Timestamp) -> Self {
         Self {
             id: id.to_guid().hyphenated().to_string(),
             name: name.map(|name| name.as_str().to_owned()),
-            api_key: value.to_owned(),
+            api_key: value.map(ToOwned::to_owned),
             created_date: created_at.truncated_to_second().to_string(),
         }
     }
@@ -86,7 +87,7 @@ mod tests {
     fn a_key_has_the_members_that_the_clients_parse() {
         let created: Timestamp = "2022-04-23T09:43:48.123456Z".parse().expect("an instant");
         let id = KeyId::from_bits(7);
-        let bare = serde_json::to_string(&ApiKeyBody::new(id, None, "v", created)).expect("serialises");
+        let bare = serde_json::to_string(&ApiKeyBody::new(id, None, Some("v"), created)).expect("serialises");
         assert_eq!(
             bare,
             r#"{"id":"00000000-0000-0000-0000-000000000007","apiKey":"v","createdDate":"2022-04-23T09:43:48Z"}"#

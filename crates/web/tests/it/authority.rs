@@ -436,6 +436,15 @@ async fn a_narrow_key_gets_nothing_more_at_codats_routes() {
         // Keys of an earlier release lack what keys are made with since, and manage all the same.
         let managing = key_with(&app, &business, "live", &["keys:read", "keys:write"]).await;
         app.anonymous().basic(&managing).get("/apiKeys").await.expect(200);
+        // One that is bound gets no value of those that are not, and its own.
+        let path = format!("/v1/businesses/{}/keys?environment=live", business.id());
+        let draft = json!({"valid_until": "2027-01-01T00:00:00Z", "allowed_ips": ["127.0.0.1"]});
+        let bound = app.platform().post(&path, &draft).await.expect(201);
+        let by_bound = app.anonymous().basic(bound["value"].as_str().expect("a value"));
+        let listed = by_bound.get("/apiKeys").await.expect(200);
+        let values: Vec<_> = listed["results"].as_array().expect("keys").iter().map(|key| &key["apiKey"]).collect();
+        assert_eq!(values.len(), 7);
+        assert_eq!(values.iter().filter(|value| !value.is_null()).copied().collect::<Vec<_>>(), [&bound["value"]]);
         // A key of another profile is none here, whatever it may do.
         let mileston = app.business("mileston").await;
         let stranger = app.anonymous().basic(mileston.value("live", "secret")).with("businessid", mileston.id());
@@ -447,6 +456,6 @@ async fn a_narrow_key_gets_nothing_more_at_codats_routes() {
         let events = of_all.get("/v1/events?type=key.revealed").await.expect(200);
         let counts: Vec<_> =
             events["data"].as_array().expect("events").iter().map(|event| &event["data"]["count"]).collect();
-        assert_eq!(counts, [6, 5], "{events}");
+        assert_eq!(counts, [1, 6, 5], "{events}");
     }
 }

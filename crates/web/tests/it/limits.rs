@@ -33,6 +33,24 @@ fn left(answer: &Answer) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
+async fn a_key_does_not_free_itself_of_its_limit_by_tightening_it() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let over = |seconds: u32| json!({"rate_limits": [{"requests": 4, "seconds": seconds}]});
+        let mut draft = over(3600);
+        draft["scopes"] = json!(["keys:read", "keys:write"]);
+        let key = made(&app, &business, draft).await;
+        let by_key = client(&app, &business, &key);
+        for _ in 0..3 {
+            by_key.get("/v1/whoami").await.expect(200);
+        }
+        let itself = format!("/v1/keys/{}", text(&key, "id"));
+        by_key.patch(&itself, &over(3601)).await.expect(200);
+        assert_eq!(by_key.get("/v1/whoami").await.expect(429)["code"], "rate_limited");
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_used_as_often_as_its_rates_allow_at_every_door() {
     for app in TestApp::on_every_engine().await {
         let business = app.business("mileston").await;
