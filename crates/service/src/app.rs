@@ -296,6 +296,14 @@ impl App {
         self.core.index.latest(&self.core.store).await.map(drop)
     }
 
+    /// Whether dates may be written by this machine's clock, for commands whose use case does not ask by itself.
+    ///
+    /// # Errors
+    /// [`ServiceError::ClockUnsure`] where it is another one than the database's, or was not compared.
+    pub fn clock_is_sure(&self) -> Result<(), ServiceError> {
+        self.core.clock_is_sure()
+    }
+
     /// Takes this server off their list again.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub(crate) async fn run(opened: &Opened, command: &Secrets, json: bool) -> Resul
         }
         Secrets::Rotate { only, prepared } => {
             let (kinds, actor) = (kinds(*only), opened.context.actor());
+            // Before the file: versions carry the time since which they are used.
+            opened.app.clock_is_sure()?;
             let rotation = if *prepared {
                 secrets.rotate_prepared(kinds, actor, None).await
             } else {

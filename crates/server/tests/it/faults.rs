@@ -535,13 +535,18 @@ async fn a_node_whose_clock_is_wrong_judges_nothing() {
         let made = post(wrong.address, &path, &tenant.operator, r#"{"kind":"secret"}"#).expect("an answer");
         assert_eq!(made.0, 503, "{by}: {}", made.1);
         assert_eq!(ask(right.address, &key).status, 200, "{by}: the others go on");
-        // A command would end the value by then, or in an hour.
-        let mut command = tenant.place.command(&["key", "rotate", "--overlap", "none", "--yes", &key.id]);
-        command.envs([("LD_PRELOAD", library), ("FAKETIME", by), ("DONT_FAKE_MONOTONIC", "1")]);
-        let rotated = Ended::of(command.output().expect("it runs"));
-        assert_eq!(rotated.code, Some(3), "{by}: {rotated:?}");
-        assert!(rotated.err.contains("clocks"), "{by}: {rotated:?}");
+        // A command would end the value by then, or in an hour, and new secrets would be from then.
+        let key_file = tenant.place.path().join("trousseau-data/keys.toml");
+        let secrets = fs::read(&key_file).expect("a key file");
+        for arguments in [&["key", "rotate", "--overlap", "none", "--yes", &key.id][..], &["secrets", "rotate"]] {
+            let mut command = tenant.place.command(arguments);
+            command.envs([("LD_PRELOAD", library), ("FAKETIME", by), ("DONT_FAKE_MONOTONIC", "1")]);
+            let rotated = Ended::of(command.output().expect("it runs"));
+            assert_eq!(rotated.code, Some(3), "{by}: {rotated:?}");
+            assert!(rotated.err.contains("clocks"), "{by}: {rotated:?}");
+        }
         assert_eq!(ask(right.address, &key).status, 200, "{by}: nothing has changed");
+        assert_eq!(fs::read(&key_file).expect("a key file"), secrets, "{by}");
     }
     let welcomed = "SELECT CAST(created_at AS TEXT) FROM one_time_tokens WHERE purpose = 'first_run'";
     let before = database.texts(welcomed).await;
