@@ -333,22 +333,28 @@ impl KeyFile {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(fail)?;
-        file.write_all(self.text().as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
-        if replace {
-            std::fs::rename(&fresh, path).map_err(fail)?;
-        } else {
+        let placed = self.write_to(&fresh).and_then(|()| {
             // A link refuses to replace, which a rename would do.
-            let linked = std::fs::hard_link(&fresh, path);
-            std::fs::remove_file(&fresh).map_err(fail)?;
-            match linked {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(KeyFileError::Exists(path.to_owned()));
-                }
-                other => other.map_err(fail)?,
+            if replace { std::fs::rename(&fresh, path) } else { std::fs::hard_link(&fresh, path) }
+        });
+        if !replace || placed.is_err() {
+            // It holds secrets, or is what a full disk has left of them.
+            let removed = std::fs::remove_file(&fresh);
+            if placed.is_ok() {
+                removed.map_err(fail)?;
             }
         }
+        placed.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists if !replace => KeyFileError::Exists(path.to_owned()),
+            _ => fail(error),
+        })?;
         folder.sync_all().map_err(fail)
+    }
+
+    fn write_to(&self, fresh: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
+        file.write_all(self.text().as_bytes())?;
+        file.sync_all()
     }
 }
 
@@ -719,6 +725,23 @@ mod tests {
         assert!(matches!(again, Err(KeyFileError::Exists(_))));
         assert_eq!(std::fs::read(&path).expect("readable"), before);
         assert_eq!(std::fs::read_dir(&folder.0).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_file_that_cannot_be_put_in_its_place() {
+        let (folder, elsewhere, entropy) = (Folder::new(), Folder::new(), SeededEntropy::new(1));
+        let file = KeyFile::create(&elsewhere.file(), &entropy).expect("created");
+        std::fs::create_dir(folder.file()).expect("made");
+        let lock = lock_folder(&folder.file()).expect("locked");
+        for replace in [true, false] {
+            file.write(&folder.file(), &lock, replace).expect_err("a folder is there");
+            assert_eq!(std::fs::read_dir(&folder.0).expect("readable").count(), 1, "{replace}");
+        }
+        drop(lock);
+        // What a writer that was killed has left does not stop the next one.
+        put(&elsewhere.0.join(".keys.toml.new"), "");
+        assert_eq!(KeyFile::add_version(&elsewhere.file(), SecretKind::Pepper, &entropy).expect("added"), 2);
+        assert_eq!(std::fs::read_dir(&elsewhere.0).expect("readable").count(), 1);
     }
 
     #[test]
