@@ -11,11 +11,11 @@ use trousseau_service::clock::{Clock, SystemClock};
 use trousseau_service::entropy::{Entropy, SystemEntropy};
 use trousseau_service::secrets::Secrets;
 use trousseau_service::{App, Context};
-use trousseau_store::{Store, StoreOptions, Upgrade};
+use trousseau_store::{Address, Store, StoreOptions, Upgrade};
 
 use crate::exit::Failure;
 use crate::hardening;
-use crate::settings::{DatabaseKind, Settings, database_kind};
+use crate::settings::Settings;
 
 /// Everything opened, and on whose behalf commands act.
 #[derive(Debug)]
@@ -60,9 +60,8 @@ impl Opened {
 /// Makes the folders that the database needs.
 pub(crate) fn make_folders(settings: &Settings) -> Result<(), Failure> {
     make_folder(&settings.data_dir)?;
-    let url = settings.database.expose_secret();
-    if database_kind(url) == Ok(DatabaseKind::Sqlite)
-        && let Some(parent) = url.strip_prefix("sqlite:").and_then(|path| Path::new(path).parent())
+    if let Ok(Address::Sqlite(file)) = trousseau_store::address(settings.database.expose_secret())
+        && let Some(parent) = file.parent()
     {
         make_folder(parent)?;
     }

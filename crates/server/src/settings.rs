@@ -23,6 +23,7 @@ use trousseau_domain::time::TimeZone;
 use trousseau_service::mail::{InvalidMailSettings, MailTransport};
 use trousseau_service::settings::{InvalidSettings, KEYS_IN_MEMORY, Keep};
 use trousseau_service::webhooks::authorities::Authorities;
+use trousseau_store::Address;
 
 use self::networks::WrittenNetwork;
 use self::traces::WrittenTraces;
@@ -42,6 +43,8 @@ pub(crate) enum SettingsError {
     Malformed { place: String, message: String },
     #[error("{0} names no setting")]
     UnknownVariable(String),
+    #[error("{1} names no setting: variables are written in capitals, {0}")]
+    NotInCapitals(String, String),
     #[error("{source_of} sets both {one} and {other}")]
     Both { source_of: String, one: String, other: String },
     #[error("{name} (from {source_of}): {message}")]
@@ -303,12 +306,7 @@ impl Settings {
                 message: error.to_string().trim_end().to_owned(),
             })?;
         let data_dir = written.data_dir.unwrap_or_else(|| PathBuf::from("trousseau-data"));
-        let database = match (written.database, written.database_file) {
-            (Some(url), _) => SecretString::from(url),
-            (None, Some(path)) => SecretString::from(read_secret(layers, "database_file", &path)?),
-            (None, None) => SecretString::from(format!("sqlite:{}", data_dir.join("trousseau.db").display())),
-        };
-        check(layers, "database", database_kind(database.expose_secret()).map(drop))?;
+        let database = database(layers, written.database, written.database_file, &data_dir)?;
         let scopes = catalogue(layers, written.scopes)?;
         let brand: Option<Brand> = written.brand.map(|text| parse(layers, "brand", &text)).transpose()?;
         let default_profile: ProfileName =
@@ -343,6 +341,8 @@ impl Settings {
             layers.invalid(name, error)
         })?;
         let tls = tls_files(layers, written.tls)?;
+        let metrics_listen = listener(layers, "metrics.listen", written.metrics.listen)?;
+        let ext_authz_listen = listener(layers, "ext_authz.listen", written.ext_authz.listen)?;
         let connections = written.limits.connections.unwrap_or(10_000);
         check(
             layers,
@@ -350,6 +350,10 @@ impl Settings {
             (1..=1_000_000).contains(&connections).then_some(()).ok_or("1 to 1000000"),
         )?;
         let listen = address(layers, "listen", written.listen.as_deref().unwrap_or("127.0.0.1:8080"))?;
+        apart(
+            layers,
+            &[("listen", Some(listen)), ("metrics.listen", metrics_listen), ("ext_authz.listen", ext_authz_listen)],
+        )?;
         let public_url: Option<PublicUrl> =
             written.public_url.map(|text| parse(layers, "public_url", &text)).transpose()?;
         let reached_at = match &public_url {
@@ -357,11 +361,7 @@ impl Settings {
             None => local_url(tls.is_some(), listen),
         };
         let rules = rules.with_address(parse(layers, "public_url", &reached_at)?);
-        let smtp = match (written.smtp.url, written.smtp.url_file) {
-            (Some(url), _) => Some(SecretString::from(url)),
-            (None, Some(path)) => Some(SecretString::from(read_secret(layers, "smtp.url_file", &path)?)),
-            (None, None) => None,
-        };
+        let smtp = secret(layers, written.smtp.url, "smtp.url_file", written.smtp.url_file)?;
         let mail_from = written.smtp.from.unwrap_or_else(|| "trousseau@localhost".to_owned());
         let mail = match &smtp {
             Some(url) => MailTransport::smtp(url.expose_secret(), &mail_from),
@@ -390,8 +390,8 @@ impl Settings {
                 .map(|text| parse(layers, "trusted_proxies", text))
                 .collect::<Result<_, _>>()?,
             tls,
-            metrics_listen: listener(layers, "metrics.listen", written.metrics.listen)?,
-            ext_authz_listen: listener(layers, "ext_authz.listen", written.ext_authz.listen)?,
+            metrics_listen,
+            ext_authz_listen,
             traces: traces::traces(layers, written.traces)?,
             log_format: parse(layers, "log.format", written.log.format.as_deref().unwrap_or("text"))?,
             log_level: parse(layers, "log.level", written.log.level.as_deref().unwrap_or("info"))?,
@@ -461,7 +461,9 @@ impl Settings {
                     _ => layers.source(&name),
                 };
                 let secret = match name.as_str() {
-                    "database" => database_kind(self.database.expose_secret()) == Ok(DatabaseKind::Postgres),
+                    "database" => {
+                        matches!(trousseau_store::address(self.database.expose_secret()), Ok(Address::Postgres))
+                    }
                     "smtp.url" => self.smtp.is_some(),
                     _ => false,
                 };
@@ -476,6 +478,23 @@ fn listener(layers: &Layers, name: &str, text: Option<String>) -> Result<Option<
     text.map(|text| address(layers, name, &text)).transpose()
 }
 
+/// No two listeners may want the same address. Where one wants all of a machine's, others can have none of that port.
+fn apart(layers: &Layers, listeners: &[(&str, Option<SocketAddr>)]) -> Result<(), SettingsError> {
+    let listeners: Vec<_> = listeners.iter().filter_map(|(name, address)| Some((*name, (*address)?))).collect();
+    for (index, (name, one)) in listeners.iter().enumerate() {
+        let taken = listeners[..index].iter().find(|(_, other)| {
+            let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+            let same = one.ip() == other.ip() || (all && one.is_ipv4() == other.is_ipv4());
+            // The system chooses a port for 0.
+            same && one.port() == other.port() && one.port() != 0
+        });
+        if let Some((other, address)) = taken {
+            return Err(layers.invalid(name, format!("{other} is {address}, and both cannot listen there")));
+        }
+    }
+    Ok(())
+}
+
 fn address(layers: &Layers, name: &str, text: &str) -> Result<SocketAddr, SettingsError> {
     let shape = "an address to listen on is numbers and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080";
     text.parse().map_err(|_| layers.invalid(name, shape))
@@ -488,24 +507,6 @@ pub(crate) fn local_url(tls: bool, address: SocketAddr) -> String {
         format!("{scheme}://localhost:{}", address.port())
     } else {
         format!("{scheme}://{address}")
-    }
-}
-
-/// Which engine an address names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DatabaseKind {
-    Sqlite,
-    Postgres,
-}
-
-/// The engine of a database address.
-pub(crate) fn database_kind(url: &str) -> Result<DatabaseKind, &'static str> {
-    if url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()) {
-        Ok(DatabaseKind::Sqlite)
-    } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        Ok(DatabaseKind::Postgres)
-    } else {
-        Err("an address of a database begins with sqlite: or postgres://")
     }
 }
 
@@ -528,11 +529,49 @@ fn redacted_url(url: &str) -> String {
     format!("{scheme}://{authority}{tail}")
 }
 
+/// The content of a file that holds secrets.
+fn read_secrets(layers: &Layers, name: &str, path: &Path) -> Result<String, SettingsError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| layers.invalid(name, format!("{} cannot be read: {error}", path.display())))
+}
+
 /// The content of a file that holds one secret, without the line break at its end.
 fn read_secret(layers: &Layers, name: &str, path: &Path) -> Result<String, SettingsError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| layers.invalid(name, format!("{} cannot be read: {error}", path.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    let text = read_secrets(layers, name, path)?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    // Whoever reads an address would pass line breaks over, and take a second line for more of it.
+    if secret.contains(['\r', '\n']) {
+        return Err(layers.invalid(name, format!("{} holds more than one line", path.display())));
+    }
+    Ok(secret.to_owned())
+}
+
+/// A secret as it is written, or as a file holds it.
+fn secret(
+    layers: &Layers,
+    written: Option<String>,
+    file_name: &str,
+    file: Option<PathBuf>,
+) -> Result<Option<SecretString>, SettingsError> {
+    match (written, file) {
+        (Some(secret), _) => Ok(Some(SecretString::from(secret))),
+        (None, Some(path)) => Ok(Some(SecretString::from(read_secret(layers, file_name, &path)?))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The address of the database.
+fn database(
+    layers: &Layers,
+    url: Option<String>,
+    file: Option<PathBuf>,
+    data_dir: &Path,
+) -> Result<SecretString, SettingsError> {
+    let name = if file.is_some() { "database_file" } else { "database" };
+    let database = secret(layers, url, "database_file", file)?
+        .unwrap_or_else(|| SecretString::from(format!("sqlite:{}", data_dir.join("trousseau.db").display())));
+    check(layers, name, trousseau_store::address(database.expose_secret()).map(drop))?;
+    Ok(database)
 }
 
 /// The files of the certificate: both or none.
@@ -681,6 +720,18 @@ mod tests {
             ("TROUSSEAU_KEEP__REQUESTS", "0"),
             ("TROUSSEAU_KEEP__USAGE", "9999"),
             ("TROUSSEAU_DATABASE", "mysql://x"),
+            ("TROUSSEAU_DATABASE", "sqlite:"),
+            ("TROUSSEAU_DATABASE", "sqlite::memory:"),
+            ("TROUSSEAU_DATABASE", "sqlite:here.db?mode=ro"),
+            ("TROUSSEAU_DATABASE", "postgres://db:port/keys"),
+            ("TROUSSEAU_DATABASE", "postgres://db/keys?pooling=statement"),
+            ("TROUSSEAU_TRACES__RATIO", "1.5"),
+            ("TROUSSEAU_METRICS__LISTEN", "127.0.0.1:8080"),
+            ("TROUSSEAU_METRICS__LISTEN", "0.0.0.0:8080"),
+            ("TROUSSEAU_EXT_AUTHZ__LISTEN", "127.0.0.1:8080"),
+            ("TROUSSEAU_listen", "127.0.0.1:1"),
+            ("TROUSSEAU_Log__FORMAT", "json"),
+            ("trousseau_listen", "127.0.0.1:1"),
             ("TROUSSEAU_TLS__CERT", "cert.pem"),
             ("TROUSSEAU_PUBLIC_URL", "https://example.com/path"),
             ("TROUSSEAU_TIME_ZONE", "Mars/Base"),

@@ -98,7 +98,7 @@ pub use recurring_payments::{DuePeriods, RecurringPaymentFilter, RecurringPaymen
 pub use refunds::{GivenBack, RefundFilter, RefundPlace, RefundRow, RefundSums};
 pub use refusals::RefusalRow;
 pub use requests::{RequestFilter, RequestRow};
-pub use schema::{Engine, StoreOptions, Upgrade, latest_schema};
+pub use schema::{Address, Engine, StoreOptions, Upgrade, address, latest_schema};
 pub use sealed_cells::{SealedCell, SealedPlace};
 pub use second_factors::{CeremonyKind, CeremonyRow, PasskeyRow, RecoveryCodeRow};
 pub use secret_versions::{SecretKind, SecretVersionRow};

@@ -207,15 +207,9 @@ impl Store {
     /// [`StoreError::Address`] for another kind of address, [`StoreError::Schema`] for a schema that is newer than
     /// this program, unknown, or older than [`StoreOptions::upgrade`] allows.
     pub async fn open(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Self::open_postgres(url, options).await;
-        }
-        match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
-            Some(path) if !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?') => {
-                Self::open_sqlite(Path::new(path), options).await
-            }
-            Some(_) => Err(StoreError::Address("an SQLite address is sqlite:PATH, with the path of a file")),
-            None => Err(StoreError::Address("it begins with sqlite: or postgres://")),
+        match address(url)? {
+            Address::Sqlite(path) => Self::open_sqlite(path, options).await,
+            Address::Postgres => Self::open_postgres(url, options).await,
         }
     }
 
@@ -274,11 +268,8 @@ impl Store {
 
     /// Opens a database of a PostgreSQL server.
     pub async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        let (url, pooling) = pooling_of(url)?;
-        let connect = PgConnectOptions::from_str(&url)
-            .map_err(|_| StoreError::Address("it is no PostgreSQL address: postgres://user@host:port/database"))?
-            .application_name("trousseau")
-            .disable_statement_logging();
+        let (connect, pooling) = postgres_options(url)?;
+        let connect = connect.application_name("trousseau").disable_statement_logging();
         let connect = match pooling {
             Pooling::Session => {
                 migrate_postgres(&connect, options, pooling).await?;
@@ -474,6 +465,39 @@ async fn migrate_through_pooler(connect: &PgConnectOptions, options: &StoreOptio
     sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(connection.close().await?)
+}
+
+/// Which database an address names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// An SQLite file.
+    Sqlite(&'a Path),
+    /// A database of a PostgreSQL server.
+    Postgres,
+}
+
+/// Reads the address of a database as [`Store::open`] does, without looking whether there is one.
+///
+/// # Errors
+/// [`StoreError::Address`] with the reason, and without the address: it may hold a password.
+pub fn address(url: &str) -> Result<Address<'_>, StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return postgres_options(url).map(|_| Address::Postgres);
+    }
+    match url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
+        Some(path) if !path.is_empty() && !path.starts_with(":memory:") && !path.contains(['?', '\0']) => {
+            Ok(Address::Sqlite(Path::new(path)))
+        }
+        Some(_) => Err(StoreError::Address("an SQLite address is sqlite:PATH, with the path of a file")),
+        None => Err(StoreError::Address("it begins with sqlite: or postgres://")),
+    }
+}
+
+fn postgres_options(url: &str) -> Result<(PgConnectOptions, Pooling), StoreError> {
+    let (url, pooling) = pooling_of(url)?;
+    let options = PgConnectOptions::from_str(&url)
+        .map_err(|_| StoreError::Address("it is no PostgreSQL address: postgres://user@host:port/database"))?;
+    Ok((options, pooling))
 }
 
 /// Takes the parameter `pooling` out of an address, which is ours and not PostgreSQL's.

@@ -13,7 +13,7 @@ use trousseau_service::backup::{self, BackupError, Restored};
 use trousseau_service::clock::{Clock as _, SystemClock};
 use trousseau_service::entropy::SystemEntropy;
 use trousseau_service::key_ring::{KeyFile, KeyFileError};
-use trousseau_store::{Children, RestoreError, Store, StoreOptions};
+use trousseau_store::{Address, Children, RestoreError, Store, StoreOptions};
 
 use crate::app::make_folders;
 use crate::exit::Failure;
@@ -54,11 +54,11 @@ pub(crate) async fn take(settings: &Settings, file: &Path, json: bool) -> Result
 
 /// How a database is named to people: by its file. The address of a server may hold a password.
 fn named(url: &str) -> String {
-    let Some(file) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) else {
+    let Ok(Address::Sqlite(file)) = trousseau_store::address(url) else {
         return "the database".to_owned();
     };
     // A folder that was not meant shows in the whole path.
-    let file = path::absolute(file).unwrap_or_else(|_| PathBuf::from(file));
+    let file = path::absolute(file).unwrap_or_else(|_| file.to_owned());
     format!("the database {}", file.display())
 }
 

@@ -127,11 +127,16 @@ impl Layers {
     pub(super) fn read(flags: &Flags, env: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, SettingsError> {
         let mut variables = BTreeMap::new();
         for (name, value) in env {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)).map(str::to_owned) else {
+            let is_ours = |name: &&str| name.get(..PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(PREFIX));
+            let Some(name) = name.to_str().filter(is_ours).map(str::to_owned) else {
                 continue;
             };
             if name.starts_with(RESERVED_FOR_TESTS) {
                 continue;
+            }
+            // Two spellings of one name would be two variables, and nobody could say which of them counts.
+            if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                return Err(SettingsError::NotInCapitals(name.to_ascii_uppercase(), name));
             }
             let value = value
                 .into_string()

@@ -12,7 +12,7 @@ use trousseau_domain::money::{Asset, AssetCode};
 use trousseau_domain::networks::{ChainId, ShortName, Worth};
 use trousseau_service::networks::{EndpointUrl, Explorer, Late, NetworkSettings, Template, Token, Told};
 
-use super::{Layers, SettingsError, check, parse, read_secret};
+use super::{Layers, SettingsError, check, parse, read_secrets};
 
 /// The most networks.
 const MOST_NETWORKS: usize = 32;
@@ -338,7 +338,7 @@ pub(super) fn lines(
         (OneOrMany::Many(many), None) => (name.to_owned(), many),
         (OneOrMany::Many(_), Some(path)) => {
             let name = format!("{name}_file");
-            let text = read_secret(layers, &name, path)?;
+            let text = read_secrets(layers, &name, path)?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let lines = lines.map(str::to_owned).collect();
             (name, lines)

@@ -66,6 +66,32 @@ fn an_address_that_is_none_is_told_how_one_is_written() {
 }
 
 #[test]
+fn what_a_start_would_fail_on_is_found_by_a_check() {
+    let place = Place::new();
+    std::fs::write(place.path().join("address"), "postgres://user:correct-horse@db.example/keys\nand-more\n")
+        .expect("written");
+    for (name, value, told) in [
+        ("TROUSSEAU_DATABASE_FILE", "address", "address holds more than one line"),
+        ("TROUSSEAU_DATABASE", "sqlite:here.db?cache=shared", "sqlite:PATH"),
+        ("TROUSSEAU_DATABASE", "postgres://db/keys?pooling=statement", "pooling is session or transaction"),
+        ("TROUSSEAU_METRICS__LISTEN", "127.0.0.1:8080", "metrics.listen (from TROUSSEAU_METRICS__LISTEN): listen is"),
+        ("TROUSSEAU_key_file", "keys", "TROUSSEAU_KEY_FILE"),
+        ("trousseau_listen", "127.0.0.1:1", "TROUSSEAU_LISTEN"),
+    ] {
+        for command in [&["config", "check"][..], &["serve"]] {
+            let ended = Ended::of(place.command(command).env(name, value).output().expect("runs"));
+            assert_eq!(ended.code, Some(2), "{name}={value}: {ended:?}");
+            assert!(ended.err.contains(told) && !ended.err.contains("correct-horse"), "{ended:?}");
+        }
+    }
+    assert!(!place.path().join("trousseau-data").exists());
+    // Ports that the system chooses are never the same.
+    let mut command = place.command(&["config", "check"]);
+    let ended = command.env("TROUSSEAU_LISTEN", "127.0.0.1:0").env("TROUSSEAU_METRICS__LISTEN", "127.0.0.1:0").output();
+    assert_eq!(Ended::of(ended.expect("runs")).code, Some(0));
+}
+
+#[test]
 fn a_password_is_never_shown() {
     let place = Place::new();
     let address = "postgres://user:correct-horse@db.example/keys";
