@@ -61,6 +61,18 @@ pub fn parameter<T: FromStr<Err: ToString>>(name: &str, text: Option<&str>) -> R
     text.map(|text| text.parse().map_err(|error: T::Err| refused(name, error.to_string()))).transpose()
 }
 
+/// The two ends of a range, whose beginning is not behind its end: an empty answer would pass for nothing found.
+pub fn range<T: PartialOrd + Copy>(
+    names: (&str, &str),
+    from: Option<T>,
+    to: Option<T>,
+) -> Result<(Option<T>, Option<T>), Failure> {
+    match (from, to) {
+        (Some(first), Some(last)) if last < first => Err(refused(names.1, format!("must not be before {}", names.0))),
+        ends => Ok(ends),
+    }
+}
+
 /// A parameter that is `true` or `false`, and false unless given.
 pub fn flag(name: &str, text: Option<&str>) -> Result<bool, Failure> {
     match text {

@@ -12,7 +12,7 @@ use crate::authority::{Granted, PaymentsRead};
 use crate::dashboard::csv::Sheet;
 use crate::movements::file;
 use crate::problem::Failure;
-use crate::query::{Query, about_query, parameter};
+use crate::query::{Query, about_query, parameter, range};
 use crate::router::Web;
 
 pub(crate) fn routes() -> OpenApiRouter<Web> {
@@ -60,6 +60,7 @@ pub(crate) async fn export(
 ) -> Result<Response, Failure> {
     let from = parameter::<Day>("from", given.from.as_deref())?;
     let to = parameter::<Day>("to", given.to.as_deref())?;
+    let (from, to) = range(("from", "to"), from, to)?;
     let span = web.app.movements().span(may.tenant(), from, to).await.map_err(about_query)?;
     Ok(file(&web, may.tenant(), span, Sheet::Program).await?)
 }

@@ -20,7 +20,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::{Failure, Faults};
-use crate::query::{NoQuery, Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter, range};
 use crate::router::Web;
 use crate::wire::payments::{DecisionBody, DepositBody, DismissalBody, PaymentBody};
 use crate::wire::{List, Nothing};
@@ -87,12 +87,17 @@ pub(crate) async fn list(
     State(web): State<Web>,
     Query(given): Query<ListParameters>,
 ) -> Result<Answer<List<PaymentBody>>, Failure> {
+    let (created_from, created_before) = range(
+        ("created_from", "created_before"),
+        parameter("created_from", given.created_from.as_deref())?,
+        parameter("created_before", given.created_before.as_deref())?,
+    )?;
     let filter = PaymentFilter {
         status: parameter("status", given.status.as_deref())?,
         payable: parameter::<PayableId>("payable", given.payable.as_deref())?,
         key_id: parameter("key_id", given.key_id.as_deref())?,
-        created_from: parameter("created_from", given.created_from.as_deref())?,
-        created_before: parameter("created_before", given.created_before.as_deref())?,
+        created_from,
+        created_before,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;

@@ -18,7 +18,7 @@ use crate::body::{Json, JsonOrEmpty};
 use crate::idempotency::Repeatable;
 use crate::path::Path;
 use crate::problem::Failure;
-use crate::query::{NoQuery, Query, about_query, parameter};
+use crate::query::{NoQuery, Query, about_query, parameter, range};
 use crate::router::Web;
 use crate::wire::refunds::{NewRefundBody, RefundBody, RefundTransactionBody};
 use crate::wire::{List, Nothing};
@@ -85,13 +85,18 @@ pub(crate) async fn list(
     State(web): State<Web>,
     Query(given): Query<ListParameters>,
 ) -> Result<Answer<List<RefundBody>>, Failure> {
+    let (created_from, created_before) = range(
+        ("created_from", "created_before"),
+        parameter("created_from", given.created_from.as_deref())?,
+        parameter("created_before", given.created_before.as_deref())?,
+    )?;
     let filter = RefundFilter {
         status: parameter("status", given.status.as_deref())?,
         payment: parameter("payment", given.payment.as_deref())?,
         deposit: parameter("deposit", given.deposit.as_deref())?,
         key_id: parameter("key_id", given.key_id.as_deref())?,
-        created_from: parameter("created_from", given.created_from.as_deref())?,
-        created_before: parameter("created_before", given.created_before.as_deref())?,
+        created_from,
+        created_before,
         search: parameter("q", given.q.as_deref().filter(|text| !text.is_empty()))?,
     };
     let after = parameter("starting_after", given.starting_after.as_deref())?;

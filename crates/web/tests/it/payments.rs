@@ -924,6 +924,18 @@ async fn every_movement_of_money_is_a_line_of_the_file() {
         for bad in ["from=yesterday", "to=2026-02-30", "limit=1"] {
             assert_eq!(shop.backend.get(&format!("/v1/movements?{bad}")).await.status.as_u16(), 400, "{bad}");
         }
+        // What ends before it begins was meant otherwise, and is not told that there is nothing.
+        for (path, named) in [
+            ("movements?from=2026-02-01&to=2026-01-31", "to"),
+            ("payments?created_from=2026-02-01T00:00:00Z&created_before=2026-01-31T00:00:00Z", "created_before"),
+            ("refunds?created_from=2026-02-01T00:00:00Z&created_before=2026-01-31T00:00:00Z", "created_before"),
+        ] {
+            let refused = shop.backend.get(&format!("/v1/{path}")).await.expect(400);
+            assert_eq!(
+                (&refused["code"], &refused["errors"][0]["parameter"]),
+                (&json!("invalid_query"), &json!(named))
+            );
+        }
         // LIVE has none of it.
         let live = app.key(business.id(), business.value("live", "secret"));
         assert_eq!(rows(&live.get("/v1/movements").await.text()).len(), 0);
