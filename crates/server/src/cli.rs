@@ -718,6 +718,8 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -727,6 +729,44 @@ mod tests {
         for inner in command.get_subcommands() {
             walk(inner, &format!("{path} {}", inner.get_name()), visit);
         }
+    }
+
+    /// The options of a command as the documentation has them: all but those that every command takes.
+    fn options(command: &clap::Command) -> Vec<String> {
+        let of_all = Cli::command();
+        let is_of_all = |option: &clap::Arg| of_all.get_arguments().any(|of_all| of_all.get_id() == option.get_id());
+        let mut options = Vec::new();
+        for option in command.get_arguments().filter(|option| !is_of_all(option)) {
+            let Some(name) = option.get_long().filter(|name| !matches!(*name, "help" | "version")) else { continue };
+            let choices: Vec<_> =
+                option.get_possible_values().iter().map(|choice| choice.get_name().to_owned()).collect();
+            let value = match option.get_value_names() {
+                _ if !option.get_action().takes_values() => String::new(),
+                _ if !choices.is_empty() => format!(" {}", choices.join("\\|")),
+                Some([name, ..]) => format!(" {name}"),
+                _ => String::new(),
+            };
+            let again = if matches!(option.get_action(), clap::ArgAction::Append) { " ..." } else { "" };
+            let text = format!("--{name}{value}{again}");
+            options.push(if option.is_required_set() { format!("`{text}`") } else { format!("`[{text}]`") });
+        }
+        options
+    }
+
+    #[test]
+    fn every_option_is_documented() {
+        let mut table = "| command | options |\n| --- | --- |\n".to_owned();
+        walk(&Cli::command(), "", &mut |command, path| {
+            let options = options(command);
+            if !options.is_empty() {
+                writeln!(table, "| `{}` | {} |", path.trim_start(), options.join(" ")).expect("a string takes all");
+            }
+        });
+        let documented = include_str!("../../../docs/cli.md");
+        for option in Cli::command().get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(matches!(option, "help" | "version") || documented.contains(&format!("`--{option}")), "--{option}");
+        }
+        assert!(documented.contains(&table), "docs/cli.md must hold under Options:\n{table}");
     }
 
     #[test]
