@@ -118,6 +118,43 @@ test("a passkey is made, signs in, and proves who sits there", async () => {
   await devtools.send("WebAuthn.disable");
 });
 
+test("a session, a passkey and an invitation are asked about before they end", async () => {
+  const elsewhere = await browser.newContext({ baseURL: site.url, locale: "en-GB" });
+  const other = await open(elsewhere);
+  await other.goto("/sign-in");
+  await other.fill("#email", OWNER.email);
+  await other.fill("#password", OWNER.password);
+  await Promise.all([other.waitForNavigation(), other.click("main form button[type=submit]")]);
+  const isSignedIn = async () => {
+    await other.goto("/account");
+    return new URL(other.url()).pathname === "/account";
+  };
+  const isListed = async (link) => (await page.locator(link).count()) === 1;
+  await page.goto(`${base}/test/settings/members`);
+  await page.fill("#email", "never@example.com");
+  await Promise.all([page.waitForNavigation(), page.locator("form[action$='/invite'] button[type=submit]").click()]);
+  for (const [list, link, question, lasts] of [
+    ["/account", "a[href^='/account/sessions/ses_']", /Sign out .*\(127\.0\.0\.1\)\?/, isSignedIn],
+    ["/account", "a[href^='/account/passkeys/']", /The laptop/, isListed],
+    [`${base}/test/settings/members`, "a[href$='/revoke']", /never@example\.com/, isListed],
+  ]) {
+    await page.goto(list);
+    await press(page, page.locator(link).first());
+    assert.match(await page.textContent("h1"), question);
+    assert.deepEqual(await faults(page), []);
+    // Whoever presses Enter by mistake goes back.
+    await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+    assert.equal(new URL(page.url()).pathname, list);
+    assert.ok(await lasts(link), `${link} is as it was`);
+    await press(page, page.locator(link).first());
+    await press(page, page.locator("main form button.danger"));
+    assert.equal(new URL(page.url()).pathname, list);
+    assert.equal(await page.locator(link).count(), 0);
+  }
+  assert.ok(!(await isSignedIn()));
+  await elsewhere.close();
+});
+
 test("members are invited on their page, and each sees what the role allows", async () => {
   for (const [role, tabs, sub, keys] of [
     ["developer", ["Home", "Payments", "Payment links", "Invoices", "Recurring payments", "Developers", "Settings"], true, 200],

@@ -132,6 +132,9 @@ account-unknown-browser = Navigateur inconnu
 account-began = connexion
 account-seen = vue
 account-session-end = Déconnecter
+account-session-title = Déconnecter une session ?
+account-session-question = Déconnecter { $session } ?
+account-session-consequence = Cette session prend fin maintenant. Ce qui y est en cours de saisie sera perdu.
 account-sessions-question = Déconnecter partout ailleurs ?
 account-sessions-consequence = { $count ->
     [one] { $count } autre session prend fin maintenant. Ce qui y est en cours de saisie sera perdu.

@@ -534,9 +534,32 @@ pub(crate) async fn remove_passkey(
     Ok(visitor.frame.done(HERE, message!("flash-passkey-removed"), ""))
 }
 
-/// The address of ending a session, opened as a page: the list of them.
-pub(crate) async fn of_session() -> Response {
-    redirect(HERE)
+/// Asks whether to end one session. One that is over, or the reader's own, is not asked about.
+pub(crate) async fn ask_session(
+    State(web): State<Web>,
+    visitor: Visitor,
+    Path(id): Path<SessionId>,
+) -> Result<Response, Stop> {
+    let sessions = web.app.people().sessions(&visitor.person).await.map_err(Failure::from)?;
+    let other = sessions.into_iter().find(|session| session.id == id && id != visitor.person.session.id);
+    let Some(session) = other else { return Err(Stop::go(HERE)) };
+    let t = visitor.frame.t;
+    let agent = session.agent.as_deref().and_then(agents::called);
+    let agent = agent.unwrap_or_else(|| t.get("account-unknown-browser"));
+    let named = session.address.map_or_else(|| agent.clone(), |address| format!("{agent} ({address})"));
+    let page = ConfirmPage {
+        frame: &visitor.frame,
+        errors: FormErrors::new(),
+        title: t.get("account-session-title"),
+        question: t.with("account-session-question", [("session", named)]),
+        consequence: t.get("account-session-consequence"),
+        action: format!("/account/sessions/{id}/end"),
+        button: t.get("account-session-end"),
+        back: HERE.to_owned(),
+        asks_code: false,
+        once: None,
+    };
+    Ok(page.answer())
 }
 
 /// Ends one session.

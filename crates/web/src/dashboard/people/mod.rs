@@ -68,7 +68,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/account/passkeys/start", post(account::start_passkey))
         .route("/account/passkeys", post(account::add_passkey))
         .route("/account/passkeys/{id}/remove", get(account::ask_passkey_removal).post(account::remove_passkey))
-        .route("/account/sessions/{id}/end", get(account::of_session).post(account::end_session))
+        .route("/account/sessions/{id}/end", get(account::ask_session).post(account::end_session))
         .route("/account/sessions/end-others", get(account::ask_other_sessions).post(account::end_other_sessions))
         .route("/businesses", get(account::businesses))
         .route("/logos/{digest}", get(logo::serve))

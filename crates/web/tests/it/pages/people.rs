@@ -474,11 +474,14 @@ async fn sessions_are_listed_and_ended() {
         }
         let page = well_made(&browser.get("/account").await, 200);
         let paths: Vec<String> = page
-            .match_indices("action=\"/account/sessions/ses_")
-            .map(|(at, _)| page[at + 8..].split('"').next().expect("an end").to_owned())
+            .match_indices("href=\"/account/sessions/ses_")
+            .map(|(at, _)| page[at + 6..].split('"').next().expect("an end").to_owned())
             .collect();
         assert_eq!(paths.len(), 2, "its own is not among them");
-        leads_to(&browser.submit("/account", &paths[0], &[]).await, "/account");
+        let question = well_made(&browser.get(&paths[0]).await, 200);
+        assert!(question.contains("Sign out a session?") && question.contains("ends now"), "{question}");
+        leads_to(&browser.submit(&paths[0], &paths[0], &[]).await, "/account");
+        leads_to(&browser.get(&paths[0]).await, "/account");
         let mut alive = 0;
         for other in &mut others {
             alive += u32::from(other.get("/account").await.status.as_u16() == 200);
