@@ -20,8 +20,8 @@ use crate::networks::{Late, Network, Unusable, WatchedAddresses, Way};
 
 /// Blocks of which every head is read in one look; beyond them only those that hold something, and the last one.
 const HEADS_PER_LOOK: u64 = 128;
-/// New blocks up to which each is asked for its logs by its hash, which no other fork can answer.
-const BY_HASH_UP_TO: u64 = 16;
+/// How many of the latest blocks are asked for their logs by their hashes, which no other fork can answer.
+const BY_HASH: u64 = 16;
 /// Blocks that one look goes on by at most, while it catches up.
 const BLOCKS_PER_LOOK: u64 = 5_000;
 /// Addresses up to which a node is asked for their transfers alone; beyond them for all of a token's.
@@ -495,10 +495,12 @@ impl EvmRail<'_> {
             return Ok(blank(time.unwrap_or(latest.at)));
         }
         addresses.catch_up(self.store, &self.ledger(), self.network.settings.late, self.clock.now()).await?;
-        let (from, to) = (holds_to + 1, height.min(holds_to + BLOCKS_PER_LOOK));
-        let (blocks, logs) = if to - from < HEADS_PER_LOOK {
-            self.read_closely(way, before, from, to, addresses, Scope::Close).await?
+        let from = holds_to + 1;
+        // The last blocks are read one by one, in a look of their own: the next reorganisation parts among them.
+        let (blocks, logs) = if height - from < HEADS_PER_LOOK {
+            self.read_closely(way, before, from, height, addresses, Scope::Close).await?
         } else {
+            let to = (holds_to + BLOCKS_PER_LOOK).min(height - HEADS_PER_LOOK);
             self.read_widely(way, from, to, addresses, Scope::Close).await?
         };
         let transfers = self.transfers(&logs, addresses);
@@ -543,17 +545,19 @@ impl EvmRail<'_> {
             }
             parent = Some(block);
         }
-        let logs = if to - from < BY_HASH_UP_TO {
-            let questions = |header: &Header| self.questions(Within::Block(header.hash), addresses, scope);
-            let calls: Vec<_> = headers.iter().flat_map(questions).collect();
-            let mut logs = Vec::new();
-            for answer in way.ask_all(&calls).await? {
-                logs.append(&mut rpc::read(answer?)?);
-            }
-            logs
+        // A node behind a load balancer may be another one, which lacks the last blocks and says nothing of that.
+        let by_hash = to.saturating_sub(BY_HASH - 1).max(from);
+        let mut logs = if from < by_hash {
+            self.logs_between(way, (from, by_hash - 1), (addresses, scope), |_| true).await?
         } else {
-            self.logs_between(way, (from, to), (addresses, scope), |_| true).await?
+            Vec::new()
         };
+        let last = headers.iter().filter(|header| header.number.0 >= by_hash);
+        let calls: Vec<_> =
+            last.flat_map(|header| self.questions(Within::Block(header.hash), addresses, scope)).collect();
+        for answer in way.ask_all(&calls).await? {
+            logs.append(&mut rpc::read(answer?)?);
+        }
         cross_check(&logs, &headers)?;
         Ok((blocks, logs))
     }

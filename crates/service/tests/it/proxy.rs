@@ -27,6 +27,8 @@ pub(crate) enum Behaviour {
     Behind,
     /// What it says of logs is of another fork than what it says of blocks.
     Mixed,
+    /// Whoever it asks for the logs of a range has no blocks above the number that is set, and says nothing of that.
+    LogsBehind,
     /// It says that it is another chain.
     OtherChain,
     /// It answers with something that is no JSON.
@@ -37,7 +39,7 @@ pub(crate) enum Behaviour {
     NoMarks,
 }
 
-const ALL: [Behaviour; 11] = [
+const ALL: [Behaviour; 12] = [
     Behaviour::Honest,
     Behaviour::Hung,
     Behaviour::Gone,
@@ -45,6 +47,7 @@ const ALL: [Behaviour; 11] = [
     Behaviour::NoBatches,
     Behaviour::Behind,
     Behaviour::Mixed,
+    Behaviour::LogsBehind,
     Behaviour::OtherChain,
     Behaviour::Nonsense,
     Behaviour::Limited,
@@ -179,6 +182,15 @@ async fn one(node: u16, behaviour: Behaviour, number: u64, mut call: Value) -> V
                 && to - from >= number
             {
                 return json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32005, "message": "too many blocks"}});
+            }
+        }
+        (Behaviour::LogsBehind, "eth_getLogs") => {
+            let filter = &mut call["params"][0];
+            if quantity(&filter["fromBlock"]).is_some_and(|from| from > number) {
+                return answer(json!([]));
+            }
+            if quantity(&filter["toBlock"]).is_some_and(|to| to > number) {
+                filter["toBlock"] = json!(format!("{number:#x}"));
             }
         }
         (Behaviour::Behind, "eth_getBlockByNumber") => {
