@@ -123,7 +123,7 @@ pub enum ServiceError {
     /// A transaction that was handed in does not pay the payment, or does not carry the refund out.
     #[error("the transaction is not the right one: {0}")]
     TransactionRefused(WrongTransaction),
-    /// It is not certain yet what came in for the payment, or nothing did.
+    /// It is not certain yet what came in, nothing did, or somebody put it aside.
     #[error("nothing of the payment can be given back")]
     NotRefundable,
     /// More would be given back than came in.

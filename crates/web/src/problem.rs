@@ -337,7 +337,7 @@ kinds! {
         en: "This transaction is not the right one", "Hand in the transaction that moved the money to the address of the payment or refund.";
         fr: "Cette transaction n'est pas la bonne", "Remettez la transaction qui a envoyé l'argent à l'adresse du paiement ou du remboursement.";
     }
-    /// It is not certain yet what came in, or nothing did.
+    /// It is not certain yet what came in, nothing did, or somebody put it aside.
     NotRefundable = CONFLICT "not_refundable" {
         en: "Nothing of this can be given back now", "Wait until it is settled; what came in for nothing is decided on first.";
         fr: "Rien de ceci ne peut être remboursé maintenant", "Attendez que le paiement soit réglé ; ce qui attend une décision se décide d'abord.";

@@ -27,7 +27,7 @@ use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::events::EventType;
 use trousseau_domain::evm::Hash32;
 use trousseau_domain::ids::{DepositId, PaymentId};
-use trousseau_domain::ledger::{Confirmations, LedgerId, Scenario, WrongTransaction};
+use trousseau_domain::ledger::{Confirmations, LedgerId, Moved, Scenario, WrongTransaction};
 use trousseau_domain::logo::LogoDigest;
 use trousseau_domain::members::Operation;
 use trousseau_domain::money::{Asset, Money};
@@ -919,10 +919,11 @@ impl<'a> Payments<'a> {
         self.core.store.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)
     }
 
-    /// Notes that somebody dealt with a deposit outside of this system, and why.
+    /// Notes that somebody dealt with a deposit outside of this system, and why. Refunds of it that wait to be sent are
+    /// called off.
     ///
     /// # Errors
-    /// [`ServiceError::Conflict`] where it was dealt with before.
+    /// [`ServiceError::PaymentClosed`] where it was dealt with before, or a payment takes it.
     pub async fn dismiss(
         self,
         context: &Context,
@@ -940,10 +941,12 @@ impl<'a> Payments<'a> {
         unit.check_caller().await?;
         unit.check_member(&tenant.business, Operation::PaymentsWrite, tenant.environment == Environment::Live).await?;
         let found = unit.tx.read().find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+        let is_taken = found.payment.is_some() && found.transfer.asset == Moved::Accepted && found.units.is_some();
         let resolution = json!({ "kind": "dismissed", "reason": reason, "by": unit.actor() });
-        if !unit.tx.resolve_deposit(id, None, &resolution, unit.now).await? {
+        if is_taken || !unit.tx.resolve_deposit(id, None, &resolution, unit.now).await? {
             return Err(ServiceError::PaymentClosed);
         }
+        refunds::call_off_beyond(&mut unit, tenant, GivenBack::Deposit(id), 0).await?;
         unit.record_about(
             Happened {
                 event: EventType::DepositResolved,

@@ -93,6 +93,11 @@ pub struct EvmToSend {
     pub uri: String,
 }
 
+/// Whether a deposit was dealt with by being given back, and not by somebody's word.
+fn is_by_refund(deposit: &DepositRow) -> bool {
+    deposit.resolution.as_ref().is_some_and(|resolution| resolution["kind"] == REFUNDED)
+}
+
 /// What is to be sent for a refund that waits for it.
 pub fn to_send(refund: &RefundRow) -> Option<ToSend> {
     if refund.status != RefundStatus::Pending {
@@ -223,6 +228,10 @@ impl<'a> Refunds<'a> {
             }
             GivenBack::Deposit(id) => {
                 let deposit = reader.find_deposit(tenant, id).await?.ok_or(ServiceError::NotFound)?;
+                // Whoever put it aside dealt with all of it.
+                if deposit.resolved_at.is_some() && !is_by_refund(&deposit) {
+                    return Err(ServiceError::NotRefundable);
+                }
                 let cursor = reader.find_cursor(&deposit.ledger).await?;
                 let certainty = Certainty::of(self.core, &deposit.ledger, cursor.as_ref(), now);
                 let amount = certain(&deposit, &certainty);
@@ -756,8 +765,7 @@ pub(super) async fn take_back(
 /// What was dealt with by being given back is there again. What a person decided stays decided.
 async fn reopen_deposit(unit: &mut Unit<'_>, refund: &RefundRow, id: DepositId) -> Result<(), ServiceError> {
     let Some(deposit) = unit.tx.read().find_deposit(&refund.tenant, id).await? else { return Ok(()) };
-    let is_by_refund = deposit.resolution.as_ref().is_some_and(|resolution| resolution["kind"] == REFUNDED);
-    if is_by_refund && unit.tx.reopen_deposit(id).await? {
+    if is_by_refund(&deposit) && unit.tx.reopen_deposit(id).await? {
         let happened = Happened {
             event: EventType::DepositUnmatched,
             business: &refund.tenant.business,

@@ -268,7 +268,8 @@ pub(crate) async fn deposits(
 
 /// Dismiss a deposit
 ///
-/// Somebody dealt with it outside of this system. The reason is kept with who said so.
+/// Somebody dealt with it outside of this system. The reason is kept with who said so, and refunds of it that wait to be
+/// sent are called off.
 #[utoipa::path(
     post,
     path = "/v1/deposits/{id}/dismiss",

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use trousseau_domain::environment::{Environment, Tenant};
+use trousseau_service::Context;
 use trousseau_testkit::app::{Business, TestApp};
 use trousseau_testkit::client::Client;
 
@@ -212,5 +214,34 @@ async fn refunds_are_found_by_what_they_are_of_and_by_when_who_and_what_was_said
         let list = stranger.get(&format!("/v1/refunds?payment={of}")).await.expect(200);
         assert_eq!(list["data"], json!([]));
         stranger.get(&format!("/v1/refunds?starting_after={two}")).await.expect(422);
+    }
+}
+
+#[tokio::test]
+async fn what_was_dealt_with_outside_is_not_given_back_as_well() {
+    for app in TestApp::on_every_engine().await {
+        let business = app.business("mileston").await;
+        let shop = backend(&app, &business, "test").await;
+        let tenant = Tenant::new(business.id().parse().expect("an id"), Environment::Test);
+        let code = |refused: &Value| text(refused, "code").to_owned();
+        let reason = json!({"reason": "Sent back by hand."});
+        let payments = app.app.payments();
+        // What a payment takes waits for nobody.
+        let paid = payment(&shop, "paid").await;
+        let taken = payments.deposits(&tenant, text(&paid, "id").parse().expect("an id")).await.expect("listed");
+        let refused = shop.post(&format!("/v1/deposits/{}/dismiss", taken[0].id), &reason).await;
+        assert_eq!(code(&refused.expect(409)), "payment_closed");
+        let place = payments.spare_address(&Context::system(), &tenant, "test:base").await.expect("given out");
+        shop.post("/v1/test/transfers", &json!({"address": place.address, "amount": "7"})).await.expect(200);
+        shop.post("/v1/test/blocks", &json!({"count": 3})).await.expect(200);
+        let deposit = shop.get("/v1/deposits").await.expect(200)["data"][0].clone();
+        let draft = json!({"deposit": deposit["id"], "destination": "test_a", "amount": "3"});
+        let refund = shop.post("/v1/refunds", &draft).await.expect(201);
+        shop.post(&format!("/v1/deposits/{}/dismiss", text(&deposit, "id")), &reason).await.expect(200);
+        let now = shop.get(&format!("/v1/refunds/{}", text(&refund, "id"))).await.expect(200);
+        assert_eq!((text(&now, "status"), &now["send"]), ("cancelled", &Value::Null));
+        let send = format!("/v1/test/refunds/{}/send", text(&refund, "id"));
+        assert_eq!(code(&shop.post_empty(&send).await.expect(409)), "refund_closed");
+        assert_eq!(code(&shop.post("/v1/refunds", &draft).await.expect(409)), "not_refundable");
     }
 }
