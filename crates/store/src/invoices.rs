@@ -306,13 +306,15 @@ impl Tx {
         self.change_one(stmt).await
     }
 
-    /// Saves what a merchant may change, and what was sent of it, if the invoice is not deleted.
+    /// Saves what a merchant may change, and what was sent of it, if the invoice is not deleted and is paid or not as it was
+    /// when it was read.
     pub async fn update_invoice(&mut self, invoice: &InvoiceRow) -> Result<bool, StoreError> {
         const SQL: &str = "UPDATE invoices SET amount = $4, asset = $5, title = $6, lines = $7, due_at = $8, \
                            customer_name = $9, customer_email = $10, customer_reference = $11, redirect_url = $12, \
                            metadata = $13, with_pdf = $14, voided_at = $15, sent_at = $16, reminded = $17, \
                            remind_at = $18, updated_at = $19, deleted_at = $20 \
-                           WHERE id = $1 AND business_id = $2 AND environment = $3 AND deleted_at IS NULL";
+                           WHERE id = $1 AND business_id = $2 AND environment = $3 AND deleted_at IS NULL \
+                           AND CASE WHEN paid_by IS NULL THEN 0 ELSE 1 END = $21";
         let stmt = Stmt::new(SQL)
             .text(invoice.id)
             .text(&invoice.tenant.business)
@@ -332,7 +334,8 @@ impl Tx {
             .opt_int(invoice.reminded.map(i64::from))
             .opt_time(invoice.remind_at)
             .time(invoice.updated_at)
-            .opt_time(invoice.deleted_at);
+            .opt_time(invoice.deleted_at)
+            .flag(invoice.paid_by.is_some());
         self.change_one(stmt).await
     }
 

@@ -225,7 +225,7 @@ impl<'a> Invoices<'a> {
         }
         begin_reminders(&mut invoice, &business, unit.now, now);
         if !unit.tx.update_invoice(&invoice).await? {
-            return Err(ServiceError::NotFound);
+            return Err(ServiceError::Conflict);
         }
         send_out(self.core, &mut unit, &business, &invoice).await?;
         idempotency::keep(&mut unit.tx, idempotent, &invoice, unit.now).await?;
@@ -368,8 +368,9 @@ async fn open(unit: &mut Unit<'_>, tenant: &Tenant, id: InvoiceId) -> Result<Inv
 
 async fn save(mut unit: Unit<'_>, mut invoice: InvoiceRow, event: EventType) -> Result<InvoiceRow, ServiceError> {
     invoice.updated_at = unit.now;
+    // The business is held, and the ledgers are not: only a payment can have come, or gone, meanwhile.
     if !unit.tx.update_invoice(&invoice).await? {
-        return Err(ServiceError::NotFound);
+        return Err(ServiceError::Conflict);
     }
     tell(&mut unit, event, &invoice).await?;
     let (business, id) = (invoice.tenant.business.clone(), invoice.id.to_string());

@@ -882,9 +882,11 @@ impl<'a> Payments<'a> {
             return Err(ServiceError::NotFound);
         } else {
             let mut unit = Unit::begin(self.core, context).await?;
+            unit.lock_business(&tenant.business).await?;
+            // A look that has found the address without a payment is over, and one that begins finds this payment.
+            let cursor = engine::hold_still(&mut unit, &destination.ledger).await?;
             let started = self.start_in(&mut unit, shown, network, Some(address.to_owned())).await?;
             let id = started.payment.id;
-            let cursor = unit.tx.read().find_cursor(&destination.ledger).await?;
             let certainty = Certainty::of(self.core, &destination.ledger, cursor.as_ref(), unit.now);
             engine::settle(&mut unit, id, &certainty).await?;
             unit.commit(ChangeKind::Payment, Some(&tenant.business), Some(&id.to_string())).await?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trousseau_domain::ids::DepositId;
+use trousseau_domain::ledger::{Moved, RawAmount, Transfer};
 use trousseau_domain::money::{Asset, Money};
 use trousseau_domain::payments::PaymentException as Ex;
 use trousseau_domain::payments::PaymentStatus as St;
 use trousseau_domain::payments::Verdict;
 use trousseau_domain::refunds::{RefundFailure, RefundStatus};
-use trousseau_service::{Context, Destination, GivenBack, PaymentRow, ServiceError};
+use trousseau_service::{Context, DepositRow, Destination, GivenBack, PaymentRow, ServiceError};
 
 use trousseau_store::both_engines;
 
@@ -612,6 +614,54 @@ both_engines! {
         };
         let (refused, ()) = tokio::join!(asked, taken_back);
         assert!(matches!(refused, Err(ServiceError::NotRefundable)), "{refused:?}");
+    }
+
+    async fn what_comes_in_while_its_address_is_bound_counts(database) {
+        let database = Arc::new(database);
+        let mut world = World::test_on(Arc::clone(&database)).await;
+        let (payments, context) = (world.shop.app.clone(), Context::system());
+        let shown = world.shop.shown(PRICE).await.expect("made");
+        let spare = payments.payments().spare_address(&context, world.tenant(), "base").await.expect("given out");
+        world.mine(1).await;
+        // A look that finds the money is half done when the address gets its payment.
+        let mut look = database.store().begin().await.expect("begins");
+        let cursor = look.read().find_cursor(&spare.ledger).await.expect("reads").expect("was looked at");
+        assert!(look.move_cursor(&cursor).await.expect("moves"));
+        let transfer = Transfer {
+            network: spare.network.clone(),
+            block: cursor.height,
+            block_hash: "0xa".to_owned(),
+            log_index: 0,
+            transaction_hash: "0xb".to_owned(),
+            asset: Moved::Accepted,
+            contract: None,
+            from: "test_payer".to_owned(),
+            to: spare.address.clone(),
+            amount: RawAmount::from_units(PRICE),
+        };
+        let deposit = DepositRow {
+            id: DepositId::from_bits(1),
+            ledger: spare.ledger.clone(),
+            transfer,
+            units: Some(PRICE),
+            block_time: cursor.ledger_time,
+            canonical: true,
+            tenant: world.tenant().clone(),
+            payment: None,
+            seen_at: cursor.ledger_time,
+            resolved_at: None,
+            resolution: None,
+        };
+        look.keep_deposit(&deposit).await.expect("kept");
+        let payments = payments.payments();
+        let bound = payments.payment_at(&context, &shown, "base", &spare.address);
+        let seen = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            look.commit().await.expect("commits");
+        };
+        let (bound, ()) = tokio::join!(bound, seen);
+        let payment = bound.expect("bound");
+        assert_eq!(world.shop.standing(payment.id).await, (St::Processing, Ex::None, PRICE, 0));
     }
 }
 

@@ -186,7 +186,12 @@ both_engines! {
         let payment = PaymentId::from_bits(1);
         assert!(commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(8)).await.expect("marks")));
         assert!(!commit!(store, |tx| tx.mark_invoice_paid(row.id, payment, at(9)).await.expect("marks")));
+        // Whoever read it before it was paid changes nothing of it.
+        assert!(!commit!(store, |tx| tx.update_invoice(&row).await.expect("updates")));
+        let paid = store.read().find_invoice(&here, row.id).await.expect("reads").expect("there");
+        assert!(commit!(store, |tx| tx.update_invoice(&paid).await.expect("updates")));
         assert!(commit!(store, |tx| tx.unmark_invoice_paid(row.id, payment).await.expect("unmarks")));
+        assert!(!commit!(store, |tx| tx.update_invoice(&paid).await.expect("updates")));
     }
 
     async fn invoices_of_one_instant_are_listed_by_their_numbers_and_found_by_them(database) {
