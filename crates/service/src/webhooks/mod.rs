@@ -148,10 +148,10 @@ impl<'a> Webhooks<'a> {
         Self { core }
     }
 
-    /// One page of a tenant's endpoints, newest first.
+    /// One page of a tenant's endpoints, newest first. A page may begin after one that was removed meanwhile.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] if `after` is no endpoint of the tenant.
+    /// [`ServiceError::Invalid`] if `after` never was an endpoint of the tenant.
     pub async fn list(
         self,
         tenant: &Tenant,
@@ -160,7 +160,7 @@ impl<'a> Webhooks<'a> {
     ) -> Result<Page<EndpointView>, ServiceError> {
         let mut reader = self.core.store.read();
         if let Some(after) = after
-            && reader.find_webhook_endpoint(tenant, after).await?.is_none()
+            && !reader.had_webhook_endpoint(tenant, after).await?
         {
             return Err(ServiceError::invalid("starting_after", "there is no endpoint with this id"));
         }

@@ -160,6 +160,14 @@ impl Reader<'_> {
         self.fetch_optional(stmt).await?.as_ref().map(WebhookEndpointRow::from_row).transpose()
     }
 
+    /// Whether the tenant has an endpoint of this id, or had it before it was removed.
+    pub async fn had_webhook_endpoint(&mut self, tenant: &Tenant, id: WebhookEndpointId) -> Result<bool, StoreError> {
+        const SQL: &str =
+            "SELECT w.id FROM webhook_endpoints w WHERE w.business_id = $1 AND w.environment = $2 AND w.id = $3";
+        let stmt = Stmt::new(SQL).text(&tenant.business).text(tenant.environment).text(id);
+        Ok(self.fetch_optional(stmt).await?.is_some())
+    }
+
     /// How many endpoints a tenant has.
     pub async fn count_webhook_endpoints(&mut self, tenant: &Tenant) -> Result<u32, StoreError> {
         const SQL: &str = "SELECT COUNT(*) AS total FROM webhook_endpoints \

@@ -105,6 +105,16 @@ async fn an_endpoint_is_registered_changed_and_removed() {
         assert_eq!((&changed["description"], &changed["event_types"]), (&Value::Null, &json!([])));
         let test = mine.post_empty(&format!("{}/test", path(&made))).await.expect(409);
         assert_eq!(text(&test, "code"), "endpoint_disabled");
+        // Whoever goes through the list page by page and removes what is there goes on from what is gone.
+        app.advance(Duration::from_secs(1));
+        let newer = mine.post("/v1/webhook_endpoints", &json!({"url": "http://127.0.0.1:9/"})).await.expect(201);
+        mine.delete(&path(&newer)).await.expect(204);
+        let from = |id: &str| format!("/v1/webhook_endpoints?starting_after={id}");
+        let rest = mine.get(&from(text(&newer, "id"))).await.expect(200);
+        assert_eq!((rest["data"].as_array().map(Vec::len), &rest["data"][0]["id"]), (Some(1), &made["id"]));
+        let elsewhere = caller(&app, &business, "live").await;
+        elsewhere.get(&from(text(&newer, "id"))).await.expect(422);
+
         mine.delete(&path(&made)).await.expect(204);
         mine.get(&path(&made)).await.expect(404);
         mine.delete(&path(&made)).await.expect(404);
@@ -117,6 +127,8 @@ async fn an_endpoint_is_registered_changed_and_removed() {
             webhooks,
             [
                 "webhook_endpoint.deleted",
+                "webhook_endpoint.deleted",
+                "webhook_endpoint.created",
                 "webhook_endpoint.updated",
                 "webhook_endpoint.secret_revealed",
                 "webhook_endpoint.created"
