@@ -1106,9 +1106,13 @@ impl Health {
 }
 
 pub(crate) fn report(job: &'static str, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(job, error = with_causes(error), "background job failed");
+}
+
+/// What an error says, and what all of its causes do.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
-    let chain: Vec<_> = chain.map(ToString::to_string).collect();
-    tracing::error!(job, error = chain.join(": "), "background job failed");
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::entropy::EntropyExt as _;
 use crate::error::ServiceError;
 use crate::idempotency::{self, Answered, Idempotent};
+use crate::jobs;
 use crate::keys::Page;
 use crate::mail::language_of;
 
@@ -430,9 +431,12 @@ pub(crate) async fn make_due(core: &Core, of: Option<&Tenant>) -> Result<(), Ser
             match make_missed(core, row).await {
                 // Another node was faster.
                 Ok(()) | Err(ServiceError::Conflict) => {}
-                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error)),
+                Err(ServiceError::Store(error)) if error.is_unavailable() => return Err(ServiceError::Store(error)),
                 // What is wrong with one of them holds up no other one.
-                Err(error) => tracing::error!(recurring_payment = %row.id, %error, "a period could not be made"),
+                Err(error) => {
+                    let error = jobs::with_causes(&error);
+                    tracing::error!(recurring_payment.id = %row.id, error, "a period could not be made");
+                }
             }
         }
         let last = rows.last().filter(|_| rows.len() == PER_ROUND as usize);
