@@ -81,9 +81,8 @@ impl Counters {
             return;
         }
         let stands = |rate: &RateLimit| {
-            let carried = |(kept, pace): &(RateLimit, Pace)| match kept == rate {
-                true => *pace,
-                false => pace.rescaled(*kept, *rate, boot),
+            let carried = |(kept, pace): &(RateLimit, Pace)| {
+                if kept == rate { *pace } else { pace.rescaled(*kept, *rate, boot) }
             };
             let same = self.paces.iter().find(|(kept, _)| kept.seconds() == rate.seconds());
             let fullest = || self.paces.iter().map(carried).max_by_key(|pace| pace.full_in(boot));
