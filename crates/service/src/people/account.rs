@@ -279,17 +279,29 @@ impl People<'_> {
         Ok(())
     }
 
-    /// Replaces the recovery codes; the new ones are shown now.
+    /// Replaces the recovery codes, for who has a code of the authenticator app or one of them; the new ones are shown now.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] without an authenticator app.
+    /// [`PeopleError::SignInRefused`] if the code is wrong, [`ServiceError::NotFound`] without an authenticator app.
     pub async fn replace_recovery_codes(
         self,
         context: &Context,
         person: &SignedIn,
+        code: &str,
         idempotent: Option<&Idempotent<'_, RecoveryCodes>>,
     ) -> Result<Answered<RecoveryCodes>, ServiceError> {
         let _claim = self.core.in_flight.claim(idempotent)?;
+        let (unit, account) = self.own_account(context, person, true).await?;
+        unit.settle().await?;
+        // Sent again, the code of the first time is used up.
+        if let Some(answer) = idempotency::answered(self.core, idempotent).await? {
+            return Ok(Answered::Replayed(answer));
+        }
+        if !has_totp(&account) {
+            return Err(ServiceError::NotFound);
+        }
+        // Whoever could make codes with a password alone could remove the app with one of them.
+        self.prove(context, person, &StepUpProof::Code(code)).await?;
         let (codes, rows) = self.fresh_codes().await?;
         let (mut unit, account) = self.own_account(context, person, true).await?;
         if let Some(answer) = idempotency::earlier(&mut unit.tx, idempotent, unit.now).await? {

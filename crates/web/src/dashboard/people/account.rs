@@ -106,6 +106,9 @@ pub(crate) struct Code {
 #[serde(default)]
 pub(crate) struct NewCodes {
     once: String,
+    /// A code is no part of what was asked for, and no digest of it is kept.
+    #[serde(skip_serializing)]
+    code: String,
 }
 
 /// A new passkey as the script sent it.
@@ -418,27 +421,31 @@ pub(crate) async fn remove_totp(
     }
 }
 
-/// Asks whether to replace the recovery codes.
+/// Asks whether to replace the recovery codes, and for one of them or a code of the app.
 pub(crate) async fn ask_recovery_codes(State(web): State<Web>, visitor: Visitor) -> Result<Response, Stop> {
     if !visitor.person.account.has_totp {
         return Err(Stop::go(HERE));
     }
     prove_first(&visitor)?;
+    Ok(codes_question(&visitor, once(&web), FormErrors::new()))
+}
+
+fn codes_question(visitor: &Visitor, once: String, errors: FormErrors) -> Response {
     let t = visitor.frame.t;
     let question = t.get("account-codes-question");
-    let page = ConfirmPage {
+    ConfirmPage {
         frame: &visitor.frame,
-        errors: FormErrors::new(),
+        errors,
         title: question.clone(),
         question,
         consequence: t.get("account-codes-consequence"),
         action: RECOVERY_CODES.to_owned(),
         button: t.get("account-codes-replace"),
         back: HERE.to_owned(),
-        asks_code: false,
-        once: Some(once(&web)),
-    };
-    Ok(page.answer())
+        asks_code: true,
+        once: Some(once),
+    }
+    .answer()
 }
 
 /// Replaces the recovery codes; the new ones are shown by this answer and by no other.
@@ -450,9 +457,16 @@ pub(crate) async fn recovery_codes(
     let render = |_: &RecoveryCodes| kept(&RECOVERY_CODES);
     let idempotent = sent_once(&visitor.person, RECOVERY_CODES, &given.once, &given, &render);
     let people = web.app.people();
-    match people.replace_recovery_codes(&context(&visitor), &visitor.person, idempotent.as_ref()).await {
+    let replaced =
+        people.replace_recovery_codes(&context(&visitor), &visitor.person, &given.code, idempotent.as_ref()).await;
+    match replaced {
         Ok(Answered::Done(codes)) => Ok(codes_page(&visitor, &codes)),
         Ok(Answered::Replayed(_)) => Ok(codes_shown(&visitor)),
+        Err(error @ ServiceError::People(PeopleError::SignInRefused | PeopleError::TooManyAttempts { .. })) => {
+            let mut errors = FormErrors::new();
+            proof_refused(&visitor.frame, &mut errors, "code", message!("people-code-refused"), error)?;
+            Ok(codes_question(&visitor, given.once, errors))
+        }
         Err(error) => Err(stopped(&visitor, error, RECOVERY_CODES)),
     }
 }

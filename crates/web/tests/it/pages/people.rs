@@ -188,7 +188,8 @@ async fn signing_in_says_nothing_of_who_has_an_account() {
         assert_eq!((done.status.as_u16(), done.header("location")), (303, "/account"));
         let cookies: Vec<_> =
             done.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).collect();
-        assert_eq!(cookies.len(), 2);
+        // The session, the device, and no token of an earlier session's forms.
+        assert_eq!(cookies.len(), 3);
         for cookie in cookies {
             for part in ["__Host-", "HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
                 assert!(cookie.contains(part), "{cookie}");
@@ -443,7 +444,16 @@ async fn an_authenticator_app_is_added_asked_for_and_removed() {
         let question = well_made(&browser.get("/account/recovery-codes").await, 200);
         assert!(question.contains("Make new recovery codes?") && question.contains("end at once"), "{question}");
         let (_, once) = question.split_once("name=\"once\" value=\"").expect("a name of its own");
-        let fields = [("csrf", csrf.as_str()), ("once", once.split('"').next().expect("an end"))];
+        let once = once.split('"').next().expect("an end");
+        // The password, by which this session proved itself, is not enough.
+        for wrong in ["", "123456", codes[0].as_str()] {
+            let fields = [("csrf", csrf.as_str()), ("once", once), ("code", wrong)];
+            let refused = well_made(&browser.post("/account/recovery-codes", &fields).await, 422);
+            assert!(refused.contains("This code is not right") && refused.contains("id=\"code-error\""), "{refused}");
+            assert!(refused.contains(&format!("name=\"once\" value=\"{once}\"")), "{refused}");
+        }
+        assert!(well_made(&browser.get("/account").await, 200).contains("9 recovery codes"));
+        let fields = [("csrf", csrf.as_str()), ("once", once), ("code", codes[2].as_str())];
         let others = well_made(&browser.post("/account/recovery-codes", &fields).await, 200);
         assert!(others.contains("<dialog open data-once") && others.contains("data-ack"), "{others}");
         assert!(others.contains("data-replace=\"/account\"") && !others.contains(&codes[1]), "{others}");
