@@ -19,6 +19,7 @@ use trousseau_service::platform::BusinessOverview;
 use trousseau_service::{BusinessRow, ServiceError};
 
 use super::{Administering, Area, ConfirmPage, once};
+use crate::dashboard::filters::Check;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
@@ -35,7 +36,7 @@ const ROWS: u32 = 25;
 
 type Named = Path<HashMap<String, String>>;
 
-/// What a list was asked for; what makes no sense is as if it had not been said.
+/// What a list was asked for; a page that makes no sense is the first.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -96,7 +97,8 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let here = Area::Businesses.path();
-    let search = asked.q.parse::<SearchText>().ok();
+    Check::of(&admin.frame).search("q", &asked.q).done(here)?;
+    let search = asked.q.trim().parse::<SearchText>().ok();
     let wanted = asked.page.parse().ok().filter(|page| (1..=1_000_000).contains(page)).unwrap_or(1_u64);
     let rows = u64::from(ROWS);
     let platform = web.app.platform();
