@@ -8,7 +8,7 @@ use crate::language::Language;
 const MOST_DECIMALS: usize = 6;
 
 /// What was typed, in the plain form that amounts are read from: without spaces, and with a point where a comma stands
-/// for it. What could mean two things stays as it is, and is no amount then.
+/// for it. What could mean two things is no amount then.
 pub(super) fn plain(typed: &str, language: Language) -> String {
     let text: String = typed.chars().filter(|character| !character.is_whitespace()).collect();
     let marks = text.matches([',', '.']).count();
@@ -18,6 +18,10 @@ pub(super) fn plain(typed: &str, language: Language) -> String {
         Some((whole, decimals)) if marks == 1 && text.contains(',') && is_decimal(whole, decimals, language) => {
             format!("{whole}.{decimals}")
         }
+        // Some write thousands with a point in French.
+        Some((whole, decimals)) if marks == 1 && language == Language::French && may_group(whole, decimals) => {
+            format!("{whole},{decimals}")
+        }
         _ => text,
     }
 }
@@ -25,9 +29,14 @@ pub(super) fn plain(typed: &str, language: Language) -> String {
 /// Whether a comma between these stands for the point. English groups thousands by it: 1,249 is not taken for a price
 /// of little more than one.
 fn is_decimal(whole: &str, decimals: &str, language: Language) -> bool {
-    let may_group = language == Language::English && decimals.len() == 3 && whole != "0";
+    let may_group = language == Language::English && may_group(whole, decimals);
     let digits = decimals.bytes().all(|byte| byte.is_ascii_digit());
     digits && decimals.len() <= MOST_DECIMALS && !may_group
+}
+
+/// Whether a mark between these could group thousands.
+fn may_group(whole: &str, decimals: &str) -> bool {
+    decimals.len() == 3 && whole != "0"
 }
 
 /// An amount as a form shows it to be typed over.
@@ -63,6 +72,8 @@ mod tests {
                 ("12,", Some(12_000_000)),
                 ("0,000001", Some(1)),
                 ("0,125", Some(125_000)),
+                ("0.125", Some(125_000)),
+                ("1.2490", Some(1_249_000)),
                 ("0,0000001", None),
                 ("1,249.50", None),
                 ("1.249,50", None),
@@ -81,9 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn what_english_may_mean_as_thousands_is_no_amount() {
+    fn what_may_mean_thousands_is_no_amount() {
         assert_eq!(read("1,249", Language::English), None);
         assert_eq!(read("1,249", Language::French), Some(1_249_000));
+        assert_eq!(read("1.249", Language::English), Some(1_249_000));
+        assert_eq!(read("1.249", Language::French), None);
     }
 
     proptest! {
