@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use serde::Deserialize;
 use trousseau_domain::time::{Civil, TimeZone, Timestamp};
 use trousseau_service::ServiceError;
 use trousseau_service::keys::Page;
@@ -25,6 +26,13 @@ pub(crate) fn is_file(format: &str) -> bool {
     FORMATS.contains(&format)
 }
 
+/// What of an address says as what a list is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wanted {
+    format: String,
+}
+
 /// For whom a file is.
 #[derive(Debug, Clone)]
 pub(crate) enum Sheet {
@@ -40,8 +48,9 @@ impl Sheet {
     /// What the address of a page asks for.
     pub(crate) fn of(frame: &Frame) -> Self {
         let query = frame.here.split_once('?').map_or("", |(_, query)| query);
-        let excel = query.split('&').any(|pair| pair.strip_prefix("format=").is_some_and(|word| word.ends_with(EXCEL)));
-        if excel { Self::Excel(frame.t.language(), frame.f.zone().clone()) } else { Self::Any }
+        // As the handlers read it, which take no parameter twice.
+        let Wanted { format } = serde_html_form::from_str(query).unwrap_or_default();
+        if format == EXCEL { Self::Excel(frame.t.language(), frame.f.zone().clone()) } else { Self::Any }
     }
 
     const fn separator(&self) -> u8 {
@@ -74,7 +83,7 @@ impl Sheet {
             },
             (Self::Excel(Language::French, _), Kind::Amount) => guarded(&cell.replace('.', ",")),
             // A reference keeps its zeros, and no name becomes a date.
-            (Self::Excel(..), Kind::Label) if looks_like_a_value(cell) => format!("=\"{cell}\""),
+            (Self::Excel(..), Kind::Label) if looks_like_a_value(cell) => format!("=\"{}\"", cell.replace('"', "\"\"")),
             _ => guarded(cell),
         }
     }
@@ -96,8 +105,8 @@ impl Kind {
     /// Of the column with this head.
     fn of(column: &str) -> Self {
         match column {
-            "at" | "date" | "valid_from" | "valid_until" | "anchor" => Self::Instant,
-            "due_at" => Self::End,
+            "at" | "date" | "valid_from" | "anchor" => Self::Instant,
+            "due_at" | "valid_until" => Self::End,
             "name" | "title" | "customer_name" | "customer_reference" | "external_reference" | "reference"
             | "reason" | "business_id" | "masked_value" | "base_units" => Self::Label,
             _ if column.ends_with("_at") => Self::Instant,
@@ -138,6 +147,7 @@ impl Csv {
 
     /// One more row.
     pub fn row(&mut self, cells: &[impl AsRef<str>]) {
+        debug_assert_eq!(cells.len(), self.kinds.len(), "a cell for each column");
         let cells = cells.iter().zip(&self.kinds).map(|(cell, kind)| self.sheet.written(*kind, cell.as_ref()));
         self.writer.write_record(cells).expect("rows of one list have equally many cells, and memory takes them");
     }
@@ -221,10 +231,13 @@ fn as_file(body: Body, file: &str) -> Response {
     response
 }
 
-/// Whether a spreadsheet would take this for a number, a date or a time, and write it in its own way.
+/// The longest text that Excel takes in a formula.
+const MOST_IN_FORMULA: usize = 255;
+
+/// Whether a spreadsheet might take this for a number, a date or a time, and write it in its own way: it knows the names
+/// of months in its reader's language, so whatever has a digit may be one.
 fn looks_like_a_value(cell: &str) -> bool {
-    let mark = |mark: char| mark.is_ascii_digit() || ".,-/: eE+".contains(mark);
-    cell.contains(|mark: char| mark.is_ascii_digit()) && cell.chars().all(mark)
+    cell.contains(char::is_numeric) && cell.chars().count() <= MOST_IN_FORMULA
 }
 
 /// What a spreadsheet would take for a formula becomes a text: an apostrophe goes before it.
@@ -238,6 +251,7 @@ fn guarded(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::filters::ROWS_PER_READ;
 
     #[tokio::test]
     async fn names_are_no_formulas() {
@@ -293,17 +307,50 @@ mod tests {
     }
 
     #[test]
-    fn every_instant_is_written_as_one() {
-        for column in ["created_at", "valid_until", "anchor"] {
-            assert_eq!(Kind::of(column), Kind::Instant, "{column}");
+    fn no_name_becomes_a_date_or_a_number_in_excel() {
+        let sheet = Sheet::Excel(Language::English, "Europe/Paris".parse().expect("a zone"));
+        for (cell, written) in [
+            ("March 2026", "=\"March 2026\""),
+            ("12 mars 2026", "=\"12 mars 2026\""),
+            ("janv. 2026", "=\"janv. 2026\""),
+            ("5%", "=\"5%\""),
+            ("(12)", "=\"(12)\""),
+            ("0012-05", "=\"0012-05\""),
+            ("=1+1", "=\"=1+1\""),
+            ("19\" rack", "=\"19\"\" rack\""),
+            ("=A\"", "'=A\""),
+            ("Orders", "Orders"),
+            ("", ""),
+        ] {
+            assert_eq!(sheet.written(Kind::Label, cell), written);
         }
+        // Excel takes no longer text in a formula, and takes none as long for a number.
+        let long = "7 ".repeat(200);
+        assert_eq!(sheet.written(Kind::Label, &long), long);
     }
 
     #[test]
-    fn a_file_that_does_not_hold_all_says_so_in_its_name() {
-        let mut csv = Csv::new(Sheet::Any, &["name"]);
-        csv.cut = true;
-        let disposition = csv.finish("events.csv").headers()[CONTENT_DISPOSITION].clone();
-        assert_eq!(disposition, "attachment; filename=\"events-newest-10000.csv\"");
+    fn ends_are_told_apart_from_beginnings() {
+        for (column, kind) in [("created_at", Kind::Instant), ("anchor", Kind::Instant), ("valid_until", Kind::End)] {
+            assert_eq!(Kind::of(column), kind, "{column}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_does_not_hold_all_says_so_in_its_name() {
+        let most = ROWS_PER_READ as usize;
+        for (all, name) in [(MOST_IN_FILE, "events.csv"), (MOST_IN_FILE + 1, "events-newest-10000.csv")] {
+            let mut csv = Csv::new(Sheet::Any, &["name"]);
+            let read = |after: Option<usize>| {
+                let start = after.map_or(0, |last| last + 1);
+                let data: Vec<usize> = (start..all.min(start + most)).collect();
+                std::future::ready(Ok(Page { has_more: start + data.len() < all, data }))
+            };
+            csv.rows(read, |row| *row, |row| [row.to_string()]).await.expect("read");
+            let response = csv.finish("events.csv");
+            assert_eq!(response.headers()[CONTENT_DISPOSITION], format!("attachment; filename=\"{name}\""));
+            let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a body").to_bytes();
+            assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), MOST_IN_FILE + 1, "the head and the rows");
+        }
     }
 }
