@@ -1,6 +1,6 @@
 //! Developers > Events: what happened to keys, people and settings, and by whom.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use askama::Template;
 use axum::Router;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use trousseau_domain::events::EventType;
 use trousseau_domain::ids::{AccountId, EventId};
 use trousseau_domain::members::Role;
+use trousseau_service::webhooks::MOST_ENDPOINTS;
 use trousseau_service::{EventFilter, EventRow, ServiceError};
 
 use super::csv::{Csv, is_file};
@@ -233,14 +234,14 @@ struct About {
 }
 
 impl About {
-    fn of(frame: &Frame, event: &EventRow) -> Option<Self> {
+    fn of(frame: &Frame, event: &EventRow, endpoints: &HashSet<String>) -> Option<Self> {
         let base = frame.place.as_ref()?.base();
         let text = |path: &str| event.data.pointer(path).and_then(serde_json::Value::as_str);
-        let is_gone = event.kind.ends_with(".deleted");
         // Events of webhooks carry the id of the endpoint among their particulars.
         if event.kind.starts_with("webhook") {
             let id = text("/id").or_else(|| text("/endpoint_id"))?;
-            let href = (!is_gone).then(|| format!("{base}{}/{id}", Sub::Webhooks.path()));
+            // No page is left of one that is gone.
+            let href = endpoints.contains(id).then(|| format!("{base}{}/{id}", Sub::Webhooks.path()));
             return Some(Self { text: text("/url").unwrap_or(id).to_owned(), href });
         }
         let subject = event.subject.as_deref()?;
@@ -258,7 +259,7 @@ impl About {
         let named: Vec<String> = number.into_iter().chain(called.map(str::to_owned)).collect();
         Some(Self {
             text: if named.is_empty() { subject.to_owned() } else { named.join(" · ") },
-            href: (!is_gone).then(|| format!("{base}{path}/{subject}")),
+            href: (!event.kind.ends_with(".deleted")).then(|| format!("{base}{path}/{subject}")),
         })
     }
 }
@@ -267,11 +268,28 @@ impl About {
 struct Names {
     keys: KeyNames,
     actors: Actors,
+    /// The ids of the webhook endpoints that are there, where events are about some.
+    endpoints: HashSet<String>,
 }
 
 impl Names {
     async fn of(web: &Web, entered: &Entered<ReadLogs>) -> Result<Self, ServiceError> {
-        Ok(Self { keys: KeyNames::of(web, entered).await?, actors: Actors::of(web, entered).await? })
+        let (keys, actors) = (KeyNames::of(web, entered).await?, Actors::of(web, entered).await?);
+        Ok(Self { keys, actors, endpoints: HashSet::new() })
+    }
+
+    /// Those that these events are to be shown by.
+    async fn for_events(
+        mut self,
+        web: &Web,
+        entered: &Entered<ReadLogs>,
+        events: &[EventRow],
+    ) -> Result<Self, ServiceError> {
+        if events.iter().any(|event| event.kind.starts_with("webhook")) {
+            let there = web.app.webhooks().list(&entered.tenant, None, MOST_ENDPOINTS).await?;
+            self.endpoints = there.data.iter().map(|view| view.endpoint.id.to_string()).collect();
+        }
+        Ok(self)
     }
 
     fn row(&self, frame: &Frame, base: &str, event: &EventRow) -> Row {
@@ -281,7 +299,7 @@ impl Names {
             kind: event.kind.clone(),
             changes: changes(event, frame.t),
             key: event.key_id.and_then(|id| self.keys.link(id)),
-            about: About::of(frame, event),
+            about: About::of(frame, event, &self.endpoints),
             who: self.actors.who(&event.actor, &self.keys),
             whole: event.environment.is_none(),
             at: frame.f.relative(event.at),
@@ -326,6 +344,7 @@ pub(crate) async fn list(
         let asked = Asked { after: last.id.to_string(), ..asked.clone() };
         asked.href(&base)
     });
+    let names = names.for_events(&web, &entered, &events).await.map_err(|error| entered.refused(error, &base))?;
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Events));
     Ok(frame.page(&ListPage {
         rows: events.iter().map(|event| names.row(&frame, &base, event)).collect(),
@@ -395,6 +414,7 @@ pub(crate) async fn show(
     let id: EventId = path.get("event").and_then(|text| text.parse().ok()).ok_or(Failure::new(Kind::NotFound))?;
     let event = web.app.events().get(&entered.tenant, id).await.map_err(refused)?;
     let names = Names::of(&web, &entered).await.map_err(refused)?;
+    let names = names.for_events(&web, &entered, std::slice::from_ref(&event)).await.map_err(refused)?;
     let frame = entered.frame.clone().at(Tab::Developers, Some(Sub::Events));
     let call = match event.request_id {
         Some(id) => match web.app.requests().get(&entered.tenant, id).await {

@@ -117,11 +117,12 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The calls that are asked for: none where the number of the key is nobody's.
+    /// The calls that are asked for: none where the number of the key is nobody's, or a reference that no call has is
+    /// asked for.
     fn filter(&self, entered: &Entered<ReadLogs>, keys: &KeyNames) -> Option<RequestFilter> {
         let given = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let (key, zone) = (ByKey::read(&self.number, keys), &entered.business.time_zone);
-        (key != ByKey::Nobody).then(|| RequestFilter {
+        (key != ByKey::Nobody && self.reference.trim().is_empty()).then(|| RequestFilter {
             reference: None,
             key: key.key(),
             address: given(&self.address),
@@ -169,11 +170,12 @@ pub(crate) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Stop> {
     let base = base(&entered);
-    let reference: Option<RequestId> = asked.reference.trim().parse().ok();
-    if let Some(reference) = reference
-        && web.app.requests().get(&entered.tenant, reference).await.is_ok()
-    {
-        return Ok(redirect(&format!("{base}/{reference}")));
+    if let Ok(reference) = asked.reference.trim().parse::<RequestId>() {
+        match web.app.requests().get(&entered.tenant, reference).await {
+            Ok(_) => return Ok(redirect(&format!("{base}/{reference}"))),
+            Err(ServiceError::NotFound) => {}
+            Err(error) => return Err(entered.refused(error, &base)),
+        }
     }
     Check::of(&entered.frame)
         .choice::<Outcome>("outcome", &asked.outcome)
@@ -203,15 +205,14 @@ pub(crate) async fn list(
     Ok(frame.page(&ListPage {
         rows: calls.iter().map(|call| row(&frame, &base, &keys, call)).collect(),
         filtered: filter != Some(RequestFilter::default()),
-        not_found: !asked.reference.is_empty(),
+        not_found: !asked.reference.trim().is_empty(),
         outcomes: vec![
             (Outcome::Succeeded.as_str(), frame.t.get("requests-succeeded")),
             (Outcome::Refused.as_str(), frame.t.get("requests-refused")),
             (Outcome::Failed.as_str(), frame.t.get("requests-failed")),
         ],
         methods: curl::METHODS,
-        csv: Asked { format: "csv".to_owned(), reference: String::new(), after: String::new(), ..asked.clone() }
-            .href(&base),
+        csv: Asked { format: "csv".to_owned(), after: String::new(), ..asked.clone() }.href(&base),
         dropped: (dropped > 0).then(|| frame.f.number(dropped)),
         frame: &frame,
         base,

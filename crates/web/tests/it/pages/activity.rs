@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use trousseau_domain::time::Timestamp;
 use trousseau_service::Context;
 use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{Business, TestApp};
@@ -156,6 +157,21 @@ async fn lists_are_narrowed_by_type_key_method_and_time_and_taken_along() {
     let excel = browser.get(&format!("{events}?type=key.updated&format=excel")).await.text();
     assert!(excel.starts_with("\u{feff}id;created_at;") && excel.contains(";2026-01-31 13:00:0"), "{excel}");
     browser.post("/preferences", &[("language", "en"), ("csrf", &token(&mut browser.clone()).await)]).await;
+    // What Excel gets is what the decoded address asks for, and nothing that only ends like it.
+    let encoded = browser.get(&format!("{events}?type=key.updated&format=exce%6C")).await.text();
+    assert!(encoded.contains(",2026-01-31 13:00:0"), "{encoded}");
+    // A reference that no call has is no reason to show all calls.
+    for reference in ["nonsense", "req_00000000000000000000000000"] {
+        let unknown = page(&browser.get(&format!("{requests}?reference={reference}")).await, 200);
+        assert!(
+            unknown.contains("No request is like this") && !unknown.contains("/v1/whoami"),
+            "{reference}: {unknown}"
+        );
+        let file = browser.get(&format!("{requests}?reference={reference}&format=csv")).await.text();
+        assert_eq!(file.lines().count(), 1, "{reference}: {file}");
+        let taken = format!("{requests}?reference={reference}&#38;format=csv");
+        assert!(unknown.contains(&taken), "{reference}: {unknown}");
+    }
     let nobody = browser.get(&format!("{events}?format=csv&number=99")).await;
     assert_eq!(nobody.text().lines().count(), 1, "{}", nobody.text());
     // What makes no sense widens nothing: neither a list nor a file has a row, and the field says why.
@@ -319,4 +335,80 @@ async fn events_name_what_they_are_about_with_the_way_to_it() {
     client.delete(&format!("/v1/payment_links/{id}")).await.expect(200);
     let gone = page(&browser.get(&format!("{events}?type=payment_link.deleted")).await, 200);
     assert!(gone.contains("A &#60;b&#62;lamp") && !gone.contains(&format!("payment-links/{id}\"")), "{gone}");
+    // Endpoints of webhooks have no page any more once they are deleted, whatever the event.
+    let webhooks = below(&business, "webhooks");
+    let create = format!("{webhooks}/create");
+    for url in ["https://gone.example/hooks", "https://there.example/hooks"] {
+        let made = browser.submit(&create, &create, &[("url", url), ("event", "key.updated")]).await;
+        assert_eq!(made.status.as_u16(), 200, "{}", made.text());
+    }
+    let list = page(&browser.get(&format!("{events}?type=webhook_endpoint.created")).await, 200);
+    assert_eq!(list.matches(&format!("href=\"{webhooks}/whe_")).count(), 2, "{list}");
+    // Those that were made first stand last.
+    let (_, last) = list.rsplit_once(&format!("href=\"{webhooks}/")).expect("a link");
+    let gone = format!("{webhooks}/{}", last.split('"').next().expect("an end"));
+    let delete = format!("{gone}/delete");
+    assert_eq!(browser.submit(&delete, &delete, &[]).await.status.as_u16(), 303);
+    let list = page(&browser.get(&format!("{events}?type=webhook_endpoint.created")).await, 200);
+    assert!(list.contains("https://gone.example/hooks") && !list.contains(&format!("href=\"{gone}\"")), "{list}");
+    assert_eq!(list.matches(&format!("href=\"{webhooks}/whe_")).count(), 1, "{list}");
+    let event = page(&browser.get(&link(&list, &format!("{events}/"))).await, 200);
+    assert!(event.contains("https://there.example/hooks"), "{event}");
+}
+
+/// The rows of a file, its head first.
+fn cells(file: &str) -> Vec<Vec<String>> {
+    let text = file.strip_prefix('\u{feff}').expect("a mark");
+    let rows = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes()).into_records();
+    rows.map(|row| row.expect("a row").iter().map(ToOwned::to_owned).collect()).collect()
+}
+
+#[tokio::test]
+async fn excel_gets_every_instant_of_every_list_as_it_reads_one() {
+    let app = TestApp::on(TestDatabase::sqlite().await).await;
+    let (business, mut browser) = with_business(&app).await;
+    lived(&app, &business, &mut browser).await;
+    let client = app.key(business.id(), business.value("test", "secret"));
+    let link = client.post("/v1/payment_links", &json!({"amount": "12.50", "title": "March 2026"})).await.expect(201);
+    let due = json!({"title": "12 mars", "amount": "3", "due_at": "2026-02-28T23:00:00Z"});
+    client.post("/v1/invoices", &due).await.expect(201);
+    let every = json!({"amount": "9", "anchor": "2026-02-28T09:00:00Z", "interval": {"unit": "months", "count": 1}});
+    client.post("/v1/recurring_payments", &every).await.expect(201);
+    let payment = client.post("/v1/checkout/payments", &json!({"payable": link["id"]})).await.expect(201);
+    let id = payment["id"].as_str().expect("an id");
+    client.post(&format!("/v1/test/payments/{id}/scenario"), &json!({"scenario": "paid"})).await.expect(200);
+    let payments = format!("/b/{}/test/payments", business.id());
+    let refund = format!("{payments}/{id}/refund");
+    let asked = browser.submit(&refund, &refund, &[("amount", "1"), ("destination", "test_customer")]).await;
+    assert_eq!(asked.status.as_u16(), 303, "{}", asked.text());
+    let own = client.get("/v1/keys").await.expect(200)["data"][0]["id"].as_str().expect("an id").to_owned();
+    let ends = json!({"valid_until": "2026-05-31T22:00:00Z"});
+    let path = format!("/v1/businesses/{}/keys/{own}?environment=test", business.id());
+    app.platform().patch(&path, &ends).await.expect(200);
+    app.app.jobs().run_pending().await.expect("written");
+    for list in [
+        &below(&business, "api-keys"),
+        &below(&business, "events"),
+        &below(&business, "requests"),
+        &payments,
+        &payments.replace("payments", "payment-links"),
+        &payments.replace("payments", "invoices"),
+        &payments.replace("payments", "recurring-payments"),
+        &format!("{payments}/refunds"),
+        &format!("{payments}/accounting/movements"),
+    ] {
+        let plain = cells(&browser.get(&format!("{list}?format=csv")).await.text());
+        let excel = cells(&browser.get(&format!("{list}?format=excel")).await.text());
+        assert_eq!((plain[0].clone(), plain.len()), (excel[0].clone(), excel.len()), "{list}");
+        let is_instant = |cell: &String| cell.parse::<Timestamp>().is_ok();
+        let instants = |file: &[Vec<String>]| file.iter().flatten().filter(|cell| is_instant(cell)).count();
+        assert!(instants(&plain) > 0, "{list}: {plain:?}");
+        assert_eq!(instants(&excel), 0, "{list}: {excel:?}");
+    }
+    // An end is the day that the page says.
+    let keys = cells(&browser.get(&format!("{}?format=excel", below(&business, "api-keys"))).await.text());
+    let at = keys[0].iter().position(|column| column == "valid_until").expect("a column");
+    assert!(keys.iter().any(|row| row[at] == "2026-05-31"), "{keys:?}");
+    let links = browser.get(&format!("{}?format=excel", payments.replace("payments", "payment-links"))).await.text();
+    assert!(links.contains(",\"=\"\"March 2026\"\"\","), "{links}");
 }
