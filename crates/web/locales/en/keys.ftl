@@ -294,6 +294,7 @@ replace-now = Replace now
 replace-hint = For a value that leaked: it is dead at once, and so is any older one. This works for the last key, too.
 
 flash-form-sent-already = This form was sent already. What it made is in the list.
+form-sent-otherwise = This form was sent before with other fields, and did what they asked for. If you want this as well, send it now.
 rotate-sent-otherwise = A form of this page was sent before, and the key has a new value since. If you want to give it yet another one, send this form once more.
 create-sent-otherwise = This form was sent before with other fields, and made a key, which is in the list. If you want another one, create it now.
 changed-meanwhile = Somebody else changed this meanwhile. Save again to have it as you chose, or open the page of the key to see how it is now.

@@ -294,6 +294,7 @@ replace-now = Remplacer maintenant
 replace-hint = Pour une valeur divulguée : elle ne vaut plus rien sur-le-champ, ni aucune plus ancienne. Cela fonctionne aussi pour la dernière clé.
 
 flash-form-sent-already = Ce formulaire a déjà été envoyé. Ce qu'il a créé est dans la liste.
+form-sent-otherwise = Ce formulaire a déjà été envoyé avec d'autres champs, et ce qu'ils demandaient a été fait. Si vous voulez aussi ceci, envoyez-le maintenant.
 rotate-sent-otherwise = Un formulaire de cette page a déjà été envoyé, et la clé a une nouvelle valeur depuis. Pour lui en donner encore une autre, envoyez ce formulaire une nouvelle fois.
 create-sent-otherwise = Ce formulaire a déjà été envoyé avec d'autres champs et a créé une clé, qui est dans la liste. Si vous en voulez une autre, créez-la maintenant.
 changed-meanwhile = Quelqu'un d'autre a modifié ceci entre-temps. Enregistrez de nouveau pour garder votre choix, ou ouvrez la page de la clé pour voir où elle en est.

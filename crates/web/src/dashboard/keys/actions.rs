@@ -326,7 +326,7 @@ pub(super) async fn rotate(
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
     let sent_to = format!("/{}/rotate", view.key.id);
-    let idempotent = sent_once(&entered.person, &sent_to, &rotation.once, &rotation, &render);
+    let idempotent = sent_once(&entered.person, &entered.frame, &sent_to, &rotation.once, &rotation, &render);
     let keys = web.app.keys();
     match keys.rotate(&entered.context, &entered.tenant, view.key.id, overlap, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, moment)),

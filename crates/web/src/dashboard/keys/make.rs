@@ -95,7 +95,7 @@ pub(super) async fn make(
     };
     let render = |issued: &IssuedKey| kept(&issued.view.key.number);
     let path = format!("/{}/{}/create", entered.tenant.business, entered.tenant.environment);
-    let idempotent = sent_once(&entered.person, &path, &fields.once, &fields, &render);
+    let idempotent = sent_once(&entered.person, &entered.frame, &path, &fields.once, &fields, &render);
     match web.app.keys().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued::page(&web, &entered, &issued, issued::Moment::Made)),
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&home, message!("flash-form-sent-already"), "")),

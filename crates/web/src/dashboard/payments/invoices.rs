@@ -16,7 +16,7 @@ use trousseau_service::{InvoiceFilter, InvoiceRow, ServiceError};
 
 use super::{
     Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS,
-    amounts, ask, currency_of, history, is_live, kept, may_write, once, payments_for, sent_once,
+    amounts, ask, currency_of, history, is_live, kept, may_write, once, once_more, payments_for, sent_once,
 };
 use crate::answer;
 use crate::dashboard::csv::{Csv, is_file};
@@ -415,13 +415,17 @@ pub(super) async fn make(
     let base = base(&entered);
     let create = format!("{base}/create");
     let render = |invoice: &InvoiceRow| kept(&invoice.id);
-    let once = sent_once(&entered.person, &create, &fields.once, &fields, &render);
+    let once = sent_once(&entered.person, &entered.frame, &create, &fields.once, &fields, &render);
     match web.app.invoices().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(invoice)) => {
             let page = format!("{base}/{}", invoice.id);
             Ok(entered.frame.done(&page, message!("flash-invoice-made"), &name(&invoice, entered.frame.t)))
         }
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&base, message!("flash-form-sent-already"), "")),
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let fields = Fields { once: once_more(&web, entered.frame.t, &mut errors), ..fields };
+            Ok(draw(&web, &entered, StatusCode::CONFLICT, fields, errors))
+        }
         Err(error) => Err(entered.refused(error, &create)),
     }
 }

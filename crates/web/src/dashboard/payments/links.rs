@@ -15,11 +15,11 @@ use trousseau_domain::payables::{
 };
 use trousseau_service::idempotency::Answered;
 use trousseau_service::payments::payment_links::{PaymentLinkChange, PaymentLinkDraft};
-use trousseau_service::{PaymentLinkFilter, PaymentLinkRow};
+use trousseau_service::{PaymentLinkFilter, PaymentLinkRow, ServiceError};
 
 use super::{
     Asked, Badge, Currencies, Entry, Hosted, Id, Maker, Names, Nothing, PaymentLine, Question, ROWS, amounts, ask,
-    currency_of, history, is_live, kept, link_status, may_write, once, payments_for, said, sent_once,
+    currency_of, history, is_live, kept, link_status, may_write, once, once_more, payments_for, said, sent_once,
 };
 use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::ROWS_PER_READ;
@@ -361,13 +361,17 @@ pub(super) async fn make(
     };
     let create = format!("{base}/create");
     let render = |link: &PaymentLinkRow| kept(&link.id);
-    let once = sent_once(&entered.person, &create, &fields.once, &fields, &render);
+    let once = sent_once(&entered.person, &entered.frame, &create, &fields.once, &fields, &render);
     match web.app.payment_links().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(link)) => {
             let page = format!("{base}/{}", link.id);
             Ok(entered.frame.done(&page, message!("flash-link-made"), &name(&link, entered.frame.t)))
         }
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&base, message!("flash-form-sent-already"), "")),
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let fields = Fields { once: once_more(&web, entered.frame.t, &mut errors), ..fields };
+            Ok(draw(&web, &entered, StatusCode::CONFLICT, None, fields, errors))
+        }
         Err(error) => Err(entered.refused(error, &create)),
     }
 }

@@ -37,7 +37,7 @@ use super::networks::called;
 use super::qr::Qr;
 use super::session::{Entered, Stop};
 use super::text::{Texts, message};
-use crate::dashboard::once::{kept, once, sent_once};
+use crate::dashboard::once::{kept, once, once_more, sent_once};
 use crate::path::Path;
 use crate::problem::{Failure, Kind};
 use crate::router::Web;

@@ -23,7 +23,8 @@ use trousseau_service::{InvoiceFilter, InvoiceRow, RecurringPaymentFilter, Recur
 
 use super::{
     Asked, Badge, Currencies, CustomerFields, Entry, Hosted, Id, LATEST, Maker, Names, Nothing, PaymentLine, Question,
-    ROWS, amounts, ask, currency_of, history, invoices, is_live, kept, may_write, once, payments_for, said, sent_once,
+    ROWS, amounts, ask, currency_of, history, invoices, is_live, kept, may_write, once, once_more, payments_for, said,
+    sent_once,
 };
 use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::ROWS_PER_READ;
@@ -517,13 +518,17 @@ pub(super) async fn make(
     let base = base(&entered);
     let create = format!("{base}/create");
     let render = |recurring: &RecurringPayment| kept(&recurring.row.id);
-    let once = sent_once(&entered.person, &create, &fields.once, &fields, &render);
+    let once = sent_once(&entered.person, &entered.frame, &create, &fields.once, &fields, &render);
     match web.app.recurring_payments().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await {
         Ok(Answered::Done(made)) => {
             let page = format!("{base}/{}", made.row.id);
             Ok(entered.frame.done(&page, message!("flash-recurring-made"), &name(&made.row, entered.frame.t)))
         }
         Ok(Answered::Replayed(_)) => Ok(entered.frame.done(&base, message!("flash-form-sent-already"), "")),
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let fields = Fields { once: once_more(&web, entered.frame.t, &mut errors), ..fields };
+            Ok(draw(&web, &entered, StatusCode::CONFLICT, None, fields, errors))
+        }
         Err(error) => Err(entered.refused(error, &create)),
     }
 }

@@ -22,7 +22,7 @@ use trousseau_service::{GivenBack, RefundFilter, RefundRow, ServiceError};
 
 use super::{
     Asked, Badge, Entry, Id, LATEST, Maker, Names, Nothing, Question, ROWS, amounts, ask, history, is_live, kept,
-    may_write, once, said, sent_once,
+    may_write, once, once_more, said, sent_once,
 };
 use crate::dashboard::csv::{Csv, is_file};
 use crate::dashboard::filters::{ByKey, ROWS_PER_READ, beginning, end};
@@ -405,7 +405,7 @@ async fn make(
 ) -> Result<Response, Stop> {
     let base = base(entered);
     let left = target.left(web, entered).await?;
-    let mut errors = FormErrors::new();
+    let (mut errors, mut status) = (FormErrors::new(), StatusCode::UNPROCESSABLE_ENTITY);
     // Where nothing is left, the same form may have been sent before, which the service knows.
     let draft = match &left {
         Some(left) => fields.read(web, entered, target.of, left, &mut errors),
@@ -419,7 +419,7 @@ async fn make(
         }),
     };
     let render = |refund: &RefundRow| kept(&refund.id);
-    let once = sent_once(&entered.person, &target.action, &fields.once, &fields, &render);
+    let once = sent_once(&entered.person, &entered.frame, &target.action, &fields.once, &fields, &render);
     let made = match draft {
         Some(draft) => web.app.refunds().create(&entered.context, &entered.tenant, &draft, once.as_ref()).await,
         None => Err(ServiceError::Invalid(Vec::new())),
@@ -443,10 +443,14 @@ async fn make(
         // Another refund was asked for in the meantime.
         Err(ServiceError::RefundTooLarge(left)) => errors.add("amount", too_much(left, &entered.frame)),
         Err(ServiceError::NotRefundable) => return Ok(target.nothing_left(entered)),
+        Err(ServiceError::IdempotencyKeyReused) => {
+            fields.once = once_more(web, entered.frame.t, &mut errors);
+            status = StatusCode::CONFLICT;
+        }
         Err(error) => return Err(entered.refused_form(web, error, &target.action, &fields).await),
     }
     match left {
-        Some(left) => Ok(draw(web, entered, StatusCode::UNPROCESSABLE_ENTITY, target, &left, fields, errors)),
+        Some(left) => Ok(draw(web, entered, status, target, &left, fields, errors)),
         None => Ok(target.nothing_left(entered)),
     }
 }

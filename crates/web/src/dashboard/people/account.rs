@@ -455,7 +455,7 @@ pub(crate) async fn recovery_codes(
     Form(given): Form<NewCodes>,
 ) -> Result<Response, Stop> {
     let render = |_: &RecoveryCodes| kept(&RECOVERY_CODES);
-    let idempotent = sent_once(&visitor.person, RECOVERY_CODES, &given.once, &given, &render);
+    let idempotent = sent_once(&visitor.person, &visitor.frame, RECOVERY_CODES, &given.once, &given, &render);
     let people = web.app.people();
     let replaced =
         people.replace_recovery_codes(&context(&visitor), &visitor.person, &given.code, idempotent.as_ref()).await;

@@ -24,7 +24,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
 use crate::dashboard::look::parse_language;
-use crate::dashboard::once::{kept, sent_once};
+use crate::dashboard::once::{kept, once_more, sent_once};
 use crate::dashboard::people::domain_language;
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Arg, message};
@@ -207,7 +207,7 @@ pub(super) async fn create(
     };
     let draft = BusinessDraft { name, id, profile, time_zone, language, metadata: Metadata::default(), invite };
     let render = |created: &CreatedBusiness| kept(&created.business.id);
-    let idempotent = sent_once(&admin.person, "/platform/businesses", &given.once, &given, &render);
+    let idempotent = sent_once(&admin.person, &admin.frame, "/platform/businesses", &given.once, &given, &render);
     match web.app.businesses().create(&admin.context, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(created)) => {
             let path = path_of(&created.business.id);
@@ -216,6 +216,10 @@ pub(super) async fn create(
         Ok(Answered::Replayed(earlier)) => {
             let to = earlier.body.parse::<BusinessId>().map_or(Area::Businesses.path().to_owned(), |id| path_of(&id));
             Ok(admin.frame.done(&to, message!("flash-form-sent-already"), ""))
+        }
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let given = Given { once: once_more(&web, t, &mut errors), ..given };
+            Ok(draw(&admin, &web, StatusCode::CONFLICT, errors, given))
         }
         Err(error) => {
             match &error {

@@ -20,7 +20,7 @@ use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::{Frame, MenuLink};
 use crate::dashboard::issued::{Crumb, IssuedPage};
-use crate::dashboard::once::{kept, sent_once};
+use crate::dashboard::once::{kept, once_more, sent_once};
 use crate::dashboard::session::Stop;
 use crate::dashboard::text::{Texts, message};
 use crate::problem::{Failure, Kind};
@@ -141,10 +141,14 @@ pub(super) async fn create(
         return Ok(draw(&admin, StatusCode::UNPROCESSABLE_ENTITY, errors, given));
     };
     let render = |issued: &IssuedPlatformKey| kept(&issued.key.id);
-    let idempotent = sent_once(&admin.person, "/platform/keys", &given.once, &given, &render);
+    let idempotent = sent_once(&admin.person, &admin.frame, "/platform/keys", &given.once, &given, &render);
     match web.app.platform_keys().create(&admin.context, name, &scopes, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(issued_page(&admin, &web, &issued)),
         Ok(Answered::Replayed(_)) => Ok(admin.frame.done(Area::Keys.path(), message!("flash-form-sent-already"), "")),
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let given = Given { once: once_more(&web, t, &mut errors), ..given };
+            Ok(draw(&admin, StatusCode::CONFLICT, errors, given))
+        }
         Err(error) => Err(admin.refused(error, "/platform/keys/create")),
     }
 }

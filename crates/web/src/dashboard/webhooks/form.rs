@@ -20,7 +20,7 @@ use super::{Parts, at_home, base, endpoint_of, is_live, path_of};
 use crate::dashboard::events::happened;
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::frame::Frame;
-use crate::dashboard::once::{kept, once, sent_once};
+use crate::dashboard::once::{kept, once, once_more, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteWebhooks};
 use crate::dashboard::text::{Texts, message};
 use crate::router::Web;
@@ -194,7 +194,7 @@ pub(super) async fn create(
     };
     let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
     let path = format!("/{}/{}/webhook", entered.tenant.business, entered.tenant.environment);
-    let idempotent = sent_once(&entered.person, &path, &fields.once, &fields, &render);
+    let idempotent = sent_once(&entered.person, &entered.frame, &path, &fields.once, &fields, &render);
     let home = base(&entered.frame);
     match web.app.webhooks().create(&entered.context, &entered.tenant, &draft, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(secrets::page(&entered, &issued, Moment::Made)),
@@ -205,6 +205,10 @@ pub(super) async fn create(
         }
         Err(ServiceError::EndpointLimitReached(_)) => {
             errors.add("url", t.get("webhooks-full"));
+            Ok(draw(&entered, StatusCode::CONFLICT, None, fields, errors))
+        }
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let fields = Fields { once: once_more(&web, t, &mut errors), ..fields };
             Ok(draw(&entered, StatusCode::CONFLICT, None, fields, errors))
         }
         Err(error) => Err(entered.refused(error, &format!("{home}/create"))),

@@ -16,7 +16,7 @@ use super::{Parts, at_home, endpoint_of, is_live, path_of};
 use crate::dashboard::form::{Form, FormErrors};
 use crate::dashboard::format::Shown;
 use crate::dashboard::frame::Frame;
-use crate::dashboard::once::{kept, once, sent_once};
+use crate::dashboard::once::{kept, once, once_more, sent_once};
 use crate::dashboard::session::{Entered, Stop, WriteWebhooks};
 use crate::dashboard::text::message;
 use crate::router::Web;
@@ -86,7 +86,7 @@ struct RotatePage<'a> {
     frame: &'a Frame,
     row: Row,
     once: String,
-    overlaps: Vec<(&'static str, String)>,
+    overlaps: Vec<(&'static str, String, bool)>,
     /// Until when the secret before the last rotation signs too.
     previous: Option<Shown>,
     errors: FormErrors,
@@ -101,27 +101,30 @@ pub(super) async fn rotate_form(
 ) -> Result<Response, Stop> {
     let view = endpoint_of(&web, &entered, &parts).await?;
     entered.prove_first(&entered.frame.here)?;
-    Ok(ask_rotate(&web, &entered, &view, StatusCode::OK, FormErrors::new()))
+    let rotation = Rotation { overlap: OVERLAPS[0].0.to_owned(), once: once(&web) };
+    Ok(ask_rotate(&entered, &view, StatusCode::OK, rotation, FormErrors::new()))
 }
 
+/// The overlaps that can be chosen, in seconds.
+const OVERLAPS: [(&str, &str); 3] = [
+    ("86400", message!("webhooks-overlap-day")),
+    ("604800", message!("webhooks-overlap-week")),
+    ("0", message!("webhooks-overlap-none")),
+];
+
 fn ask_rotate(
-    web: &Web,
     entered: &Entered<WriteWebhooks>,
     view: &EndpointView,
     status: StatusCode,
+    rotation: Rotation,
     errors: FormErrors,
 ) -> Response {
     let frame = at_home(entered.frame.clone());
-    let t = frame.t;
-    let overlaps = vec![
-        ("86400", t.get("webhooks-overlap-day")),
-        ("604800", t.get("webhooks-overlap-week")),
-        ("0", t.get("webhooks-overlap-none")),
-    ];
+    let overlaps = OVERLAPS.map(|(value, label)| (value, frame.t.get(label), value == rotation.overlap));
     let template = RotatePage {
         row: Row::of(&frame, view),
-        once: once(web),
-        overlaps,
+        once: rotation.once,
+        overlaps: overlaps.to_vec(),
         previous: view.previous_until.filter(|end| *end > frame.f.now()).map(|end| frame.f.moment(end)),
         errors,
         live: is_live(entered),
@@ -152,7 +155,8 @@ pub(super) async fn rotate(
         Err(_) => return Err(Stop::go(&format!("{page_path}/rotate"))),
     };
     let render = |issued: &IssuedEndpoint| kept(&issued.view.endpoint.id);
-    let idempotent = sent_once(&entered.person, &format!("/{id}/rotate"), &rotation.once, &rotation, &render);
+    let idempotent =
+        sent_once(&entered.person, &entered.frame, &format!("/{id}/rotate"), &rotation.once, &rotation, &render);
     let webhooks = web.app.webhooks();
     match webhooks.rotate_secret(&entered.context, &entered.tenant, id, overlap, None, idempotent.as_ref()).await {
         Ok(Answered::Done(issued)) => Ok(page(&entered, &issued, Moment::Rotated)),
@@ -160,7 +164,13 @@ pub(super) async fn rotate(
         Err(ServiceError::OverlapInProgress) => {
             let mut errors = FormErrors::new();
             errors.add("overlap", entered.frame.t.get("webhooks-overlap-in-progress"));
-            Ok(ask_rotate(&web, &entered, &view, StatusCode::CONFLICT, errors))
+            let rotation = Rotation { once: once(&web), ..rotation };
+            Ok(ask_rotate(&entered, &view, StatusCode::CONFLICT, rotation, errors))
+        }
+        Err(ServiceError::IdempotencyKeyReused) => {
+            let mut errors = FormErrors::new();
+            let rotation = Rotation { once: once_more(&web, entered.frame.t, &mut errors), ..rotation };
+            Ok(ask_rotate(&entered, &view, StatusCode::CONFLICT, rotation, errors))
         }
         Err(error) => Err(entered.refused(error, &format!("{page_path}/rotate"))),
     }

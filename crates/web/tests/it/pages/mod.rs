@@ -86,3 +86,25 @@ async fn token(browser: &mut Browser) -> String {
     let page = browser.get("/b/none/test").await.text();
     page.split_once("name=\"csrf\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a token").0.to_owned()
 }
+
+/// The form at `path` with these fields, then, after a way back, with others, which the page asks about. What is answered
+/// where it is sent once more from there.
+async fn sent_otherwise(
+    browser: &mut Browser,
+    path: &str,
+    first: &[(&str, &str)],
+    other: &[(&str, &str)],
+    kept: &str,
+) -> Answer {
+    let mut form = browser.fill(path, path, first).await;
+    let answer = browser.post_filled(path, &form).await;
+    assert!(matches!(answer.status.as_u16(), 200 | 303), "{path}: {}", answer.text());
+    form.retain(|(name, _)| !other.iter().any(|(given, _)| given == name));
+    form.extend(other.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let asked = page(&browser.post_filled(path, &form).await, 409);
+    assert!(asked.contains("was sent before with other fields") && asked.contains("id=\"errors\""), "{path}: {asked}");
+    assert!(asked.contains(kept), "{path}: {asked}");
+    // Nothing was done, and the same name asks again.
+    page(&browser.post_filled(path, &form).await, 409);
+    browser.submit_shown(&asked, path, other).await
+}

@@ -8,7 +8,7 @@ use trousseau_testkit::app::{Business, PASSWORD, TestApp, base_out_of_reach};
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::pdf;
 
-use super::page;
+use super::{page, sent_otherwise};
 
 async fn with_business(app: &TestApp) -> (Business, Browser) {
     let business = app.business("mileston").await;
@@ -113,9 +113,25 @@ async fn a_form_sent_twice_makes_one_payment_link() {
     }
     // With another amount it is another one, of which nobody is told that it was made.
     let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("amount", "30"), ("title", "Once")];
-    assert!(page(&browser.post(&create, &fields).await, 422).contains("What you sent now was not done"));
+    let asked = page(&browser.post(&create, &fields).await, 409);
+    assert!(asked.contains("was sent before with other fields") && asked.contains("value=\"30\""), "{asked}");
     let list = page(&browser.get(&links).await, 200);
     assert_eq!(list.matches(">Once</a>").count(), 1, "{list}");
+    // Sent once more, it is meant. So are the other forms.
+    assert_eq!(browser.submit_shown(&asked, &create, &[]).await.status.as_u16(), 303);
+    let list = page(&browser.get(&links).await, 200);
+    assert_eq!(list.matches(">Once</a>").count(), 2, "{list}");
+    for (path, fields) in [
+        ("invoices", &[("title", "One"), ("amount", "3"), ("due", "2026-02-28")][..]),
+        ("recurring-payments", &[("name", "One"), ("amount", "3"), ("first", "2026-02-28T09:00")]),
+    ] {
+        let create = format!("{}/create", below(&business, path));
+        let other = [(fields[0].0, "Other")];
+        let made = sent_otherwise(&mut browser, &create, fields, &other, "value=\"Other\"").await;
+        assert_eq!(made.status.as_u16(), 303, "{path}: {}", made.text());
+        let list = page(&browser.get(&below(&business, path)).await, 200);
+        assert!(list.contains(">One<") && list.contains(">Other<"), "{path}: {list}");
+    }
 }
 
 #[tokio::test]

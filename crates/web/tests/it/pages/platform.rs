@@ -10,7 +10,7 @@ use trousseau_store::testing::TestDatabase;
 use trousseau_testkit::app::{PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
 
-use super::{page, steady, token};
+use super::{page, sent_otherwise, steady, token};
 
 /// A browser in which an administrator of the platform is signed in, who is a member of no business.
 async fn administrator(app: &TestApp) -> Browser {
@@ -159,6 +159,10 @@ async fn a_business_is_made_with_its_first_administrator_and_shows_nothing_of_it
         let again = admin.post(create, &fields).await;
         assert_eq!((again.status.as_u16(), again.header("location")), (303, own));
         assert_eq!(app.app.businesses().count().await.expect("counted"), 1);
+        let other = [("id", "12345678901235"), ("name", "Another"), ("profile", "payline")];
+        let first = [&fields[2..4], &[("id", "12345678901236")], &fields[5..]].concat();
+        let made = sent_otherwise(&mut admin, create, &first, &other, "value=\"12345678901235\"").await;
+        assert_eq!(made.header("location"), "/platform/businesses/12345678901235", "{}", made.text());
         let taken = page(&admin.submit(create, create, &fields[2..]).await, 422);
         assert!(taken.contains("There is a business with this ID already."), "{taken}");
         let shaped =
@@ -187,10 +191,15 @@ async fn businesses_are_found_and_paged() {
         let found = app.platform().get("/v1/businesses?limit=1").await.expect(200);
         let id = found["data"][0]["id"].as_str().expect("an id").to_owned();
         for (search, total) in
-            [(&id[..13], "1–1 of 1"), ("ATELIER", "1–25 of 27"), ("50%25", "No business is like this")]
+            [(&id[..13], "1–1 of 1"), ("%20ATELIER%20", "1–25 of 27"), ("50%25", "No business is like this")]
         {
             let shown = page(&admin.get(&format!("/platform?q={search}")).await, 200);
             assert!(shown.contains(total), "{search}: {shown}");
+        }
+        // What makes no sense widens nothing.
+        for search in [&"a".repeat(101), "a%01"] {
+            let wrong = page(&admin.get(&format!("/platform?q={search}&page=2")).await, 422);
+            assert!(wrong.contains("id=\"q-error\"") && !wrong.contains("<table"), "{search}: {wrong}");
         }
     }
 }
@@ -253,6 +262,8 @@ async fn a_platform_key_is_shown_once_works_and_is_revoked() {
         assert_eq!((again.status.as_u16(), again.header("location")), (303, "/platform/keys"));
         let list = page(&admin.follow(&again).await, 200);
         assert_eq!(list.matches(">Ledger</b>").count(), 1, "{list}");
+        let first = [("name", "First"), ("scope", "verify")];
+        page(&sent_otherwise(&mut admin, create, &first, &[("name", "Second")], "value=\"Second\"").await, 200);
         assert!(list.contains("An operator") && !list.contains(&value[value.len() - 8..]), "{list}");
         let id = list.split_once(">Ledger</b><span class=\"sub mono\" translate=\"no\">").expect("the row").1;
         let revoke = format!("/platform/keys/{}/revoke", id.split_once('<').expect("its end").0);

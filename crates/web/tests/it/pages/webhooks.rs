@@ -5,7 +5,7 @@ use trousseau_testkit::app::{PASSWORD, TestApp};
 use trousseau_testkit::browser::Browser;
 use trousseau_testkit::receiver::Receiver;
 
-use super::{page, token};
+use super::{page, sent_otherwise, token};
 
 /// The path of the only endpoint in a list.
 async fn only_endpoint(member: &mut Browser, base: &str) -> String {
@@ -69,6 +69,10 @@ async fn an_endpoint_lives_on_its_pages() {
         assert!(rotated.contains("whsec_") && rotated.contains("Messages are signed with the old secret too"));
         let twice = member.submit(&rotate, &rotate, &[("once", &once)]).await;
         assert_eq!((twice.status.as_u16(), twice.header("location")), (303, endpoint.as_str()), "a second click");
+        let other = [("once", once.as_str()), ("overlap", "604800")];
+        let other = page(&member.submit(&rotate, &rotate, &other).await, 409);
+        assert!(other.contains("was sent before with other fields") && !other.contains(&once), "{other}");
+        assert!(other.contains("<option value=\"604800\" selected>"), "{other}");
         let busy = page(&member.submit(&rotate, &rotate, &[]).await, 409);
         assert!(busy.contains("An earlier secret still signs.") && busy.contains("id=\"overlap-error\""), "{busy}");
         page(&member.submit(&rotate, &rotate, &[("overlap", "0")]).await, 200);
@@ -90,6 +94,11 @@ async fn an_endpoint_lives_on_its_pages() {
         let gone = page(&member.follow(&gone).await, 200);
         assert!(gone.contains("No endpoint yet"), "{gone}");
         page(&member.get(&endpoint).await, 404);
+        let fields = [("url", url.as_str()), ("description", "First"), ("event", "key.updated")];
+        let other = [("description", "Second")];
+        page(&sent_otherwise(&mut member, &create, &fields, &other, "value=\"Second\"").await, 200);
+        let list = page(&member.get(&base).await, 200);
+        assert!(list.contains("First") && list.contains("Second"), "{list}");
     }
 }
 
