@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::session::form_token;
+use super::session::form_tokens;
 use super::text::Texts;
 use crate::body::{self, BodyRejection};
 use crate::problem::{Failure, Kind};
@@ -60,7 +60,7 @@ impl FromRequest<Web> for FileForm {
     async fn from_request(request: Request, web: &Web) -> Result<Self, FormRejection> {
         let headers = request.headers();
         check_origin(headers)?;
-        let expected = form_token(headers, web.secure_cookies);
+        let expected = form_tokens(headers, web.secure_cookies);
         let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(media_type);
         let bytes = body::read(request, MAX_FILE_FORM_BYTES).await.map_err(FormRejection)?;
@@ -82,10 +82,11 @@ impl FromRequest<Web> for FileForm {
     }
 }
 
-/// A form of a session carries the session's token.
-fn check_token(expected: Option<String>, sent: Option<String>) -> Result<(), Failure> {
+/// A form of a session carries one of the session's tokens.
+fn check_token(expected: Option<Vec<String>>, sent: Option<String>) -> Result<(), Failure> {
     let Some(expected) = expected else { return Ok(()) };
-    let good = sent.is_some_and(|sent| bool::from(sent.as_bytes().ct_eq(expected.as_bytes())));
+    let is = |sent: &str, token: &String| bool::from(sent.as_bytes().ct_eq(token.as_bytes()));
+    let good = sent.is_some_and(|sent| expected.iter().any(|token| is(&sent, token)));
     if good { Ok(()) } else { Err(Failure::new(Kind::CrossSite)) }
 }
 
@@ -95,7 +96,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Form<T> {
     async fn from_request(request: Request, web: &Web) -> Result<Self, FormRejection> {
         let headers = request.headers();
         check_origin(headers)?;
-        let expected = form_token(headers, web.secure_cookies);
+        let expected = form_tokens(headers, web.secure_cookies);
         let by_header = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
         let plain_form = headers
             .get(CONTENT_TYPE)

@@ -32,45 +32,53 @@ const SECURE_COOKIE: &str = "__Host-trousseau_session";
 /// The cookie over plain HTTP, on this machine.
 const PLAIN_COOKIE: &str = "trousseau_session";
 
+/// The cookies with the token of a renewed session's forms, over HTTPS and over plain HTTP. The session's own cookie holds
+/// its secret alone, which servers of other releases read too.
+const SECURE_FORMS_COOKIE: &str = "__Host-trousseau_forms";
+const PLAIN_FORMS_COOKIE: &str = "trousseau_forms";
+
 const fn cookie_name(secure: bool) -> &'static str {
     if secure { SECURE_COOKIE } else { PLAIN_COOKIE }
 }
 
-/// Between the secret of a renewed session and the token of its forms.
-const BEFORE_TOKEN: char = '.';
-
-/// The session's secret as the browser sent it, and the token of its forms where the session was renewed.
-fn session_parts(headers: &HeaderMap, secure: bool) -> Option<(&str, Option<&str>)> {
-    let value = cookie(headers, cookie_name(secure)).filter(|value| !value.is_empty())?;
-    Some(value.split_once(BEFORE_TOKEN).map_or((value, None), |(secret, token)| (secret, Some(token))))
+const fn forms_cookie_name(secure: bool) -> &'static str {
+    if secure { SECURE_FORMS_COOKIE } else { PLAIN_FORMS_COOKIE }
 }
 
 /// The session's secret as the browser sent it.
 pub(crate) fn session_cookie(headers: &HeaderMap, secure: bool) -> Option<&str> {
-    session_parts(headers, secure).map(|(secret, _)| secret)
+    cookie(headers, cookie_name(secure)).filter(|value| !value.is_empty())
 }
 
-/// The token that the forms of this browser's session carry.
+/// The tokens that forms of this browser's session may carry: the one that pages give them now, and the one that a server
+/// gives them that does not know of renewed ones.
+pub(crate) fn form_tokens(headers: &HeaderMap, secure: bool) -> Option<Vec<String>> {
+    let secret = session_cookie(headers, secure)?;
+    let renewed = cookie(headers, forms_cookie_name(secure)).filter(|token| is_csrf_token(token));
+    Some(renewed.map(ToOwned::to_owned).into_iter().chain([csrf_token(secret)]).collect())
+}
+
+/// The token that the forms of this browser's session are given.
 pub(crate) fn form_token(headers: &HeaderMap, secure: bool) -> Option<String> {
-    session_parts(headers, secure).map(|(secret, token)| match token {
-        Some(token) if is_csrf_token(token) => token.to_owned(),
-        _ => csrf_token(secret),
-    })
+    form_tokens(headers, secure)?.into_iter().next()
 }
 
-/// Gives the browser the session's secret. It ends with the browser, or with the session on our side.
+/// Gives the browser the secret of a new session. It ends with the browser, or with the session on our side.
 pub fn set_session_cookie(headers: &mut HeaderMap, secret: &str, secure: bool) {
     set_cookie(headers, cookie_name(secure), secret, None, secure);
+    set_cookie(headers, forms_cookie_name(secure), "", Some(0), secure);
 }
 
 /// Gives the browser the new secret of a session whose person was proven once more. Forms in other tabs stay good.
 pub(super) fn renew_session_cookie(headers: &mut HeaderMap, secret: &str, form_token: &str, secure: bool) {
-    set_session_cookie(headers, &format!("{secret}{BEFORE_TOKEN}{form_token}"), secure);
+    set_cookie(headers, cookie_name(secure), secret, None, secure);
+    set_cookie(headers, forms_cookie_name(secure), form_token, None, secure);
 }
 
 /// Takes the session's secret away.
 pub fn clear_session_cookie(headers: &mut HeaderMap, secure: bool) {
     set_cookie(headers, cookie_name(secure), "", Some(0), secure);
+    set_cookie(headers, forms_cookie_name(secure), "", Some(0), secure);
 }
 
 /// The answer instead of a page.
