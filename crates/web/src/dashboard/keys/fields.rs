@@ -1,8 +1,10 @@
 //! The fields of the form that makes or changes a key: what was typed, and what it means.
 
+use std::collections::HashSet;
 use std::num::NonZeroU64;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ip_range::IpRange;
 use trousseau_domain::keys::{KeyKind, KeyState};
@@ -50,6 +52,53 @@ pub(super) struct Fields {
 
 impl Keepable for Fields {}
 
+/// The form of a key that is there, as it was sent, and which fields it has at all: what it does not have is left as it
+/// is, what it has and is empty is cleared.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) fields: Fields,
+    has: HashSet<String>,
+}
+
+impl<'de> Deserialize<'de> for Sent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pairs = Vec::<(String, String)>::deserialize(deserializer)?;
+        let text = serde_html_form::to_string(&pairs).map_err(D::Error::custom)?;
+        let fields = serde_html_form::from_str(&text).map_err(D::Error::custom)?;
+        Ok(Self { fields, has: pairs.into_iter().map(|(name, _)| name).collect() })
+    }
+}
+
+impl Sent {
+    /// The whole form: with what the key was when the form began, where it has no such field.
+    pub(super) fn completed(self, before: &Wanted) -> Fields {
+        let Self { fields, has } = self;
+        let were = Fields::meaning(before);
+        let given = |name: &str, text: String, or: String| if has.contains(name) { text } else { or };
+        // These two are never empty.
+        let filled = |text: String, or: String| if text.trim().is_empty() { or } else { text };
+        let (end, end_date) =
+            if has.contains("end") { (fields.end, fields.end_date) } else { (were.end, were.end_date) };
+        Fields {
+            name: given("name", fields.name, were.name),
+            kind: were.kind,
+            state: filled(fields.state, were.state),
+            start: filled(fields.start, were.start),
+            end,
+            end_date,
+            ips: given("ips", fields.ips, were.ips),
+            origins: given("origins", fields.origins, were.origins),
+            rates: given("rates", fields.rates, were.rates),
+            quota_day: given("quota_day", fields.quota_day, were.quota_day),
+            quota_month: given("quota_month", fields.quota_month, were.quota_month),
+            scope: if has.contains("scope") { fields.scope } else { were.scope },
+            once: fields.once,
+            drawn: fields.drawn,
+            sure: fields.sure,
+        }
+    }
+}
+
 /// What it means.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
@@ -81,21 +130,26 @@ impl Fields {
 
     /// The form of a key that is there.
     pub(super) fn of(view: &KeyView, f: &Formats) -> Self {
-        let key = &view.key;
-        let end = key.valid_until.map(|end| f.zone().last_day_before(end).to_string());
+        Self::meaning(&Wanted::of(view, f))
+    }
+
+    /// The form that means this.
+    fn meaning(wanted: &Wanted) -> Self {
+        let end = wanted.end.map(|day| day.to_string());
+        let quota = wanted.limits.quota;
         Self {
-            name: key.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-            kind: key.kind.to_string(),
-            state: key.state.to_string(),
-            start: f.zone().day_of(key.valid_from).to_string(),
+            name: wanted.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: wanted.kind.to_string(),
+            state: wanted.state.to_string(),
+            start: wanted.start.to_string(),
             end: if end.is_some() { "date".to_owned() } else { "none".to_owned() },
             end_date: end.unwrap_or_default(),
-            ips: texts(&key.allowed_ips).join("\n"),
-            origins: texts(&key.allowed_origins).join("\n"),
-            rates: key.limits.rates.texts().join("\n"),
-            quota_day: key.limits.quota.day.map(|calls| calls.to_string()).unwrap_or_default(),
-            quota_month: key.limits.quota.month.map(|calls| calls.to_string()).unwrap_or_default(),
-            scope: key.scopes.iter().map(ToString::to_string).collect(),
+            ips: texts(&wanted.ips).join("\n"),
+            origins: texts(&wanted.origins).join("\n"),
+            rates: wanted.limits.rates.texts().join("\n"),
+            quota_day: quota.day.map(|calls| calls.to_string()).unwrap_or_default(),
+            quota_month: quota.month.map(|calls| calls.to_string()).unwrap_or_default(),
+            scope: wanted.scopes.iter().map(ToString::to_string).collect(),
             ..Self::default()
         }
     }
@@ -123,18 +177,6 @@ impl Fields {
             Some(Wanted { name, ..wanted })
         };
         read().unwrap_or_else(|| Wanted::of(view, f))
-    }
-
-    /// The form as it was sent; what it does not hold at all is as it was.
-    #[must_use]
-    pub(super) fn completed(self, before: &Wanted) -> Self {
-        let given = |text: String, or: String| if text.trim().is_empty() { or } else { text };
-        Self {
-            kind: before.kind.to_string(),
-            state: given(self.state, before.state.to_string()),
-            start: given(self.start, before.start.to_string()),
-            ..self
-        }
     }
 
     /// The kind that was chosen.

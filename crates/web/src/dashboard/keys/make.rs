@@ -14,7 +14,7 @@ use trousseau_service::idempotency::Answered;
 use trousseau_service::keys::{Allowance, IssuedKey, KeyChange, KeyDraft, KeyHandle, KeyView};
 use trousseau_service::{FieldProblem, KeyFilter, KeyOrder, ServiceError};
 
-use super::fields::{Extra, Fields, Permission, Wanted, extras, permissions};
+use super::fields::{Extra, Fields, Permission, Sent, Wanted, extras, permissions};
 use super::view::{Console, Row};
 use super::{actions, at_home, base, is_live, issued, key_of, path_of};
 use crate::dashboard::form::{Form, FormErrors};
@@ -210,15 +210,15 @@ pub(super) async fn edit(
     State(web): State<Web>,
     entered: Entered<WriteKeys>,
     Path(path): Path<HashMap<String, String>>,
-    Form(fields): Form<Fields>,
+    Form(sent): Form<Sent>,
 ) -> Result<Response, Stop> {
     let view = key_of(&web, &entered, number_in(&path)).await?;
     may_be_changed(&entered, &view)?;
     let (f, t) = (entered.frame.f.clone(), entered.frame.t);
     let console = Console::of(&entered.profile);
     let catalogue = web.app.settings().catalogue();
-    let before = fields.before(&view, &console, catalogue, &f, t);
-    let fields = fields.completed(&before);
+    let before = sent.fields.before(&view, &console, catalogue, &f, t);
+    let fields = sent.completed(&before);
     let mut errors = FormErrors::new();
     let wanted = fields.read(&console, catalogue, &f, t, &mut errors);
     let Some(wanted) = wanted else {
