@@ -20,7 +20,7 @@ use trousseau_domain::webhooks::signature::{EndpointSecrets, signature_header};
 use trousseau_domain::webhooks::{DeliveryState, Dialect, DisabledReason};
 use trousseau_store::{AttemptRow, ClaimedDelivery, EventRow, Finished, StoreError, Tx, WebhookEndpointRow};
 
-use super::outgoing::{Answer, Message, NoAnswer};
+use super::outgoing::{Answer, Message, NOTHING_TO_SEND, NoAnswer};
 use super::{happened, open, queued};
 use crate::app::{Core, Unit};
 use crate::context::Context;
@@ -186,7 +186,7 @@ async fn attempt(core: &Core, claimed: &ClaimedDelivery) -> Result<(), ServiceEr
             state: DeliveryState::Failed,
             next_at: unit.now,
             status: None,
-            error: Some("there is nothing to send any more".to_owned()),
+            error: Some(NOTHING_TO_SEND.to_owned()),
             at: unit.now,
         };
         unit.tx.finish_delivery(claimed, &finished).await?;

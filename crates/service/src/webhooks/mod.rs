@@ -34,6 +34,7 @@ use crate::keys::Page;
 use crate::secrets::Secrets;
 
 pub(crate) use deliver::{FanOut, cannot_queue};
+pub use outgoing::NO_ANSWERS;
 pub(crate) use outgoing::Outgoing;
 
 /// The most endpoints of a business in one environment.

@@ -78,23 +78,31 @@ pub(crate) struct Answer {
     pub(crate) cut: bool,
 }
 
-/// Why there is no answer. Nothing of what the other side sent is repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoAnswer {
-    #[error("the URL is not allowed (any more)")]
-    Url,
-    #[error("the name cannot be looked up")]
-    Name,
-    #[error("the name leads into a private network, which the operator does not allow")]
-    Private,
-    #[error("the receiver cannot be reached")]
-    Connection,
-    #[error("TLS failed: the certificate is not trusted, or the receiver speaks something else")]
-    Tls,
-    #[error("no answer within 15 seconds")]
-    Deadline,
-    #[error("the connection broke off, or the answer is not HTTP")]
-    Broken,
+/// Defines why there may be no answer, with the list of all of it.
+macro_rules! no_answers {
+    ($($name:ident = $text:literal,)+) => {
+        /// Why there is no answer. Nothing of what the other side sent is repeated.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        pub(crate) enum NoAnswer {
+            $(#[error($text)] $name,)+
+        }
+
+        /// What is kept of a delivery without an answer, in English: pages tell each in the language of their reader.
+        pub const NO_ANSWERS: &[&str] = &[$($text,)+ NOTHING_TO_SEND];
+    };
+}
+
+/// What is kept where the endpoint was removed meanwhile.
+pub(crate) const NOTHING_TO_SEND: &str = "there is nothing to send any more";
+
+no_answers! {
+    Url = "the URL is not allowed (any more)",
+    Name = "the name cannot be looked up",
+    Private = "the name leads into a private network, which the operator does not allow",
+    Connection = "the receiver cannot be reached",
+    Tls = "TLS failed: the certificate is not trusted, or the receiver speaks something else",
+    Deadline = "no answer within 15 seconds",
+    Broken = "the connection broke off, or the answer is not HTTP",
 }
 
 /// Sends messages to receivers.

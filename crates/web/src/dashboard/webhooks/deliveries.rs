@@ -240,3 +240,25 @@ pub(super) async fn test(
         Err(error) => not_sent(&entered, error, &page),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trousseau_service::webhooks::NO_ANSWERS;
+
+    use super::*;
+    use crate::language::Language;
+
+    #[test]
+    fn every_reason_of_ours_is_told_in_the_language_of_its_reader() {
+        let mut told: Vec<String> = Vec::new();
+        for kept in NO_ANSWERS {
+            let Reason { text, english } = Reason::of(kept, Texts::new(Language::French));
+            assert!(!english && text != *kept, "{kept}: {text}");
+            told.push(text);
+        }
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), NO_ANSWERS.len(), "each has a text of its own: {told:?}");
+        assert!(Reason::of("something of a later release", Texts::new(Language::French)).english);
+    }
+}
