@@ -345,8 +345,8 @@ async fn events_name_what_they_are_about_with_the_way_to_it() {
     let list = page(&browser.get(&format!("{events}?type=webhook_endpoint.created")).await, 200);
     assert_eq!(list.matches(&format!("href=\"{webhooks}/whe_")).count(), 2, "{list}");
     // Those that were made first stand last.
-    let (_, last) = list.rsplit_once(&format!("href=\"{webhooks}/")).expect("a link");
-    let gone = format!("{webhooks}/{}", last.split('"').next().expect("an end"));
+    let (_, oldest) = list.rsplit_once(&format!("href=\"{webhooks}/")).expect("a link");
+    let gone = format!("{webhooks}/{}", oldest.split('"').next().expect("an end"));
     let delete = format!("{gone}/delete");
     assert_eq!(browser.submit(&delete, &delete, &[]).await.status.as_u16(), 303);
     let list = page(&browser.get(&format!("{events}?type=webhook_endpoint.created")).await, 200);
