@@ -120,18 +120,20 @@ test('refuses where Trousseau is away, slow or makes no sense', async () => {
   await odd.stop()
 })
 
-test('keeps a good decision exactly as long as it is told to', async () => {
+test('keeps a good decision exactly as long as it is told to', async (t) => {
   let asked = 0
   let fresh
   const server = await listening(
-    http.createServer((_, response) => {
+    http.createServer((request, response) => {
       asked += 1
+      const signed = request.url.includes('audience=') ? { 'x-trousseau-assertion': 'a.b.c' } : {}
       const who = { 'x-trousseau-business': 'b', 'x-trousseau-environment': 'test', 'x-trousseau-kind': 'secret', 'x-trousseau-key': 'k' }
-      response.writeHead(200, { ...who, ...(fresh ? { 'x-trousseau-fresh-ms': fresh } : {}) })
+      response.writeHead(200, { ...who, ...signed, ...(fresh ? { 'x-trousseau-fresh-ms': fresh } : {}) })
       response.end()
     }),
   )
   const client = new Trousseau({ url: `http://127.0.0.1:${server.port}`, cacheEntries: 2 })
+  t.after(() => (client.close(), server.stop()))
   const ask = async (key, demand) => assert.ok((await client.authorize({ headers: { apikey: key } }, demand)).allowed)
   await ask('a')
   await ask('a')
@@ -150,8 +152,6 @@ test('keeps a good decision exactly as long as it is told to', async () => {
   await ask('x', { audience: 'y' })
   await ask('x', { audience: 'y' })
   assert.equal(asked, 10, 'an assertion is for one request')
-  client.close()
-  await server.stop()
 })
 
 test('an address that is not told is unknown, and not this service\'s own', async () => {
