@@ -56,7 +56,7 @@ fn verification(criterion: &mut Criterion) {
         allowed_ips: &ranges,
     };
     let demand = Demand { scopes: vec![Scope::built_in(BuiltIn::InvoicesRead)], ..Demand::default() };
-    let ids = [business.as_str().to_owned()];
+    let ids = [business.as_str().into()];
     criterion.bench_function("decide", |bencher| {
         bencher.iter(|| {
             decide(

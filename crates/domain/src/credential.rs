@@ -1,9 +1,11 @@
 //! Reading the credential that a request presents.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::brand::Brand;
@@ -53,15 +55,18 @@ pub enum Form {
     BasicPair,
 }
 
+/// The business ids that stood beside a key, as they were sent: nearly always one.
+pub type SentIds<'a> = SmallVec<[Cow<'a, str>; 1]>;
+
 /// A key as it was presented, not yet looked up.
 #[derive(Debug)]
-pub struct Presented {
+pub struct Presented<'a> {
     /// The key's text.
     pub secret: ApiKeySecret,
     /// What the text says of itself.
     pub claim: TextClaim,
     /// Every business id that stood beside it, as it was sent; an empty header counts as none.
-    pub business_ids: Vec<String>,
+    pub business_ids: SentIds<'a>,
     /// In which form it came.
     pub form: Form,
 }
@@ -70,7 +75,11 @@ pub struct Presented {
 ///
 /// # Errors
 /// The first [`Reason`] in the order that counts; each follows from the request alone.
-pub fn parse(headers: CredentialHeaders<'_>, accepted: AcceptedForms, brand: &Brand) -> Result<Presented, Reason> {
+pub fn parse<'a>(
+    headers: CredentialHeaders<'a>,
+    accepted: AcceptedForms,
+    brand: &Brand,
+) -> Result<Presented<'a>, Reason> {
     let credentials = headers.authorization.len() + headers.apikey.len() + headers.x_api_key.len();
     if credentials > 1 || headers.business_id.len() > 1 {
         return Err(Reason::AmbiguousCredentials);
@@ -78,16 +87,16 @@ pub fn parse(headers: CredentialHeaders<'_>, accepted: AcceptedForms, brand: &Br
     if credentials == 0 {
         return Err(Reason::CredentialMissing);
     }
-    let mut business_ids = Vec::new();
+    let mut business_ids = SentIds::new();
     if let [id] = headers.business_id
         && !id.is_empty()
     {
         let id = std::str::from_utf8(id).map_err(|_| Reason::CredentialMalformed)?;
-        business_ids.push(id.to_owned());
+        business_ids.push(id.into());
     }
     let (text, form) = if let [value] = headers.authorization {
         let (text, id, form) = authorization(value)?;
-        business_ids.extend(id);
+        business_ids.extend(id.map(Cow::Owned));
         (text, form)
     } else if let [value] = headers.apikey {
         (KeyText::Sent(utf8(value)?), Form::ApiKey)
@@ -259,12 +268,18 @@ mod tests {
         generate(KeyForm::Branded, &Brand::default(), Environment::Test, KeyKind::Secret, &random).expose().to_owned()
     }
 
-    fn authorization_of(value: &str) -> Result<Presented, Reason> {
-        let values = [value.as_bytes()];
-        parse(CredentialHeaders { authorization: &values, ..Default::default() }, AcceptedForms::All, &Brand::default())
+    /// What is read, apart from the headers that it was read of.
+    fn read(headers: CredentialHeaders<'_>) -> Result<Presented<'static>, Reason> {
+        let Presented { secret, claim, business_ids, form } = parse(headers, AcceptedForms::All, &Brand::default())?;
+        let business_ids = business_ids.into_iter().map(|id| Cow::Owned(id.into_owned())).collect();
+        Ok(Presented { secret, claim, business_ids, form })
     }
 
-    fn basic_of(plain: &[u8]) -> Result<Presented, Reason> {
+    fn authorization_of(value: &str) -> Result<Presented<'static>, Reason> {
+        read(CredentialHeaders { authorization: &[value.as_bytes()], ..Default::default() })
+    }
+
+    fn basic_of(plain: &[u8]) -> Result<Presented<'static>, Reason> {
         authorization_of(&format!("Basic {}", STANDARD.encode(plain)))
     }
 
@@ -282,7 +297,7 @@ mod tests {
             assert_eq!(one.expect("a good form").secret.expose(), key);
         }
         let pair = basic_of(format!("17616983000123:{key}").as_bytes()).expect("good");
-        assert_eq!((pair.form, pair.business_ids), (Form::BasicPair, vec!["17616983000123".to_owned()]));
+        assert_eq!((pair.form, pair.business_ids.as_slice()), (Form::BasicPair, &["17616983000123".into()][..]));
         for name in ["apikey", "x-api-key"] {
             let values = [key.as_bytes()];
             let headers = if name == "apikey" {
@@ -335,8 +350,8 @@ mod tests {
         let apikey = CredentialHeaders { apikey: &values, ..Default::default() };
         let x_api_key = CredentialHeaders { x_api_key: &values, ..Default::default() };
         for presented in [
-            parse(apikey, AcceptedForms::All, &Brand::default()),
-            parse(x_api_key, AcceptedForms::All, &Brand::default()),
+            read(apikey),
+            read(x_api_key),
             authorization_of(&format!("Bearer {text}")),
             // The first colon parts the id from the key; the others are the key's own.
             basic_of(format!("a-1:{text}").as_bytes()),
@@ -345,7 +360,7 @@ mod tests {
         }
         // Alone in Basic, what stands before the colon is an id: the pair cannot be told from such a key.
         let pair = basic_of(text.as_bytes()).expect("a pair");
-        assert_eq!((pair.secret.expose(), pair.business_ids.as_slice()), ("AAF-x y", &["123456".to_owned()][..]));
+        assert_eq!((pair.secret.expose(), pair.business_ids.as_slice()), ("AAF-x y", &["123456".into()][..]));
     }
 
     #[test]
@@ -382,7 +397,7 @@ mod tests {
             let header = ready_header(Some(&id), &secret);
             let presented = authorization_of(&header).expect("our own");
             prop_assert_eq!(presented.secret.expose(), key.as_str());
-            prop_assert_eq!(presented.business_ids, vec![id.as_str().to_owned()]);
+            prop_assert_eq!(presented.business_ids.as_slice(), [id.as_str()]);
         }
 
         #[test]

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::environment::Environment;
@@ -220,7 +221,7 @@ pub enum Meter {
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
     /// Every business id that was sent, as it was sent.
-    pub business_ids: &'a [String],
+    pub business_ids: &'a [Cow<'a, str>],
     /// The `Origin` header, as it was sent.
     pub origin: Option<&'a str>,
     /// Whether a browser sent the request.

@@ -42,7 +42,7 @@ impl ApiKeySecret {
     /// The text as a key to look up, without regard to any brand; `None` where no key can look like this.
     pub fn from_presented(text: &str) -> Option<Self> {
         let good = (1..=MAX_KEY_LEN).contains(&text.len())
-            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+            && every(text, |byte| matches!(byte, b' '..=b'~'))
             && !text.starts_with(' ')
             && !text.ends_with(' ');
         good.then(|| Self(SecretString::from(text)))
@@ -225,6 +225,11 @@ pub fn parse(text: &str, brand: &Brand) -> Result<(ApiKeySecret, TextClaim), Inv
     Ok((secret, claim))
 }
 
+/// Whether this is true of every byte: all are looked at, so that many are looked at together.
+fn every(text: &str, is_good: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |good, byte| good & is_good(byte))
+}
+
 fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
     let Some(rest) = text.strip_prefix(brand.as_str()).and_then(|rest| rest.strip_prefix('_')) else {
         return Ok(TextClaim::Plain);
@@ -243,7 +248,7 @@ fn claim_of(text: &str, brand: &Brand) -> Result<TextClaim, InvalidKeyText> {
     } else {
         return Err(InvalidKeyText::Form);
     };
-    if body.len() != BODY_LEN || !body.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if body.len() != BODY_LEN || !every(body, |byte| byte.is_ascii_alphanumeric()) {
         return Err(InvalidKeyText::Form);
     }
     let (summed, sum) = text.split_at(text.len() - CHECKSUM_LEN);

@@ -32,6 +32,7 @@ use trousseau_web::connection::{CloseWithoutAnswer, Peer};
 use trousseau_web::fast::Application;
 
 use crate::lanes::Lanes;
+use crate::questions::{self, Left};
 use crate::settings::TlsFiles;
 
 /// From the first byte of waiting to the end of the header section; also how long a kept connection may idle.
@@ -110,8 +111,13 @@ impl Listening {
                     continue;
                 }
             };
-            let connection =
-                Connection { served: self.application.clone(), acceptor: acceptor.clone(), address, permit };
+            let connection = Connection {
+                served: self.application.clone(),
+                acceptor: acceptor.clone(),
+                address,
+                stop: stop.clone(),
+                permit,
+            };
             let watcher = graceful.watcher();
             match &self.lanes {
                 None => drop(tokio::spawn(connection.run(stream, watcher))),
@@ -141,6 +147,7 @@ struct Connection {
     served: Served,
     acceptor: Option<TlsAcceptor>,
     address: SocketAddr,
+    stop: watch::Receiver<bool>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -158,9 +165,9 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let address = SocketAddr::new(self.address.ip().to_canonical(), self.address.port());
         let ended = match self.acceptor {
-            None => exchange(stream, self.served, Peer { address, tls: false }, watcher).await,
+            None => exchange(stream, self.served, Peer { address, tls: false }, self.stop, watcher).await,
             Some(acceptor) => match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => exchange(stream, self.served, Peer { address, tls: true }, watcher).await,
+                Ok(Ok(stream)) => exchange(stream, self.served, Peer { address, tls: true }, self.stop, watcher).await,
                 Ok(Err(error)) => {
                     tracing::debug!(error = %error, "a TLS handshake failed");
                     Ok(())
@@ -180,19 +187,31 @@ impl Connection {
 #[error("closed without an answer")]
 struct Closed;
 
-async fn exchange<S>(stream: S, served: Served, peer: Peer, watcher: Watcher) -> anyhow::Result<()>
+async fn exchange<S>(
+    stream: S,
+    served: Served,
+    peer: Peer,
+    stop: watch::Receiver<bool>,
+    watcher: Watcher,
+) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match served {
         Served::Application(application) => {
+            let mut stream = Unstalled::new(stream);
+            let questions = application.questions(peer);
+            let read = match questions::answer(&mut stream, questions, HEADERS_WITHIN, stop).await? {
+                Left::Nothing => return Ok(()),
+                Left::Read(read) => read,
+            };
             // One count to keep for each request, rather than one for each of its parts.
             let application = Arc::new(application);
             let answer = move |request| {
                 let application = Arc::clone(&application);
                 async move { application.call(request, Some(peer)).await }
             };
-            exchange_http1(stream, answer, watcher).await
+            exchange_http1(Gathered::new(stream).behind(read), answer, watcher).await
         }
         Served::Metrics(router) => {
             let answer = move |request| {
@@ -202,7 +221,7 @@ where
                     response
                 }
             };
-            exchange_http1(stream, answer, watcher).await
+            exchange_http1(Gathered::new(Unstalled::new(stream)), answer, watcher).await
         }
         Served::ExtAuthz(door) => exchange_grpc(stream, door, peer, watcher).await,
     }
@@ -210,7 +229,7 @@ where
 
 /// Serves HTTP/1.1, with at most the 100 header fields that hyper has room for by itself; for any other number it takes
 /// room anew with each request.
-async fn exchange_http1<S, A, F>(stream: S, answer: A, watcher: Watcher) -> anyhow::Result<()>
+async fn exchange_http1<S, A, F>(gathered: Gathered<S>, answer: A, watcher: Watcher) -> anyhow::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Fn(http::Request<Incoming>) -> F,
@@ -223,7 +242,6 @@ where
             if response.extensions().get::<CloseWithoutAnswer>().is_some() { Err(Closed) } else { Ok(response) }
         }
     });
-    let gathered = Gathered::new(Unstalled::new(stream));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
@@ -265,12 +283,14 @@ where
 
 /// What a connection writes in one turn of its task leaves together at the end of it: answers to requests that came
 /// together. hyper can do that by itself (`pipeline_flush`), but forgets its answer to what it cannot read then.
-struct Gathered<S>(Arc<Mutex<Writing<S>>>);
+struct Gathered<S>(Arc<Mutex<Exchanged<S>>>);
 
-/// A stream and what is still to be written to it.
-struct Writing<S> {
+/// A stream, what is still to be written to it, and what was read of it and not taken yet.
+struct Exchanged<S> {
     stream: Unstalled<S>,
     waiting: BytesMut,
+    /// What was read before.
+    read: BytesMut,
     /// Whether the stream may still hold some of what was written to it, as TLS does.
     is_unflushed: bool,
 }
@@ -283,11 +303,18 @@ impl<S> Clone for Gathered<S> {
 
 impl<S> Gathered<S> {
     fn new(stream: Unstalled<S>) -> Self {
-        Self(Arc::new(Mutex::new(Writing { stream, waiting: BytesMut::new(), is_unflushed: false })))
+        let (waiting, read) = (BytesMut::new(), BytesMut::new());
+        Self(Arc::new(Mutex::new(Exchanged { stream, waiting, read, is_unflushed: false })))
+    }
+
+    /// The same, of which so much was read before.
+    fn behind(self, read: BytesMut) -> Self {
+        self.exchanged().read = read;
+        self
     }
 
     /// One task alone has it: nobody waits for the lock.
-    fn writing(&self) -> MutexGuard<'_, Writing<S>> {
+    fn exchanged(&self) -> MutexGuard<'_, Exchanged<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -295,11 +322,11 @@ impl<S> Gathered<S> {
 impl<S: AsyncWrite + Unpin> Gathered<S> {
     /// Writes what waits.
     fn send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writing().send(context)
+        self.exchanged().send(context)
     }
 }
 
-impl<S: AsyncWrite + Unpin> Writing<S> {
+impl<S: AsyncWrite + Unpin> Exchanged<S> {
     fn send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.waiting.is_empty() {
             self.is_unflushed = true;
@@ -318,21 +345,27 @@ impl<S: AsyncWrite + Unpin> Writing<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writing().stream).poll_read(context, buffer)
+        let mut exchanged = self.exchanged();
+        if !exchanged.read.is_empty() {
+            let most = exchanged.read.len().min(buffer.remaining());
+            buffer.put_slice(&exchanged.read.split_to(most));
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut exchanged.stream).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut writing = self.writing();
-        if writing.waiting.len() + bytes.len() > MOST_GATHERED {
-            ready!(writing.send(context))?;
+        let mut exchanged = self.exchanged();
+        if exchanged.waiting.len() + bytes.len() > MOST_GATHERED {
+            ready!(exchanged.send(context))?;
         }
         if bytes.len() > MOST_GATHERED {
-            writing.is_unflushed = true;
-            return Pin::new(&mut writing.stream).poll_write(context, bytes);
+            exchanged.is_unflushed = true;
+            return Pin::new(&mut exchanged.stream).poll_write(context, bytes);
         }
-        writing.waiting.extend_from_slice(bytes);
+        exchanged.waiting.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -342,9 +375,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut writing = self.writing();
-        ready!(writing.send(context))?;
-        Pin::new(&mut writing.stream).poll_shutdown(context)
+        let mut exchanged = self.exchanged();
+        ready!(exchanged.send(context))?;
+        Pin::new(&mut exchanged.stream).poll_shutdown(context)
     }
 }
 

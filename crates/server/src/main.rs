@@ -8,6 +8,7 @@ mod exit;
 mod hardening;
 mod lanes;
 mod output;
+mod questions;
 mod serve;
 mod settings;
 mod telemetry;

@@ -74,7 +74,7 @@ async fn until_stopped(
     let place = Bound::to(settings.listen)?;
     let metrics_place = settings.metrics_listen.map(Bound::to).transpose()?;
     let ext_authz_place = settings.ext_authz_listen.map(Bound::to).transpose()?;
-    trousseau_web::telemetry::recorder();
+    trousseau_web::telemetry::record();
     // Before anything is answered: what is not complete must not tell that a key is unknown, and the other servers know
     // of this one before it answers from memory.
     let filled = async {

@@ -1,5 +1,6 @@
 //! The one authenticator: who is calling, and whether a key is good. Every door goes through here.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,12 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use smallvec::SmallVec;
 use tokio::time::Instant;
-use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented};
+use trousseau_domain::credential::{self, AcceptedForms, CredentialHeaders, Presented, SentIds};
 use trousseau_domain::decision::{Circumstances, Decision, Demand, Disclosure, Meter, Reason, Transport, decide};
 use trousseau_domain::digest::{KeyDigest, KeyFingerprint};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::key_text::{self, ApiKeySecret, InvalidKeyText, TextClaim};
-use trousseau_domain::limits::Allowance;
 use trousseau_domain::origin::Origin;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::requests::{ClientName, Door, Outcome};
@@ -26,7 +26,8 @@ use crate::context::{KeyCaller, PlatformCaller};
 use crate::error::ServiceError;
 use crate::idempotency::{self, Idempotent};
 use crate::index::{KnownKey, Lease, Remembered, since_boot};
-use crate::limits::Measured;
+use crate::key_ring::KeyRing;
+use crate::limits::{Allowances, Measured};
 use crate::platform_keys::scopes_of;
 use crate::requests::{CallAnswer, CallTrace, Counted, Subject, SubjectKey};
 use crate::secrets::PEPPER_GRACE;
@@ -81,6 +82,39 @@ impl Refusal {
     }
 }
 
+/// A key that was found good for a request at once, whose answer is still to be made.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The key.
+    pub caller: KeyCaller,
+    /// The instant that it was judged by.
+    pub at: Timestamp,
+    /// Where its limits stand.
+    pub allowances: Allowances,
+    pub(crate) note: Note,
+    /// When the request was taken up, in nanoseconds since the machine was started.
+    began: u64,
+    /// Until when the answer may be given.
+    until: Lease,
+}
+
+impl Accepted {
+    /// How long it took so far, if the answer may still be given: the process may have slept.
+    pub fn took(&self) -> Option<Duration> {
+        let now = since_boot();
+        self.until.holds_at(now).then(|| Duration::from_nanos(now.saturating_sub(self.began)))
+    }
+}
+
+/// What is noted of an accepted call.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// That there was one.
+    Count,
+    /// What the log keeps of it.
+    Row(Box<Subject>),
+}
+
 /// No caller.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -132,7 +166,7 @@ pub struct Verdict {
     /// How long until the key may be used again, where it was used too often.
     pub retry_after: Option<Duration>,
     /// Where its limits stand.
-    pub allowances: Vec<Allowance>,
+    pub allowances: Allowances,
     /// Under which reference the reason of a refusal is kept, where it is: not if no business is known for it, or where
     /// too many are refused.
     pub reference: Option<RequestId>,
@@ -156,7 +190,7 @@ struct Question<'a> {
     request: &'a VerifyRequest,
     secret: ApiKeySecret,
     claim: TextClaim,
-    business_ids: Vec<String>,
+    business_ids: SentIds<'a>,
 }
 
 impl<'a> Question<'a> {
@@ -167,7 +201,8 @@ impl<'a> Question<'a> {
             InvalidKeyText::Characters => Reason::CredentialMalformed,
             InvalidKeyText::Form | InvalidKeyText::Checksum => Reason::KeyMalformed,
         })?;
-        let business_ids: Vec<String> = request.business_id.iter().filter(|id| !id.is_empty()).cloned().collect();
+        let sent = request.business_id.iter().filter(|id| !id.is_empty());
+        let business_ids: SentIds<'a> = sent.map(|id| Cow::Borrowed(id.as_str())).collect();
         if business_ids.is_empty() && core.settings.text_needs_business_id(claim, secret.expose().len()) {
             return Err(Reason::BusinessIdMissing);
         }
@@ -284,6 +319,48 @@ impl<'a> Access<'a> {
         }
     }
 
+    /// The same as [`Access::authenticate`] where memory alone says yes, which it does nearly always: nothing has waited
+    /// then. `None` where more has to be asked, and for every no; nothing is noted of the request so far. What is accepted
+    /// is to be noted by [`Requests::record_accepted`](crate::requests::Requests::record_accepted).
+    pub fn accept_at_once(self, facts: &RequestFacts<'_>, demand: &Demand) -> Option<Accepted> {
+        let core = self.core;
+        let began = since_boot();
+        let presented = credential::parse(facts.headers, facts.accepted, core.settings.brand()).ok()?;
+        let is_key_of_business = presented.claim != TextClaim::Platform && !self.lacks_business_id(&presented);
+        if !is_key_of_business || credential::url_holds_key(facts.path, facts.query, core.settings.brand()) {
+            return None;
+        }
+        let ring = core.secrets.current();
+        let digests = ring.digests(&KeyFingerprint::of(&presented.secret));
+        let Remembered::Is(found, until) = core.index.find_at(&digests, began) else { return None };
+        let (at, by_system) = core.clock.now_and_by_system();
+        if found.has_quota()
+            || renewed_is_due(&ring, found.pepper_version, at)
+            || !core.index.clock_is_sure_at(by_system, began)
+        {
+            return None;
+        }
+        if judge(facts, demand, &presented, Some(&found), (Meter::Within, at)).ok()? != Decision::Allow {
+            return None;
+        }
+        let mut allowances = Allowances::new();
+        if found.is_limited() {
+            let measured = core.limiter.take_pace(&found, (at, began))?;
+            if measured.meter != Meter::Within {
+                return None;
+            }
+            allowances = measured.allowances;
+        }
+        let has_row = core.recorder.takes_row(found.id, Outcome::Succeeded, at);
+        let subject = || {
+            let subject = self.subject_of(facts, &presented, Some(&found), &Decision::Allow, at)?;
+            Some(Box::new(Subject { has_row, ..subject }))
+        };
+        let note = if has_row { subject().map_or(Note::Count, Note::Row) } else { Note::Count };
+        let profile = Arc::clone(found.business.profile().ok()?);
+        Some(Accepted { caller: KeyCaller::new(found, profile), at, allowances, note, began, until })
+    }
+
     /// The operator's key behind a request, with this scope; any scope if none is named.
     pub async fn authenticate_platform(
         self,
@@ -304,7 +381,8 @@ impl<'a> Access<'a> {
                     })),
                     _ => {
                         self.core.recorder.record_platform_use(caller.id, now);
-                        if let Some(row) = found.as_ref().filter(|row| self.renewed_is_due(row.pepper_version, now)) {
+                        let ring = self.core.secrets.current();
+                        if let Some(row) = found.as_ref().filter(|row| renewed_is_due(&ring, row.pepper_version, now)) {
                             self.renew_platform_digest(&presented.secret, row, now);
                         }
                         Ok(caller)
@@ -454,7 +532,7 @@ impl<'a> Access<'a> {
                 return Ok(Verdict {
                     decision,
                     retry_after: None,
-                    allowances: Vec::new(),
+                    allowances: Allowances::new(),
                     reference,
                     key: None,
                     until,
@@ -494,7 +572,7 @@ impl<'a> Access<'a> {
     }
 
     /// Reads the credential and refuses what follows from the request alone.
-    fn read(self, facts: &RequestFacts<'_>) -> Result<Presented, AccessError> {
+    fn read<'b>(self, facts: &RequestFacts<'b>) -> Result<Presented<'b>, AccessError> {
         let settings = &self.core.settings;
         let refuse = |reason| {
             self.keep_unread(facts, reason);
@@ -508,16 +586,17 @@ impl<'a> Access<'a> {
         if credential::url_holds_key(facts.path, facts.query, settings.brand()) {
             return refuse(Reason::KeyInUrl);
         }
-        let presented = match presented {
-            Ok(presented) => presented,
-            Err(reason) => return refuse(reason),
-        };
-        if presented.business_ids.is_empty()
-            && settings.text_needs_business_id(presented.claim, presented.secret.expose().len())
-        {
-            return refuse(Reason::BusinessIdMissing);
+        match presented {
+            Ok(presented) if self.lacks_business_id(&presented) => refuse(Reason::BusinessIdMissing),
+            Ok(presented) => Ok(presented),
+            Err(reason) => refuse(reason),
         }
-        Ok(presented)
+    }
+
+    /// Whether a text came without the business id that has to stand beside every such text.
+    fn lacks_business_id(self, presented: &Presented<'_>) -> bool {
+        let Presented { secret, claim, business_ids, .. } = presented;
+        business_ids.is_empty() && self.core.settings.text_needs_business_id(*claim, secret.expose().len())
     }
 
     /// What is known of the text and what `judge` makes of it at that instant: the same steps for every well-formed
@@ -566,8 +645,7 @@ impl<'a> Access<'a> {
 
     /// What a text may be known by: its digest under each pepper in use, the current one first.
     fn digests_of(self, secret: &ApiKeySecret) -> SmallVec<[KeyDigest; 1]> {
-        let digests = self.core.secrets.ring().get().digests(&KeyFingerprint::of(secret));
-        digests.into_iter().map(|(_, digest)| digest).collect()
+        self.core.secrets.current().digests(&KeyFingerprint::of(secret))
     }
 
     /// Looks into memory; asks the database where that does not say.
@@ -609,7 +687,7 @@ impl<'a> Access<'a> {
         self,
         facts: &RequestFacts<'_>,
         demand: &Demand,
-        presented: &Presented,
+        presented: &Presented<'_>,
     ) -> Result<(Judged, Decision, Timestamp), ServiceError> {
         let judge = |found: Option<&KnownKey>, now| judge(facts, demand, presented, found, (Meter::Within, now));
         self.identify(&presented.secret, presented.claim, judge).await
@@ -644,7 +722,7 @@ impl<'a> Access<'a> {
                 if !found.is_limited() {
                     return Ok((Decision::Allow, Measured::default()));
                 }
-                let measured = match self.core.limiter.take_pace(found, now) {
+                let measured = match self.core.limiter.take_pace(found, (now, since_boot())) {
                     Some(measured) => measured,
                     None => Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?,
                 };
@@ -662,7 +740,7 @@ impl<'a> Access<'a> {
     fn conclude(
         self,
         facts: &RequestFacts<'_>,
-        presented: &Presented,
+        presented: &Presented<'_>,
         found: Option<Box<KnownKey>>,
         decision: Decision,
         now: Timestamp,
@@ -716,7 +794,7 @@ impl<'a> Access<'a> {
     fn subject_of(
         self,
         facts: &RequestFacts<'_>,
-        presented: &Presented,
+        presented: &Presented<'_>,
         found: Option<&KnownKey>,
         decision: &Decision,
         now: Timestamp,
@@ -763,7 +841,7 @@ impl<'a> Access<'a> {
 
     /// An accepted key: its digest is brought under the current pepper.
     fn accept(self, secret: &ApiKeySecret, found: KnownKey, now: Timestamp) -> Result<KeyCaller, ServiceError> {
-        if self.renewed_is_due(found.pepper_version, now) {
+        if renewed_is_due(&self.core.secrets.current(), found.pepper_version, now) {
             self.renew_digest(secret, &found, now);
         }
         let profile = Arc::clone(found.business.profile()?);
@@ -817,15 +895,9 @@ impl<'a> Access<'a> {
         });
     }
 
-    /// Whether a row is under an older pepper than it may be: the newest, once the other nodes had the time to take it up.
-    fn renewed_is_due(self, pepper_version: u32, now: Timestamp) -> bool {
-        let ring = self.core.secrets.ring().get();
-        pepper_version < ring.current_pepper() && now.since(ring.current_pepper_since()) >= PEPPER_GRACE
-    }
-
     /// The digest under the current pepper, where the row's is an older one.
     fn renewed(self, secret: &ApiKeySecret, pepper_version: u32) -> Option<(KeyDigest, u32)> {
-        let ring = self.core.secrets.ring().get();
+        let ring = self.core.secrets.current();
         (pepper_version < ring.current_pepper()).then(|| ring.digest(&KeyFingerprint::of(secret)))
     }
 
@@ -912,11 +984,16 @@ impl<'a> Access<'a> {
     }
 }
 
+/// Whether a row is under an older pepper than it may be: the newest, once the other nodes had the time to take it up.
+fn renewed_is_due(ring: &KeyRing, pepper_version: u32, now: Timestamp) -> bool {
+    pepper_version < ring.current_pepper() && now.since(ring.current_pepper_since()) >= PEPPER_GRACE
+}
+
 /// Whether what was found is good for a request.
 fn judge(
     facts: &RequestFacts<'_>,
     demand: &Demand,
-    presented: &Presented,
+    presented: &Presented<'_>,
     found: Option<&KnownKey>,
     (meter, now): (Meter, Timestamp),
 ) -> Result<Decision, ServiceError> {

@@ -10,6 +10,11 @@ use trousseau_domain::time::Timestamp;
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// The same, and what the system's clock shows at that instant.
+    fn now_and_by_system(&self) -> (Timestamp, Timestamp) {
+        (self.now(), SystemClock.now())
+    }
 }
 
 /// The system's clock.
@@ -24,6 +29,11 @@ impl Clock for SystemClock {
             Ok(after) => epoch.saturating_add(after),
             Err(before) => epoch.saturating_sub(before.duration()),
         }
+    }
+
+    fn now_and_by_system(&self) -> (Timestamp, Timestamp) {
+        let now = self.now();
+        (now, now)
     }
 }
 

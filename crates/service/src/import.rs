@@ -82,8 +82,8 @@ struct Digests(Vec<(u32, KeyDigest)>);
 impl Digests {
     fn of(value: &ImportedValue, ring: &KeyRing) -> Self {
         Self(match value {
-            ImportedValue::Text { secret, .. } => ring.digests(&KeyFingerprint::of(secret)).into_vec(),
-            ImportedValue::Sha256 { fingerprint, .. } => ring.digests(fingerprint).into_vec(),
+            ImportedValue::Text { secret, .. } => ring.versioned_digests(&KeyFingerprint::of(secret)).collect(),
+            ImportedValue::Sha256 { fingerprint, .. } => ring.versioned_digests(fingerprint).collect(),
             ImportedValue::Hmac { digest, pepper_version, .. } => vec![(*pepper_version, *digest)],
         })
     }

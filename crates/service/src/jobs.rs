@@ -250,7 +250,12 @@ impl Recorder {
 
     /// Counts a call that gets no row.
     pub(crate) fn count(&self, counted: &Counted) {
-        if !self.tally.count(&counted.tenant, counted.key, counted.outcome, counted.at) {
+        self.count_call(&counted.tenant, counted.key, counted.outcome, counted.at);
+    }
+
+    /// The same of a call by its parts.
+    pub(crate) fn count_call(&self, tenant: &Tenant, key: KeyId, outcome: Outcome, at: Timestamp) {
+        if !self.tally.count(tenant, key, outcome, at) {
             self.dropped.count(1, self.clock.now());
         }
     }

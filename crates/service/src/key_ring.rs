@@ -566,8 +566,13 @@ impl KeyRing {
     }
 
     /// The digests of a key under every pepper in use, the current one first.
-    pub fn digests(&self, fingerprint: &KeyFingerprint) -> SmallVec<[(u32, KeyDigest); 1]> {
-        self.peppers.iter().map(|(version, pepper)| (*version, KeyDigest::of(fingerprint, pepper))).collect()
+    pub fn digests(&self, fingerprint: &KeyFingerprint) -> SmallVec<[KeyDigest; 1]> {
+        self.versioned_digests(fingerprint).map(|(_, digest)| digest).collect()
+    }
+
+    /// The same, each with the version of its pepper.
+    pub fn versioned_digests(&self, fingerprint: &KeyFingerprint) -> impl Iterator<Item = (u32, KeyDigest)> {
+        self.peppers.iter().map(|(version, pepper)| (*version, KeyDigest::of(fingerprint, pepper)))
     }
 
     /// The digest of a key under one pepper; `None` where that is not in use.
@@ -818,7 +823,7 @@ mod tests {
         let after = KeyFile::load(&path).expect("right").activate(&second).expect("known");
         assert_eq!((after.current_pepper(), after.current_kek()), (2, 1));
         let fingerprint = KeyFingerprint::from_sha256([5; 32]);
-        let digests = after.digests(&fingerprint);
+        let digests: Vec<_> = after.versioned_digests(&fingerprint).collect();
         assert_eq!(digests.iter().map(|(version, _)| *version).collect::<Vec<_>>(), [2, 1]);
         assert!(digests[1].1.matches(&before.digest(&fingerprint).0));
         assert!(digests[0].1.matches(&after.digest(&fingerprint).0));

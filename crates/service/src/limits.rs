@@ -38,8 +38,11 @@ pub(crate) struct Measured {
     /// How long until there is room for it, where there is none.
     pub(crate) retry_after: Option<Duration>,
     /// Where each limit stands now.
-    pub(crate) allowances: Vec<Allowance>,
+    pub(crate) allowances: Allowances,
 }
+
+/// Where limits stand: nearly always of one or two.
+pub type Allowances = SmallVec<[Allowance; 2]>;
 
 /// Calls of a holder in the period that is now.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,37 +63,75 @@ impl Used {
     }
 }
 
-/// What is known of a holder.
+/// Where the rates of a holder stand.
 #[derive(Debug, Default)]
-struct Counters {
-    /// Where each rate stands that was in force with the last call.
-    paces: SmallVec<[(RateLimit, Pace); 1]>,
-    used: [Used; 2],
-    /// Calls of periods that are over, not summed yet.
-    left_over: Vec<(Period, i64, u64)>,
-    /// When it was last asked for, in nanoseconds since the machine was started.
+struct Paces {
+    /// Of each rate that was in force with the last call.
+    of_rates: SmallVec<[(RateLimit, Pace); 1]>,
+    /// When they were last asked for, in nanoseconds since the machine was started.
     asked: u64,
 }
 
-impl Counters {
+impl Paces {
     /// Makes these the rates that are kept, each with where it stands. What was used of those in force until now counts
     /// for new ones, else a key would be free of its limit by a change of it: of the one over the same time, and where
     /// there is none, of that which leaves the least room.
     fn follow(&mut self, rates: &[RateLimit], boot: u64) {
-        if self.paces.iter().map(|(kept, _)| kept).eq(rates) {
+        self.asked = boot;
+        if self.of_rates.iter().map(|(kept, _)| kept).eq(rates) {
             return;
         }
         let stands = |rate: &RateLimit| {
             let carried = |(kept, pace): &(RateLimit, Pace)| {
                 if kept == rate { *pace } else { pace.rescaled(*kept, *rate, boot) }
             };
-            let same = self.paces.iter().find(|(kept, _)| kept.seconds() == rate.seconds());
-            let fullest = || self.paces.iter().map(carried).max_by_key(|pace| pace.full_in(boot));
+            let same = self.of_rates.iter().find(|(kept, _)| kept.seconds() == rate.seconds());
+            let fullest = || self.of_rates.iter().map(carried).max_by_key(|pace| pace.full_in(boot));
             (*rate, same.map(carried).or_else(fullest).unwrap_or_default())
         };
-        self.paces = rates.iter().map(stands).collect();
+        self.of_rates = rates.iter().map(stands).collect();
     }
 
+    /// How long until all of them have room for a call, where they have none.
+    fn wait(&self, boot: u64) -> Option<Duration> {
+        self.of_rates.iter().filter_map(|(rate, pace)| pace.after(*rate, boot).err()).max()
+    }
+
+    fn count(&mut self, boot: u64) {
+        for (rate, pace) in &mut self.of_rates {
+            if let Ok(counted) = pace.after(*rate, boot) {
+                *pace = counted;
+            }
+        }
+    }
+
+    fn allowances(&self, of: LimitOf, boot: u64) -> impl Iterator<Item = Allowance> {
+        self.of_rates.iter().map(move |(rate, pace)| Allowance {
+            of,
+            over: LimitOver::Seconds(rate.seconds()),
+            limit: u64::from(rate.requests()),
+            remaining: pace.remaining(*rate, boot),
+            resets_in: pace.full_in(boot),
+        })
+    }
+
+    /// Whether nothing would be lost by forgetting them.
+    fn is_idle(&self, boot: u64) -> bool {
+        boot.saturating_sub(self.asked) > KEPT_FOR_NANOS
+            && self.of_rates.iter().all(|(_, pace)| pace.full_in(boot).is_zero())
+    }
+}
+
+/// What is known of a holder.
+#[derive(Debug, Default)]
+struct Counters {
+    paces: Paces,
+    used: [Used; 2],
+    /// Calls of periods that are over, not summed yet.
+    left_over: Vec<(Period, i64, u64)>,
+}
+
+impl Counters {
     /// Begins a new period where the old one is over.
     fn turn(&mut self, now: Timestamp) {
         for (period, used) in PERIODS.into_iter().zip(&mut self.used) {
@@ -111,14 +152,40 @@ impl Counters {
 
     /// Whether nothing would be lost by forgetting it, and nobody would soon have to ask the database for it again.
     fn is_idle(&self, boot: u64) -> bool {
-        boot.saturating_sub(self.asked) > KEPT_FOR_NANOS
-            && self.left_over.is_empty()
-            && self.used.iter().all(|used| used.since == 0)
-            && self.paces.iter().all(|(_, pace)| pace.full_in(boot).is_zero())
+        self.paces.is_idle(boot) && self.left_over.is_empty() && self.used.iter().all(|used| used.since == 0)
     }
 }
 
 type Shared = Arc<Mutex<Counters>>;
+
+/// What is known of a holder, as it stands in its place.
+#[derive(Debug)]
+enum Held {
+    /// Rates and nothing else, as of most: to look at them takes no way to another place in memory.
+    Paces(Paces),
+    Counters(Shared),
+}
+
+impl Held {
+    /// The counters, with those paces that were all that was held until now.
+    fn counters(&mut self) -> Shared {
+        if let Self::Paces(paces) = self {
+            let counters = Counters { paces: std::mem::take(paces), ..Counters::default() };
+            *self = Self::Counters(Arc::new(Mutex::new(counters)));
+        }
+        match self {
+            Self::Counters(counters) => Arc::clone(counters),
+            Self::Paces(_) => unreachable!("made of the one a line above"),
+        }
+    }
+
+    fn is_idle(&self, boot: u64) -> bool {
+        match self {
+            Self::Paces(paces) => paces.is_idle(boot),
+            Self::Counters(counters) => Arc::strong_count(counters) == 1 && locked(counters).is_idle(boot),
+        }
+    }
+}
 
 /// Parts of what is known of holders, with a lock of their own.
 const SHARDS: usize = 64;
@@ -129,7 +196,7 @@ const SHARDS_PER_SUM: usize = 8;
 #[derive(Debug)]
 struct Holders {
     hash: RandomState,
-    shards: [Mutex<HashTable<(QuotaHolder, Shared)>>; SHARDS],
+    shards: [Mutex<HashTable<(QuotaHolder, Held)>>; SHARDS],
     /// Which is looked through next.
     next: AtomicUsize,
 }
@@ -143,17 +210,20 @@ impl Default for Holders {
 
 impl Holders {
     fn get(&self, holder: &QuotaHolder) -> Shared {
+        self.with(holder, Held::counters)
+    }
+
+    /// Does this with what is held for a holder, while nobody else can.
+    fn with<T>(&self, holder: &QuotaHolder, act: impl FnOnce(&mut Held) -> T) -> T {
         let hash = self.hash.hash_one(holder);
         // Not the bits that choose the place within a shard.
         let shard = usize::try_from(hash >> 32).expect("32 bits") % SHARDS;
         let mut shard = locked(&self.shards[shard]);
-        if let Some((_, counters)) = shard.find(hash, |(known, _)| known == holder) {
-            return Arc::clone(counters);
+        if let Some((_, held)) = shard.find_mut(hash, |(known, _)| known == holder) {
+            return act(held);
         }
-        let counters = Shared::default();
-        let entry = (holder.clone(), Arc::clone(&counters));
-        shard.insert_unique(hash, entry, |(known, _)| self.hash.hash_one(known));
-        counters
+        let entry = (holder.clone(), Held::Paces(Paces::default()));
+        act(&mut shard.insert_unique(hash, entry, |(known, _)| self.hash.hash_one(known)).into_mut().1)
     }
 
     #[cfg(test)]
@@ -162,10 +232,10 @@ impl Holders {
     }
 
     /// Looks through the next so many shards and keeps of them what is to be kept.
-    fn retain(&self, shards: usize, keep: impl Fn(&Shared) -> bool) {
+    fn retain(&self, shards: usize, keep: impl Fn(&Held) -> bool) {
         for _ in 0..shards {
             let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % SHARDS];
-            locked(shard).retain(|(_, counters)| keep(counters));
+            locked(shard).retain(|(_, held)| keep(held));
         }
     }
 }
@@ -203,11 +273,31 @@ impl Limiter {
     }
 
     /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone.
-    pub(crate) fn take_pace(&self, key: &KnownKey, now: Timestamp) -> Option<Measured> {
+    pub(crate) fn take_pace(&self, key: &KnownKey, (now, boot): (Timestamp, u64)) -> Option<Measured> {
         if key.has_quota() {
             return None;
         }
-        Some(self.measure_known(&self.parts_of(key), (now, since_boot())))
+        if key.business.limits().is_none() {
+            return Some(self.measure_rates(key.id, key.access.limits.rates.as_slice(), boot));
+        }
+        Some(self.measure_known(&self.parts_of(key), (now, boot)))
+    }
+
+    /// The same as [`Limiter::take`] of a key that has rates and no other limit.
+    fn measure_rates(&self, key: KeyId, rates: &[RateLimit], boot: u64) -> Measured {
+        let measure = |paces: &mut Paces| {
+            paces.follow(rates, boot);
+            let retry_after = paces.wait(boot);
+            if retry_after.is_none() {
+                paces.count(boot);
+            }
+            let meter = if retry_after.is_none() { Meter::Within } else { Meter::RateLimited };
+            Measured { meter, retry_after, allowances: paces.allowances(LimitOf::Key, boot).collect() }
+        };
+        self.holders.with(&QuotaHolder::Key(key), |held| match held {
+            Held::Paces(paces) => measure(paces),
+            Held::Counters(counters) => measure(&mut locked(counters).paces),
+        })
     }
 
     /// Makes sure that the sums of the quotas of this key are known here, so that counting a call waits for nothing. Gives
@@ -268,11 +358,8 @@ impl Limiter {
             if !part.limits.quota.is_none() {
                 counters.turn(now);
             }
-            counters.asked = boot;
-            counters.follow(part.limits.rates.as_slice(), boot);
-            for (rate, pace) in &counters.paces {
-                rate_wait = rate_wait.max(pace.after(*rate, boot).err());
-            }
+            counters.paces.follow(part.limits.rates.as_slice(), boot);
+            rate_wait = rate_wait.max(counters.paces.wait(boot));
             for period in PERIODS {
                 let spent = part.limits.quota.of(period).is_some_and(|most| counters.used(period).calls() >= most);
                 quota_wait = quota_wait.max(spent.then(|| period.left_at(now)));
@@ -283,7 +370,7 @@ impl Limiter {
             (None, Some(_)) => Meter::QuotaExhausted,
             (None, None) => Meter::Within,
         };
-        let mut allowances = Vec::with_capacity(parts.len() * 2);
+        let mut allowances = Allowances::new();
         for (part, counters) in &mut held {
             if meter == Meter::Within {
                 count(part, counters, boot);
@@ -307,7 +394,7 @@ impl Limiter {
                 let mut counters = locked(&part.counters);
                 counters.turn(now);
                 // From now on it is in use: what is learned of it is not forgotten before it was counted by.
-                counters.asked = since_boot();
+                counters.paces.asked = since_boot();
                 let used = counters.used(period);
                 if used.summed.is_some() {
                     continue;
@@ -344,7 +431,7 @@ impl Limiter {
     }
 
     fn forget_idle(&self, shards: usize, boot: u64) {
-        self.holders.retain(shards, |counters| Arc::strong_count(counters) > 1 || !locked(counters).is_idle(boot));
+        self.holders.retain(shards, |held| !held.is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
@@ -397,11 +484,7 @@ impl Limiter {
 
 /// Counts a call.
 fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
-    for (rate, pace) in &mut counters.paces {
-        if let Ok(counted) = pace.after(*rate, boot) {
-            *pace = counted;
-        }
-    }
+    counters.paces.count(boot);
     for period in PERIODS {
         if part.limits.quota.of(period).is_some() {
             counters.used(period).since += 1;
@@ -410,22 +493,9 @@ fn count(part: &Part<'_>, counters: &mut Counters, boot: u64) {
 }
 
 /// Adds where each limit of a part stands.
-fn push_allowances(
-    allowances: &mut Vec<Allowance>,
-    part: &Part<'_>,
-    counters: &mut Counters,
-    now: Timestamp,
-    boot: u64,
-) {
+fn push_allowances(allowances: &mut Allowances, part: &Part<'_>, counters: &mut Counters, now: Timestamp, boot: u64) {
     let of = part.of;
-    let rates = counters.paces.iter().map(|(rate, pace)| Allowance {
-        of,
-        over: LimitOver::Seconds(rate.seconds()),
-        limit: u64::from(rate.requests()),
-        remaining: pace.remaining(*rate, boot),
-        resets_in: pace.full_in(boot),
-    });
-    allowances.extend(rates);
+    allowances.extend(counters.paces.allowances(of, boot));
     for period in PERIODS {
         if let Some(limit) = part.limits.quota.of(period) {
             allowances.push(Allowance {
@@ -529,7 +599,30 @@ mod tests {
         let measured = node.take(1, &two, &Limits::default(), (NOON, hour + hour / 2)).await;
         assert_eq!(measured.allowances.iter().map(|left| left.remaining).collect::<Vec<_>>(), [0, 5]);
         let counters = node.limiter.holders.get(&QuotaHolder::Key(KeyId::from_bits(1)));
-        assert_eq!(locked(&counters).paces.len(), 2, "what is no longer in force is forgotten");
+        assert_eq!(locked(&counters).paces.of_rates.len(), 2, "what is no longer in force is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_key_with_rates_alone_is_measured_alike_and_stays_so_when_it_gets_more() {
+        let database = TestDatabase::sqlite().await;
+        let (one, other) = ([(); 2].map(|()| Node { limiter: Limiter::default(), store: database.store() })).into();
+        let key = KeyId::from_bits(1);
+        let limits = rates(&["3/1s", "5/1m"]);
+        for tenth in 0..40 {
+            let boot = SECOND + tenth * SECOND / 10;
+            let short = one.limiter.measure_rates(key, limits.rates.as_slice(), boot);
+            assert_eq!(short, other.take(1, &limits, &Limits::default(), (NOON, boot)).await, "{tenth}");
+        }
+        // What was used counts once there is a quota as well, and when that is gone again.
+        let boot = 5 * SECOND;
+        let with_quota = Limits { quota: quota(9, 9).quota, ..limits.clone() };
+        assert_eq!(one.take(1, &with_quota, &Limits::default(), (NOON, boot)).await.meter, Meter::RateLimited);
+        assert_eq!(one.limiter.measure_rates(key, limits.rates.as_slice(), boot).meter, Meter::RateLimited);
+        assert_eq!(one.limiter.holders.len(), 1);
+        one.limiter.forget_idle(SHARDS, boot + KEPT_FOR_NANOS);
+        assert_eq!(one.limiter.holders.len(), 1);
+        one.limiter.forget_idle(SHARDS, boot + 2 * KEPT_FOR_NANOS);
+        assert_eq!(one.limiter.holders.len(), 0, "its minute is over");
     }
 
     #[tokio::test]

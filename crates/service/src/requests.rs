@@ -8,15 +8,16 @@ use trousseau_domain::decision::Reason;
 use trousseau_domain::environment::{Environment, Tenant};
 use trousseau_domain::ids::{BusinessId, KeyId, RequestId};
 use trousseau_domain::keys::{KeyKind, KeyStatus};
-use trousseau_domain::limits::Allowance;
 use trousseau_domain::requests::{ClientName, Door, Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow};
 
+use crate::access::{Accepted, Note};
 use crate::app::Core;
 use crate::error::ServiceError;
 use crate::index::KnownKey;
 use crate::keys::{KeyView, Page};
+use crate::limits::Allowances;
 
 /// Days in the numbers that pages call *7 days*: today and the six before it.
 const WEEK: u32 = 6;
@@ -32,7 +33,7 @@ pub struct CallTrace(Arc<Mutex<Traced>>);
 struct Traced {
     subject: Option<Subject>,
     counted: Option<Counted>,
-    allowances: Vec<Allowance>,
+    allowances: Allowances,
 }
 
 impl CallTrace {
@@ -54,12 +55,12 @@ impl CallTrace {
         }
     }
 
-    pub(crate) fn set_allowances(&self, allowances: Vec<Allowance>) {
+    pub(crate) fn set_allowances(&self, allowances: Allowances) {
         self.traced().allowances = allowances;
     }
 
     /// Where the limits of the key stand; empty where it has none. They are given once.
-    pub fn take_allowances(&self) -> Vec<Allowance> {
+    pub fn take_allowances(&self) -> Allowances {
         std::mem::take(&mut self.traced().allowances)
     }
 
@@ -323,6 +324,17 @@ impl<'a> Requests<'a> {
                 counted.outcome = Outcome::Failed;
             }
             self.core.recorder.count(&counted);
+        }
+    }
+
+    /// Notes a call that was accepted at once and answered well. Nothing waits for it.
+    pub fn record_accepted(self, accepted: Accepted, took: Duration) {
+        let Accepted { caller, at, note, .. } = accepted;
+        match note {
+            Note::Count => self.core.recorder.count_call(&caller.tenant, caller.key_id(), Outcome::Succeeded, at),
+            Note::Row(subject) => {
+                self.core.recorder.record_answer(*subject, CallAnswer { status: 200, took, code: None });
+            }
         }
     }
 

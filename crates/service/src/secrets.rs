@@ -185,6 +185,11 @@ impl Secrets {
         self.inner.ring.clone()
     }
 
+    /// The ring in use, as it is now.
+    pub(crate) fn current(&self) -> Arc<KeyRing> {
+        self.inner.ring.get()
+    }
+
     /// Takes up the versions that another process has added. The ring in use stays where that fails.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ use trousseau_store::testing::TestDatabase;
 use trousseau_web::connection::ProxyTrust;
 use trousseau_web::dashboard::platform::{Configuration, Origin, Setting};
 use trousseau_web::edge::Edge;
+use trousseau_web::fast::Application;
 
 use crate::browser::Browser;
 use crate::client::Client;
@@ -44,7 +45,7 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     /// Its database.
     pub database: TestDatabase,
-    router: axum::Router,
+    application: Application,
     platform: String,
     _folder: TempDir,
 }
@@ -109,19 +110,19 @@ impl TestApp {
             setting("listen", Some("127.0.0.1:8080"), Origin::Default),
             setting("smtp.url", None, Origin::Variable("TROUSSEAU_SMTP__URL".to_owned())),
         ]);
-        let router = trousseau_web::router::application(edge, app.clone(), configuration).into();
+        let application = trousseau_web::router::application(edge, app.clone(), configuration);
         let issued = app
             .platform_keys()
             .create(&Context::system(), "tests".parse().expect("a name"), &PlatformScopes::default(), None)
             .await
             .expect("a platform key");
         let platform = done_now(issued).value.expose().to_owned();
-        Self { app, clock, database, router, platform, _folder: folder }
+        Self { app, clock, database, application, platform, _folder: folder }
     }
 
     /// A client without a credential.
     pub fn anonymous(&self) -> Client {
-        Client::new(self.router.clone())
+        Client::of(self.application.clone())
     }
 
     /// A browser that nobody has signed in with.

@@ -12,11 +12,15 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 use trousseau_web::connection::Peer;
+use trousseau_web::fast::Application;
+use trousseau_web::questions::Next;
 
 /// Calls a router with the same headers each time.
 #[derive(Debug, Clone)]
 pub struct Client {
     router: Router,
+    /// What is asked by bytes first, as on a connection.
+    questions: Option<Application>,
     headers: HeaderMap,
     peer: Peer,
 }
@@ -38,7 +42,18 @@ impl Client {
     /// A client without a credential, from the loopback address over plain HTTP.
     pub fn new(router: Router) -> Self {
         let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 40_000)), tls: false };
-        Self { router, headers: HeaderMap::new(), peer }
+        Self { router, questions: None, headers: HeaderMap::new(), peer }
+    }
+
+    /// The same of an application, by the way that a connection has: a question goes there as bytes.
+    pub fn of(application: Application) -> Self {
+        Self { questions: Some(application.clone()), ..Self::new(application.into()) }
+    }
+
+    /// The same client, whose requests all go to the application as a server of HTTP hands them over.
+    #[must_use]
+    pub fn by_requests(self) -> Self {
+        Self { questions: None, ..self }
     }
 
     /// The same client with one more header in each request.
@@ -118,6 +133,9 @@ impl Client {
         for (name, value) in &self.headers {
             request.headers_mut().append(name, value.clone());
         }
+        if let Some(answer) = self.ask(head_of(&request)).await {
+            return answer;
+        }
         request.extensions_mut().insert(self.peer);
         let answered = self.router.clone().oneshot(request).await;
         let Ok(response) = answered;
@@ -128,7 +146,54 @@ impl Client {
     }
 }
 
+/// The head of a request as it goes over the wire.
+fn head_of(request: &Request<Body>) -> Vec<u8> {
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).into_bytes();
+    for (name, value) in request.headers() {
+        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    head.extend(b"\r\n");
+    head
+}
+
+impl Client {
+    /// The answer to a request with this head, if it is a question for those who read bytes.
+    async fn ask(&self, sent: Vec<u8>) -> Option<Answer> {
+        let mut questions = self.questions.as_ref()?.questions(self.peer);
+        let mut answer = Vec::new();
+        match questions.next(&sent, &mut answer) {
+            Next::Answered(bytes) => assert_eq!(bytes, sent.len(), "all of it was the question"),
+            Next::Asked(bytes, pending) => {
+                assert_eq!(bytes, sent.len(), "all of it was the question");
+                questions.write(&pending.await, false, &mut answer);
+            }
+            Next::Other => return None,
+            Next::Incomplete => unreachable!("the request is whole"),
+        }
+        Some(Answer::read(&answer))
+    }
+}
+
 impl Answer {
+    /// An answer as it goes over the wire.
+    fn read(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head that ends");
+        let (head, body) = (std::str::from_utf8(&bytes[..end]).expect("a head in ASCII"), &bytes[end + 4..]);
+        let mut lines = head.split("\r\n");
+        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).expect("a status line");
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(": ").expect("a name and a value");
+            headers.append(
+                name.parse::<HeaderName>().expect("a name"),
+                HeaderValue::from_str(value).expect("a value in ASCII"),
+            );
+        }
+        assert_eq!(headers["content-length"], body.len().to_string(), "the length that was told");
+        let status = StatusCode::from_bytes(&status.as_bytes()[..3]).expect("a status");
+        Self { status, headers, body: body.to_vec(), closed: false }
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

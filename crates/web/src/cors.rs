@@ -37,7 +37,7 @@ fn layer() -> CorsLayer {
             ours("x-api-key"),
             ours("x-request-signature"),
         ])
-        .expose_headers([ours("x-request-id"), RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
+        .expose_headers([ours("x-request-id"), RETRY_AFTER, ours(RATE_LIMIT), ours(RATE_LIMIT_POLICY)])
         .max_age(std::time::Duration::from_mins(10))
 }
 

@@ -26,6 +26,7 @@ use trousseau_service::requests::{CallAnswer, CallTrace};
 use crate::connection::{CallerAddress, Peer, ProxyTrust};
 use crate::dashboard;
 use crate::dialect::{AUTHORIZE, Dialect};
+use crate::fields::Fields;
 use crate::language::Language;
 use crate::limits;
 use crate::patience::Patience;
@@ -33,7 +34,7 @@ use crate::problem::{Failure, Kind};
 use crate::traces::{Door, Outcome, Traced, Traces, parent_of};
 
 /// The header with our id of the request.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const X_REQUEST_ID: &str = "x-request-id";
 /// The most bytes of one header, name and value.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// The most bytes of all headers.
@@ -139,6 +140,21 @@ impl Edge {
             tokio::time::sleep(wait).await;
         }
         Some(address)
+    }
+
+    /// The address of a caller who says nothing of others that it stands for; as [`Edge::patience`] takes it.
+    pub(crate) fn own_address(&self, caller: CallerAddress) -> Option<IpAddr> {
+        caller.ip.filter(|address| !self.proxies.trusts(*address))
+    }
+
+    /// Whether the next request of an address has to wait.
+    pub(crate) fn slows(&self, address: IpAddr) -> bool {
+        self.patience.slows(address, Instant::now)
+    }
+
+    /// Whether requests are recorded in traces.
+    pub(crate) const fn has_traces(&self) -> bool {
+        self.traces.is_some()
     }
 
     /// Notes whether the key of a request was good.
@@ -373,9 +389,8 @@ fn length_is_plain(headers: &HeaderMap) -> bool {
 }
 
 /// Tells an answer by the id of its request.
-pub(crate) fn name(headers: &mut HeaderMap, id: RequestId) {
-    let id = HeaderValue::from_bytes(&id.to_hex()).expect("hexadecimal digits");
-    headers.insert(X_REQUEST_ID, id);
+pub(crate) fn name(fields: &mut impl Fields, id: RequestId) {
+    fields.put(X_REQUEST_ID, &id.to_hex());
 }
 
 /// The headers of every answer. A route that chose its own keeps it.

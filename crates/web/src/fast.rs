@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 use trousseau_domain::decision::Demand;
 use trousseau_domain::ids::RequestId;
+use trousseau_domain::time::Timestamp;
 use trousseau_service::requests::{CallAnswer, CallTrace};
 
 use crate::api::authorize::{self, Demands};
@@ -31,6 +32,7 @@ use crate::authority::{Arrived, Sent};
 use crate::connection::Peer;
 use crate::dialect::{AUTHORIZE, Dialect};
 use crate::edge::{self, Edge, MAX_URI_BYTES, Reader, method_label};
+use crate::fields::write_field;
 use crate::gateway::Asked;
 use crate::language::Language;
 use crate::limits;
@@ -39,7 +41,7 @@ use crate::query::NoQuery;
 use crate::router::Web;
 use crate::traces::{Door, Outcome, Traced, parent_of};
 
-const WHOAMI: &str = "/v1/whoami";
+pub(crate) const WHOAMI: &str = "/v1/whoami";
 /// The header fields that answers have room for.
 const USUAL_HEADERS: usize = 20;
 
@@ -52,23 +54,25 @@ pub struct Application {
 }
 
 #[derive(Debug)]
-struct Doors {
-    edge: Edge,
-    web: Web,
+pub(crate) struct Doors {
+    pub(crate) edge: Edge,
+    pub(crate) web: Web,
     counts: [Counts; 2],
     /// The headers of every good answer, put together once.
     usual: HeaderMap,
+    /// The beginning of every good answer as it goes over the wire: its status line and those headers.
+    pub(crate) good_head: Vec<u8>,
 }
 
 /// A question that is answered here.
 #[derive(Debug, Clone, Copy)]
-enum Question {
+pub(crate) enum Question {
     Whoami,
     Authorize,
 }
 
 impl Question {
-    const fn route(self) -> &'static str {
+    pub(crate) const fn route(self) -> &'static str {
         match self {
             Self::Whoami => WHOAMI,
             Self::Authorize => AUTHORIZE,
@@ -76,7 +80,7 @@ impl Question {
     }
 
     /// The question that a request asks, if there is nothing more to it.
-    fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
         let question = match request.uri().path() {
             WHOAMI if NoQuery::is_in(request.uri()) => Self::Whoami,
             AUTHORIZE => Self::Authorize,
@@ -120,7 +124,15 @@ impl Application {
         let counts = [WHOAMI, AUTHORIZE].map(Counts::of);
         let mut usual = HeaderMap::with_capacity(USUAL_HEADERS);
         edge::adorn(&mut usual, edge.https());
-        Self { doors: Arc::new(Doors { edge, web, counts, usual }), router, beside: None }
+        let mut good_head = b"HTTP/1.1 200 OK\r\n".to_vec();
+        for (name, value) in &usual {
+            write_field(&mut good_head, name.as_str(), |out| out.extend_from_slice(value.as_bytes()));
+        }
+        Self { doors: Arc::new(Doors { edge, web, counts, usual, good_head }), router, beside: None }
+    }
+
+    pub(crate) const fn doors(&self) -> &Arc<Doors> {
+        &self.doors
     }
 
     /// The same, whose router works on this runtime, whichever one a connection is served by.
@@ -222,7 +234,11 @@ impl Doors {
         Begun { started: Instant::now(), request_id, trace, traced: None }
     }
 
-    async fn answer(
+    pub(crate) fn now(&self) -> Timestamp {
+        self.web.app.now()
+    }
+
+    pub(crate) async fn answer(
         &self,
         question: Question,
         method: &Method,
@@ -328,7 +344,9 @@ impl Doors {
         limits::write(response.headers_mut(), &trace.take_allowances());
         edge::name(response.headers_mut(), request_id);
         let (method, took) = (method_label(method), started.elapsed());
-        self.note(question, method, &response, &trace, code, took);
+        let status = response.status();
+        self.measure(question, method, status, took);
+        self.web.app.requests().record(&trace, CallAnswer { status: status.as_u16(), took, code });
         if let Some(traced) = traced {
             let (route, status) = (Some(question.route().to_owned()), response.status().as_u16());
             self.edge.tell(&traced, Outcome { took, method, route, status, problem: code });
@@ -336,16 +354,8 @@ impl Doors {
         response
     }
 
-    fn note(
-        &self,
-        question: Question,
-        method: &'static str,
-        response: &Response,
-        trace: &CallTrace,
-        code: Option<&'static str>,
-        took: Duration,
-    ) {
-        let status = response.status();
+    /// Tells the metrics of an answer.
+    pub(crate) fn measure(&self, question: Question, method: &'static str, status: http::StatusCode, took: Duration) {
         let route = question.route();
         tracing::debug!("http.route" = route, "http.status" = status.as_u16(), "request answered");
         let counts = &self.counts[question as usize];
@@ -361,7 +371,6 @@ impl Doors {
             metrics::histogram!("trousseau_http_request_duration_seconds", "method" => method, "route" => route)
                 .record(took.as_secs_f64());
         }
-        self.web.app.requests().record(trace, CallAnswer { status: status.as_u16(), took, code });
     }
 }
 

@@ -1,24 +1,29 @@
 //! The header fields that say how often a key may still be used (draft-ietf-httpapi-ratelimit-headers).
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use smallvec::SmallVec;
 use trousseau_domain::limits::{Allowance, LimitOver, Period};
 
+use crate::fields::Fields;
 use crate::wire::limits::seconds;
 
 /// Where each limit stands.
-pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT: &str = "ratelimit";
 /// Which limits there are.
-pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 
 /// A list on its way into a header field: every answer to a key with limits has two, so that they are put together
 /// without a formatter.
-#[derive(Default)]
-struct List(SmallVec<[u8; 128]>);
+struct List<'a> {
+    out: &'a mut Vec<u8>,
+    is_empty: bool,
+}
 
-impl List {
+impl<'a> List<'a> {
+    const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, is_empty: true }
+    }
+
     fn text(&mut self, text: &str) -> &mut Self {
-        self.0.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(text.as_bytes());
         self
     }
 
@@ -28,44 +33,47 @@ impl List {
 
     /// Begins an item by the name that [`Allowance`] has as a text.
     fn item(&mut self, allowance: &Allowance) -> &mut Self {
-        self.text(if self.0.is_empty() { "\"" } else { ", \"" }).text(allowance.of.as_str()).text("-");
+        let begins = if std::mem::take(&mut self.is_empty) { "\"" } else { ", \"" };
+        self.text(begins).text(allowance.of.as_str()).text("-");
         match allowance.over {
             LimitOver::Seconds(seconds) => self.number(seconds.into()).text("s"),
             LimitOver::Period(period) => self.text(period.as_str()),
         }
         .text("\"")
     }
-
-    fn value(&self) -> HeaderValue {
-        HeaderValue::from_bytes(&self.0).expect("names and numbers are visible ASCII")
-    }
 }
 
 /// Writes where the limits of the caller's key stand, if it has any.
-pub(crate) fn write(headers: &mut HeaderMap, allowances: &[Allowance]) {
+pub(crate) fn write(fields: &mut impl Fields, allowances: &[Allowance]) {
     if allowances.is_empty() {
         return;
     }
-    let (mut policies, mut left) = (List::default(), List::default());
-    for allowance in allowances {
-        let policy = policies.item(allowance).text(";q=").number(allowance.limit);
-        match allowance.over {
-            LimitOver::Seconds(seconds) => policy.text(";w=").number(seconds.into()),
-            LimitOver::Period(Period::Day) => policy.text(";w=86400"),
-            // No month is as long as the other.
-            LimitOver::Period(Period::Month) => policy,
-        };
-        left.item(allowance).text(";r=").number(allowance.remaining);
-        left.text(";t=").number(seconds(allowance.resets_in));
-    }
-    headers.insert(RATE_LIMIT_POLICY, policies.value());
-    headers.insert(RATE_LIMIT, left.value());
+    fields.put_made(RATE_LIMIT_POLICY, |out| {
+        let mut policies = List::new(out);
+        for allowance in allowances {
+            let policy = policies.item(allowance).text(";q=").number(allowance.limit);
+            match allowance.over {
+                LimitOver::Seconds(seconds) => policy.text(";w=").number(seconds.into()),
+                LimitOver::Period(Period::Day) => policy.text(";w=86400"),
+                // No month is as long as the other.
+                LimitOver::Period(Period::Month) => policy,
+            };
+        }
+    });
+    fields.put_made(RATE_LIMIT, |out| {
+        let mut left = List::new(out);
+        for allowance in allowances {
+            left.item(allowance).text(";r=").number(allowance.remaining);
+            left.text(";t=").number(seconds(allowance.resets_in));
+        }
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use http::HeaderMap;
     use trousseau_domain::limits::LimitOf;
 
     use super::*;
@@ -82,7 +90,9 @@ mod tests {
         let day = Allowance { of: LimitOf::Business, over: LimitOver::Period(Period::Day), ..second };
         let month = Allowance { over: LimitOver::Period(Period::Month), resets_in: Duration::ZERO, ..second };
         for allowance in [&second, &day, &month] {
-            assert_eq!(List::default().item(allowance).0.as_slice(), format!("\"{allowance}\"").as_bytes());
+            let mut item = Vec::new();
+            List::new(&mut item).item(allowance);
+            assert_eq!(item, format!("\"{allowance}\"").into_bytes());
         }
         let mut headers = HeaderMap::new();
         write(&mut headers, &[]);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,6 +31,12 @@ struct Sent {
     good: u32,
     /// When its next request is due.
     due: Option<Instant>,
+}
+
+impl Sent {
+    const fn is_mostly_bad(self) -> bool {
+        self.bad >= BAD_ALLOWED && self.bad / BAD_FOR_A_GOOD >= self.good
+    }
 }
 
 #[derive(Debug)]
@@ -89,24 +95,35 @@ impl Windows {
 impl Patience {
     /// How long the next request of an address has to wait, if at all.
     pub(crate) fn wait(&self, address: IpAddr, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        let (mut windows, now) = self.needed(now)?;
+        let place = place(address);
+        let sent = windows.sent(&place);
+        if !sent.is_mostly_bad() {
+            return None;
+        }
+        let due = sent.due.map_or(now, |due| due.max(now)).min(now + LONGEST);
+        windows.now.entry(place).or_default().due = Some(due + APART);
+        Some(due - now).filter(|wait| !wait.is_zero())
+    }
+
+    /// Whether the next request of an address may have to wait.
+    pub(crate) fn slows(&self, address: IpAddr, now: impl FnOnce() -> Instant) -> bool {
+        self.needed(now).is_some_and(|(windows, _)| windows.sent(&place(address)).is_mostly_bad())
+    }
+
+    /// What was sent lately, unless nobody has sent a bad key.
+    fn needed(&self, now: impl FnOnce() -> Instant) -> Option<(MutexGuard<'_, Windows>, Instant)> {
         if !self.is_needed.load(Ordering::Relaxed) {
             return None;
         }
         let now = now();
-        let place = place(address);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.turn(now);
         if windows.now.is_empty() && windows.before.is_empty() {
             self.is_needed.store(false, Ordering::Relaxed);
             return None;
         }
-        let sent = windows.sent(&place);
-        if sent.bad < BAD_ALLOWED || sent.bad / BAD_FOR_A_GOOD < sent.good {
-            return None;
-        }
-        let due = sent.due.map_or(now, |due| due.max(now)).min(now + LONGEST);
-        windows.now.entry(place).or_default().due = Some(due + APART);
-        Some(due - now).filter(|wait| !wait.is_zero())
+        Some((windows, now))
     }
 
     /// Notes whether an address sent a key that is good.

@@ -1,5 +1,7 @@
 //! The decision against a naive second implementation, over every combination of what can be wrong.
 
+use std::borrow::Cow;
+
 use trousseau_domain::decision::{Circumstances, Decision, Demand, KeySnapshot, Meter, Reason, Transport, decide};
 use trousseau_domain::environment::Environment;
 use trousseau_domain::keys::{KeyKind, KeyState, Life, Validity, VersionLife};
@@ -154,11 +156,11 @@ fn ours(case: &Case) -> Decision {
         allowed_origins: &origins,
         allowed_ips: &ranges,
     };
-    let ids: Vec<String> = match case.id_sent {
+    let ids: Vec<Cow<'_, str>> = match case.id_sent {
         Sent::Nothing => vec![],
-        Sent::Right => vec![right.to_owned()],
-        Sent::Wrong => vec![wrong.to_owned()],
-        Sent::RightAndWrong => vec![right.to_owned(), wrong.to_owned()],
+        Sent::Right => vec![right.into()],
+        Sent::Wrong => vec![wrong.into()],
+        Sent::RightAndWrong => vec![right.into(), wrong.into()],
     };
     let demand = Demand {
         business: case

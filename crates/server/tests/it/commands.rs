@@ -12,7 +12,7 @@ use trousseau_store::{Store, StoreOptions, latest_schema};
 use crate::process::{Ended, Place, Server};
 
 impl Ended {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 }

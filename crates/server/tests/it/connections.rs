@@ -66,6 +66,129 @@ fn requests_that_come_together_are_all_answered_in_their_order() {
     assert_eq!(statuses, ["200", "401", "400"]);
 }
 
+/// What is told by an answer, but for its time and its id.
+fn without_chance(answer: &str) -> String {
+    let id = answer.split("\r\n").find_map(|line| line.strip_prefix("x-request-id: ")).unwrap_or("none");
+    let lines = answer.split("\r\n").map(|line| if line.starts_with("date: ") { "date" } else { line });
+    lines.collect::<Vec<_>>().join("\r\n").replace(id, "ID")
+}
+
+#[test]
+fn a_question_is_answered_alike_whatever_was_asked_before_on_its_connection() {
+    let place = Place::new();
+    let made = place.run(&["business", "create", "Shop", "--json"]).json();
+    let server = Server::start(&place, &[]);
+    let (id, value) =
+        (made["business"]["id"].as_str().expect("an id"), made["keys"][0]["value"].as_str().expect("a value"));
+    let close = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let livez = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for fields in [
+        format!("apikey: {value}\r\nbusinessid: {id}\r\n"),
+        format!("APIKEY:{value}\r\nBusinessId:   {id}  \r\nconnection: Keep-Alive\r\nUser-Agent: x/1\r\n"),
+        format!("authorization: Bearer {value}\r\nbusinessid: {id}\r\nx-forwarded-for: 203.0.113.9\r\n"),
+        format!("apikey: {value}\r\n"),
+        format!("apikey: {value}\r\napikey: {value}\r\nbusinessid: {id}\r\n"),
+        "apikey: é\r\n".to_owned(),
+        String::new(),
+    ] {
+        for path in ["/v1/whoami", "/v1/authorize", "/v1/authorize?environment=live&statuses=all"] {
+            let question = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n");
+            let first = server.exchange(format!("{question}{close}").as_bytes());
+            // Once something else was asked, all comes from a server of HTTP.
+            let later = server.exchange(format!("{livez}{question}{close}").as_bytes());
+            let answers = |exchanged: &str| exchanged.split("HTTP/1.1 ").map(without_chance).collect::<Vec<_>>();
+            assert_eq!(answers(&first)[1], answers(&later)[2], "{question}");
+            assert_eq!((answers(&first).len(), answers(&later).len()), (3, 4), "{question}");
+        }
+    }
+}
+
+#[test]
+fn a_question_may_come_in_pieces_and_many_at_once() {
+    let place = Place::new();
+    let made = place.run(&["business", "create", "Shop", "--json"]).json();
+    let server = Server::start(&place, &[]);
+    let (id, value) =
+        (made["business"]["id"].as_str().expect("an id"), made["keys"][0]["value"].as_str().expect("a value"));
+    let question = format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: {value}\r\nbusinessid: {id}\r\n\r\n");
+    let mut stream = server.connect();
+    let mut answered = |pieces: &[&[u8]], count: usize| {
+        for piece in pieces {
+            stream.write_all(piece).expect("sent");
+            stream.flush().expect("sent");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let (mut read, mut buffer) = (String::new(), [0; 65_536]);
+        while read.matches("\"business_metadata\":{}}").count() < count {
+            let bytes = stream.read(&mut buffer).expect("an answer");
+            assert!(bytes > 0, "closed after {read}");
+            read.push_str(std::str::from_utf8(&buffer[..bytes]).expect("ASCII"));
+        }
+        assert_eq!(read.matches("HTTP/1.1 200 OK").count(), count, "{read}");
+    };
+    for at in (1..question.len()).step_by(7) {
+        let (head, tail) = question.as_bytes().split_at(at);
+        answered(&[head, tail], 1);
+    }
+    // More than there is room to read, and more answers than are gathered.
+    answered(&[question.repeat(500).as_bytes()], 500);
+    // Half of one behind a whole one.
+    let (head, tail) = question.as_bytes().split_at(40);
+    answered(&[&[question.as_bytes(), head].concat(), tail], 2);
+}
+
+#[test]
+fn a_connection_that_asks_nothing_more_is_closed() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let ends: Vec<_> =
+        ["", "GET /v1/whoami HTTP/1.1\r\nhost: local", "GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\n\r\n"]
+            .map(|sent| {
+                let mut stream = server.connect();
+                std::thread::spawn(move || {
+                    stream.write_all(sent.as_bytes()).expect("sent");
+                    let (begun, mut answer) = (std::time::Instant::now(), String::new());
+                    // The read itself gives up only after 30 s, the server after 10 s.
+                    stream.read_to_string(&mut answer).expect("closed, not stalled");
+                    (answer.matches("HTTP/1.1 401").count(), begun.elapsed().as_secs() < 25)
+                })
+            })
+            .into_iter()
+            .map(|waits| waits.join().expect("no panic"))
+            .collect();
+    assert_eq!(ends, [(0, true), (0, true), (1, true)]);
+}
+
+#[test]
+fn what_is_no_plain_question_is_read_by_the_server_behind() {
+    let place = Place::new();
+    let server = Server::start(&place, &[]);
+    let old = server.exchange(b"GET /v1/whoami HTTP/1.0\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 401") || old.starts_with("HTTP/1.1 401"), "{old}");
+    for head in [
+        "HEAD /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /v1/authorize HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    ] {
+        let answer = server.exchange(head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{head}: {answer}");
+    }
+    // What stands behind the head is never answered as a request of its own.
+    let behind = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    for fields in ["transfer-encoding: gzip, chunked\r\n", "content-length: +5\r\n", "folded: a\r\n b\r\n"] {
+        let answer = server.exchange(
+            format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n0\r\n\r\n{behind}").as_bytes(),
+        );
+        assert!(answer.starts_with("HTTP/1.1 400"), "{fields}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{fields}: {answer}");
+    }
+    let long = server.get("/v1/whoami", &format!("x-a: {}\r\n", "a".repeat(12 * 1024)));
+    assert!(long.starts_with("HTTP/1.1 401"), "{long}");
+    let fields = |count: usize| (0..count).map(|number| format!("x-{number}: a\r\n")).collect::<Vec<_>>().concat();
+    assert!(server.get("/v1/whoami", &fields(90)).starts_with("HTTP/1.1 401"));
+    assert!(server.get("/v1/whoami", &fields(120)).starts_with("HTTP/1.1 431"));
+}
+
 #[test]
 fn a_request_that_two_servers_could_read_differently_is_refused_and_the_connection_closed() {
     let place = Place::new();
@@ -94,6 +217,10 @@ fn a_signal_ends_the_server_in_order() {
     let place = Place::new();
     let mut server = Server::start(&place, &[]);
     let mut idle = server.connect();
+    let mut asked = server.connect();
+    asked.write_all(b"GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
+    let mut begins = [0; 12];
+    asked.read_exact(&mut begins).expect("an answer");
     let mut running = server.connect();
     running.write_all(b"POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{").expect("sent");
     let mut answer = [0; 12];
@@ -103,6 +230,7 @@ fn a_signal_ends_the_server_in_order() {
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).expect("closed");
     assert!(rest.is_empty());
+    asked.read_to_end(&mut rest).expect("closed");
     assert!(server.log().contains("stopped"), "{}", server.log());
 }
 

@@ -65,7 +65,17 @@ pub(crate) fn since_boot() -> u64 {
 
 /// How far the system's clock is ahead of [`since_boot`], in microseconds: it changes when the clock is moved only.
 fn clock_base() -> i64 {
-    SystemClock.now().as_micros().saturating_sub(i64::try_from(since_boot() / 1_000).unwrap_or(i64::MAX))
+    base_at(SystemClock.now(), since_boot())
+}
+
+/// The same of what both showed at one instant.
+fn base_at(system: Timestamp, boot: u64) -> i64 {
+    system.as_micros().saturating_sub(i64::try_from(boot / 1_000).unwrap_or(i64::MAX))
+}
+
+/// Whether a clock that is so many microseconds ahead of the database's may be judged by.
+fn is_near(offset_micros: i64) -> bool {
+    offset_micros.unsigned_abs() <= u64::try_from(MOST_OFFSET.as_micros()).unwrap_or(0)
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -270,7 +280,12 @@ impl Lease {
 
     /// Whether it has not run out, this process having slept or not.
     pub(crate) fn holds(self) -> bool {
-        since_boot() < self.0
+        self.holds_at(since_boot())
+    }
+
+    /// The same at an instant.
+    pub(crate) const fn holds_at(self, boot: u64) -> bool {
+        boot < self.0
     }
 }
 
@@ -359,9 +374,13 @@ impl Index {
 
     /// The offset that was measured, and what the system's clock has moved since beside the time that went by.
     fn offset_now(&self) -> i64 {
+        self.offset_by(clock_base)
+    }
+
+    fn offset_by(&self, base_now: impl FnOnce() -> i64) -> i64 {
         let moved = match self.clock_base.load(Ordering::Relaxed) {
             0 => 0,
-            base => clock_base().saturating_sub(base),
+            base => base_now().saturating_sub(base),
         };
         self.offset_micros.load(Ordering::Relaxed).saturating_add(moved)
     }
@@ -386,7 +405,12 @@ impl Index {
     /// Whether this node's clock is near enough to the database's for dates to be judged by it. A clock that is moved
     /// is found out at once, before the database is asked again.
     pub(crate) fn clock_is_sure(&self) -> bool {
-        self.offset_now().unsigned_abs() <= u64::try_from(MOST_OFFSET.as_micros()).unwrap_or(0)
+        is_near(self.offset_now())
+    }
+
+    /// The same at an instant, by what the system's clock and the time since the start showed then.
+    pub(crate) fn clock_is_sure_at(&self, system: Timestamp, boot: u64) -> bool {
+        is_near(self.offset_by(|| base_at(system, boot)))
     }
 
     fn table(&self) -> Arc<Table> {
@@ -395,14 +419,23 @@ impl Index {
 
     /// The lease, if what is remembered may be answered with now.
     fn lease(&self) -> Option<Lease> {
+        self.lease_at(since_boot())
+    }
+
+    fn lease_at(&self, boot: u64) -> Option<Lease> {
         let lease = Lease(self.lease_until.load(Ordering::Acquire));
         let current = self.applied.load(Ordering::Acquire) >= self.required.load(Ordering::Acquire);
-        (current && lease.holds()).then_some(lease)
+        (current && lease.holds_at(boot)).then_some(lease)
     }
 
     /// The value that has one of these digests.
     pub(crate) fn find(&self, digests: &[KeyDigest]) -> Remembered<KnownKey> {
-        let Some(lease) = self.lease() else { return Remembered::Ask };
+        self.find_at(digests, since_boot())
+    }
+
+    /// The same, so many nanoseconds after the machine was started: now.
+    pub(crate) fn find_at(&self, digests: &[KeyDigest], boot: u64) -> Remembered<KnownKey> {
+        let Some(lease) = self.lease_at(boot) else { return Remembered::Ask };
         match digests.iter().find_map(|digest| self.known(digest)) {
             Some(known) => Remembered::Is(known, lease),
             None if self.complete.load(Ordering::Acquire) => Remembered::Unknown(lease),

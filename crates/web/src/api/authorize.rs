@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use trousseau_domain::assertion::Audience;
@@ -21,21 +21,22 @@ use utoipa_axum::routes;
 
 use super::verify::fresh_ms;
 use crate::authority::{Sent, judge_for_gateway};
+use crate::fields::Fields;
 use crate::problem::Failure;
 use crate::query::{parameter, refused};
 use crate::router::Web;
 
-const BUSINESS: HeaderName = HeaderName::from_static("x-trousseau-business");
-const ENVIRONMENT: HeaderName = HeaderName::from_static("x-trousseau-environment");
-const KIND: HeaderName = HeaderName::from_static("x-trousseau-kind");
-const KEY: HeaderName = HeaderName::from_static("x-trousseau-key");
-const SCOPES: HeaderName = HeaderName::from_static("x-trousseau-scopes");
-const METADATA: HeaderName = HeaderName::from_static("x-trousseau-metadata");
-const BUSINESS_METADATA: HeaderName = HeaderName::from_static("x-trousseau-business-metadata");
-const ASSERTION: HeaderName = HeaderName::from_static("x-trousseau-assertion");
-const FRESH_MS: HeaderName = HeaderName::from_static("x-trousseau-fresh-ms");
+const BUSINESS: &str = "x-trousseau-business";
+const ENVIRONMENT: &str = "x-trousseau-environment";
+const KIND: &str = "x-trousseau-kind";
+const KEY: &str = "x-trousseau-key";
+const SCOPES: &str = "x-trousseau-scopes";
+const METADATA: &str = "x-trousseau-metadata";
+const BUSINESS_METADATA: &str = "x-trousseau-business-metadata";
+const ASSERTION: &str = "x-trousseau-assertion";
+const FRESH_MS: &str = "x-trousseau-fresh-ms";
 
-const NO_METADATA: HeaderValue = HeaderValue::from_static("{}");
+const NO_METADATA: &str = "{}";
 
 /// What the names of headers begin with in which a gateway demands something.
 const REQUIRED: &str = "x-trousseau-require-";
@@ -108,15 +109,21 @@ pub(crate) async fn authorize(State(web): State<Web>, parts: Parts) -> Result<Re
 pub(crate) async fn answer(sent: &Sent<'_>, web: &Web, asked: Demands, told: HeaderMap) -> Result<HeaderMap, Failure> {
     let Demands { demand, audience } = asked.and_of_headers(sent.headers())?;
     let caller = judge_for_gateway(sent, web, &demand).await?;
-    let mut headers = identity(&caller, told);
-    if let Some(audience) = audience {
-        let assertion = web.app.assertions().sign(&caller, &audience, sent.request_id());
-        headers.insert(ASSERTION, HeaderValue::from_str(&assertion).expect("base64url and dots"));
-    }
-    if let Some(fresh) = fresh_ms(web, &caller) {
-        headers.insert(FRESH_MS, HeaderValue::from(fresh));
-    }
+    let (mut headers, assertion) =
+        (told, audience.map(|audience| web.app.assertions().sign(&caller, &audience, sent.request_id())));
+    tell(&caller, assertion.as_deref(), web, &mut headers);
     Ok(headers)
+}
+
+/// Says who calls, with the assertion of it where one was asked for.
+pub(crate) fn tell(caller: &KeyCaller, assertion: Option<&str>, web: &Web, fields: &mut impl Fields) {
+    identity(caller, fields);
+    if let Some(assertion) = assertion {
+        fields.put(ASSERTION, assertion.as_bytes());
+    }
+    if let Some(fresh) = fresh_ms(web, caller) {
+        fields.put(FRESH_MS, itoa::Buffer::new().format(fresh).as_bytes());
+    }
 }
 
 /// What is demanded of a key, and for whom it is vouched. All of it adds up.
@@ -252,20 +259,25 @@ fn add<T: PartialEq>(
     }
 }
 
-/// Who calls, as headers beside these.
-fn identity(caller: &KeyCaller, mut headers: HeaderMap) -> HeaderMap {
-    let text = |text: &str| HeaderValue::from_str(text).expect("ids and scopes are visible ASCII");
-    headers.insert(BUSINESS, text(caller.tenant.business.as_str()));
-    headers.insert(ENVIRONMENT, HeaderValue::from_static(caller.tenant.environment.as_str()));
-    headers.insert(KIND, HeaderValue::from_static(caller.kind().as_str()));
-    let key = HeaderValue::from_bytes(&caller.key_id().to_text());
-    headers.insert(KEY, key.expect("ids are visible ASCII"));
-    headers.insert(SCOPES, text(&caller.scope_words()));
+/// Who calls.
+fn identity(caller: &KeyCaller, fields: &mut impl Fields) {
+    fields.put(BUSINESS, caller.tenant.business.as_str().as_bytes());
+    fields.put_fixed(ENVIRONMENT, caller.tenant.environment.as_str());
+    fields.put_fixed(KIND, caller.kind().as_str());
+    fields.put(KEY, &caller.key_id().to_text());
+    fields.put_made(SCOPES, |out| {
+        for (at, scope) in caller.scopes().iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b"" } else { b" " });
+            out.extend_from_slice(scope.as_str().as_bytes());
+        }
+    });
     for (name, json) in [(METADATA, caller.metadata_json()), (BUSINESS_METADATA, caller.business_metadata_json())] {
-        let value = if json.get() == "{}" { NO_METADATA } else { text(&ascii_json(json)) };
-        headers.insert(name, value);
+        if json.get() == NO_METADATA {
+            fields.put_fixed(name, NO_METADATA);
+        } else {
+            fields.put(name, ascii_json(json).as_bytes());
+        }
     }
-    headers
 }
 
 /// The same JSON in visible ASCII and spaces: what else there is, is escaped (RFC 8259 section 7).

@@ -15,6 +15,9 @@ use crate::authority::{AnyKey, Granted};
 use crate::query::NoQuery;
 use crate::router::Web;
 
+/// What the answer is.
+pub(crate) const MEDIA_TYPE: &str = "application/json";
+
 pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new().routes(routes!(whoami))
 }
@@ -60,46 +63,52 @@ pub(crate) async fn whoami(may: Granted<AnyKey>, _query: NoQuery) -> Response {
     answer(may.caller(), HeaderMap::new())
 }
 
-impl WhoamiBody<'_> {
-    /// Itself as JSON, put together of pieces in one step: this is the answer that is given most. Ids and names of ours
-    /// hold nothing that JSON would escape.
-    fn json(&self) -> String {
+impl<'a> WhoamiBody<'a> {
+    /// What there is to say of a caller.
+    pub(crate) fn of(caller: &'a KeyCaller) -> Self {
+        Self {
+            business_id: caller.tenant.business.as_str(),
+            environment: caller.tenant.environment.as_str(),
+            kind: caller.kind().as_str(),
+            key_id: caller.key_id(),
+            scopes: caller.scopes_json(),
+            metadata: caller.metadata_json(),
+            business_metadata: caller.business_metadata_json(),
+        }
+    }
+
+    /// Gives itself to `write` as JSON, in pieces: this is the answer that is given most. Ids and names of ours hold nothing
+    /// that JSON would escape.
+    pub(crate) fn in_pieces<T>(&self, write: impl FnOnce(&[&[u8]]) -> T) -> T {
         let Self { business_id, environment, kind, key_id, scopes, metadata, business_metadata } = self;
-        let key_id = key_id.to_text();
-        [
-            "{\"business_id\":\"",
-            business_id,
-            "\",\"environment\":\"",
-            environment,
-            "\",\"kind\":\"",
-            kind,
-            "\",\"key_id\":\"",
-            std::str::from_utf8(&key_id).expect("ids are ASCII"),
-            "\",\"scopes\":",
-            scopes.get(),
-            ",\"metadata\":",
-            metadata.get(),
-            ",\"business_metadata\":",
-            business_metadata.get(),
-            "}",
-        ]
-        .concat()
+        write(&[
+            b"{\"business_id\":\"",
+            business_id.as_bytes(),
+            b"\",\"environment\":\"",
+            environment.as_bytes(),
+            b"\",\"kind\":\"",
+            kind.as_bytes(),
+            b"\",\"key_id\":\"",
+            &key_id.to_text(),
+            b"\",\"scopes\":",
+            scopes.get().as_bytes(),
+            b",\"metadata\":",
+            metadata.get().as_bytes(),
+            b",\"business_metadata\":",
+            business_metadata.get().as_bytes(),
+            b"}",
+        ])
+    }
+
+    fn json(&self) -> Vec<u8> {
+        self.in_pieces(|pieces| pieces.concat())
     }
 }
 
 /// What there is to say of a caller, with these headers and its own.
 pub(crate) fn answer(caller: &KeyCaller, mut headers: HeaderMap) -> Response {
-    let body = WhoamiBody {
-        business_id: caller.tenant.business.as_str(),
-        environment: caller.tenant.environment.as_str(),
-        kind: caller.kind().as_str(),
-        key_id: caller.key_id(),
-        scopes: caller.scopes_json(),
-        metadata: caller.metadata_json(),
-        business_metadata: caller.business_metadata_json(),
-    };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let mut response = Response::new(Body::from(body.json()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    let mut response = Response::new(Body::from(WhoamiBody::of(caller).json()));
     *response.headers_mut() = headers;
     response
 }
@@ -124,7 +133,7 @@ mod tests {
             metadata: &metadata_json,
             business_metadata: &none,
         };
-        let read: serde_json::Value = serde_json::from_str(&body.json()).expect("JSON");
+        let read: serde_json::Value = serde_json::from_slice(&body.json()).expect("JSON");
         let expected = json!({
             "business_id": "b-1",
             "environment": "test",

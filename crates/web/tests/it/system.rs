@@ -114,7 +114,7 @@ fn references(value: &serde_json::Value, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn metrics_name_routes_and_never_what_a_caller_made_up() {
-    trousseau_web::telemetry::recorder();
+    trousseau_web::telemetry::record();
     bare().await.get("/livez").await;
     bare().await.get("/v1/made-up-by-the-caller").await;
     let metrics = Client::new(trousseau_web::system::metrics_router()).get("/metrics").await;

@@ -1,0 +1,322 @@
+//! What a connection asks first: the two questions of [`crate::fast`], as bytes come in, and their answers as they go out.
+//!
+//! Most connections on which anything is asked often ask nothing else: those of gateways and of services that check keys.
+//! Reading such a request takes no server of HTTP with all that it has to be ready for. Nothing is read here but a whole
+//! head of HTTP/1.1 without a body; whatever else comes is left as it is, for a server that knows all of it.
+
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use trousseau_domain::credential::{AcceptedForms, CredentialHeaders};
+use trousseau_domain::decision::{Demand, Transport};
+use trousseau_domain::time::Timestamp;
+use trousseau_service::access::RequestFacts;
+use trousseau_service::requests::CallTrace;
+
+use crate::api::authorize;
+use crate::api::whoami::{MEDIA_TYPE, WhoamiBody};
+use crate::connection::{CallerAddress, Peer};
+use crate::dialect::AUTHORIZE;
+use crate::edge;
+use crate::fast::{Application, Doors, Question, WHOAMI};
+use crate::fields::{Fields as _, Written, write_field};
+use crate::limits;
+
+/// Header fields that a question has room for; the server behind takes as many as hyper does.
+const MOST_FIELDS: usize = 100;
+/// The longest name of a field that [`Plain`] knows.
+const LONGEST_NAME: usize = 15;
+/// What a question begins with.
+const BEGINNINGS: [&[u8]; 2] = [b"GET /v1/whoami", b"GET /v1/authorize"];
+/// An instant as a header field has it (RFC 9110 section 5.6.7), in bytes.
+const DATE_BYTES: usize = 29;
+
+/// An answer that is still to come.
+pub type Pending = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+
+/// What stands at the beginning of some bytes.
+pub enum Next {
+    /// A question of so many bytes. Its answer is written.
+    Answered(usize),
+    /// A question of so many bytes, whose answer takes longer.
+    Asked(usize, Pending),
+    /// Nothing or the beginning of a question, of which more has to be read.
+    Incomplete,
+    /// Something else. Nothing was done.
+    Other,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Answered(_) => "Answered",
+            Self::Asked(..) => "Asked",
+            Self::Incomplete => "Incomplete",
+            Self::Other => "Other",
+        })
+    }
+}
+
+/// The questions of one connection.
+#[derive(Debug)]
+pub struct Questions {
+    doors: Arc<Doors>,
+    peer: Peer,
+    caller: CallerAddress,
+    /// Who has to wait where it sends mostly bad keys.
+    address: Option<IpAddr>,
+    trace: CallTrace,
+    date: Date,
+}
+
+impl Application {
+    /// What a connection asks first.
+    pub fn questions(&self, peer: Peer) -> Questions {
+        let doors = Arc::clone(self.doors());
+        let caller = doors.edge.caller(peer, &http::HeaderMap::new());
+        let address = doors.edge.own_address(caller);
+        Questions { doors, peer, caller, address, trace: CallTrace::default(), date: Date::default() }
+    }
+}
+
+impl Questions {
+    /// Reads what stands at the beginning of `bytes`; the answer is written behind what is in `out`, if it is there at once.
+    pub fn next(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Next {
+        if !may_be_question(bytes) {
+            return Next::Other;
+        }
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut read = httparse::Request::new(&mut []);
+        let length = match read.parse_with_uninit_headers(bytes, &mut fields) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Next::Incomplete,
+            Err(_) => return Next::Other,
+        };
+        if read.method != Some("GET") || read.version != Some(1) {
+            return Next::Other;
+        }
+        let question = match read.path {
+            Some(WHOAMI) => Some(Question::Whoami),
+            Some(AUTHORIZE) => Some(Question::Authorize),
+            _ => None,
+        };
+        if let (Some(question), Some(plain)) = (question, Plain::of(read.headers)) {
+            let before = out.len();
+            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_at_once(question, &plain, out)));
+            if let Ok(Some(())) = answered {
+                return Next::Answered(length);
+            }
+            // A panic too is told by the answer that takes longer.
+            out.truncate(before);
+        }
+        match whole(&read) {
+            Some((question, request)) => {
+                let (doors, peer) = (Arc::clone(&self.doors), self.peer);
+                Next::Asked(length, Box::pin(async move { doors.answer_whole(question, request, peer).await }))
+            }
+            None => Next::Other,
+        }
+    }
+
+    /// Writes an answer that took longer. `closes` where the connection ends with it.
+    pub fn write(&mut self, response: &Response<Bytes>, closes: bool, out: &mut Vec<u8>) {
+        let status = response.status();
+        let reason = status.canonical_reason().unwrap_or_default();
+        out.extend_from_slice(b"HTTP/1.1 ");
+        for text in [status.as_str(), " ", reason, "\r\n"] {
+            out.extend_from_slice(text.as_bytes());
+        }
+        for (name, value) in response.headers().iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+            write_field(out, name.as_str(), |out| out.extend_from_slice(value.as_bytes()));
+        }
+        if closes {
+            Written(out).put_fixed("connection", "close");
+        }
+        end_head(response.body().len(), self.date.at(self.doors.now()), out);
+        out.extend_from_slice(response.body());
+    }
+
+    /// Writes the answer to a question whose key is found good at once; otherwise nothing has happened, but that something
+    /// may have been written.
+    fn answer_at_once(&mut self, question: Question, plain: &Plain<'_>, out: &mut Vec<u8>) -> Option<()> {
+        let Self { doors, caller: came_from, address, trace, date, .. } = self;
+        // A gateway stands for others, whose doing its questions are.
+        let address = address.filter(|_| matches!(question, Question::Whoami));
+        if doors.edge.has_traces() || address.is_some_and(|address| doors.edge.slows(address)) {
+            return None;
+        }
+        let request_id = doors.edge.request_id();
+        let facts = RequestFacts {
+            headers: plain.credential(),
+            accepted: AcceptedForms::All,
+            method: "GET",
+            path: question.route(),
+            route: question.route(),
+            query: None,
+            origin: None,
+            from_browser: false,
+            address: came_from.ip,
+            transport: if came_from.protected { Transport::Protected } else { Transport::Plain },
+            user_agent: plain.user_agent,
+            request_id,
+            trace,
+            is_question: true,
+        };
+        let accepted = doors.web.app.access().accept_at_once(&facts, &Demand::default())?;
+        let caller = &accepted.caller;
+        out.extend_from_slice(&doors.good_head);
+        match question {
+            Question::Whoami => Written(out).put_fixed("content-type", MEDIA_TYPE),
+            Question::Authorize => authorize::tell(caller, None, &doors.web, &mut Written(out)),
+        }
+        limits::write(&mut Written(out), &accepted.allowances);
+        edge::name(&mut Written(out), request_id);
+        match question {
+            Question::Whoami => WhoamiBody::of(caller).in_pieces(|pieces| {
+                end_head(pieces.iter().map(|piece| piece.len()).sum(), date.at(accepted.at), out);
+                for piece in pieces {
+                    out.extend_from_slice(piece);
+                }
+            }),
+            Question::Authorize => end_head(0, date.at(accepted.at), out),
+        }
+        let took = accepted.took()?;
+        doors.measure(question, "GET", StatusCode::OK, took);
+        doors.edge.heard_of(address, StatusCode::OK);
+        doors.web.app.requests().record_accepted(accepted, took);
+        Some(())
+    }
+}
+
+/// The last fields of a head and its end.
+fn end_head(body_bytes: usize, date: &[u8], out: &mut Vec<u8>) {
+    Written(out).put("content-length", itoa::Buffer::new().format(body_bytes).as_bytes());
+    Written(out).put("date", date);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a question may begin like this.
+fn may_be_question(bytes: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|beginning| {
+        let compared = beginning.len().min(bytes.len());
+        bytes[..compared] == beginning[..compared]
+    })
+}
+
+/// The fields of a question that says nothing but who asks, and what every client says.
+#[derive(Debug, Default)]
+struct Plain<'a> {
+    authorization: Option<&'a [u8]>,
+    apikey: Option<&'a [u8]>,
+    x_api_key: Option<&'a [u8]>,
+    business_id: Option<&'a [u8]>,
+    user_agent: Option<&'a str>,
+}
+
+impl<'a> Plain<'a> {
+    /// `None` where any field is there that may mean something else, or one that should be there once is not.
+    fn of(fields: &[httparse::Header<'a>]) -> Option<Self> {
+        let mut plain = Self::default();
+        for field in fields {
+            let mut name = [0; LONGEST_NAME];
+            let name = name.get_mut(..field.name.len())?;
+            name.copy_from_slice(field.name.as_bytes());
+            name.make_ascii_lowercase();
+            let place = match &*name {
+                b"host" | b"accept" | b"accept-encoding" | b"accept-language" | b"cache-control" | b"content-type"
+                | b"cookie" | b"pragma" => continue,
+                b"connection" if field.value.eq_ignore_ascii_case(b"keep-alive") => continue,
+                b"user-agent" => {
+                    plain.user_agent = plain.user_agent.or(readable(field.value));
+                    continue;
+                }
+                b"apikey" => &mut plain.apikey,
+                b"authorization" => &mut plain.authorization,
+                b"businessid" => &mut plain.business_id,
+                b"x-api-key" => &mut plain.x_api_key,
+                _ => return None,
+            };
+            if place.replace(field.value).is_some() {
+                return None;
+            }
+        }
+        Some(plain)
+    }
+
+    fn credential(&self) -> CredentialHeaders<'_> {
+        CredentialHeaders {
+            authorization: self.authorization.as_slice(),
+            apikey: self.apikey.as_slice(),
+            x_api_key: self.x_api_key.as_slice(),
+            business_id: self.business_id.as_slice(),
+        }
+    }
+}
+
+/// A value that is visible ASCII, as [`HeaderValue::to_str`] has it.
+fn readable(value: &[u8]) -> Option<&str> {
+    let is_visible = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    std::str::from_utf8(value).ok().filter(|_| is_visible)
+}
+
+/// The whole request, if it is a question and asks nothing of its connection.
+fn whole(read: &httparse::Request<'_, '_>) -> Option<(Question, Request<()>)> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = read.path.filter(|path| path.starts_with('/'))?.parse::<Uri>().ok()?;
+    request.headers_mut().reserve(read.headers.len());
+    for field in &*read.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        match name.as_str() {
+            "connection" if field.value.eq_ignore_ascii_case(b"keep-alive") => {}
+            // What these mean is for a server to say.
+            "connection" | "content-length" | "expect" | "transfer-encoding" | "upgrade" => return None,
+            _ => {}
+        }
+        request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
+    }
+    Question::of(&request).map(|question| (question, request))
+}
+
+impl Doors {
+    async fn answer_whole(&self, question: Question, request: Request<()>, peer: Peer) -> Response<Bytes> {
+        let answered = self.answer(question, request.method(), request.uri(), request.headers(), peer).await;
+        let (parts, body) = answered.into_parts();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Response::from_parts(parts, body)
+    }
+}
+
+/// The present instant as a header field has it, written once a second.
+#[derive(Debug)]
+struct Date {
+    second: i64,
+    text: [u8; DATE_BYTES],
+}
+
+impl Default for Date {
+    fn default() -> Self {
+        Self { second: i64::MIN, text: [b' '; DATE_BYTES] }
+    }
+}
+
+impl Date {
+    fn at(&mut self, now: Timestamp) -> &[u8; DATE_BYTES] {
+        let second = now.as_seconds();
+        if second != self.second {
+            let since = Duration::from_secs(u64::try_from(second).unwrap_or(0));
+            let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since);
+            self.text.copy_from_slice(text.as_bytes());
+            self.second = second;
+        }
+        &self.text
+    }
+}
