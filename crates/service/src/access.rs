@@ -324,7 +324,8 @@ impl<'a> Access<'a> {
     /// is to be noted by [`Requests::record_accepted`](crate::requests::Requests::record_accepted).
     pub fn accept_at_once(self, facts: &RequestFacts<'_>, demand: &Demand) -> Option<Accepted> {
         let core = self.core;
-        let began = since_boot();
+        // Both at once, so that what the clock has moved is told from what time went by.
+        let (began, (at, by_system)) = (since_boot(), core.clock.now_and_by_system());
         let presented = credential::parse(facts.headers, facts.accepted, core.settings.brand()).ok()?;
         let is_key_of_business = presented.claim != TextClaim::Platform && !self.lacks_business_id(&presented);
         if !is_key_of_business || credential::url_holds_key(facts.path, facts.query, core.settings.brand()) {
@@ -333,7 +334,6 @@ impl<'a> Access<'a> {
         let ring = core.secrets.current();
         let digests = ring.digests(&KeyFingerprint::of(&presented.secret));
         let Remembered::Is(found, until) = core.index.find_at(&digests, began) else { return None };
-        let (at, by_system) = core.clock.now_and_by_system();
         if found.has_quota()
             || renewed_is_due(&ring, found.pepper_version, at)
             || !core.index.clock_is_sure_at(by_system, began)
@@ -357,8 +357,7 @@ impl<'a> Access<'a> {
             Some(Box::new(Subject { has_row, ..subject }))
         };
         let note = if has_row { subject().map_or(Note::Count, Note::Row) } else { Note::Count };
-        let profile = Arc::clone(found.business.profile().ok()?);
-        Some(Accepted { caller: KeyCaller::new(found, profile), at, allowances, note, began, until })
+        Some(Accepted { caller: KeyCaller::new(found).ok()?, at, allowances, note, began, until })
     }
 
     /// The operator's key behind a request, with this scope; any scope if none is named.
@@ -844,8 +843,7 @@ impl<'a> Access<'a> {
         if renewed_is_due(&self.core.secrets.current(), found.pepper_version, now) {
             self.renew_digest(secret, &found, now);
         }
-        let profile = Arc::clone(found.business.profile()?);
-        Ok(KeyCaller::new(found, profile))
+        KeyCaller::new(found)
     }
 
     /// After a rotation of the pepper, a key's row moves to the new one when the key is next used. Beside the request: what

@@ -1,11 +1,6 @@
 //! On whose behalf a use case runs.
 
-use std::sync::Arc;
-
 use serde_json::value::RawValue;
-
-use crate::index::KnownKey;
-use crate::people::SignedIn;
 use trousseau_domain::actor::Actor;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::{AccountId, BusinessId, KeyId, PlatformKeyId, RequestId, SessionId};
@@ -19,19 +14,32 @@ use trousseau_domain::profile::Profile;
 use trousseau_domain::scope::{Scope, ScopeSet};
 use trousseau_domain::time::Timestamp;
 
+use crate::error::ServiceError;
+use crate::index::KnownKey;
+use crate::people::SignedIn;
+
 /// A key that was accepted, and all that a request may want to know of it.
 #[derive(Debug, Clone)]
 pub struct KeyCaller {
     /// Whose rows it may see.
     pub tenant: Tenant,
-    /// The rules of the business.
-    pub profile: Arc<Profile>,
     known: KnownKey,
 }
 
 impl KeyCaller {
-    pub(crate) fn new(known: KnownKey, profile: Arc<Profile>) -> Self {
-        Self { tenant: known.tenant(), profile, known }
+    /// # Errors
+    /// Where the configuration has no profile of its business any more.
+    pub(crate) fn new(known: KnownKey) -> Result<Self, ServiceError> {
+        known.business.profile()?;
+        Ok(Self { tenant: known.tenant(), known })
+    }
+
+    /// The rules of the business.
+    ///
+    /// # Panics
+    /// Never: there is no caller without them.
+    pub fn profile(&self) -> &Profile {
+        self.known.business.profile().expect("looked for when it was accepted")
     }
 
     /// The key's id.

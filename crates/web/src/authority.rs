@@ -115,7 +115,7 @@ fn secret_with(scope: BuiltIn) -> Demand {
 
 /// Some profiles leave their keys to people and the operator.
 fn not_ruled_out(caller: &KeyCaller) -> Result<(), Failure> {
-    match caller.profile.managed_by_keys {
+    match caller.profile().managed_by_keys {
         ManagedByKeys::Never => Err(Failure::new(Kind::NotAllowedByProfile)),
         ManagedByKeys::WithScope | ManagedByKeys::ByDefault => Ok(()),
     }
@@ -212,7 +212,7 @@ fn of_codat() -> Demand {
 
 /// These routes know no other keys than those of such a business, which have these scopes unless they were made with fewer.
 fn is_codat_with(caller: &KeyCaller, scopes: &[BuiltIn]) -> Result<(), Failure> {
-    match caller.profile.managed_by_keys {
+    match caller.profile().managed_by_keys {
         ManagedByKeys::ByDefault => {}
         ManagedByKeys::WithScope | ManagedByKeys::Never => return Err(Failure::new(Kind::Unauthorized)),
     }

@@ -27,12 +27,12 @@ use trousseau_domain::time::Timestamp;
 use trousseau_service::requests::{CallAnswer, CallTrace};
 
 use crate::api::authorize::{self, Demands};
-use crate::api::whoami;
+use crate::api::whoami::{self, MEDIA_TYPE};
 use crate::authority::{Arrived, Sent};
 use crate::connection::Peer;
 use crate::dialect::{AUTHORIZE, Dialect};
 use crate::edge::{self, Edge, MAX_URI_BYTES, Reader, method_label};
-use crate::fields::write_field;
+use crate::fields::{Fields as _, Written, write_field};
 use crate::gateway::Asked;
 use crate::language::Language;
 use crate::limits;
@@ -60,8 +60,8 @@ pub(crate) struct Doors {
     counts: [Counts; 2],
     /// The headers of every good answer, put together once.
     usual: HeaderMap,
-    /// The beginning of every good answer as it goes over the wire: its status line and those headers.
-    pub(crate) good_head: Vec<u8>,
+    /// The beginnings of good answers as they go over the wire: the status line, those headers, and what is of the kind.
+    good_heads: [Vec<u8>; 2],
 }
 
 /// A question that is answered here.
@@ -124,11 +124,17 @@ impl Application {
         let counts = [WHOAMI, AUTHORIZE].map(Counts::of);
         let mut usual = HeaderMap::with_capacity(USUAL_HEADERS);
         edge::adorn(&mut usual, edge.https());
-        let mut good_head = b"HTTP/1.1 200 OK\r\n".to_vec();
-        for (name, value) in &usual {
-            write_field(&mut good_head, name.as_str(), |out| out.extend_from_slice(value.as_bytes()));
-        }
-        Self { doors: Arc::new(Doors { edge, web, counts, usual, good_head }), router, beside: None }
+        let good_heads = [Question::Whoami, Question::Authorize].map(|question| {
+            let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
+            for (name, value) in &usual {
+                write_field(&mut head, name.as_str(), |out| out.extend_from_slice(value.as_bytes()));
+            }
+            if matches!(question, Question::Whoami) {
+                Written(&mut head).put_fixed("content-type", MEDIA_TYPE);
+            }
+            head
+        });
+        Self { doors: Arc::new(Doors { edge, web, counts, usual, good_heads }), router, beside: None }
     }
 
     pub(crate) const fn doors(&self) -> &Arc<Doors> {
@@ -232,6 +238,10 @@ impl Doors {
     fn begin(&self) -> Begun {
         let (request_id, trace) = (self.edge.request_id(), CallTrace::default());
         Begun { started: Instant::now(), request_id, trace, traced: None }
+    }
+
+    pub(crate) fn good_head(&self, question: Question) -> &[u8] {
+        &self.good_heads[question as usize]
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -22,7 +22,7 @@ use trousseau_service::access::RequestFacts;
 use trousseau_service::requests::CallTrace;
 
 use crate::api::authorize;
-use crate::api::whoami::{MEDIA_TYPE, WhoamiBody};
+use crate::api::whoami::WhoamiBody;
 use crate::connection::{CallerAddress, Peer};
 use crate::dialect::AUTHORIZE;
 use crate::edge;
@@ -36,8 +36,6 @@ const MOST_FIELDS: usize = 100;
 const LONGEST_NAME: usize = 15;
 /// What a question begins with.
 const BEGINNINGS: [&[u8]; 2] = [b"GET /v1/whoami", b"GET /v1/authorize"];
-/// An instant as a header field has it (RFC 9110 section 5.6.7), in bytes.
-const DATE_BYTES: usize = 29;
 
 /// An answer that is still to come.
 pub type Pending = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
@@ -172,10 +170,9 @@ impl Questions {
         };
         let accepted = doors.web.app.access().accept_at_once(&facts, &Demand::default())?;
         let caller = &accepted.caller;
-        out.extend_from_slice(&doors.good_head);
-        match question {
-            Question::Whoami => Written(out).put_fixed("content-type", MEDIA_TYPE),
-            Question::Authorize => authorize::tell(caller, None, &doors.web, &mut Written(out)),
+        out.extend_from_slice(doors.good_head(question));
+        if matches!(question, Question::Authorize) {
+            authorize::tell(caller, None, &doors.web, &mut Written(out));
         }
         limits::write(&mut Written(out), &accepted.allowances);
         edge::name(&mut Written(out), request_id);
@@ -199,7 +196,7 @@ impl Questions {
 /// The last fields of a head and its end.
 fn end_head(body_bytes: usize, date: &[u8], out: &mut Vec<u8>) {
     Written(out).put("content-length", itoa::Buffer::new().format(body_bytes).as_bytes());
-    Written(out).put("date", date);
+    out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -295,28 +292,22 @@ impl Doors {
     }
 }
 
-/// The present instant as a header field has it, written once a second.
-#[derive(Debug)]
+/// The field that tells the present instant (RFC 9110 section 6.6.1), written once a second.
+#[derive(Debug, Default)]
 struct Date {
-    second: i64,
-    text: [u8; DATE_BYTES],
-}
-
-impl Default for Date {
-    fn default() -> Self {
-        Self { second: i64::MIN, text: [b' '; DATE_BYTES] }
-    }
+    second: Option<i64>,
+    field: Vec<u8>,
 }
 
 impl Date {
-    fn at(&mut self, now: Timestamp) -> &[u8; DATE_BYTES] {
+    fn at(&mut self, now: Timestamp) -> &[u8] {
         let second = now.as_seconds();
-        if second != self.second {
+        if self.second.replace(second) != Some(second) {
             let since = Duration::from_secs(u64::try_from(second).unwrap_or(0));
             let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since);
-            self.text.copy_from_slice(text.as_bytes());
-            self.second = second;
+            self.field.clear();
+            Written(&mut self.field).put("date", text.as_bytes());
         }
-        &self.text
+        &self.field
     }
 }

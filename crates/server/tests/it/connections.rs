@@ -118,7 +118,7 @@ fn a_question_may_come_in_pieces_and_many_at_once() {
             stream.flush().expect("sent");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let (mut read, mut buffer) = (String::new(), [0; 65_536]);
+        let (mut read, mut buffer) = (String::new(), [0; 8_192]);
         while read.matches("\"business_metadata\":{}}").count() < count {
             let bytes = stream.read(&mut buffer).expect("an answer");
             assert!(bytes > 0, "closed after {read}");
