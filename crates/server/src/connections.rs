@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -35,7 +35,8 @@ use crate::lanes::Lanes;
 use crate::questions::{self, Left};
 use crate::settings::TlsFiles;
 
-/// From the first byte of waiting to the end of the header section; also how long a kept connection may idle.
+/// From the first byte of waiting to the end of the header section, and once more where that began like a question and is
+/// none; also how long a kept connection may idle.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may read nothing of its answer.
@@ -45,7 +46,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(25);
 /// Above the application's own limit of 64 KiB, so that its answer explains the refusal.
 const READ_BUFFER_BYTES: usize = 160 * 1024;
 /// The most of answers that is gathered before it is written.
-const MOST_GATHERED: usize = 64 * 1024;
+pub(crate) const MOST_GATHERED: usize = 64 * 1024;
 /// What a connection of HTTP/2 begins with (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 /// How often the other end of a connection of HTTP/2 is asked whether it is there, and how long it may take to say so.
@@ -202,7 +203,11 @@ where
             let mut stream = Unstalled::new(stream);
             let questions = application.questions(peer);
             let read = match questions::answer(&mut stream, questions, HEADERS_WITHIN, stop).await? {
-                Left::Nothing => return Ok(()),
+                Left::Nothing => {
+                    // Inside TLS, the other end is told.
+                    let _ = stream.shutdown().await;
+                    return Ok(());
+                }
                 Left::Read(read) => read,
             };
             // One count to keep for each request, rather than one for each of its parts.

@@ -8,20 +8,23 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
+use tokio::task::coop;
 use tokio::time::{Duration, Instant, Sleep, sleep};
 use trousseau_web::questions::{Next, Pending, Questions};
 
+use crate::connections::MOST_GATHERED;
+
 /// The longest head that is read here; the server behind reads longer ones.
 const HEAD_BYTES: usize = 8 * 1024;
-/// Answers that are gathered before they are written, in bytes.
-const MOST_GATHERED: usize = 64 * 1024;
+/// How often more is read, or more is sent than is gathered, before the others of the lane have their turn.
+const MOST_ROUNDS: usize = 16;
 
 /// What is left of a connection on which no question comes next.
 #[derive(Debug)]
 pub(crate) enum Left {
-    /// Nothing: it has ended.
+    /// Nothing: it is to be closed.
     Nothing,
-    /// What was read of something else, or nothing yet where the server is about to stop.
+    /// What was read of something else; nothing where the server is about to stop.
     Read(BytesMut),
 }
 
@@ -45,6 +48,7 @@ where
         written: Vec::new(),
         sent: 0,
         pending: None,
+        is_over: false,
         alarms: Alarms::new(silence, stop),
     };
     poll_fn(|context| exchange.poll(context)).await
@@ -112,7 +116,9 @@ struct Alarms {
     silent: Pin<Box<Sleep>>,
     stop: watch::Receiver<bool>,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Who is woken by both; none before they were asked.
+    /// Whether the server is about to stop, as far as was heard.
+    is_stopping: bool,
+    /// Who is woken by both; none where one of them may not know of it.
     waker: Option<Waker>,
 }
 
@@ -132,21 +138,27 @@ impl Alarms {
             silent: Box::pin(sleep(silence)),
             stop,
             stopped: Box::pin(async move { drop(stopping.wait_for(|stop| *stop).await) }),
+            is_stopping: false,
             waker: None,
         }
     }
 
     /// Sees to it that the task is woken by either. They are asked once and when they have come, not with every question.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Alarm> {
+    /// A head that has begun is waited for though the server is about to stop.
+    fn poll(&mut self, context: &mut Context<'_>, has_begun: bool) -> Poll<Alarm> {
         if std::mem::take(&mut self.has_answered) {
             self.since = Instant::now();
         }
         let is_set = self.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
-        let is_stopping = self.stop.has_changed().unwrap_or(true);
-        if (!is_set || is_stopping) && self.stopped.as_mut().poll(context).is_ready() {
+        let is_heard = !self.is_stopping && (!is_set || self.stop.has_changed().unwrap_or(true));
+        if is_heard {
+            self.is_stopping = self.stopped.as_mut().poll(context).is_ready();
+        }
+        if self.is_stopping && !has_begun {
             return Poll::Ready(Alarm::Stopped);
         }
-        if !is_set || self.silent.is_elapsed() {
+        let is_late = !is_set || self.silent.is_elapsed();
+        if is_late {
             while self.silent.as_mut().poll(context).is_ready() {
                 let until = self.since + self.silence;
                 if until <= Instant::now() {
@@ -155,8 +167,9 @@ impl Alarms {
                 self.silent.as_mut().reset(until);
             }
         }
-        if !is_set {
-            self.waker = Some(context.waker().clone());
+        if is_heard || is_late {
+            // Who has used up its turn is told nothing, and woken at once.
+            self.waker = coop::has_budget_remaining().then(|| context.waker().clone());
         }
         Poll::Pending
     }
@@ -171,6 +184,8 @@ struct Exchange<'a, S> {
     sent: usize,
     /// The answer that has to come before anything more is understood.
     pending: Option<Pending>,
+    /// Whether the other end was told that nothing more is answered.
+    is_over: bool,
     alarms: Alarms,
 }
 
@@ -184,14 +199,17 @@ enum Understood {
     Much,
     /// As far as something else.
     Other,
+    /// The last answer says that the connection closes.
+    Over,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Left>> {
-        loop {
-            let understood = self.understand(context);
+        for _ in 0..MOST_ROUNDS {
+            let understood = if self.is_over { Understood::Over } else { self.understand(context) };
             ready!(self.poll_send(context))?;
             match understood {
+                Understood::Over => return Poll::Ready(Ok(Left::Nothing)),
                 Understood::Other => return Poll::Ready(Ok(self.left())),
                 Understood::Much => continue,
                 // The end of the connection is seen only where there is room to read on.
@@ -204,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 Poll::Ready(_) => {}
                 Poll::Pending if self.pending.is_some() => return Poll::Pending,
                 Poll::Pending => {
-                    return self.alarms.poll(context).map(|alarm| {
+                    return self.alarms.poll(context, !self.read.is_empty()).map(|alarm| {
                         Ok(match alarm {
                             Alarm::Silent => Left::Nothing,
                             Alarm::Stopped => self.left(),
@@ -213,6 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 }
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What was read and is for another server.
@@ -226,8 +246,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             if let Some(pending) = &mut self.pending {
                 let Poll::Ready(answer) = pending.as_mut().poll(context) else { return Understood::Asked };
                 self.pending = None;
-                self.questions.write(&answer, *self.alarms.stop.borrow(), &mut self.written);
+                self.is_over = *self.alarms.stop.borrow();
+                self.questions.write(&answer, self.is_over, &mut self.written);
                 self.alarms.has_answered = true;
+                if self.is_over {
+                    return Understood::Over;
+                }
             }
             if self.written.len() > MOST_GATHERED {
                 return Understood::Much;

@@ -94,15 +94,12 @@ pub struct Accepted {
     pub(crate) note: Note,
     /// When the request was taken up, in nanoseconds since the machine was started.
     began: u64,
-    /// Until when the answer may be given.
-    until: Lease,
 }
 
 impl Accepted {
-    /// How long it took so far, if the answer may still be given: the process may have slept.
-    pub fn took(&self) -> Option<Duration> {
-        let now = since_boot();
-        self.until.holds_at(now).then(|| Duration::from_nanos(now.saturating_sub(self.began)))
+    /// How long it took so far.
+    pub fn took(&self) -> Duration {
+        Duration::from_nanos(since_boot().saturating_sub(self.began))
     }
 }
 
@@ -343,6 +340,11 @@ impl<'a> Access<'a> {
         if judge(facts, demand, &presented, Some(&found), (Meter::Within, at)).ok()? != Decision::Allow {
             return None;
         }
+        // All that may still be in the way, before anything is counted.
+        found.business.profile().ok()?;
+        if !until.holds() {
+            return None;
+        }
         let mut allowances = Allowances::new();
         if found.is_limited() {
             let measured = core.limiter.take_pace(&found, (at, began))?;
@@ -357,7 +359,7 @@ impl<'a> Access<'a> {
             Some(Box::new(Subject { has_row, ..subject }))
         };
         let note = if has_row { subject().map_or(Note::Count, Note::Row) } else { Note::Count };
-        Some(Accepted { caller: KeyCaller::new(found).ok()?, at, allowances, note, began, until })
+        Some(Accepted { caller: KeyCaller::new(found).ok()?, at, allowances, note, began })
     }
 
     /// The operator's key behind a request, with this scope; any scope if none is named.

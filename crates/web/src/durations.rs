@@ -43,7 +43,7 @@ impl Durations {
         Arc::clone(all.entry(key.clone()).or_default())
     }
 
-    /// What was measured under a name, in the text form of Prometheus; nothing where nothing was.
+    /// What is measured under a name, in the text form of Prometheus; nothing where nothing is.
     pub(crate) fn render(&self, name: &str, help: &str) -> String {
         let mut text = String::new();
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -147,7 +147,7 @@ impl Edge {
         caller.ip.filter(|address| !self.proxies.trusts(*address))
     }
 
-    /// Whether the next request of an address has to wait.
+    /// Whether the next request of an address may have to wait.
     pub(crate) fn slows(&self, address: IpAddr) -> bool {
         self.patience.slows(address, Instant::now)
     }

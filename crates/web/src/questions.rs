@@ -163,7 +163,7 @@ impl Questions {
             from_browser: false,
             address: came_from.ip,
             transport: if came_from.protected { Transport::Protected } else { Transport::Plain },
-            user_agent: plain.user_agent,
+            user_agent: plain.user_agent.and_then(readable),
             request_id,
             trace,
             is_question: true,
@@ -185,7 +185,7 @@ impl Questions {
             }),
             Question::Authorize => end_head(0, date.at(accepted.at), out),
         }
-        let took = accepted.took()?;
+        let took = accepted.took();
         doors.measure(question, "GET", StatusCode::OK, took);
         doors.edge.heard_of(address, StatusCode::OK);
         doors.web.app.requests().record_accepted(accepted, took);
@@ -215,7 +215,7 @@ struct Plain<'a> {
     apikey: Option<&'a [u8]>,
     x_api_key: Option<&'a [u8]>,
     business_id: Option<&'a [u8]>,
-    user_agent: Option<&'a str>,
+    user_agent: Option<&'a [u8]>,
 }
 
 impl<'a> Plain<'a> {
@@ -231,10 +231,7 @@ impl<'a> Plain<'a> {
                 b"host" | b"accept" | b"accept-encoding" | b"accept-language" | b"cache-control" | b"content-type"
                 | b"cookie" | b"pragma" => continue,
                 b"connection" if field.value.eq_ignore_ascii_case(b"keep-alive") => continue,
-                b"user-agent" => {
-                    plain.user_agent = plain.user_agent.or(readable(field.value));
-                    continue;
-                }
+                b"user-agent" => &mut plain.user_agent,
                 b"apikey" => &mut plain.apikey,
                 b"authorization" => &mut plain.authorization,
                 b"businessid" => &mut plain.business_id,

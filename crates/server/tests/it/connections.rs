@@ -221,11 +221,19 @@ fn a_signal_ends_the_server_in_order() {
     asked.write_all(b"GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
     let mut begins = [0; 12];
     asked.read_exact(&mut begins).expect("an answer");
+    let mut begun = server.connect();
+    begun.write_all(b"GET /v1/whoami HTTP/1.1\r\nho").expect("sent");
     let mut running = server.connect();
     running.write_all(b"POST /livez HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{").expect("sent");
     let mut answer = [0; 12];
     running.read_exact(&mut answer).expect("an answer to the head");
     server.signal(Signal::TERM);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    // What has begun is answered all the same.
+    begun.write_all(b"st: localhost\r\n\r\n").expect("sent");
+    let mut answered = String::new();
+    begun.read_to_string(&mut answered).expect("closed");
+    assert!(answered.starts_with("HTTP/1.1 401") && answered.contains("connection: close"), "{answered}");
     assert_eq!(server.wait(), Some(0), "{}", server.log());
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).expect("closed");
