@@ -50,9 +50,9 @@ struct Cli {
     /// Next to a route of axum rather than to hyper alone
     #[arg(long)]
     axum: bool,
-    /// Ask for a gateway, /v1/authorize, rather than /v1/whoami
-    #[arg(long)]
-    authorize: bool,
+    /// What is asked
+    #[arg(long, value_enum, default_value_t)]
+    ask: Ask,
     /// The program to measure
     #[arg(long, default_value = "target/release/trousseau")]
     program: PathBuf,
@@ -62,6 +62,18 @@ struct Cli {
     /// A database to use again, with the keys in it; made if it is not there
     #[arg(long)]
     folder: Option<PathBuf>,
+}
+
+/// What a key is presented for.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Ask {
+    /// GET /v1/whoami
+    #[default]
+    Whoami,
+    /// GET /v1/authorize
+    Authorize,
+    /// The same with the fields that nginx sends as docs/gateways has it
+    Gateway,
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,8 +159,11 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     let requests = seed::requests(&folder, cli.keys, !cli.unlimited).await?;
     let pinning = Pinning::of_this_machine();
     pinning.move_load()?;
-    let requests =
-        if cli.authorize { Arc::new(requests.iter().map(|one| seed::authorize(one)).collect()) } else { requests };
+    let requests = match cli.ask {
+        Ask::Whoami => requests,
+        Ask::Authorize => Arc::new(requests.iter().map(|one| seed::authorize(one)).collect()),
+        Ask::Gateway => Arc::new(requests.iter().map(|one| seed::gateway(one)).collect()),
+    };
 
     let address = free_address()?;
     let mut command = pinning.command(&cli.program);

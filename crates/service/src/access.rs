@@ -91,7 +91,10 @@ pub struct Accepted {
     pub at: Timestamp,
     /// Where its limits stand.
     pub allowances: Allowances,
-    pub(crate) note: Note,
+    /// What the log keeps of it, if it has a row.
+    pub(crate) row: Option<Box<Subject>>,
+    /// Whether there was room to count it.
+    pub(crate) counted: bool,
     /// When the request was taken up, in nanoseconds since the machine was started.
     began: u64,
 }
@@ -101,15 +104,6 @@ impl Accepted {
     pub fn took(&self) -> Duration {
         Duration::from_nanos(since_boot().saturating_sub(self.began))
     }
-}
-
-/// What is noted of an accepted call.
-#[derive(Debug)]
-pub(crate) enum Note {
-    /// That there was one.
-    Count,
-    /// What the log keeps of it.
-    Row(Box<Subject>),
 }
 
 /// No caller.
@@ -345,21 +339,14 @@ impl<'a> Access<'a> {
         if !until.holds() {
             return None;
         }
-        let mut allowances = Allowances::new();
-        if found.is_limited() {
-            let measured = core.limiter.take_pace(&found, (at, began))?;
-            if measured.meter != Meter::Within {
-                return None;
-            }
-            allowances = measured.allowances;
-        }
+        let count = |calls: &mut _| core.recorder.count_good(calls, &found, at);
+        let (Measured { allowances, .. }, counted) = core.limiter.take_pace(&found, (at, began), count)?;
+        // Not counted where it is one too many.
+        let counted = counted?;
         let has_row = core.recorder.takes_row(found.id, Outcome::Succeeded, at);
-        let subject = || {
-            let subject = self.subject_of(facts, &presented, Some(&found), &Decision::Allow, at)?;
-            Some(Box::new(Subject { has_row, ..subject }))
-        };
-        let note = if has_row { subject().map_or(Note::Count, Note::Row) } else { Note::Count };
-        Some(Accepted { caller: KeyCaller::new(found).ok()?, at, allowances, note, began })
+        let subject = || self.subject_of(facts, &presented, Some(&found), &Decision::Allow, at).map(Box::new);
+        let row = has_row.then(subject).flatten();
+        Some(Accepted { caller: KeyCaller::new(found).ok()?, at, allowances, row, counted, began })
     }
 
     /// The operator's key behind a request, with this scope; any scope if none is named.
@@ -723,8 +710,8 @@ impl<'a> Access<'a> {
                 if !found.is_limited() {
                     return Ok((Decision::Allow, Measured::default()));
                 }
-                let measured = match self.core.limiter.take_pace(found, (now, since_boot())) {
-                    Some(measured) => measured,
+                let measured = match self.core.limiter.take_pace(found, (now, since_boot()), |_| ()) {
+                    Some((measured, _)) => measured,
                     None => Box::pin(self.core.limiter.take(&self.core.store, found, now)).await?,
                 };
                 let decision = match measured.meter {

@@ -98,6 +98,7 @@ impl App {
         let index = Arc::new(Index::new(settings.clone()));
         let jobs = Jobs::new(store.clone(), secrets.clone(), Arc::clone(&clock), settings.keep(), Arc::clone(&index));
         let recorder = jobs.recorder();
+        let limiter = Limiter::new(Arc::clone(recorder.keys()));
         let people = PeopleState::new(&settings);
         let mailer = Mailer::new(store.clone(), secrets.clone(), Arc::clone(&clock));
         let in_flight = InFlight::default();
@@ -120,7 +121,7 @@ impl App {
             outgoing,
             networks,
             index,
-            limiter: Limiter::default(),
+            limiter,
             node: ThisNode::default(),
         };
         let core = Arc::new(core);

@@ -20,8 +20,8 @@ use trousseau_store::{ChangeKind, EventRow, RefusalRow, RequestRow, SightingRow,
 use crate::app::Core;
 use crate::clock::Clock;
 use crate::error::ServiceError;
-use crate::index::{Index, Seen};
-use crate::limits::SUM_EVERY;
+use crate::index::{Index, KnownKey, Seen};
+use crate::limits::{KeysInUse, SUM_EVERY};
 use crate::networks;
 use crate::notices;
 use crate::payments;
@@ -30,7 +30,7 @@ use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::{PEPPER_GRACE, Secrets};
 use crate::settings::Keep;
-use crate::tally::{Measure, SharedMeasure, Tally};
+use crate::tally::{Calls, Measure, SharedMeasure, Tally};
 use crate::webhooks::{self, FanOut};
 
 /// Notes that may wait to be written; more are dropped and counted.
@@ -221,12 +221,28 @@ impl Recorder {
         let outcome = subject.outcome(answer);
         let Some((tenant, key)) = subject.counts_for() else { return self.record_call(subject.answered(answer)) };
         let counted = self.tally.count(&tenant, key, outcome, subject.at);
-        if subject.has_row || self.takes_row(key, outcome, subject.at) {
+        let has_row = subject.has_row || self.takes_row(key, outcome, subject.at);
+        self.record_counted(has_row.then_some(subject), counted, answer);
+    }
+
+    /// A call was answered that is counted, if there was room, and may have a row.
+    pub(crate) fn record_counted(&self, row: Option<Subject>, counted: bool, answer: CallAnswer) {
+        match row {
             // Where there was no room, the row is what is counted by.
-            self.record_call(Call { counted, ..subject.answered(answer) });
-        } else if !counted {
-            self.dropped.count(1, self.clock.now());
+            Some(subject) => self.record_call(Call { counted, ..subject.answered(answer) }),
+            None if counted => {}
+            None => self.dropped.count(1, self.clock.now()),
         }
+    }
+
+    /// Counts a call of this key that is good; `false` if there was no room.
+    pub(crate) fn count_good(&self, calls: &mut Calls, key: &KnownKey, at: Timestamp) -> bool {
+        self.tally.count_in(calls, || key.tenant(), Outcome::Succeeded, at)
+    }
+
+    /// Where it counts the calls of each key.
+    pub(crate) fn keys(&self) -> &Arc<KeysInUse> {
+        self.tally.keys()
     }
 
     /// Whether a call of this key that ends so at this instant gets a row of its own.
@@ -250,12 +266,7 @@ impl Recorder {
 
     /// Counts a call that gets no row.
     pub(crate) fn count(&self, counted: &Counted) {
-        self.count_call(&counted.tenant, counted.key, counted.outcome, counted.at);
-    }
-
-    /// The same of a call by its parts.
-    pub(crate) fn count_call(&self, tenant: &Tenant, key: KeyId, outcome: Outcome, at: Timestamp) {
-        if !self.tally.count(tenant, key, outcome, at) {
+        if !self.tally.count(&counted.tenant, counted.key, counted.outcome, counted.at) {
             self.dropped.count(1, self.clock.now());
         }
     }

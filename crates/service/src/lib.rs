@@ -17,6 +17,7 @@ pub mod context;
 pub mod entropy;
 pub mod error;
 pub mod events;
+mod holders;
 pub mod idempotency;
 pub mod import;
 pub mod index;

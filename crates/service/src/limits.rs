@@ -4,13 +4,9 @@
 //! between two sums a node knows of its own calls only, and lets through at most what the others let through meanwhile.
 
 use std::collections::HashSet;
-use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 use trousseau_domain::decision::Meter;
 use trousseau_domain::environment::Tenant;
@@ -19,7 +15,9 @@ use trousseau_domain::limits::{Allowance, LimitOf, LimitOver, Limits, Pace, Peri
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{QuotaCount, QuotaHolder, Store, StoreError};
 
+use crate::holders::{Holders, locked};
 use crate::index::{KnownKey, since_boot};
+use crate::tally::Calls;
 
 /// How often what was counted is summed in the database.
 pub const SUM_EVERY: Duration = Duration::from_secs(1);
@@ -115,6 +113,17 @@ impl Paces {
         })
     }
 
+    /// Counts a call of a key by these rates, if all of them have room for it.
+    fn measure(&mut self, rates: &[RateLimit], boot: u64) -> Measured {
+        self.follow(rates, boot);
+        let retry_after = self.wait(boot);
+        if retry_after.is_none() {
+            self.count(boot);
+        }
+        let meter = if retry_after.is_none() { Meter::Within } else { Meter::RateLimited };
+        Measured { meter, retry_after, allowances: self.allowances(LimitOf::Key, boot).collect() }
+    }
+
     /// Whether nothing would be lost by forgetting them.
     fn is_idle(&self, boot: u64) -> bool {
         boot.saturating_sub(self.asked) > KEPT_FOR_NANOS
@@ -166,7 +175,21 @@ enum Held {
     Counters(Shared),
 }
 
+impl Default for Held {
+    fn default() -> Self {
+        Self::Paces(Paces::default())
+    }
+}
+
 impl Held {
+    /// Counts a call by rates and nothing else, if all of them have room for it.
+    fn measure(&mut self, rates: &[RateLimit], boot: u64) -> Measured {
+        match self {
+            Self::Paces(paces) => paces.measure(rates, boot),
+            Self::Counters(counters) => locked(counters).paces.measure(rates, boot),
+        }
+    }
+
     /// The counters, with those paces that were all that was held until now.
     fn counters(&mut self) -> Shared {
         if let Self::Paces(paces) = self {
@@ -187,69 +210,27 @@ impl Held {
     }
 }
 
-/// Parts of what is known of holders, with a lock of their own.
-const SHARDS: usize = 64;
-/// Those of them that are looked through with one sum: all of them in some seconds.
+/// Parts of what is known of holders that are looked through with one sum: all of them in some seconds.
 const SHARDS_PER_SUM: usize = 8;
 
-/// What is known of each holder.
-#[derive(Debug)]
-struct Holders {
-    hash: RandomState,
-    shards: [Mutex<HashTable<(QuotaHolder, Held)>>; SHARDS],
-    /// Which is looked through next.
-    next: AtomicUsize,
+/// What a key that is used needs with every call, in one place: where its rates stand, and its calls.
+#[derive(Debug, Default)]
+pub(crate) struct KeyInUse {
+    held: Held,
+    /// Those that wait to be written down.
+    pub(crate) calls: Calls,
 }
 
-impl Default for Holders {
-    fn default() -> Self {
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Self { hash: RandomState::default(), shards, next: AtomicUsize::new(0) }
-    }
-}
-
-impl Holders {
-    fn get(&self, holder: &QuotaHolder) -> Shared {
-        self.with(holder, Held::counters)
-    }
-
-    /// Does this with what is held for a holder, while nobody else can.
-    fn with<T>(&self, holder: &QuotaHolder, act: impl FnOnce(&mut Held) -> T) -> T {
-        let hash = self.hash.hash_one(holder);
-        // Not the bits that choose the place within a shard.
-        let shard = usize::try_from(hash >> 32).expect("32 bits") % SHARDS;
-        let mut shard = locked(&self.shards[shard]);
-        if let Some((_, held)) = shard.find_mut(hash, |(known, _)| known == holder) {
-            return act(held);
-        }
-        let entry = (holder.clone(), Held::Paces(Paces::default()));
-        act(&mut shard.insert_unique(hash, entry, |(known, _)| self.hash.hash_one(known)).into_mut().1)
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.shards.iter().map(|shard| locked(shard).len()).sum()
-    }
-
-    /// Looks through the next so many shards and keeps of them what is to be kept.
-    fn retain(&self, shards: usize, keep: impl Fn(&Held) -> bool) {
-        for _ in 0..shards {
-            let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % SHARDS];
-            locked(shard).retain(|(_, held)| keep(held));
-        }
-    }
-}
+/// The keys that are used.
+pub(crate) type KeysInUse = Holders<KeyId, KeyInUse>;
 
 /// The counters of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
-    holders: Holders,
+    keys: Arc<KeysInUse>,
+    tenants: Holders<Tenant, Held>,
     /// Those with calls that are not summed yet.
     unsummed: Mutex<HashSet<QuotaHolder>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One of the limits that a call has to keep.
@@ -264,6 +245,18 @@ struct Part<'a> {
 type Parts<'a> = SmallVec<[Part<'a>; 2]>;
 
 impl Limiter {
+    /// One that keeps the rates of keys beside their calls.
+    pub(crate) fn new(keys: Arc<KeysInUse>) -> Self {
+        Self { keys, ..Self::default() }
+    }
+
+    fn counters(&self, holder: &QuotaHolder) -> Shared {
+        match holder {
+            QuotaHolder::Key(key) => self.keys.with(key, |in_use| in_use.held.counters()),
+            QuotaHolder::Tenant(tenant) => self.tenants.with(tenant, Held::counters),
+        }
+    }
+
     /// Counts a call with this key, if all its limits have room for it; none of them counts it otherwise.
     ///
     /// # Errors
@@ -272,32 +265,29 @@ impl Limiter {
         self.measure(store, &self.parts_of(key), (now, since_boot())).await
     }
 
-    /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone.
-    pub(crate) fn take_pace(&self, key: &KnownKey, (now, boot): (Timestamp, u64)) -> Option<Measured> {
+    /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone, or no limits. `then` is done with the
+    /// calls of the key, if this one was within its limits; what it gives is given.
+    pub(crate) fn take_pace<T>(
+        &self,
+        key: &KnownKey,
+        (now, boot): (Timestamp, u64),
+        then: impl FnOnce(&mut Calls) -> T,
+    ) -> Option<(Measured, Option<T>)> {
         if key.has_quota() {
             return None;
         }
-        if key.business.limits().is_none() {
-            return Some(self.measure_rates(key.id, key.access.limits.rates.as_slice(), boot));
-        }
-        Some(self.measure_known(&self.parts_of(key), (now, boot)))
-    }
-
-    /// The same as [`Limiter::take`] of a key that has rates and no other limit.
-    fn measure_rates(&self, key: KeyId, rates: &[RateLimit], boot: u64) -> Measured {
-        let measure = |paces: &mut Paces| {
-            paces.follow(rates, boot);
-            let retry_after = paces.wait(boot);
-            if retry_after.is_none() {
-                paces.count(boot);
-            }
-            let meter = if retry_after.is_none() { Meter::Within } else { Meter::RateLimited };
-            Measured { meter, retry_after, allowances: paces.allowances(LimitOf::Key, boot).collect() }
-        };
-        self.holders.with(&QuotaHolder::Key(key), |held| match held {
-            Held::Paces(paces) => measure(paces),
-            Held::Counters(counters) => measure(&mut locked(counters).paces),
-        })
+        let of_business =
+            (!key.business.limits().is_none()).then(|| self.measure_known(&self.parts_of(key), (now, boot)));
+        let rates = key.access.limits.rates.as_slice();
+        Some(self.keys.with(&key.id, |in_use| {
+            let measured = match of_business {
+                Some(measured) => measured,
+                None if rates.is_empty() => Measured::default(),
+                None => in_use.held.measure(rates, boot),
+            };
+            let then = (measured.meter == Meter::Within).then(|| then(&mut in_use.calls));
+            (measured, then)
+        }))
     }
 
     /// Makes sure that the sums of the quotas of this key are known here, so that counting a call waits for nothing. Gives
@@ -326,7 +316,7 @@ impl Limiter {
         of_key: &'a Limits,
         of_business: &'a Limits,
     ) -> Parts<'a> {
-        let part = |of, limits, holder| Part { of, limits, counters: self.holders.get(&holder), holder };
+        let part = |of, limits, holder| Part { of, limits, counters: self.counters(&holder), holder };
         let mut parts = Parts::new();
         if !of_business.is_none() {
             parts.push(part(LimitOf::Business, of_business, QuotaHolder::Tenant(tenant())));
@@ -431,13 +421,14 @@ impl Limiter {
     }
 
     fn forget_idle(&self, shards: usize, boot: u64) {
-        self.holders.retain(shards, |held| !held.is_idle(boot));
+        self.keys.retain(shards, |in_use| !in_use.held.is_idle(boot) || !in_use.calls.is_empty());
+        self.tenants.retain(shards, |held| !held.is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
         let mut more = Vec::new();
         for holder in holders {
-            let counters = self.holders.get(holder);
+            let counters = self.counters(holder);
             let counters = locked(&counters);
             let present =
                 PERIODS.into_iter().zip(counters.used).map(|(period, used)| (period, used.number, used.since));
@@ -461,7 +452,7 @@ impl Limiter {
         }
         tx.commit().await?;
         for (count, sum) in more.into_iter().zip(sums) {
-            let counters = self.holders.get(&count.holder);
+            let counters = self.counters(&count.holder);
             let mut counters = locked(&counters);
             let used = counters.used(count.period);
             if used.number == count.number {
@@ -518,6 +509,7 @@ mod tests {
     use trousseau_store::testing::TestDatabase;
 
     use super::*;
+    use crate::holders::SHARDS;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -546,6 +538,14 @@ mod tests {
             let key = KeyId::from_bits(key);
             let parts = self.limiter.parts(key, || tenant, of_key, of_business);
             self.limiter.measure(self.store, &parts, when).await.expect("measured")
+        }
+    }
+
+    impl Node<'_> {
+        /// The same with the rates of the key alone.
+        fn measure(&self, key: u128, limits: &Limits, boot: u64) -> Measured {
+            let rates = limits.rates.as_slice();
+            self.limiter.keys.with(&KeyId::from_bits(key), |in_use| in_use.held.measure(rates, boot))
         }
     }
 
@@ -598,7 +598,7 @@ mod tests {
         let two = rates(&["5/1s", "10/3601s"]);
         let measured = node.take(1, &two, &Limits::default(), (NOON, hour + hour / 2)).await;
         assert_eq!(measured.allowances.iter().map(|left| left.remaining).collect::<Vec<_>>(), [0, 5]);
-        let counters = node.limiter.holders.get(&QuotaHolder::Key(KeyId::from_bits(1)));
+        let counters = node.limiter.counters(&QuotaHolder::Key(KeyId::from_bits(1)));
         assert_eq!(locked(&counters).paces.of_rates.len(), 2, "what is no longer in force is forgotten");
     }
 
@@ -606,23 +606,22 @@ mod tests {
     async fn a_key_with_rates_alone_is_measured_alike_and_stays_so_when_it_gets_more() {
         let database = TestDatabase::sqlite().await;
         let (one, other) = ([(); 2].map(|()| Node { limiter: Limiter::default(), store: database.store() })).into();
-        let key = KeyId::from_bits(1);
         let limits = rates(&["3/1s", "5/1m"]);
         for tenth in 0..40 {
             let boot = SECOND + tenth * SECOND / 10;
-            let short = one.limiter.measure_rates(key, limits.rates.as_slice(), boot);
+            let short = one.measure(1, &limits, boot);
             assert_eq!(short, other.take(1, &limits, &Limits::default(), (NOON, boot)).await, "{tenth}");
         }
         // What was used counts once there is a quota as well, and when that is gone again.
         let boot = 5 * SECOND;
         let with_quota = Limits { quota: quota(9, 9).quota, ..limits.clone() };
         assert_eq!(one.take(1, &with_quota, &Limits::default(), (NOON, boot)).await.meter, Meter::RateLimited);
-        assert_eq!(one.limiter.measure_rates(key, limits.rates.as_slice(), boot).meter, Meter::RateLimited);
-        assert_eq!(one.limiter.holders.len(), 1);
+        assert_eq!(one.measure(1, &limits, boot).meter, Meter::RateLimited);
+        assert_eq!(one.limiter.keys.len(), 1);
         one.limiter.forget_idle(SHARDS, boot + KEPT_FOR_NANOS);
-        assert_eq!(one.limiter.holders.len(), 1);
+        assert_eq!(one.limiter.keys.len(), 1);
         one.limiter.forget_idle(SHARDS, boot + 2 * KEPT_FOR_NANOS);
-        assert_eq!(one.limiter.holders.len(), 0, "its minute is over");
+        assert_eq!(one.limiter.keys.len(), 0, "its minute is over");
     }
 
     #[tokio::test]
@@ -664,14 +663,14 @@ mod tests {
         }
         let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
         assert_eq!(rows, ["day20484=1", "day20485=1", "month24312=1", "month24313=1"]);
-        assert_eq!(node.limiter.holders.len(), 0, "nobody has used it for a minute");
+        assert_eq!(node.limiter.keys.len(), 0, "nobody has used it for a minute");
         // What is not summed yet, or may be used again soon, is kept.
         node.take(1, &key, &unlimited, (NOON, SECOND)).await;
         node.limiter.forget_idle(SHARDS, since_boot());
-        assert_eq!(node.limiter.holders.len(), 1);
+        assert_eq!(node.limiter.keys.len(), 1);
         node.take(1, &key, &unlimited, (NOON, since_boot())).await;
         node.limiter.sum(node.store).await.expect("summed");
         node.limiter.forget_idle(SHARDS, since_boot());
-        assert_eq!(node.limiter.holders.len(), 1);
+        assert_eq!(node.limiter.keys.len(), 1);
     }
 }

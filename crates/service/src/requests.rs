@@ -12,7 +12,7 @@ use trousseau_domain::requests::{ClientName, Door, Network, Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 use trousseau_store::{RefusalRow, RequestFilter, RequestRow, SightingRow, UsageRow};
 
-use crate::access::{Accepted, Note};
+use crate::access::Accepted;
 use crate::app::Core;
 use crate::error::ServiceError;
 use crate::index::KnownKey;
@@ -329,13 +329,9 @@ impl<'a> Requests<'a> {
 
     /// Notes a call that was accepted at once and answered well. Nothing waits for it.
     pub fn record_accepted(self, accepted: Accepted, took: Duration) {
-        let Accepted { caller, at, note, .. } = accepted;
-        match note {
-            Note::Count => self.core.recorder.count_call(&caller.tenant, caller.key_id(), Outcome::Succeeded, at),
-            Note::Row(subject) => {
-                self.core.recorder.record_answer(*subject, CallAnswer { status: 200, took, code: None });
-            }
-        }
+        let Accepted { row, counted, .. } = accepted;
+        let answer = CallAnswer { status: 200, took, code: None };
+        self.core.recorder.record_counted(row.map(|subject| *subject), counted, answer);
     }
 
     /// One page of a tenant's calls, newest first, with the calls of its business whose environment nobody knows.

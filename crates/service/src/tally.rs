@@ -1,18 +1,18 @@
 //! What is counted of the calls of known keys, in memory: nothing of a request waits for the database, and no use is lost
 //! to a burst of them.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 use trousseau_domain::environment::Tenant;
 use trousseau_domain::ids::KeyId;
 use trousseau_domain::requests::{Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 
-/// Parts with a lock of their own.
-const SHARDS: usize = 16;
+use crate::holders::locked;
+use crate::limits::KeysInUse;
+
 /// Keys that may wait to be written, some 100 bytes each; calls of more of them are dropped and counted.
 const MOST: usize = 1_000_000;
 /// Calls a second that each get a row of the request log.
@@ -39,10 +39,44 @@ pub(crate) struct Counted {
     pub(crate) last_at: Timestamp,
 }
 
+/// Calls of one key that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// Whose they are, from the first one on.
+    tenant: Option<Box<Tenant>>,
+    counts: SmallVec<[Count; 1]>,
+}
+
+#[derive(Debug)]
+struct Count {
+    day: UtcDay,
+    outcome: Outcome,
+    requests: u64,
+    last_at: Timestamp,
+}
+
+impl Calls {
+    /// Whether none waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    fn find(&mut self, day: UtcDay, outcome: Outcome) -> Option<usize> {
+        self.counts.iter().position(|count| count.outcome == outcome && count.day == day)
+    }
+
+    fn remove(&mut self, day: UtcDay, outcome: Outcome) -> Option<Counted> {
+        let at = self.find(day, outcome)?;
+        let Count { requests, last_at, .. } = self.counts.swap_remove(at);
+        let tenant = self.tenant.as_deref().expect("known from the first call on").clone();
+        Some(Counted { tenant, requests, last_at })
+    }
+}
+
 /// Calls by key and day, until they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    shards: [Mutex<HashMap<By, Counted, RandomState>>; SHARDS],
+    keys: Arc<KeysInUse>,
     waiting: AtomicUsize,
     /// Whose turn it is to be taken out, the next one last: rows of neighbours lie next to each other, so that many of
     /// them are one page to write, and none waits behind those that came later.
@@ -102,24 +136,36 @@ impl SharedMeasure {
 }
 
 impl Tally {
-    fn shard(&self, key: KeyId) -> MutexGuard<'_, HashMap<By, Counted, RandomState>> {
-        let shard = usize::try_from(key.bits() % SHARDS as u128).expect("below their number");
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where the calls of each key are counted, and what else is known of keys that are used.
+    pub(crate) const fn keys(&self) -> &Arc<KeysInUse> {
+        &self.keys
     }
 
     /// Counts a call; `false` if there was no room for its key.
     pub(crate) fn count(&self, tenant: &Tenant, key: KeyId, outcome: Outcome, at: Timestamp) -> bool {
-        let mut shard = self.shard(key);
-        let by = (key, UtcDay::of(at), outcome);
-        if let Some(counted) = shard.get_mut(&by) {
-            counted.requests += 1;
-            counted.last_at = counted.last_at.max(at);
+        self.keys.with(&key, |in_use| self.count_in(&mut in_use.calls, || tenant.clone(), outcome, at))
+    }
+
+    /// The same where the calls of the key are at hand.
+    pub(crate) fn count_in(
+        &self,
+        calls: &mut Calls,
+        tenant: impl FnOnce() -> Tenant,
+        outcome: Outcome,
+        at: Timestamp,
+    ) -> bool {
+        let day = UtcDay::of(at);
+        if let Some(known) = calls.find(day, outcome) {
+            let count = &mut calls.counts[known];
+            count.requests += 1;
+            count.last_at = count.last_at.max(at);
             return true;
         }
         if self.waiting.load(Ordering::Relaxed) >= MOST {
             return false;
         }
-        shard.insert(by, Counted { tenant: tenant.clone(), requests: 1, last_at: at });
+        calls.tenant.get_or_insert_with(|| Box::new(tenant()));
+        calls.counts.push(Count { day, outcome, requests: 1, last_at: at });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         true
     }
@@ -131,11 +177,14 @@ impl Tally {
 
     /// Takes out what is counted of at most `most` keys, neighbours if there are more.
     pub(crate) fn take(&self, most: usize) -> Vec<(By, Counted)> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = locked(&self.turns);
         let (mut taken, mut is_last_round) = (Vec::new(), false);
         while taken.len() < most {
             match turns.pop() {
-                Some(by) => taken.extend(self.shard(by.0).remove(&by).map(|counted| (by, counted))),
+                Some(by @ (key, day, outcome)) => {
+                    let counted = self.keys.with_known(&key, |in_use| in_use.calls.remove(day, outcome)).flatten();
+                    taken.extend(counted.map(|counted| (by, counted)));
+                }
                 None if is_last_round => break,
                 None => {
                     is_last_round = true;
@@ -151,9 +200,9 @@ impl Tally {
     /// All that wait, in no order.
     fn all(&self) -> Vec<By> {
         let mut all = Vec::with_capacity(self.waiting());
-        for shard in &self.shards {
-            all.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).keys());
-        }
+        self.keys.each(|key, in_use| {
+            all.extend(in_use.calls.counts.iter().map(|count| (*key, count.day, count.outcome)));
+        });
         all
     }
 }

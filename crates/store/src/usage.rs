@@ -86,8 +86,8 @@ impl Tx {
         // In one order, so that two nodes cannot wait for each other.
         let mut usage: Vec<_> = usage.iter().map(|row| (row, key_text(row.key_id))).collect();
         usage.sort_by(|(one, key), (other, other_key)| {
-            let tenant = |row: &UsageRow| (row.tenant.business.to_string(), row.tenant.environment);
-            (tenant(one), one.day, key, one.outcome).cmp(&(tenant(other), other.day, other_key, other.outcome))
+            let by = |row: &UsageRow| (row.day, row.outcome);
+            one.tenant.cmp(&other.tenant).then_with(|| key.cmp(other_key)).then_with(|| by(one).cmp(&by(other)))
         });
         let rows = usage.into_iter().map(|(row, key)| {
             Stmt::new(SQL)

@@ -1,5 +1,6 @@
 //! Who calls and what for, as extractors: a handler cannot be called without the proof.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, MatchedPath};
@@ -14,7 +15,7 @@ use trousseau_domain::keys::KeyKind;
 use trousseau_domain::platform_keys::PlatformScope;
 use trousseau_domain::profile::ManagedByKeys;
 use trousseau_domain::scope::{BuiltIn, Scope};
-use trousseau_service::access::{AccessError, RequestFacts};
+use trousseau_service::access::{Accepted, AccessError, RequestFacts};
 use trousseau_service::requests::CallTrace;
 use trousseau_service::{Context, KeyCaller, PlatformCaller};
 
@@ -483,26 +484,39 @@ impl From<AccessError> for Failure {
 }
 
 /// The headers in which gateways hand on what their caller asked for.
-const ORIGINAL_URIS: [HeaderName; 2] =
+static ORIGINAL_URIS: [HeaderName; 2] =
     [HeaderName::from_static("x-original-uri"), HeaderName::from_static("x-forwarded-uri")];
 
-/// Judges the key in a request that a gateway asks about, with what the gateway demands of it.
-pub(crate) async fn judge_for_gateway(sent: &Sent<'_>, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
-    let originals: Vec<_> = ORIGINAL_URIS
-        .iter()
-        .flat_map(|name| sent.headers.get_all(name))
-        .map(|uri| String::from_utf8_lossy(uri.as_bytes()))
-        .chain(sent.original.map(Into::into))
-        .collect();
+/// What the caller of a gateway asked for, as far as it is told.
+fn originals<'a>(sent: &Sent<'a>) -> SmallVec<[Cow<'a, str>; 1]> {
+    let told = ORIGINAL_URIS.iter().flat_map(|name| sent.headers.get_all(name));
+    told.map(|uri| String::from_utf8_lossy(uri.as_bytes())).chain(sent.original.map(Into::into)).collect()
+}
+
+/// The facts of a request that a gateway asks about. A key in what its caller asked for counts as one in its own URL.
+fn facts_for_gateway<'b>(sent: &'b Sent<'_>, originals: &'b [Cow<'_, str>], web: &Web) -> RequestFacts<'b> {
     let mut facts = sent.facts(AcceptedForms::All);
     let brand = web.app.settings().brand();
     let mut asked = originals.iter().map(|uri| uri.split_once('?').map_or((&**uri, None), |(p, q)| (p, Some(q))));
     if let Some((path, query)) = asked.find(|(path, query)| url_holds_key(path, *query, brand)) {
         (facts.path, facts.query) = (path, query);
     }
+    facts
+}
+
+/// Judges the key in a request that a gateway asks about, with what the gateway demands of it.
+pub(crate) async fn judge_for_gateway(sent: &Sent<'_>, web: &Web, demand: &Demand) -> Result<KeyCaller, Failure> {
+    let originals = originals(sent);
+    let facts = facts_for_gateway(sent, &originals, web);
     let caller = web.app.access().authenticate(&facts, demand).await?;
     note_caller(&caller);
     Ok(caller)
+}
+
+/// The same where memory alone says yes; see [`Access::accept_at_once`](trousseau_service::access::Access::accept_at_once).
+pub(crate) fn accept_for_gateway_at_once(sent: &Sent<'_>, web: &Web, demand: &Demand) -> Option<Accepted> {
+    let originals = originals(sent);
+    web.app.access().accept_at_once(&facts_for_gateway(sent, &originals, web), demand)
 }
 
 /// Names the caller in the span of the request.

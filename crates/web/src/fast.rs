@@ -155,9 +155,7 @@ impl Application {
     /// Judges the key in a request that a gateway at `peer` tells of. The answer is that of `/v1/authorize` with
     /// `statuses=all`: 200 and who calls in its headers, or the status, headers and body that the caller is to get.
     pub async fn judge(&self, asked: Asked, peer: Peer) -> http::Response<bytes::Bytes> {
-        let (parts, body) = self.doors.judge(asked, peer).await.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        http::Response::from_parts(parts, body)
+        collected(self.doors.judge(asked, peer).await).await
     }
 
     /// Answers a request that came in over this connection.
@@ -382,6 +380,13 @@ impl Doors {
                 .record(took.as_secs_f64());
         }
     }
+}
+
+/// An answer with its body in one piece.
+pub(crate) async fn collected(response: Response) -> http::Response<bytes::Bytes> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    http::Response::from_parts(parts, body)
 }
 
 /// The good answer to a gateway.

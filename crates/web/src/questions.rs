@@ -14,19 +14,20 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt as _;
 use trousseau_domain::credential::{AcceptedForms, CredentialHeaders};
 use trousseau_domain::decision::{Demand, Transport};
+use trousseau_domain::ids::RequestId;
 use trousseau_domain::time::Timestamp;
-use trousseau_service::access::RequestFacts;
+use trousseau_service::access::{Accepted, RequestFacts};
 use trousseau_service::requests::CallTrace;
 
-use crate::api::authorize;
+use crate::api::authorize::{self, Demands};
 use crate::api::whoami::WhoamiBody;
+use crate::authority::{Arrived, Sent, accept_for_gateway_at_once};
 use crate::connection::{CallerAddress, Peer};
 use crate::dialect::AUTHORIZE;
 use crate::edge;
-use crate::fast::{Application, Doors, Question, WHOAMI};
+use crate::fast::{Application, Doors, Question, WHOAMI, collected};
 use crate::fields::{Fields as _, Written, write_field};
 use crate::limits;
 
@@ -106,19 +107,22 @@ impl Questions {
             Some(AUTHORIZE) => Some(Question::Authorize),
             _ => None,
         };
-        if let (Some(question), Some(plain)) = (question, Plain::of(read.headers)) {
-            let before = out.len();
-            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_at_once(question, &plain, out)));
-            if let Ok(Some(())) = answered {
-                return Next::Answered(length);
-            }
-            // A panic too is told by the answer that takes longer.
-            out.truncate(before);
+        if let (Some(question), Some(plain)) = (question, Plain::of(read.headers))
+            && attempt(out, |out| self.answer_at_once(question, &plain, out))
+        {
+            return Next::Answered(length);
         }
         match whole(&read) {
+            Some((Question::Authorize, request)) if attempt(out, |out| self.answer_gateway_at_once(&request, out)) => {
+                Next::Answered(length)
+            }
             Some((question, request)) => {
                 let (doors, peer) = (Arc::clone(&self.doors), self.peer);
-                Next::Asked(length, Box::pin(async move { doors.answer_whole(question, request, peer).await }))
+                let answered = async move {
+                    let (method, uri, fields) = (request.method(), request.uri(), request.headers());
+                    collected(doors.answer(question, method, uri, fields, peer).await).await
+                };
+                Next::Asked(length, Box::pin(answered))
             }
             None => Next::Other,
         }
@@ -169,10 +173,52 @@ impl Questions {
             is_question: true,
         };
         let accepted = doors.web.app.access().accept_at_once(&facts, &Demand::default())?;
+        doors.write_accepted(question, accepted, (request_id, None), date, out);
+        doors.edge.heard_of(address, StatusCode::OK);
+        Some(())
+    }
+
+    /// The same for a question of a gateway, which may say anything in its head.
+    fn answer_gateway_at_once(&mut self, request: &Request<()>, out: &mut Vec<u8>) -> Option<()> {
+        let Self { doors, peer, trace, date, .. } = self;
+        let (uri, headers) = (request.uri(), request.headers());
+        if doors.edge.has_traces() || edge::check(&doors.edge, headers, uri).is_err() {
+            return None;
+        }
+        let demands = Demands::of_query(uri).and_then(|demands| demands.and_of_headers(headers));
+        let (demand, audience) = demands.ok()?.into_parts();
+        let request_id = doors.edge.request_id();
+        let arrived = Arrived {
+            route: AUTHORIZE,
+            original: None,
+            caller: doors.edge.caller(*peer, headers),
+            request_id,
+            trace: trace.clone(),
+            is_question: true,
+        };
+        let sent = Sent::new(request.method(), uri, headers, arrived);
+        let accepted = accept_for_gateway_at_once(&sent, &doors.web, &demand)?;
+        let sign = |audience| doors.web.app.assertions().sign(&accepted.caller, &audience, request_id);
+        let assertion = audience.map(sign);
+        doors.write_accepted(Question::Authorize, accepted, (request_id, assertion.as_deref()), date, out);
+        Some(())
+    }
+}
+
+impl Doors {
+    /// Writes the good answer to a question and notes it.
+    fn write_accepted(
+        &self,
+        question: Question,
+        accepted: Accepted,
+        (request_id, assertion): (RequestId, Option<&str>),
+        date: &mut Date,
+        out: &mut Vec<u8>,
+    ) {
         let caller = &accepted.caller;
-        out.extend_from_slice(doors.good_head(question));
+        out.extend_from_slice(self.good_head(question));
         if matches!(question, Question::Authorize) {
-            authorize::tell(caller, None, &doors.web, &mut Written(out));
+            authorize::tell(caller, assertion, &self.web, &mut Written(out));
         }
         limits::write(&mut Written(out), &accepted.allowances);
         edge::name(&mut Written(out), request_id);
@@ -186,11 +232,20 @@ impl Questions {
             Question::Authorize => end_head(0, date.at(accepted.at), out),
         }
         let took = accepted.took();
-        doors.measure(question, "GET", StatusCode::OK, took);
-        doors.edge.heard_of(address, StatusCode::OK);
-        doors.web.app.requests().record_accepted(accepted, took);
-        Some(())
+        self.measure(question, "GET", StatusCode::OK, took);
+        self.web.app.requests().record_accepted(accepted, took);
     }
+}
+
+/// Whether this writes an answer. Otherwise nothing is written, and the answer that takes longer tells why, of a panic too.
+fn attempt(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> bool {
+    let before = out.len();
+    let answered = catch_unwind(AssertUnwindSafe(|| write(out)));
+    let is_answered = matches!(answered, Ok(Some(())));
+    if !is_answered {
+        out.truncate(before);
+    }
+    is_answered
 }
 
 /// The last fields of a head and its end.
@@ -278,15 +333,6 @@ fn whole(read: &httparse::Request<'_, '_>) -> Option<(Question, Request<()>)> {
         request.headers_mut().append(name, HeaderValue::from_bytes(field.value).ok()?);
     }
     Question::of(&request).map(|question| (question, request))
-}
-
-impl Doors {
-    async fn answer_whole(&self, question: Question, request: Request<()>, peer: Peer) -> Response<Bytes> {
-        let answered = self.answer(question, request.method(), request.uri(), request.headers(), peer).await;
-        let (parts, body) = answered.into_parts();
-        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Response::from_parts(parts, body)
-    }
 }
 
 /// The field that tells the present instant (RFC 9110 section 6.6.1), written once a second.

@@ -73,14 +73,19 @@ fn without_chance(answer: &str) -> String {
     lines.collect::<Vec<_>>().join("\r\n").replace(id, "ID")
 }
 
+/// The id of a business that is made, and a key of it.
+fn shop(place: &Place) -> [String; 2] {
+    let made = place.run(&["business", "create", "Shop", "--json"]).json();
+    [&made["business"]["id"], &made["keys"][0]["value"]].map(|text| text.as_str().expect("a text").to_owned())
+}
+
 #[test]
 fn a_question_is_answered_alike_whatever_was_asked_before_on_its_connection() {
     let place = Place::new();
-    let made = place.run(&["business", "create", "Shop", "--json"]).json();
+    let [id, value] = shop(&place);
     let server = Server::start(&place, &[]);
-    let (id, value) =
-        (made["business"]["id"].as_str().expect("an id"), made["keys"][0]["value"].as_str().expect("a value"));
     let close = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let key = format!("apikey: {value}\r\nbusinessid: {id}\r\n");
     let livez = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for fields in [
         format!("apikey: {value}\r\nbusinessid: {id}\r\n"),
@@ -90,8 +95,23 @@ fn a_question_is_answered_alike_whatever_was_asked_before_on_its_connection() {
         format!("apikey: {value}\r\napikey: {value}\r\nbusinessid: {id}\r\n"),
         "apikey: é\r\n".to_owned(),
         String::new(),
+        // As gateways ask, with all that their callers sent.
+        format!("{key}x-forwarded-proto: https\r\nx-original-uri: /orders?page=2\r\nx-own: 1\r\ncontent-length: 0\r\n"),
+        format!("{key}x-forwarded-uri: /orders?key={value}\r\n"),
+        format!("{key}x-trousseau-require-scope: keys:read\r\nx-trousseau-require-kind: secret\r\n"),
+        format!("{key}x-trousseau-require-kind: checkout\r\n"),
+        format!("{key}x-trousseau-require-scopes: keys:read\r\n"),
+        format!("{key}origin: https://shop.example\r\n"),
+        format!("{key}sec-fetch-site: none\r\n"),
+        format!("{key}x-long: {}\r\n", "x".repeat(7_000)),
     ] {
-        for path in ["/v1/whoami", "/v1/authorize", "/v1/authorize?environment=live&statuses=all"] {
+        for path in [
+            "/v1/whoami",
+            "/v1/authorize",
+            "/v1/authorize?",
+            "/v1/authorize?environment=live&statuses=all",
+            "/v1/authorize?environment=test&scope=keys:read",
+        ] {
             let question = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{fields}\r\n");
             let first = server.exchange(format!("{question}{close}").as_bytes());
             // Once something else was asked, all comes from a server of HTTP.
@@ -106,10 +126,8 @@ fn a_question_is_answered_alike_whatever_was_asked_before_on_its_connection() {
 #[test]
 fn a_question_may_come_in_pieces_and_many_at_once() {
     let place = Place::new();
-    let made = place.run(&["business", "create", "Shop", "--json"]).json();
+    let [id, value] = shop(&place);
     let server = Server::start(&place, &[]);
-    let (id, value) =
-        (made["business"]["id"].as_str().expect("an id"), made["keys"][0]["value"].as_str().expect("a value"));
     let question = format!("GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\napikey: {value}\r\nbusinessid: {id}\r\n\r\n");
     let mut stream = server.connect();
     let mut answered = |pieces: &[&[u8]], count: usize| {

@@ -480,23 +480,24 @@ impl Index {
     }
 
     fn known(&self, digest: &KeyDigest) -> Option<KnownKey> {
-        let record = self.table.read().unwrap_or_else(PoisonError::into_inner).find(digest)?;
-        let group = record.group?;
-        let id = KeyId::from_bits(u128::from_be_bytes(record.key));
-        let traits = &group.traits;
-        let dates = traits.dates.as_deref().copied().unwrap_or_default();
-        let valid_from = valid_from(id, record.valid_from, dates).expect("checked when it was put in");
-        Some(KnownKey {
-            id,
-            version: u32::from(record.version),
-            pepper_version: u32::from(record.pepper),
-            digest: *digest,
-            environment: traits.environment,
-            kind: traits.kind,
-            life: life(traits.state, traits.revoked, valid_from, dates.valid_until),
-            version_life: VersionLife { starts_at: instant(record.starts_at), ends_at: dates.ends_at },
-            access: Arc::clone(&traits.access),
-            business: group.business.get(),
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.find(digest, |record, group| {
+            let id = KeyId::from_bits(u128::from_be_bytes(record.key));
+            let traits = &group.traits;
+            let dates = traits.dates.as_deref().copied().unwrap_or_default();
+            let valid_from = valid_from(id, record.valid_from, dates).expect("checked when it was put in");
+            KnownKey {
+                id,
+                version: u32::from(record.version),
+                pepper_version: u32::from(record.pepper),
+                digest: *digest,
+                environment: traits.environment,
+                kind: traits.kind,
+                life: life(traits.state, traits.revoked, valid_from, dates.valid_until),
+                version_life: VersionLife { starts_at: instant(record.starts_at), ends_at: dates.ends_at },
+                access: Arc::clone(&traits.access),
+                business: group.business.get(),
+            }
         })
     }
 

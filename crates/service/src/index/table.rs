@@ -243,11 +243,13 @@ impl Table {
         records.try_for_each(|record| Ok(shard.insert(record?)?))
     }
 
-    /// The value that has this digest.
-    pub(super) fn find(&self, digest: &KeyDigest) -> Option<Record> {
+    /// What `read` makes of the value that has this digest, which stays as it is meanwhile.
+    pub(super) fn find<T>(&self, digest: &KeyDigest, read: impl FnOnce(&Record, &Group) -> T) -> Option<T> {
         let digest = kept(digest);
         let shard = self.read(&digest);
-        shard.find(&digest).map(|(_, number)| shard.records[number].clone())
+        let (_, number) = shard.find(&digest)?;
+        let record = &shard.records[number];
+        record.group.as_deref().map(|group| read(record, group))
     }
 
     /// Puts a value in, over the one with the same digest.
@@ -330,7 +332,7 @@ mod tests {
                 prop_assert_eq!(table.len(), model.len());
             }
             for seed in 0..200 {
-                prop_assert_eq!(table.find(&digest(seed)).map(|found| found.starts_at), model.get(&seed).copied());
+                prop_assert_eq!(table.find(&digest(seed), |found, _| found.starts_at), model.get(&seed).copied());
             }
         }
     }

@@ -107,7 +107,7 @@ pub(crate) async fn authorize(State(web): State<Web>, parts: Parts) -> Result<Re
 /// These headers and those that say who calls, if the key is good for what the gateway demands, and for what the headers
 /// of its request demand beside it.
 pub(crate) async fn answer(sent: &Sent<'_>, web: &Web, asked: Demands, told: HeaderMap) -> Result<HeaderMap, Failure> {
-    let Demands { demand, audience } = asked.and_of_headers(sent.headers())?;
+    let (demand, audience) = asked.and_of_headers(sent.headers())?.into_parts();
     let caller = judge_for_gateway(sent, web, &demand).await?;
     let (mut headers, assertion) =
         (told, audience.map(|audience| web.app.assertions().sign(&caller, &audience, sent.request_id())));
@@ -202,7 +202,7 @@ impl Demands {
     }
 
     /// The same and what headers demand. A caller's own header can only add to it.
-    fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
+    pub(crate) fn and_of_headers(mut self, headers: &HeaderMap) -> Result<Self, Failure> {
         for (name, value) in headers {
             let name = name.as_str();
             match name.strip_prefix(REQUIRED) {
@@ -219,6 +219,11 @@ impl Demands {
             }
         }
         Ok(self)
+    }
+
+    /// What is demanded, and for whom the answer carries an assertion.
+    pub(crate) fn into_parts(self) -> (Demand, Option<Audience>) {
+        (self.demand, self.audience)
     }
 
     /// One more, by one of its five names.
