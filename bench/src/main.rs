@@ -1,4 +1,4 @@
-//! Measures `GET /v1/whoami` side by side with a bare `hyper` answer of the same size, in turns, in one run; next to
+//! Measures `GET /v1/whoami` and its like side by side with a bare `hyper` answer of the same size, in turns, in one run; next to
 //! other ways to check a key; and the watch over a network.
 //!
 //! Only ratios are printed as results: absolute figures move with the machine and its neighbours.
@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use crate::drive::{Load, Measured, Target};
 use crate::processes::Pinning;
 
-/// Measures whoami against a bare answer of the same size.
+/// Measures a question against a bare answer of the same size.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -168,6 +168,9 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
     let address = free_address()?;
     let mut command = pinning.command(&cli.program);
     command.args(["serve", "--listen", &address.to_string()]).arg("--data-dir").arg(&folder);
+    if matches!(cli.ask, Ask::Gateway) {
+        command.env("TROUSSEAU_TRUSTED_PROXIES", "127.0.0.1");
+    }
     let began = std::time::Instant::now();
     let ours = start(command, address)?;
     println!(
@@ -177,7 +180,7 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
         drive::memory_of(ours.child.id())?
     );
     let sample = drive::once(address, &requests[0]).await?;
-    anyhow::ensure!(sample.status == 200, "whoami answers {}", sample.status);
+    anyhow::ensure!(sample.status == 200, "a good key is answered with {}", sample.status);
     let wrong = drive::once(address, &seed::made_up()).await?;
     anyhow::ensure!(wrong.status == 401, "a made-up key is answered with {}", wrong.status);
 
@@ -211,7 +214,7 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
         throughput.push(permille(ours.per_second(), bare.per_second()));
         cpu.push(permille(ours.cpu_nanos_a_request(), bare.cpu_nanos_a_request()));
         println!(
-            "pair {:2}: whoami {:6}/s {:6} ns CPU a request, bare {:6}/s {:6} ns",
+            "pair {:2}: ours {:6}/s {:6} ns CPU a request, bare {:6}/s {:6} ns",
             pair + 1,
             ours.per_second(),
             ours.cpu_nanos_a_request(),
@@ -219,8 +222,8 @@ async fn compare(cli: Cli) -> anyhow::Result<()> {
             bare.cpu_nanos_a_request()
         );
     }
-    println!("requests a second, whoami / bare: {}", summary(&mut throughput));
-    println!("server CPU a request, whoami / bare: {}", summary(&mut cpu));
+    println!("requests a second, ours / bare: {}", summary(&mut throughput));
+    println!("server CPU a request, ours / bare: {}", summary(&mut cpu));
     Ok(())
 }
 

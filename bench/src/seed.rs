@@ -238,7 +238,7 @@ pub(crate) fn authorize(request: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(request).replacen("/v1/whoami", "/v1/authorize", 1).into_bytes()
 }
 
-/// The same with all that the example for nginx hands on of a caller's request.
+/// The same with what the example for nginx hands on of a caller's request.
 pub(crate) fn gateway(request: &[u8]) -> Vec<u8> {
     const FIELDS: &str = "x-forwarded-for: 203.0.113.7\r\nx-forwarded-proto: https\r\n\
                           x-original-uri: /orders?page=2\r\nuser-agent: shop/2.1\r\naccept: application/json\r\n\r\n";

@@ -130,7 +130,7 @@ enum Alarm {
 
 impl Alarms {
     fn new(silence: Duration, stop: watch::Receiver<bool>) -> Self {
-        let mut stopping = stop.clone();
+        let (is_stopping, mut stopping) = (*stop.borrow(), stop.clone());
         Self {
             silence,
             has_answered: false,
@@ -138,9 +138,14 @@ impl Alarms {
             silent: Box::pin(sleep(silence)),
             stop,
             stopped: Box::pin(async move { drop(stopping.wait_for(|stop| *stop).await) }),
-            is_stopping: false,
+            is_stopping,
             waker: None,
         }
+    }
+
+    /// Whether the server is about to stop.
+    fn hears_stop(&self) -> bool {
+        self.is_stopping || (self.stop.has_changed().unwrap_or(true) && *self.stop.borrow())
     }
 
     /// Sees to it that the task is woken by either. They are asked once and when they have come, not with every question.
@@ -246,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             if let Some(pending) = &mut self.pending {
                 let Poll::Ready(answer) = pending.as_mut().poll(context) else { return Understood::Asked };
                 self.pending = None;
-                self.is_over = *self.alarms.stop.borrow();
+                self.is_over = self.alarms.hears_stop();
                 self.questions.write(&answer, self.is_over, &mut self.written);
                 self.alarms.has_answered = true;
                 if self.is_over {
@@ -259,10 +264,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             if self.read.is_empty() {
                 return Understood::All;
             }
-            match self.questions.next(self.read.unread(), &mut self.written) {
+            let closes = self.alarms.hears_stop();
+            match self.questions.next(self.read.unread(), closes, &mut self.written) {
                 Next::Answered(bytes) => {
                     self.read.advance(bytes);
                     self.alarms.has_answered = true;
+                    self.is_over = closes;
+                    if closes {
+                        return Understood::Over;
+                    }
                 }
                 Next::Asked(bytes, pending) => {
                     self.read.advance(bytes);

@@ -312,7 +312,7 @@ impl<'a> Access<'a> {
 
     /// The same as [`Access::authenticate`] where memory alone says yes, which it does nearly always: nothing has waited
     /// then. `None` where more has to be asked, and for every no; nothing is noted of the request so far. What is accepted
-    /// is to be noted by [`Requests::record_accepted`](crate::requests::Requests::record_accepted).
+    /// is counted, and its row to be kept by [`Requests::record_accepted`](crate::requests::Requests::record_accepted).
     pub fn accept_at_once(self, facts: &RequestFacts<'_>, demand: &Demand) -> Option<Accepted> {
         let core = self.core;
         // Both at once, so that what the clock has moved is told from what time went by.

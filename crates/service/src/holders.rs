@@ -7,22 +7,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-/// The parts.
-pub(crate) const SHARDS: usize = 64;
+/// Parts with a lock of their own; as many as make looking through one of them short, where a million holders are known.
+pub(crate) const PARTS: usize = 256;
+/// A part with room for more than this is made smaller once most of it is empty.
+const SMALL: usize = 64;
 
 /// What is known of each holder.
 #[derive(Debug)]
 pub(crate) struct Holders<K, V> {
     hash: RandomState,
-    shards: [Mutex<HashTable<(K, V)>>; SHARDS],
+    parts: [Mutex<HashTable<(K, V)>>; PARTS],
     /// Which is looked through next.
     next: AtomicUsize,
 }
 
 impl<K, V> Default for Holders<K, V> {
     fn default() -> Self {
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Self { hash: RandomState::default(), shards, next: AtomicUsize::new(0) }
+        let parts = std::array::from_fn(|_| Mutex::default());
+        Self { hash: RandomState::default(), parts, next: AtomicUsize::new(0) }
     }
 }
 
@@ -33,31 +35,31 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<K: Clone + Eq + Hash, V: Default> Holders<K, V> {
     fn place(&self, holder: &K) -> (u64, MutexGuard<'_, HashTable<(K, V)>>) {
         let hash = self.hash.hash_one(holder);
-        // Not the bits that choose the place within a shard.
-        let shard = usize::try_from(hash >> 32).expect("32 bits") % SHARDS;
-        (hash, locked(&self.shards[shard]))
+        // Not the bits that choose the place within a part.
+        let part = usize::try_from(hash >> 32).expect("32 bits") % PARTS;
+        (hash, locked(&self.parts[part]))
     }
 
     /// Does this with what is known of the holder, while nobody else can.
     pub(crate) fn with<T>(&self, holder: &K, act: impl FnOnce(&mut V) -> T) -> T {
-        let (hash, mut shard) = self.place(holder);
-        if let Some((_, known)) = shard.find_mut(hash, |(other, _)| other == holder) {
+        let (hash, mut part) = self.place(holder);
+        if let Some((_, known)) = part.find_mut(hash, |(other, _)| other == holder) {
             return act(known);
         }
         let entry = (holder.clone(), V::default());
-        act(&mut shard.insert_unique(hash, entry, |(other, _)| self.hash.hash_one(other)).into_mut().1)
+        act(&mut part.insert_unique(hash, entry, |(other, _)| self.hash.hash_one(other)).into_mut().1)
     }
 
     /// The same where anything is known of it.
     pub(crate) fn with_known<T>(&self, holder: &K, act: impl FnOnce(&mut V) -> T) -> Option<T> {
-        let (hash, mut shard) = self.place(holder);
-        shard.find_mut(hash, |(other, _)| other == holder).map(|(_, known)| act(known))
+        let (hash, mut part) = self.place(holder);
+        part.find_mut(hash, |(other, _)| other == holder).map(|(_, known)| act(known))
     }
 
     /// Shows what is known of each, part by part.
     pub(crate) fn each(&self, mut see: impl FnMut(&K, &V)) {
-        for shard in &self.shards {
-            for (holder, known) in locked(shard).iter() {
+        for part in &self.parts {
+            for (holder, known) in locked(part).iter() {
                 see(holder, known);
             }
         }
@@ -66,13 +68,16 @@ impl<K: Clone + Eq + Hash, V: Default> Holders<K, V> {
     /// Looks through the next so many parts and keeps of them what is to be kept.
     pub(crate) fn retain(&self, parts: usize, keep: impl Fn(&V) -> bool) {
         for _ in 0..parts {
-            let shard = &self.shards[self.next.fetch_add(1, Ordering::Relaxed) % SHARDS];
-            locked(shard).retain(|(_, known)| keep(known));
+            let mut part = locked(&self.parts[self.next.fetch_add(1, Ordering::Relaxed) % PARTS]);
+            part.retain(|(_, known)| keep(known));
+            if part.capacity() > SMALL && part.len() < part.capacity() / 4 {
+                part.shrink_to_fit(|(holder, _)| self.hash.hash_one(holder));
+            }
         }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| locked(shard).len()).sum()
+        self.parts.iter().map(|part| locked(part).len()).sum()
     }
 }

@@ -30,7 +30,7 @@ use crate::reconciliations::Reconciliations;
 use crate::requests::{Call, CallAnswer, Counted, Dropped, Subject};
 use crate::secrets::{PEPPER_GRACE, Secrets};
 use crate::settings::Keep;
-use crate::tally::{Calls, Measure, SharedMeasure, Tally};
+use crate::tally::{CallCounts, Measure, SharedMeasure, Tally};
 use crate::webhooks::{self, FanOut};
 
 /// Notes that may wait to be written; more are dropped and counted.
@@ -236,7 +236,7 @@ impl Recorder {
     }
 
     /// Counts a call of this key that is good; `false` if there was no room.
-    pub(crate) fn count_good(&self, calls: &mut Calls, key: &KnownKey, at: Timestamp) -> bool {
+    pub(crate) fn count_good(&self, calls: &mut CallCounts, key: &KnownKey, at: Timestamp) -> bool {
         self.tally.count_in(calls, || key.tenant(), Outcome::Succeeded, at)
     }
 

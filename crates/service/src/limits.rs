@@ -17,7 +17,7 @@ use trousseau_store::{QuotaCount, QuotaHolder, Store, StoreError};
 
 use crate::holders::{Holders, locked};
 use crate::index::{KnownKey, since_boot};
-use crate::tally::Calls;
+use crate::tally::CallCounts;
 
 /// How often what was counted is summed in the database.
 pub const SUM_EVERY: Duration = Duration::from_secs(1);
@@ -211,14 +211,14 @@ impl Held {
 }
 
 /// Parts of what is known of holders that are looked through with one sum: all of them in some seconds.
-const SHARDS_PER_SUM: usize = 8;
+const PARTS_PER_SUM: usize = 32;
 
 /// What a key that is used needs with every call, in one place: where its rates stand, and its calls.
 #[derive(Debug, Default)]
 pub(crate) struct KeyInUse {
     held: Held,
     /// Those that wait to be written down.
-    pub(crate) calls: Calls,
+    pub(crate) calls: CallCounts,
 }
 
 /// The keys that are used.
@@ -265,13 +265,13 @@ impl Limiter {
         self.measure(store, &self.parts_of(key), (now, since_boot())).await
     }
 
-    /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone, or no limits. `then` is done with the
-    /// calls of the key, if this one was within its limits; what it gives is given.
+    /// The same as [`Limiter::take`] where nothing has to be asked: with rates alone, or no limits. `note` is done with what
+    /// is counted of the key, if this call was within its limits; what it gives is given.
     pub(crate) fn take_pace<T>(
         &self,
         key: &KnownKey,
         (now, boot): (Timestamp, u64),
-        then: impl FnOnce(&mut Calls) -> T,
+        note: impl FnOnce(&mut CallCounts) -> T,
     ) -> Option<(Measured, Option<T>)> {
         if key.has_quota() {
             return None;
@@ -285,8 +285,8 @@ impl Limiter {
                 None if rates.is_empty() => Measured::default(),
                 None => in_use.held.measure(rates, boot),
             };
-            let then = (measured.meter == Meter::Within).then(|| then(&mut in_use.calls));
-            (measured, then)
+            let noted = (measured.meter == Meter::Within).then(|| note(&mut in_use.calls));
+            (measured, noted)
         }))
     }
 
@@ -407,6 +407,8 @@ impl Limiter {
     /// # Errors
     /// When the database fails; what was counted is kept for the next time.
     pub(crate) async fn sum(&self, store: &Store) -> Result<(), StoreError> {
+        // Whether the database takes anything or not: nobody else keeps memory from filling.
+        self.forget_idle(PARTS_PER_SUM, since_boot());
         let mut waiting: Vec<_> = locked(&self.unsummed).drain().collect();
         // In one order, so that two nodes cannot wait for each other.
         waiting.sort_unstable();
@@ -416,13 +418,12 @@ impl Limiter {
                 return Err(error);
             }
         }
-        self.forget_idle(SHARDS_PER_SUM, since_boot());
         Ok(())
     }
 
-    fn forget_idle(&self, shards: usize, boot: u64) {
-        self.keys.retain(shards, |in_use| !in_use.held.is_idle(boot) || !in_use.calls.is_empty());
-        self.tenants.retain(shards, |held| !held.is_idle(boot));
+    fn forget_idle(&self, parts: usize, boot: u64) {
+        self.keys.retain(parts, |in_use| !in_use.held.is_idle(boot) || !in_use.calls.is_empty());
+        self.tenants.retain(parts, |held| !held.is_idle(boot));
     }
 
     async fn sum_some(&self, store: &Store, holders: &[QuotaHolder]) -> Result<(), StoreError> {
@@ -506,10 +507,12 @@ mod tests {
 
     use trousseau_domain::environment::Environment;
     use trousseau_domain::limits::Quota;
+    use trousseau_domain::requests::Outcome;
     use trousseau_store::testing::TestDatabase;
 
     use super::*;
-    use crate::holders::SHARDS;
+    use crate::holders::PARTS;
+    use crate::tally::Tally;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -618,10 +621,23 @@ mod tests {
         assert_eq!(one.take(1, &with_quota, &Limits::default(), (NOON, boot)).await.meter, Meter::RateLimited);
         assert_eq!(one.measure(1, &limits, boot).meter, Meter::RateLimited);
         assert_eq!(one.limiter.keys.len(), 1);
-        one.limiter.forget_idle(SHARDS, boot + KEPT_FOR_NANOS);
+        one.limiter.forget_idle(PARTS, boot + KEPT_FOR_NANOS);
         assert_eq!(one.limiter.keys.len(), 1);
-        one.limiter.forget_idle(SHARDS, boot + 2 * KEPT_FOR_NANOS);
+        one.limiter.forget_idle(PARTS, boot + 2 * KEPT_FOR_NANOS);
         assert_eq!(one.limiter.keys.len(), 0, "its minute is over");
+    }
+
+    #[test]
+    fn a_key_whose_calls_wait_is_not_forgotten() {
+        let tally = Tally::default();
+        let limiter = Limiter::new(Arc::clone(tally.keys()));
+        let tenant = Tenant::new("1".parse().expect("an id"), Environment::Test);
+        assert!(tally.count(&tenant, KeyId::from_bits(1), Outcome::Succeeded, at(NOON)));
+        let later = 10 * KEPT_FOR_NANOS;
+        limiter.forget_idle(PARTS, later);
+        assert_eq!((limiter.keys.len(), tally.take(9).len()), (1, 1));
+        limiter.forget_idle(PARTS, later);
+        assert_eq!(limiter.keys.len(), 0);
     }
 
     #[tokio::test]
@@ -658,7 +674,7 @@ mod tests {
         let (key, unlimited) = (quota(9, 9), Limits::default());
         node.take(1, &key, &unlimited, ("2026-01-31T23:59:59Z", SECOND)).await;
         node.take(1, &key, &unlimited, ("2026-02-01T00:00:01Z", SECOND)).await;
-        for _ in 0..SHARDS / SHARDS_PER_SUM {
+        for _ in 0..PARTS / PARTS_PER_SUM {
             node.limiter.sum(node.store).await.expect("summed");
         }
         let rows = database.texts("SELECT period || number || '=' || used FROM quota_counts ORDER BY 1").await;
@@ -666,11 +682,11 @@ mod tests {
         assert_eq!(node.limiter.keys.len(), 0, "nobody has used it for a minute");
         // What is not summed yet, or may be used again soon, is kept.
         node.take(1, &key, &unlimited, (NOON, SECOND)).await;
-        node.limiter.forget_idle(SHARDS, since_boot());
+        node.limiter.forget_idle(PARTS, since_boot());
         assert_eq!(node.limiter.keys.len(), 1);
         node.take(1, &key, &unlimited, (NOON, since_boot())).await;
         node.limiter.sum(node.store).await.expect("summed");
-        node.limiter.forget_idle(SHARDS, since_boot());
+        node.limiter.forget_idle(PARTS, since_boot());
         assert_eq!(node.limiter.keys.len(), 1);
     }
 }

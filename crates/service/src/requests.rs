@@ -327,7 +327,7 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Notes a call that was accepted at once and answered well. Nothing waits for it.
+    /// Keeps the row of a call that was accepted at once, and counted then, if it has one. Nothing waits for it.
     pub fn record_accepted(self, accepted: Accepted, took: Duration) {
         let Accepted { row, counted, .. } = accepted;
         let answer = CallAnswer { status: 200, took, code: None };

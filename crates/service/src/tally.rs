@@ -11,9 +11,9 @@ use trousseau_domain::requests::{Outcome, UtcDay};
 use trousseau_domain::time::Timestamp;
 
 use crate::holders::locked;
-use crate::limits::KeysInUse;
+use crate::limits::{KeyInUse, KeysInUse};
 
-/// Keys that may wait to be written, some 100 bytes each; calls of more of them are dropped and counted.
+/// Keys that may wait to be written, some 200 bytes each; calls of more of them are dropped and counted.
 const MOST: usize = 1_000_000;
 /// Calls a second that each get a row of the request log.
 const ROWS_PER_SECOND: u32 = 500;
@@ -41,7 +41,7 @@ pub(crate) struct Counted {
 
 /// Calls of one key that wait to be written.
 #[derive(Debug, Default)]
-pub(crate) struct Calls {
+pub(crate) struct CallCounts {
     /// Whose they are, from the first one on.
     tenant: Option<Box<Tenant>>,
     counts: SmallVec<[Count; 1]>,
@@ -55,7 +55,7 @@ struct Count {
     last_at: Timestamp,
 }
 
-impl Calls {
+impl CallCounts {
     /// Whether none waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.counts.is_empty()
@@ -68,6 +68,8 @@ impl Calls {
     fn remove(&mut self, day: UtcDay, outcome: Outcome) -> Option<Counted> {
         let at = self.find(day, outcome)?;
         let Count { requests, last_at, .. } = self.counts.swap_remove(at);
+        // One count lies here again, not elsewhere.
+        self.counts.shrink_to_fit();
         let tenant = self.tenant.as_deref().expect("known from the first call on").clone();
         Some(Counted { tenant, requests, last_at })
     }
@@ -143,13 +145,18 @@ impl Tally {
 
     /// Counts a call; `false` if there was no room for its key.
     pub(crate) fn count(&self, tenant: &Tenant, key: KeyId, outcome: Outcome, at: Timestamp) -> bool {
-        self.keys.with(&key, |in_use| self.count_in(&mut in_use.calls, || tenant.clone(), outcome, at))
+        let count = |in_use: &mut KeyInUse| self.count_in(&mut in_use.calls, || tenant.clone(), outcome, at);
+        if self.is_full() {
+            // A place is made for none that would find no room.
+            return self.keys.with_known(&key, count).unwrap_or(false);
+        }
+        self.keys.with(&key, count)
     }
 
     /// The same where the calls of the key are at hand.
     pub(crate) fn count_in(
         &self,
-        calls: &mut Calls,
+        calls: &mut CallCounts,
         tenant: impl FnOnce() -> Tenant,
         outcome: Outcome,
         at: Timestamp,
@@ -161,13 +168,17 @@ impl Tally {
             count.last_at = count.last_at.max(at);
             return true;
         }
-        if self.waiting.load(Ordering::Relaxed) >= MOST {
+        if self.is_full() {
             return false;
         }
         calls.tenant.get_or_insert_with(|| Box::new(tenant()));
         calls.counts.push(Count { day, outcome, requests: 1, last_at: at });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         true
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting() >= MOST
     }
 
     /// How many keys wait.
@@ -248,6 +259,19 @@ mod tests {
         assert_eq!(take(40), (40..80).collect::<Vec<_>>());
         assert_eq!(take(40), (80..100).chain([7]).collect::<Vec<_>>());
         assert_eq!((take(usize::MAX).len(), tally.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_tally_counts_for_those_that_have_a_place() {
+        let (tally, tenant) = (Tally::default(), Tenant::new("1".parse().expect("an id"), Environment::Test));
+        let count = |key, outcome| tally.count(&tenant, KeyId::from_bits(key), outcome, at(1));
+        assert!(count(1, Outcome::Succeeded));
+        tally.waiting.store(MOST, Ordering::Relaxed);
+        assert_eq!(
+            [count(1, Outcome::Succeeded), count(1, Outcome::Failed), count(2, Outcome::Failed)],
+            [true, false, false]
+        );
+        assert_eq!(tally.keys.len(), 1, "no place is taken by what is not counted");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub struct UsageRow {
     pub requests: u64,
 }
 
+/// Where calls stand among others, by their primary key.
+fn place<'a>((row, key): &'a (&UsageRow, String)) -> (&'a Tenant, UtcDay, &'a str, Outcome) {
+    (&row.tenant, row.day, key, row.outcome)
+}
+
 /// A key in a column that is part of a primary key.
 fn key_text(key: Option<KeyId>) -> String {
     key.map(|key| key.to_string()).unwrap_or_default()
@@ -85,10 +90,7 @@ impl Tx {
                            DO UPDATE SET requests = usage_days.requests + excluded.requests";
         // In one order, so that two nodes cannot wait for each other.
         let mut usage: Vec<_> = usage.iter().map(|row| (row, key_text(row.key_id))).collect();
-        usage.sort_by(|(one, key), (other, other_key)| {
-            let by = |row: &UsageRow| (row.day, row.outcome);
-            one.tenant.cmp(&other.tenant).then_with(|| key.cmp(other_key)).then_with(|| by(one).cmp(&by(other)))
-        });
+        usage.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
         let rows = usage.into_iter().map(|(row, key)| {
             Stmt::new(SQL)
                 .text(&row.tenant.business)

@@ -36,6 +36,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Whether the server is to close the connection instead of answering.
     pub closed: bool,
+    /// Whether it was there as soon as the question was read.
+    pub at_once: bool,
 }
 
 impl Client {
@@ -142,7 +144,7 @@ impl Client {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let closed = parts.extensions.get::<trousseau_web::connection::CloseWithoutAnswer>().is_some();
-        Answer { status: parts.status, headers: parts.headers, body: body.to_vec(), closed }
+        Answer { status: parts.status, headers: parts.headers, body: body.to_vec(), closed, at_once: false }
     }
 }
 
@@ -160,9 +162,12 @@ impl Client {
     /// The answer to a request with this head, if it is a question for those who read bytes.
     async fn ask(&self, sent: Vec<u8>) -> Option<Answer> {
         let mut questions = self.questions.as_ref()?.questions(self.peer);
-        let mut answer = Vec::new();
-        match questions.next(&sent, &mut answer) {
-            Next::Answered(bytes) => assert_eq!(bytes, sent.len(), "all of it was the question"),
+        let (mut answer, mut at_once) = (Vec::new(), false);
+        match questions.next(&sent, false, &mut answer) {
+            Next::Answered(bytes) => {
+                assert_eq!(bytes, sent.len(), "all of it was the question");
+                at_once = true;
+            }
             Next::Asked(bytes, pending) => {
                 assert_eq!(bytes, sent.len(), "all of it was the question");
                 questions.write(&pending.await, false, &mut answer);
@@ -170,7 +175,7 @@ impl Client {
             Next::Other => return None,
             Next::Incomplete => unreachable!("the request is whole"),
         }
-        Some(Answer::read(&answer))
+        Some(Answer { at_once, ..Answer::read(&answer) })
     }
 }
 
@@ -191,7 +196,7 @@ impl Answer {
         }
         assert_eq!(headers["content-length"], body.len().to_string(), "the length that was told");
         let status = StatusCode::from_bytes(&status.as_bytes()[..3]).expect("a status");
-        Self { status, headers, body: body.to_vec(), closed: false }
+        Self { status, headers, body: body.to_vec(), closed: false, at_once: false }
     }
 
     /// The body as JSON.

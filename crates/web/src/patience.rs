@@ -167,7 +167,10 @@ mod tests {
         assert!(!patience.is_needed.load(Ordering::Relaxed), "good calls alone cost nothing");
         send(&patience, address(1), BAD_ALLOWED - 1, 0, now);
         assert_eq!(patience.wait(address(1), || now), None);
+        let slowed = |now| [1, 2].map(|last| patience.slows(address(last), || now));
+        assert_eq!(slowed(now), [false, false]);
         send(&patience, address(1), 1, 0, now);
+        assert_eq!(slowed(now), [true, false]);
         // The first is due at once, the others one after the other.
         let waits: Vec<_> = (0..4).map(|_| patience.wait(address(1), || now)).collect();
         assert_eq!(waits, [None, Some(APART), Some(APART * 2), Some(APART * 3)]);
@@ -176,9 +179,11 @@ mod tests {
         send(&patience, address(3), 90, 0, now);
         send(&patience, address(3), 0, 11, now);
         assert_eq!(patience.wait(address(3), || now), None);
-        // One that has stopped is forgotten.
-        assert_eq!(patience.wait(address(1), || now + WINDOW * 2), None);
+        // One that has stopped is forgotten, and costs nothing any more.
+        assert_eq!(slowed(now + WINDOW), [true, false]);
+        assert_eq!(slowed(now + WINDOW * 3), [false, false]);
         assert!(!patience.is_needed.load(Ordering::Relaxed));
+        assert_eq!(patience.wait(address(1), || now + WINDOW * 3), None);
     }
 
     #[tokio::test]

@@ -88,7 +88,8 @@ impl Application {
 
 impl Questions {
     /// Reads what stands at the beginning of `bytes`; the answer is written behind what is in `out`, if it is there at once.
-    pub fn next(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Next {
+    /// `closes` where the connection ends with it.
+    pub fn next(&mut self, bytes: &[u8], closes: bool, out: &mut Vec<u8>) -> Next {
         if !may_be_question(bytes) {
             return Next::Other;
         }
@@ -107,13 +108,17 @@ impl Questions {
             Some(AUTHORIZE) => Some(Question::Authorize),
             _ => None,
         };
-        if let (Some(question), Some(plain)) = (question, Plain::of(read.headers))
-            && attempt(out, |out| self.answer_at_once(question, &plain, out))
+        let plain = question.and_then(|question| Some((question, Plain::of(read.headers)?)));
+        if let Some((question, plain)) = &plain
+            && attempt(out, |out| self.answer_at_once(*question, plain, closes, out))
         {
             return Next::Answered(length);
         }
         match whole(&read) {
-            Some((Question::Authorize, request)) if attempt(out, |out| self.answer_gateway_at_once(&request, out)) => {
+            // One that is plain was judged a line above.
+            Some((Question::Authorize, request))
+                if plain.is_none() && attempt(out, |out| self.answer_gateway_at_once(&request, closes, out)) =>
+            {
                 Next::Answered(length)
             }
             Some((question, request)) => {
@@ -139,16 +144,13 @@ impl Questions {
         for (name, value) in response.headers().iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
             write_field(out, name.as_str(), |out| out.extend_from_slice(value.as_bytes()));
         }
-        if closes {
-            Written(out).put_fixed("connection", "close");
-        }
-        end_head(response.body().len(), self.date.at(self.doors.now()), out);
+        end_head(response.body().len(), self.date.at(self.doors.now()), closes, out);
         out.extend_from_slice(response.body());
     }
 
     /// Writes the answer to a question whose key is found good at once; otherwise nothing has happened, but that something
     /// may have been written.
-    fn answer_at_once(&mut self, question: Question, plain: &Plain<'_>, out: &mut Vec<u8>) -> Option<()> {
+    fn answer_at_once(&mut self, question: Question, plain: &Plain<'_>, closes: bool, out: &mut Vec<u8>) -> Option<()> {
         let Self { doors, caller: came_from, address, trace, date, .. } = self;
         // A gateway stands for others, whose doing its questions are.
         let address = address.filter(|_| matches!(question, Question::Whoami));
@@ -173,13 +175,14 @@ impl Questions {
             is_question: true,
         };
         let accepted = doors.web.app.access().accept_at_once(&facts, &Demand::default())?;
-        doors.write_accepted(question, accepted, (request_id, None), date, out);
+        let told = Told { request_id, assertion: None, closes };
+        doors.write_accepted(question, accepted, told, date, out);
         doors.edge.heard_of(address, StatusCode::OK);
         Some(())
     }
 
-    /// The same for a question of a gateway, which may say anything in its head.
-    fn answer_gateway_at_once(&mut self, request: &Request<()>, out: &mut Vec<u8>) -> Option<()> {
+    /// The same for a question of a gateway, which says in its head what its caller has said.
+    fn answer_gateway_at_once(&mut self, request: &Request<()>, closes: bool, out: &mut Vec<u8>) -> Option<()> {
         let Self { doors, peer, trace, date, .. } = self;
         let (uri, headers) = (request.uri(), request.headers());
         if doors.edge.has_traces() || edge::check(&doors.edge, headers, uri).is_err() {
@@ -199,37 +202,38 @@ impl Questions {
         let sent = Sent::new(request.method(), uri, headers, arrived);
         let accepted = accept_for_gateway_at_once(&sent, &doors.web, &demand)?;
         let sign = |audience| doors.web.app.assertions().sign(&accepted.caller, &audience, request_id);
-        let assertion = audience.map(sign);
-        doors.write_accepted(Question::Authorize, accepted, (request_id, assertion.as_deref()), date, out);
+        let told = Told { request_id, assertion: audience.map(sign), closes };
+        doors.write_accepted(Question::Authorize, accepted, told, date, out);
         Some(())
     }
 }
 
+/// What an answer tells beside who calls.
+struct Told {
+    request_id: RequestId,
+    assertion: Option<String>,
+    /// That the connection ends with it.
+    closes: bool,
+}
+
 impl Doors {
     /// Writes the good answer to a question and notes it.
-    fn write_accepted(
-        &self,
-        question: Question,
-        accepted: Accepted,
-        (request_id, assertion): (RequestId, Option<&str>),
-        date: &mut Date,
-        out: &mut Vec<u8>,
-    ) {
-        let caller = &accepted.caller;
+    fn write_accepted(&self, question: Question, accepted: Accepted, told: Told, date: &mut Date, out: &mut Vec<u8>) {
+        let (Told { request_id, assertion, closes }, caller) = (told, &accepted.caller);
         out.extend_from_slice(self.good_head(question));
         if matches!(question, Question::Authorize) {
-            authorize::tell(caller, assertion, &self.web, &mut Written(out));
+            authorize::tell(caller, assertion.as_deref(), &self.web, &mut Written(out));
         }
         limits::write(&mut Written(out), &accepted.allowances);
         edge::name(&mut Written(out), request_id);
         match question {
             Question::Whoami => WhoamiBody::of(caller).in_pieces(|pieces| {
-                end_head(pieces.iter().map(|piece| piece.len()).sum(), date.at(accepted.at), out);
+                end_head(pieces.iter().map(|piece| piece.len()).sum(), date.at(accepted.at), closes, out);
                 for piece in pieces {
                     out.extend_from_slice(piece);
                 }
             }),
-            Question::Authorize => end_head(0, date.at(accepted.at), out),
+            Question::Authorize => end_head(0, date.at(accepted.at), closes, out),
         }
         let took = accepted.took();
         self.measure(question, "GET", StatusCode::OK, took);
@@ -249,7 +253,10 @@ fn attempt(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Option<()>) ->
 }
 
 /// The last fields of a head and its end.
-fn end_head(body_bytes: usize, date: &[u8], out: &mut Vec<u8>) {
+fn end_head(body_bytes: usize, date: &[u8], closes: bool, out: &mut Vec<u8>) {
+    if closes {
+        Written(out).put_fixed("connection", "close");
+    }
     Written(out).put("content-length", itoa::Buffer::new().format(body_bytes).as_bytes());
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");

@@ -14,7 +14,14 @@ fn told(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
         .iter()
         // What a server of HTTP adds to each.
         .filter(|(name, _)| !matches!(name.as_str(), "content-length" | "date"))
-        .map(|(name, value)| (name.to_string(), blind(String::from_utf8_lossy(value.as_bytes()).into_owned())))
+        .map(|(name, value)| (name.as_str(), blind(String::from_utf8_lossy(value.as_bytes()).into_owned())))
+        // Of an instant and a request: that it is there, and how long it is.
+        .map(
+            |(name, value)| {
+                if name == "x-trousseau-assertion" { (name, value.len().to_string()) } else { (name, value) }
+            },
+        )
+        .map(|(name, value)| (name.to_owned(), value))
         .collect();
     headers.sort();
     (answer.status.as_u16(), headers, blind(String::from_utf8_lossy(&answer.body).into_owned()))
@@ -46,7 +53,9 @@ async fn all_ways_give_the_same_answer() {
             good.clone().with("x-trousseau-require-environment", "live"),
             good.clone().with("x-trousseau-require-scope", "keys:write"),
             good.clone().with("x-forwarded-uri", format!("/?key={}", business.value("test", "secret"))),
-            good.with("user-agent", "curl/8.1"),
+            good.clone().with("user-agent", "curl/8.1"),
+            good.clone().with("x-forwarded-for", "198.51.100.7").with("x-forwarded-proto", "http"),
+            good.with("x-original-uri", "/orders?page=2").with("x-own", [0xff]).with("x-trousseau-require-kind", ""),
         ];
         let with_key = format!("/v1/whoami?key={}", business.value("test", "secret"));
         let paths = [
@@ -57,6 +66,7 @@ async fn all_ways_give_the_same_answer() {
             "/v1/authorize?environment=live",
             "/v1/authorize?scope=payments:read%20invoices:write&kind=secret",
             "/v1/authorize?statuses=all&environment=live",
+            "/v1/authorize?audience=orders&environment=test",
             "/v1/authorize?scope=&audience=orders&audience=more",
             "/v1/authorize?nonsense=1",
             "/v1/authorize?scope=%ff",
@@ -69,6 +79,10 @@ async fn all_ways_give_the_same_answer() {
                 assert_eq!(bytes.header("date").is_empty(), !is_question, "client {at}, {path}");
                 let short = client.clone().by_requests().get(path).await;
                 assert_eq!(told(&bytes), told(&short), "client {at}, {path}");
+                // A gateway waits for no task whose caller is known.
+                let is_good_authorize = path.starts_with("/v1/authorize") && bytes.status == 200;
+                assert!(bytes.at_once || !is_good_authorize, "client {at}, {path}");
+                assert!(!bytes.at_once || bytes.status == 200, "client {at}, {path}");
                 // A header that says nothing, and is not of the usual ones.
                 let long = client.clone().with("content-encoding", "identity").get(path).await;
                 assert_eq!(told(&short), told(&long), "client {at}, {path}");
@@ -88,18 +102,21 @@ async fn calls_of_the_short_way_are_kept_and_counted() {
         for _ in 0..3 {
             key.get("/v1/whoami").await.expect(200);
         }
+        let from_gateway = key.with("x-original-uri", "/orders").get("/v1/authorize?kind=secret").await;
+        assert!(from_gateway.at_once);
+        from_gateway.expect(200);
         app.key(business.id(), business.value("test", "checkout")).get("/v1/authorize?kind=secret").await.expect(403);
         app.app.jobs().flush_now().await.expect("written");
         let texts = |sql: &'static str| app.database.texts(sql);
         assert_eq!(
-            texts("SELECT status || ' ' || path FROM requests ORDER BY status, reference").await,
-            ["200 /v1/whoami", "200 /v1/whoami", "200 /v1/whoami", "403 /v1/authorize"]
+            texts("SELECT status || ' ' || path FROM requests ORDER BY status, path, reference").await,
+            ["200 /v1/authorize", "200 /v1/whoami", "200 /v1/whoami", "200 /v1/whoami", "403 /v1/authorize"]
         );
         assert_eq!(
             texts("SELECT outcome || ' ' || requests FROM usage_days ORDER BY outcome").await,
-            ["refused 1", "succeeded 3"]
+            ["refused 1", "succeeded 4"]
         );
-        assert_eq!(texts("SELECT CAST(requests AS TEXT) FROM key_sightings").await, ["3"]);
+        assert_eq!(texts("SELECT CAST(requests AS TEXT) FROM key_sightings").await, ["4"]);
         assert_eq!(texts("SELECT code FROM refusals").await, ["kind_not_allowed"]);
     }
 }
